@@ -1,0 +1,53 @@
+# Two commands: `make demo` and `make test`. Everything is set up in .venv from requirements.lock.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export PYTHONPATH :=
+BIN := .venv/bin
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+CORES := $(shell nproc 2>/dev/null || echo 2)
+DEMO := demo
+
+.PHONY: help venv demo test lint unit workflow lock schema clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+venv: .venv/ready ## set up .venv from requirements.lock
+
+.venv/ready: requirements.lock pyproject.toml .python-version
+	@.ci/venv
+	@touch $@
+
+demo: .venv/ready ## simulate a small cohort, run the workflow on it, say where the report is
+	@if [ ! -f $(DEMO)/config/config.yaml ]; then \
+	    $(RUN) ctcflow simulate $(DEMO) --threads $(CORES); fi
+	@$(RUN) snakemake --directory $(DEMO) --cores $(CORES)
+	@echo "report: $(CURDIR)/$(DEMO)/results/report/report.html"
+
+test: lint unit workflow ## all checks; stops at the first failure
+
+lint: .venv/ready ## style, types, layers
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/snakefmt --check -l 100 Snakefile workflow
+	$(BIN)/mypy src
+	$(BIN)/lint-imports
+
+unit: .venv/ready ## tests, warnings as errors
+	$(RUN) pytest -W error::UserWarning tests
+
+workflow: .venv/ready ## the demo end to end; a second time there is nothing to do
+	$(RUN) snakemake --lint --directory tests/workflow/tiny
+	$(RUN) .ci/demo-twice
+
+lock: ## rewrite requirements.lock (needs a package index)
+	.ci/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \
+	    --no-emit-index-url --no-header --group pyproject.toml:dev \
+	    --upgrade -o requirements.lock pyproject.toml
+
+schema: .venv/ready ## rewrite the files generated from the parameters
+	$(RUN) python -m ctcflow schema
+
+clean: ## remove the demo and the environment
+	rm -rf $(DEMO) .venv .uv

@@ -1,0 +1,160 @@
+"""The command line: files and exit codes. Knows no parameter of any step."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ctcflow import __version__
+from ctcflow.errors import CtcflowError
+from ctcflow.tables import SHIPPED
+
+RESOURCES = Path(__file__).parents[2] / "resources"
+_COMMANDS = {
+    "ingest": "read one library of any format into one validated count matrix",
+    "qc": "measure cells and flag those to set aside",
+    "normalize": "size factors and moments per gene",
+    "score": "lineage, lines of evidence and signature scores of each cell",
+    "call": "decide what each cell is, with an error rate; count per draw",
+    "reduce": "variable genes and principal components of the cohort",
+    "integrate": "remove differences between batches from the embedding",
+    "cluster": "neighbours, communities, map, cell types and markers",
+    "report": "the page that people read",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns
+    -------
+    0, or 2 for a mistake in the input, which is printed in one line. Anything else is a bug and
+    leaves with a traceback.
+    """
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        arguments.command(arguments)
+    except CtcflowError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ctcflow",
+        description="Find, characterise and count circulating tumour cells.",
+        epilog="A whole run: `snakemake --cores N`. Parameters of a step: `ctcflow params STEP`.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, text in _COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(command=_run_step, step=name)
+        command.add_argument("--in", dest="inputs", nargs="+", type=_pair, default=[], metavar="NAME=PATH", action="extend", help="inputs; for cohort steps with {sample} in the path")  # fmt: skip
+        command.add_argument("--out", dest="outputs", nargs="+", type=_pair, default=[], metavar="NAME=PATH", action="extend", help="outputs")  # fmt: skip
+        command.add_argument("--samples", nargs="*", default=[], help="names of the cohort's samples")  # fmt: skip
+        command.add_argument("--row", default="{}", metavar="JSON", help="row of the sample sheet (ingest)")  # fmt: skip
+        command.add_argument("--params", default="{}", metavar="JSON", help="parameters that differ from the defaults")  # fmt: skip
+        command.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the numerical libraries")  # fmt: skip
+    table = commands.add_parser("params", help="print the parameters of a step")
+    table.add_argument("step", choices=tuple(_COMMANDS))
+    table.set_defaults(command=_print_params)
+    schema = commands.add_parser("schema", help="rewrite the files generated from the parameters")
+    schema.set_defaults(command=_write_schema)
+    simulate = commands.add_parser("simulate", help="write a cohort with known truth")
+    simulate.add_argument("folder", type=Path, help="where the cohort is written")
+    simulate.add_argument("--params", default="{}", metavar="JSON", help="what differs from the defaults")  # fmt: skip
+    simulate.add_argument("--threads", type=int, default=1, metavar="N", help="processes")
+    simulate.set_defaults(command=_simulate)
+    return parser
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, found, path = text.partition("=")
+    if not found or not name or not path:
+        raise argparse.ArgumentTypeError(f"`{text}` is not NAME=PATH")
+    return name, path
+
+
+def _run_step(arguments: argparse.Namespace) -> None:
+    for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
+        os.environ[f"{library}_NUM_THREADS"] = str(arguments.threads)
+    from ctcflow import io, mistakes, pipeline
+
+    model = pipeline.params_of(arguments.step)
+    try:
+        params = model.model_validate_json(arguments.params)
+    except ValidationError as error:
+        raise CtcflowError("; ".join(mistakes.describe(error, model, prefix=arguments.step))) from error
+    given = dict(arguments.inputs)
+    for name in pipeline.STEPS[arguments.step].tables:
+        given.setdefault(name, str(RESOURCES / SHIPPED[name]))
+    row = _json(arguments.row, "--row")
+    inputs = pipeline.Inputs(given, tuple(arguments.samples), row)
+    outputs = {name: Path(path) for name, path in arguments.outputs}
+    try:
+        result = pipeline.run(arguments.step, inputs, params)
+    except CtcflowError as error:
+        if "sample" in row:
+            raise CtcflowError(f"sample `{row['sample']}`: {error}") from error
+        raise
+    for name, path in outputs.items():
+        if name == "adata" and result.adata is not None:
+            io.write_h5ad(path, result.adata, delivered=pipeline.STEPS[arguments.step].delivered)
+        elif name in result.tables:
+            io.write_table(path, result.tables[name])
+        elif name == "folder" and result.files:
+            for file, content in result.files.items():
+                io.write_bytes(path / file, content)
+        else:
+            known = ["adata", *result.tables] if result.adata is not None else ["folder"]
+            raise CtcflowError(
+                f"step `{arguments.step}` has no output `{name}` (it has {', '.join(known)})"
+            )
+
+
+def _print_params(arguments: argparse.Namespace) -> None:
+    from ctcflow import schema
+
+    for parameter in schema.parameters():
+        if parameter.key.split(".")[0] == arguments.step:
+            print(f"{parameter.key} = {parameter.default}  [{parameter.bounds}]\n    {parameter.sentence}")
+
+
+def _write_schema(_: argparse.Namespace) -> None:
+    from ctcflow import schema
+
+    for path in schema.write_all(RESOURCES.parent):
+        print(f"written: {path}")
+
+
+def _simulate(arguments: argparse.Namespace) -> None:
+    from ctcflow import io, mistakes
+    from ctcflow.simulate.cohort import SimulateParams, simulate
+
+    try:
+        params = SimulateParams.model_validate_json(arguments.params)
+    except ValidationError as error:
+        raise CtcflowError("; ".join(mistakes.describe(error, SimulateParams))) from error
+    genes = io.read_table(RESOURCES / SHIPPED["genes"])
+    rates = io.read_table(RESOURCES / SHIPPED["rates"])
+    simulate(arguments.folder, params, genes, rates, n_threads=arguments.threads)
+
+
+def _json(text: str, option: str) -> dict[str, object]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise CtcflowError(f"{option} is not JSON ({error}): give an object such as {{}}") from error
+    if not isinstance(value, dict):
+        raise CtcflowError(f"{option} is {type(value).__name__}: give a JSON object")
+    return value

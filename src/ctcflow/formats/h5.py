@@ -1,0 +1,193 @@
+"""HDF5 files: Cell Ranger .h5 (v2, v3), AnnData .h5ad and MuData .h5mu."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+from scipy import sparse
+
+from ctcflow.errors import CtcflowError
+from ctcflow.formats.raw import Names, Parts, reading, strings
+
+_ID_COLUMNS: Final = ("gene_ids", "gene_id", "ensembl_id", "ensembl", "ensembl_ids", "feature_id")
+_TYPE_COLUMNS: Final = ("feature_types", "feature_type")
+_ROWS_AT_ONCE: Final = 2000
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    with reading(path, "HDF5"), h5py.File(path, "r") as file:
+        yield file
+
+
+def read_10x_h5(path: Path) -> Parts:
+    """Read a Cell Ranger .h5 file: group `matrix` (v3) or one group per genome (v2).
+
+    Raises
+    ------
+    CtcflowError
+        The file is damaged, has another layout, or holds two genomes.
+    """
+    with _opened(path) as file:
+        if "matrix/features" in file:
+            group, features = file["matrix"], file["matrix/features"]
+            names, ids = features["name"], features["id"]
+            types = features["feature_type"] if "feature_type" in features else None
+        else:
+            group = _genome(path, file)
+            names, ids, types = group["gene_names"], group["genes"], None
+        n_features, n_cells = (int(n) for n in group["shape"][:])
+        x = sparse.csr_matrix(
+            (group["data"][:], group["indices"][:], group["indptr"][:]),
+            shape=(n_cells, n_features),
+        )
+        return Parts(
+            x=x,
+            barcodes=strings(group["barcodes"][:]),
+            names=strings(names[:]),
+            ids=strings(ids[:]),
+            types=None if types is None else strings(types[:]),
+            notes=[],
+        )
+
+
+def _genome(path: Path, file: h5py.File) -> h5py.Group:
+    genomes = [k for k, g in file.items() if isinstance(g, h5py.Group) and "gene_names" in g]
+    if not genomes:
+        raise CtcflowError(_layout(path, file))
+    if len(genomes) > 1:
+        raise CtcflowError(
+            f"`{path}` holds {len(genomes)} genomes ({', '.join(genomes)}): give the matrix"
+            " folder of one of them"
+        )
+    return file[genomes[0]]
+
+
+def _layout(path: Path, file: h5py.File) -> str:
+    return (
+        f"`{path}` is HDF5 but not a Cell Ranger matrix (found groups {', '.join(file) or 'none'}):"
+        " rename it to .h5ad or .h5mu if it is one, or give another file"
+    )
+
+
+def read_h5ad(path: Path) -> Parts:
+    """Read counts of an .h5ad file: `X`, else `layers["counts"]`, else `raw.X`.
+
+    Raises
+    ------
+    CtcflowError
+        The file is damaged or holds no matrix.
+    """
+    with _opened(path) as file:
+        if "encoding-type" in file.attrs:
+            return _read_group(path, file)
+        if not {"obs", "var"} <= set(file):
+            raise CtcflowError(
+                f"`{path}` is HDF5 but not AnnData (found groups {', '.join(file) or 'none'}):"
+                " set the format to 10x_h5 if it is a Cell Ranger matrix, or give another file"
+            )
+    return _read_legacy(path)
+
+
+def read_h5mu(path: Path) -> Parts:
+    """Read counts of the modality `rna` of an .h5mu file; the others are named in the notes.
+
+    Raises
+    ------
+    CtcflowError
+        The file is damaged or has no modality `rna` (or `gex`).
+    """
+    with _opened(path) as file:
+        modalities = list(file["mod"]) if "mod" in file else []
+        rna = [m for m in modalities if m.lower() in ("rna", "gex")]
+        if len(rna) != 1:
+            raise CtcflowError(
+                f"`{path}` has no single modality `rna` (found {', '.join(modalities) or 'none'}):"
+                " name the one with the RNA counts `rna`"
+            )
+        parts = _read_group(path, file["mod"][rna[0]])
+    others = [m for m in modalities if m != rna[0]]
+    if others:
+        parts.notes.append(f"modalities left in the file for later steps: {', '.join(others)}")
+    return parts
+
+
+def _read_group(path: Path, group: h5py.Group) -> Parts:
+    """Read what `encoding-type: anndata` holds, without metadata, embeddings and other layers."""
+    where, x, notes = _counts_of(path, group)
+    names, ids, types = _genes_of(group["raw/var"] if where == "raw.X" else group["var"])
+    obs = group["obs"]
+    return Parts(x, _strings_of(obs[obs.attrs["_index"]]), names, ids, types, notes)
+
+
+def _counts_of(path: Path, group: h5py.Group) -> tuple[str, sparse.csr_matrix, list[str]]:
+    places = {"X": "X", 'layers["counts"]': "layers/counts", "raw.X": "raw/X"}
+    there = {k: v for k, v in places.items() if v in group and _is_matrix(group[v])}
+    if not there:
+        raise CtcflowError(f"`{path}` holds no matrix (X is empty): give a file with raw counts")
+    first: tuple[str, sparse.csr_matrix, list[str]] | None = None
+    for where, key in there.items():
+        x = _matrix(group[key])
+        if _is_counts(x):
+            notes = [] if first is None else [f"X does not hold counts, {where} is used"]
+            return where, x, notes
+        # Kept, so that ingest can say what is wrong with it, or round it if that is asked for.
+        first = first or (where, x, [])
+    return first or ("X", x, [])
+
+
+def _is_matrix(element: h5py.Group | h5py.Dataset) -> bool:
+    return bool(element.attrs.get("encoding-type") != "null")
+
+
+def _is_counts(x: sparse.csr_matrix) -> bool:
+    if x.dtype.kind in "iub":
+        return bool(x.nnz == 0 or x.data.min() >= 0)
+    return bool(np.all((x.data >= 0) & (x.data == np.rint(x.data))))
+
+
+def _matrix(element: h5py.Group | h5py.Dataset) -> sparse.csr_matrix:
+    if isinstance(element, h5py.Group):
+        from anndata.io import read_elem
+
+        return sparse.csr_matrix(read_elem(element))
+    # In pieces: a dense matrix of 50,000 cells would take 6 GB.
+    n_rows, n_columns = element.shape
+    blocks = [
+        sparse.csr_matrix(element[start : start + _ROWS_AT_ONCE])
+        for start in range(0, n_rows, _ROWS_AT_ONCE)
+    ]
+    if not blocks:
+        return sparse.csr_matrix((0, n_columns), dtype=element.dtype)
+    return sparse.csr_matrix(sparse.vstack(blocks, format="csr"))
+
+
+def _genes_of(var: h5py.Group) -> tuple[Names, Names | None, Names | None]:
+    ids = next((_strings_of(var[c]) for c in _ID_COLUMNS if c in var), None)
+    types = next((_strings_of(var[c]) for c in _TYPE_COLUMNS if c in var), None)
+    return _strings_of(var[var.attrs["_index"]]), ids, types
+
+
+def _strings_of(element: Any) -> Names:
+    from anndata.io import read_elem
+
+    return strings(read_elem(element))
+
+
+def _read_legacy(path: Path) -> Parts:
+    """Read a file of anndata before 0.8, which read_elem does not know."""
+    import anndata
+
+    with reading(path, "h5ad"):
+        adata = anndata.read_h5ad(path)
+    ids = next((strings(adata.var[c]) for c in _ID_COLUMNS if c in adata.var), None)
+    types = next((strings(adata.var[c]) for c in _TYPE_COLUMNS if c in adata.var), None)
+    if adata.X is None:
+        raise CtcflowError(f"`{path}` holds no matrix (X is empty): give a file with raw counts")
+    x = sparse.csr_matrix(adata.X)
+    return Parts(x, strings(adata.obs_names), strings(adata.var_names), ids, types, [])

@@ -1,0 +1,60 @@
+"""Read a count matrix of any format, as found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from ctcflow.formats.detect import Source, locate
+from ctcflow.formats.raw import Parts, RawCounts, assemble
+
+
+def read_counts(path: Path, *, format: str | None, genes: pd.DataFrame | None = None) -> RawCounts:
+    """Read a count matrix; nothing is renamed, rounded or dropped.
+
+    Parameters
+    ----------
+    path
+        A file or folder of one of `detect.FORMATS`.
+    format
+        One of `detect.FORMATS`, or None to detect it.
+    genes
+        Table with `gene_id` and `symbol`; tells genes from cells in a `table`. Without it only
+        Ensembl ids do.
+
+    Returns
+    -------
+    RawCounts
+        `adata`: X (cells x genes, CSR, values as found), obs_names, var_names, var `gene_id`
+        ("" where the file has none), uns `ingest` (JSON: format, notes); features that are not
+        genes in obsm `other_features` (CSR) with their names in uns `other_features` (JSON).
+        `format`, `notes`: also on their own.
+
+    Raises
+    ------
+    CtcflowError
+        A file is missing, damaged, ambiguous, or its matrix and names do not fit together.
+    """
+    source = locate(path, format=format)
+    named = source.files[0] if len(source.files) == 1 else path
+    return assemble(named, _parts(source, genes), source.format)
+
+
+def _parts(source: Source, genes: pd.DataFrame | None) -> Parts:
+    format, files = source
+    # One family at a time: h5py, anndata and the text parsers are slow to import.
+    if format in ("10x_mtx", "starsolo"):
+        from ctcflow.formats.mtx import read_mtx
+
+        return read_mtx(files)
+    if format in ("table", "per_cell"):
+        from ctcflow.formats import tables
+
+        if format == "per_cell":
+            return tables.read_per_cell(files)
+        return tables.read_table(files[0], genes)
+    from ctcflow.formats import h5
+
+    readers = {"10x_h5": h5.read_10x_h5, "h5ad": h5.read_h5ad, "h5mu": h5.read_h5mu}
+    return readers[format](files[0])

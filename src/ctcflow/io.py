@@ -1,0 +1,233 @@
+"""Files: written whole or not at all, read with the reason when they cannot be."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ctcflow.errors import CtcflowError
+from ctcflow.keys import CTCFLOW, KEEP, SIZE_FACTOR
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path in the folder of `path`; on success flush it and rename it to `path`.
+
+    A process that dies in between leaves no file of that name, so that nothing half-written is
+    ever taken for a result.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        part.chmod(0o666 & ~umask)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    with whole_file(path) as part:
+        part.write_bytes(content)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as TSV, gzipped without time stamp where the name ends in `.gz`."""
+    import gzip
+
+    text = table.to_csv(sep="\t", index=False, lineterminator="\n", float_format="%.6g").encode()
+    write_bytes(path, gzip.compress(text, 6, mtime=0) if path.suffix == ".gz" else text)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a TSV (optionally gzipped) that ctcflow or the resources folder holds."""
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
+    except (OSError, ValueError, EOFError) as error:
+        raise CtcflowError(f"`{path}` cannot be read as a table ({error}): restore it") from error
+
+
+def write_h5ad(path: Path, adata: AnnData, *, delivered: bool) -> None:
+    """Write an h5ad whole or not at all.
+
+    Delivered files are gzipped (a flipped bit is caught when they are read); all are written
+    without nullable strings, so that older anndata and R readers open them.
+    """
+    import anndata
+
+    with whole_file(path) as part, anndata.settings.override(allow_write_nullable_strings=False):
+        adata.write_h5ad(part, compression="gzip" if delivered else None)
+
+
+def read_h5ad(path: Path) -> AnnData:
+    """Read an h5ad that ctcflow wrote.
+
+    Raises
+    ------
+    CtcflowError
+        The file is missing, truncated or not an h5ad.
+    """
+    import anndata
+
+    if not path.is_file():
+        raise CtcflowError(f"`{path}` is missing: run the step that writes it")
+    try:
+        return anndata.read_h5ad(path)
+    except Exception as error:  # h5py and anndata raise a dozen types on damaged files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CtcflowError(
+            f"`{path}` cannot be read ({reason}): delete it, the next run rebuilds it"
+        ) from error
+
+
+def digest(*paths: Path) -> str:
+    """Short BLAKE2b hash (16 hex digits) of a file's content; of several, of their hashes."""
+    hashes = []
+    for path in paths:
+        with path.open("rb") as file:
+            hashes.append(hashlib.file_digest(file, _short_hash).hexdigest())
+    return hashes[0] if len(hashes) == 1 else _short_hash("".join(hashes).encode()).hexdigest()
+
+
+def _short_hash(data: bytes = b"") -> Any:
+    return hashlib.blake2b(data, digest_size=8)
+
+
+def json_slot(adata: AnnData, key: str) -> Any:
+    """Value of a JSON slot in `uns`."""
+    return json.loads(str(adata.uns[key]))
+
+
+def load_sample(files: Mapping[str, Path], *, kept: bool, lognorm: bool) -> AnnData:
+    """Lay the files of the later steps over the counts of one sample.
+
+    Parameters
+    ----------
+    files
+        Path of the sample's file per step; the first is the base (usually `ingest`).
+    kept
+        Leave out the cells that `qc` set aside.
+    lognorm
+        Replace counts by log1p(counts / size factor), float32 (needs `normalize`).
+
+    Returns
+    -------
+    AnnData with the slots of all files. The sample's `uns["ctcflow"]` holds the records of all.
+    """
+    import numpy as np
+
+    paths = list(files.values())
+    adata = read_h5ad(paths[0])
+    record = json_slot(adata, CTCFLOW.key)
+    for path in paths[1:]:
+        layer = read_h5ad(path)
+        if layer.n_obs != adata.n_obs or not adata.obs_names.equals(layer.obs_names):
+            adata = adata[layer.obs_names].copy()
+        for container in ("obs", "var", "obsm", "varm"):
+            source, target = getattr(layer, container), getattr(adata, container)
+            for key in source:
+                target[key] = source[key]
+        for key in layer.uns:
+            if key == CTCFLOW.key:
+                record["steps"].update(json_slot(layer, key)["steps"])
+            else:
+                adata.uns[key] = layer.uns[key]
+        if kept and KEEP.key in layer.obs and not bool(layer.obs[KEEP.key].all()):
+            adata = adata[adata.obs[KEEP.key].to_numpy()].copy()
+    adata.uns[CTCFLOW.key] = json.dumps(record, sort_keys=True)
+    if lognorm:
+        factors = adata.obs[SIZE_FACTOR.key].to_numpy(np.float64)
+        matrix = adata.X.astype(np.float32)
+        matrix.data = np.log1p(matrix.data / np.repeat(factors, np.diff(matrix.indptr))).astype(
+            np.float32
+        )
+        adata.X = matrix
+    return adata
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The samples of a run, one at a time: iterate it as often as needed.
+
+    Attributes
+    ----------
+    samples
+        Names in the order of the sheet.
+    files
+        Per step, the path of its file with `{sample}` in it; the first is the base.
+    lognorm
+        Give log-normalised values instead of counts.
+    """
+
+    samples: tuple[str, ...]
+    files: Mapping[str, str]
+    lognorm: bool = False
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __iter__(self) -> Iterator[AnnData]:
+        for sample in self.samples:
+            paths = {step: Path(name.replace("{sample}", sample)) for step, name in self.files.items()}
+            yield load_sample(paths, kept=True, lognorm=self.lognorm)
+
+
+def read_gene_sets(path: Path) -> pd.DataFrame:
+    """Read gene sets as a table with the columns `set`, `gene`, `direction` (and those it has more).
+
+    TSV with a header, or GMT (name, description, genes ...; direction +1).
+
+    Raises
+    ------
+    CtcflowError
+        A column is missing, a direction is not 1 or -1, or there is no gene.
+    """
+    import pandas as pd
+
+    if path.suffix == ".gmt":
+        rows = []
+        for line in _lines(path):
+            name, _, *genes = line.split("\t")
+            rows += [(name, gene, 1) for gene in genes if gene]
+        table = pd.DataFrame(rows, columns=["set", "gene", "direction"])
+    else:
+        table = read_table(path)
+    missing = [column for column in ("set", "gene", "direction") if column not in table]
+    if missing:
+        raise CtcflowError(
+            f"`{path}` has no column {', '.join(missing)} (found {', '.join(map(str, table))}):"
+            " a table of gene sets needs set, gene, direction"
+        )
+    if table.empty:
+        raise CtcflowError(f"`{path}` names no gene: add at least one line")
+    wrong = table.loc[~table["direction"].isin([1, -1]), "direction"]
+    if len(wrong):
+        raise CtcflowError(f"`{path}` has direction {wrong.iloc[0]!r}: use 1 or -1")
+    return table
+
+
+def _lines(path: Path) -> Sequence[str]:
+    try:
+        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise CtcflowError(f"`{path}` cannot be read as text ({error}): restore it") from error

@@ -1,0 +1,131 @@
+"""Every slot that a step reads or writes, by name."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Slot(NamedTuple):
+    """One place in an AnnData: the container and the key in it."""
+
+    container: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.container}/{self.key}" if self.key else self.container
+
+
+# ---- ingest
+COUNTS: Final = Slot("X", "")
+"""Raw counts, cells x genes, CSR int32."""
+GENE_ID: Final = Slot("var", "gene_id")
+"""Ensembl id of the gene, empty where unknown."""
+INGEST: Final = Slot("uns", "ingest")
+"""JSON: format, notes of the reader, and what was renamed, summed, rounded or dropped."""
+OTHER_FEATURES: Final = Slot("obsm", "other_features")
+"""Counts of features that are not genes (antibodies, peaks, guides), CSR; only where there are any."""
+OTHER_FEATURE_NAMES: Final = Slot("uns", "other_features")
+"""JSON: `name`, `id`, `type` of the columns of obsm/other_features."""
+
+# ---- of every file
+CTCFLOW: Final = Slot("uns", "ctcflow")
+"""JSON: the row of the sample sheet, and one record per step."""
+SAMPLE: Final = Slot("obs", "sample")
+"""Name of the sample (cohort files only)."""
+BARCODE: Final = Slot("obs", "barcode")
+"""Barcode within the sample (cohort files only)."""
+
+# ---- qc
+N_UMIS: Final = Slot("obs", "n_umis")
+N_GENES: Final = Slot("obs", "n_genes")
+PCT_MT: Final = Slot("obs", "pct_mt")
+"""Percent of counts in mitochondrial genes; NaN where the reference has none."""
+PCT_RIBO: Final = Slot("obs", "pct_ribo")
+PCT_HB: Final = Slot("obs", "pct_hb")
+PCT_PLATELET: Final = Slot("obs", "pct_platelet")
+TUMOUR_EVIDENCE: Final = Slot("obs", "tumour_evidence")
+"""Two or more tumour-panel genes seen and more panel counts than leukocytes of that depth show."""
+QC_FLAG: Final = Slot("obs", "qc_flag")
+"""Reasons, separated by `;`; empty for none."""
+KEEP: Final = Slot("obs", "keep")
+"""False for cells that are set aside."""
+QC: Final = Slot("uns", "qc")
+"""JSON: thresholds, ledger, and what was not run."""
+
+# ---- normalize
+SIZE_FACTOR: Final = Slot("obs", "size_factor")
+"""Counts divided by this and log1p are the log-normalised values."""
+MEAN: Final = Slot("var", "lognorm_mean")
+VARIANCE: Final = Slot("var", "lognorm_variance")
+CLIPPED_VARIANCE: Final = Slot("var", "clipped_variance")
+"""Variance of the raw counts, standardised and clipped (seurat_v3)."""
+VARIABLE_RANK: Final = Slot("var", "variable_rank")
+"""Rank of the gene by clipped variance, 0 first; NaN beyond the number of genes that are ever asked for."""
+
+NORMALIZE: Final = Slot("uns", "normalize")
+"""JSON: cells, and what was not run and why."""
+
+# ---- score
+LINEAGE: Final = Slot("obs", "lineage")
+"""Best-fitting blood lineage, whatever the cell is."""
+P_IDENTITY: Final = Slot("obs", "p_identity")
+"""Probability that a cell of this lineage and depth lacks so much blood identity."""
+P_PANEL: Final = Slot("obs", "p_panel")
+"""Probability that a cell of this lineage and depth shows so much of the tumour panel."""
+EVIDENCE: Final = Slot("obs", "evidence")
+"""Both lines of evidence together, before calibration (-log10 units)."""
+PANEL_GENES: Final = Slot("obs", "panel_genes")
+"""Panel genes seen, separated by `,`."""
+N_PANEL_GENES: Final = Slot("obs", "n_panel_genes")
+OTHER_TYPE: Final = Slot("obs", "other_type")
+"""Best-fitting non-blood type that is not a tumour, empty where none is seen."""
+IS_LEUKOCYTE: Final = Slot("obs", "is_leukocyte")
+"""Used as a null cell: blood identity as expected, no tumour evidence."""
+SIGNATURES: Final = Slot("obsm", "signatures")
+"""Signature scores, cells x signatures, each from the cell alone (UCell)."""
+SCORE: Final = Slot("uns", "score")
+"""JSON: panel, genes present, leukocytes used, what was not run and why."""
+
+# ---- call
+CLASS: Final = Slot("obs", "class")
+"""`CTC`, `CTC aggregate`, `non-blood other`, `uncertain` or `blood`."""
+P: Final = Slot("obs", "p")
+"""Calibrated probability of so much evidence in a blood cell."""
+Q: Final = Slot("obs", "q")
+"""Benjamini-Hochberg q of `p` within the sample."""
+PARTNER: Final = Slot("obs", "partner")
+"""Lineage of the leukocyte in a `CTC aggregate`."""
+PHENOTYPE: Final = Slot("obs", "phenotype")
+"""`epithelial`, `hybrid`, `mesenchymal` or empty; of calls only."""
+REASON: Final = Slot("obs", "reason")
+"""Why the class is what it is, in words."""
+CALL: Final = Slot("uns", "call")
+"""JSON: counts per sample and draw, ledger, set-aside cells, calibration."""
+
+# ---- reduce
+VARIABLE: Final = Slot("var", "variable")
+"""Gene takes part in the principal components."""
+PANEL: Final = Slot("var", "panel")
+"""Gene of a tumour panel; kept in the matrix of the cohort whether variable or not."""
+X_PCA: Final = Slot("obsm", "X_pca")
+LOADINGS: Final = Slot("varm", "PCs")
+REDUCE: Final = Slot("uns", "reduce")
+
+# ---- integrate
+BATCH: Final = Slot("obs", "batch_used")
+"""Batch that the embedding was corrected for."""
+X_INTEGRATED: Final = Slot("obsm", "X_integrated")
+INTEGRATE: Final = Slot("uns", "integrate")
+"""JSON: method, batches, mixing before and after."""
+
+# ---- cluster
+X_UMAP: Final = Slot("obsm", "X_umap")
+CONNECTIVITIES: Final = Slot("obsp", "connectivities")
+DISTANCES: Final = Slot("obsp", "distances")
+CLUSTER: Final = Slot("obs", "cluster")
+"""Leiden cluster at the chosen resolution; other resolutions are `leiden_<resolution>`."""
+CELL_TYPE: Final = Slot("obs", "cell_type")
+MARKERS: Final = Slot("uns", "markers")
+"""JSON: marker genes per cluster."""
+CLUSTERING: Final = Slot("uns", "cluster")
+"""JSON: resolutions, number of clusters, stability, margins of the cell types."""

@@ -1,0 +1,195 @@
+"""Every parameter of every step: name, type, bounds, default and one sentence with its unit.
+
+`config/defaults.yaml`, `workflow/schemas/config.schema.json` and the table in `docs/parameters.md`
+are generated from these models (`python -m ctcflow schema`). This module imports pydantic only.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Params(BaseModel):
+    """Immutable, no unknown keys; the docstring of a field is its description."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_are_not_truth_values(cls, data: object) -> object:
+        # YAML reads yes, no, on and off as true and false; pydantic would take those as 1 and 0.
+        if not isinstance(data, dict):
+            return data
+        numbers = {n for n, field in cls.model_fields.items() if field.annotation in (int, float)}
+        return {
+            key: str(value).lower() if isinstance(value, bool) and key in numbers else value
+            for key, value in data.items()
+        }
+
+
+class IngestParams(Params):
+    """Read one library of any format into one validated count matrix."""
+
+    counts: Literal["integer", "expected"] = "integer"
+    """`integer` refuses values that are not whole numbers; `expected` (RSEM, kallisto) rounds them
+    and records it."""
+
+
+class QCParams(Params):
+    """Measure cells and flag those to set aside; nothing is removed."""
+
+    min_umis: Annotated[int, Field(ge=0)] = 150
+    """Cells with fewer counts are set aside (counts per cell; reads where the data have no
+    UMIs)."""
+    min_genes: Annotated[int, Field(ge=0)] = 100
+    """Cells with fewer detected genes are set aside (genes per cell)."""
+    mt_mads: Annotated[float, Field(gt=0)] = 5.0
+    """The mitochondrial limit is the sample's median plus this many scaled median absolute
+    deviations."""
+    min_mt_limit: Annotated[float, Field(ge=0, le=100)] = 15.0
+    """The mitochondrial limit is never below this (percent of counts)."""
+    max_mt_limit: Annotated[float, Field(ge=0, le=100)] = 50.0
+    """The mitochondrial limit is never above this (percent of counts)."""
+
+    @model_validator(mode="after")
+    def _limits_in_order(self) -> Self:
+        if self.min_mt_limit > self.max_mt_limit:
+            raise ValueError(
+                f"min_mt_limit is {self.min_mt_limit:g} and max_mt_limit is "
+                f"{self.max_mt_limit:g}: the first must not be above the second"
+            )
+        return self
+
+
+class NormalizeParams(Params):
+    """Size factors, and moments per gene that later steps add up over samples."""
+
+    target_umis: Annotated[float, Field(gt=0)] = 10_000.0
+    """Counts are divided by (total counts of the cell / this number) before log1p (counts per
+    cell)."""
+
+
+class ScoreParams(Params):
+    """Lineage, lines of evidence and signature scores of each cell, from its own sample only."""
+
+    panel: Annotated[str, Field(min_length=1)] = "auto"
+    """Tumour panel: the name of a set in the panel table, or `auto` (the set named like the row's
+    `cancer_type`, else `pan_epithelial`)."""
+    min_leukocytes: Annotated[int, Field(ge=1)] = 50
+    """Below this number of leukocytes the shipped prior replaces the sample's own rates (cells)."""
+    prior_umis: Annotated[float, Field(gt=0)] = 50_000.0
+    """Weight of the shipped blood rates against the sample's own leukocytes (pseudo-counts of one
+    lineage profile)."""
+
+
+class CallParams(Params):
+    """Decide what each cell is, with an error rate."""
+
+    fdr: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Cells are called at a Benjamini-Hochberg q at or below this, per sample (fraction)."""
+    max_p: Annotated[float, Field(gt=0, lt=1)] = 0.001
+    """No cell with a larger p is called, whatever its q (probability); a sample made of tumour
+    cells only has a q near p."""
+    few_leukocytes: Annotated[int, Field(ge=0)] = 50
+    """A sample with fewer null leukocytes is flagged (cells)."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Confidence of the exact intervals on counts (fraction)."""
+
+
+class ReduceParams(Params):
+    """Variable genes of the cohort and exact principal components; one sample in memory at once."""
+
+    n_genes: Annotated[int, Field(ge=10)] = 2000
+    """Number of variable genes (genes)."""
+    include_panel: bool = True
+    """Panel genes are used whether variable or not, so that rare tumour cells have a direction."""
+    exclude_technical: bool = True
+    """Immunoglobulin, T-cell-receptor, haemoglobin, mitochondrial, ribosomal and sex-linked genes
+    are not used."""
+    n_components: Annotated[int, Field(ge=2, le=200)] = 30
+    """Number of principal components (components)."""
+
+
+class HarmonyParams(Params):
+    """Harmony (Korsunsky 2019, doi:10.1038/s41592-019-0619-0), fitted on leukocytes."""
+
+    method: Literal["harmony"] = "harmony"
+    """Name of the method."""
+    theta: Annotated[float, Field(ge=0)] = 2.0
+    """Strength of the diversity penalty (no unit)."""
+    max_iterations: Annotated[int, Field(ge=1)] = 10
+    """Largest number of rounds (rounds)."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the random numbers."""
+
+
+class NoIntegrationParams(Params):
+    """Leave the principal components as they are."""
+
+    method: Literal["none"] = "none"
+    """Name of the method."""
+
+
+class IntegrateParams(Params):
+    """Remove differences between batches from the embedding."""
+
+    method: Annotated[HarmonyParams | NoIntegrationParams, Field(discriminator="method")] = (
+        HarmonyParams()
+    )
+    """The method and its parameters."""
+    batch: Literal["batch", "sample", "chemistry", "patient"] = "batch"
+    """Column of the sample sheet that names the batch; a row without a value is a batch of its
+    own."""
+
+
+class ClusterParams(Params):
+    """Neighbours, communities, map, cell types and markers of the cohort."""
+
+    n_neighbors: Annotated[int, Field(ge=2, le=200)] = 15
+    """Neighbours per cell, itself included (cells)."""
+    resolutions: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (
+        0.5,
+        1.0,
+        2.0,
+    )
+    """Leiden resolutions that are computed (no unit)."""
+    resolution: Annotated[float, Field(gt=0)] = 1.0
+    """The resolution used for cell types and markers; one of `resolutions` (no unit)."""
+    min_dist: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """UMAP: smallest distance between points (no unit)."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the random numbers."""
+
+    @model_validator(mode="after")
+    def _resolution_is_computed(self) -> Self:
+        if self.resolution not in self.resolutions:
+            computed = ", ".join(f"{value:g}" for value in self.resolutions)
+            raise ValueError(
+                f"resolution is {self.resolution:g}: must be one of resolutions ({computed})"
+            )
+        return self
+
+
+class ReportParams(Params):
+    """The page that people read."""
+
+    title: Annotated[str, Field(min_length=1, max_length=200)] = "Circulating tumour cells"
+    """Title of the page."""
+
+
+class StepsParams(Params):
+    """One section per step."""
+
+    ingest: IngestParams = IngestParams()
+    qc: QCParams = QCParams()
+    normalize: NormalizeParams = NormalizeParams()
+    score: ScoreParams = ScoreParams()
+    call: CallParams = CallParams()
+    reduce: ReduceParams = ReduceParams()
+    integrate: IntegrateParams = IntegrateParams()
+    cluster: ClusterParams = ClusterParams()
+    report: ReportParams = ReportParams()

@@ -1,0 +1,384 @@
+"""The steps, what each reads and writes, and the one way to run them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from ctcflow import __version__, io, keys
+from ctcflow.errors import CtcflowError
+from ctcflow.keys import Slot
+from ctcflow.params import Params, StepsParams
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step reads and writes.
+
+    Attributes
+    ----------
+    scope
+        `sample` steps see one sample, `cohort` steps all of them.
+    layers
+        Steps whose files are laid over each other to make the step's AnnData, or each AnnData of
+        its cohort; the first is the base.
+    finished
+        Cohort steps whose files are laid over each other to make the step's AnnData.
+    requires
+        Slots that must be there.
+    writes
+        Slots that the step writes.
+    optional
+        Slots that it writes where the data have them.
+    tables
+        Gene sets and reference tables, in the order of the function's arguments.
+    exports
+        Tables written beside the file: name of the output, function in `render.tables`.
+    kept
+        The step sees only the cells that `qc` kept.
+    lognorm
+        The step sees log-normalised values instead of counts.
+    whole
+        The file holds all that the step returns, not only the slots that it writes.
+    delivered
+        The file is for other tools too: gzipped.
+    permutes
+        Permuting the cells permutes the result; held by the contract test.
+    """
+
+    scope: Literal["sample", "cohort"]
+    layers: tuple[str, ...] = ()
+    finished: tuple[str, ...] = ()
+    requires: tuple[Slot, ...] = ()
+    writes: tuple[Slot, ...] = ()
+    optional: tuple[Slot, ...] = ()
+    tables: tuple[str, ...] = ()
+    exports: Mapping[str, str] = field(default_factory=dict)
+    kept: bool = True
+    lognorm: bool = False
+    whole: bool = False
+    delivered: bool = False
+    permutes: bool = False
+
+
+STEPS: dict[str, Step] = {
+    "ingest": Step(
+        scope="sample",
+        tables=("genes",),
+        writes=(keys.COUNTS, keys.GENE_ID, keys.INGEST),
+        optional=(keys.SAMPLE, keys.OTHER_FEATURES, keys.OTHER_FEATURE_NAMES),
+        whole=True,
+        permutes=True,
+    ),
+    "qc": Step(
+        scope="sample",
+        layers=("ingest",),
+        kept=False,
+        tables=("panels", "leak", "technical"),
+        requires=(keys.COUNTS,),
+        writes=(
+            keys.N_UMIS,
+            keys.N_GENES,
+            keys.PCT_MT,
+            keys.PCT_RIBO,
+            keys.PCT_HB,
+            keys.PCT_PLATELET,
+            keys.TUMOUR_EVIDENCE,
+            keys.QC_FLAG,
+            keys.KEEP,
+            keys.QC,
+        ),
+        permutes=True,
+    ),
+    "normalize": Step(
+        scope="sample",
+        layers=("ingest", "qc"),
+        requires=(keys.COUNTS, keys.KEEP),
+        writes=(
+            keys.SIZE_FACTOR,
+            keys.MEAN,
+            keys.VARIANCE,
+            keys.CLIPPED_VARIANCE,
+            keys.VARIABLE_RANK,
+            keys.NORMALIZE,
+        ),
+        permutes=True,
+    ),
+    "score": Step(
+        scope="sample",
+        layers=("ingest", "qc"),
+        tables=("panels", "programmes", "cell_types", "rates", "leak", "identity_null"),
+        requires=(keys.COUNTS, keys.KEEP),
+        writes=(
+            keys.LINEAGE,
+            keys.P_IDENTITY,
+            keys.P_PANEL,
+            keys.EVIDENCE,
+            keys.PANEL_GENES,
+            keys.N_PANEL_GENES,
+            keys.OTHER_TYPE,
+            keys.IS_LEUKOCYTE,
+            keys.SIGNATURES,
+            keys.SCORE,
+        ),
+        permutes=True,
+    ),
+    "call": Step(
+        scope="cohort",
+        layers=("qc", "score"),
+        requires=(keys.EVIDENCE, keys.IS_LEUKOCYTE),
+        writes=(
+            keys.SAMPLE,
+            keys.BARCODE,
+            keys.CLASS,
+            keys.P,
+            keys.Q,
+            keys.LINEAGE,
+            keys.P_PANEL,
+            keys.P_IDENTITY,
+            keys.EVIDENCE,
+            keys.N_PANEL_GENES,
+            keys.PANEL_GENES,
+            keys.OTHER_TYPE,
+            keys.N_UMIS,
+            keys.PARTNER,
+            keys.PHENOTYPE,
+            keys.REASON,
+            keys.SIGNATURES,
+            keys.CALL,
+        ),
+        whole=True,
+        exports={
+            "cells": "cells_table",
+            "ctc": "ctc_table",
+            "samples": "samples_table",
+            "draws": "draws_table",
+            "ledger": "ledger_table",
+            "set_aside": "set_aside_table",
+        },
+    ),
+    "reduce": Step(
+        scope="cohort",
+        layers=("ingest", "qc", "normalize"),
+        lognorm=True,
+        tables=("panels", "technical"),
+        requires=(keys.COUNTS, keys.SIZE_FACTOR, keys.VARIABLE_RANK),
+        writes=(keys.SAMPLE, keys.BARCODE, keys.VARIABLE, keys.X_PCA, keys.LOADINGS, keys.REDUCE),
+        whole=True,
+    ),
+    "integrate": Step(
+        scope="cohort",
+        finished=("reduce", "call"),
+        requires=(keys.X_PCA, keys.CLASS),
+        writes=(keys.X_INTEGRATED, keys.BATCH, keys.INTEGRATE),
+    ),
+    "cluster": Step(
+        scope="cohort",
+        finished=("reduce", "call", "integrate"),
+        layers=("ingest", "qc", "normalize"),
+        lognorm=True,
+        tables=("cell_types",),
+        requires=(keys.X_INTEGRATED,),
+        writes=(
+            keys.CLUSTER,
+            keys.CELL_TYPE,
+            keys.X_UMAP,
+            keys.CONNECTIVITIES,
+            keys.DISTANCES,
+            keys.MARKERS,
+            keys.CLUSTERING,
+        ),
+        exports={"markers": "markers_table"},
+        whole=True,
+        delivered=True,
+    ),
+    "report": Step(scope="cohort", finished=("cluster", "call")),
+}
+"""One row per step, in the order in which they run."""
+
+_GENE_SETS = frozenset({"panels", "programmes", "cell_types"})
+
+
+class Inputs(NamedTuple):
+    """What the command line hands over."""
+
+    paths: Mapping[str, str]
+    """Name of the input and its path; of a cohort, with `{sample}` in it."""
+    samples: tuple[str, ...]
+    """Names of the cohort's samples, in the order of the sheet; empty for a sample step."""
+    row: Mapping[str, Any]
+    """Row of the sample sheet (`ingest` only)."""
+
+
+class Output(NamedTuple):
+    """What a step gives back, ready to be written."""
+
+    adata: AnnData | None
+    tables: dict[str, pd.DataFrame]
+    files: dict[str, bytes]
+
+
+def params_of(name: str) -> type[Params]:
+    """Parameter model of a step."""
+    model: type[Params] = type(getattr(StepsParams(), name))
+    return model
+
+
+def run(name: str, inputs: Inputs, params: Params) -> Output:
+    """Read what a step needs, run it, check what it wrote, and record how it came about.
+
+    Raises
+    ------
+    CtcflowError
+        An input is missing or unusable.
+    """
+    step = STEPS[name]
+    start = time.perf_counter()
+    function = getattr(importlib.import_module(f"ctcflow.steps.{name}"), name)
+    objects, record = _read(name, step, inputs)
+    missing = [str(slot) for slot in step.requires if not _has(objects[0], slot)]
+    if missing and step.finished:
+        raise CtcflowError(f"step `{name}` needs {', '.join(missing)}: run the steps before it")
+    cells_in = _n_cells(objects[0])
+    result = function(*objects, params=params)
+    log.info("%s: %.1f s", name, time.perf_counter() - start)
+    if isinstance(result, dict):
+        return Output(None, {}, result)
+    _check(name, step, result)
+    if name == "ingest":
+        _add_row(result, inputs.row)
+    record["steps"][name] = {
+        "version": __version__,
+        "params": params.model_dump(mode="json"),
+        "inputs": _digests(inputs),
+        "cells_in": cells_in,
+        "cells_out": int(result.n_obs),
+    }
+    log.info("%s: %s cells in, %d out", name, cells_in, result.n_obs)
+    return Output(_own(step, result, record), _exports(step, result), {})
+
+
+def _read(name: str, step: Step, inputs: Inputs) -> tuple[list[Any], dict[str, Any]]:
+    """Objects in the order of the function's arguments, and the record to go on with."""
+    tables = {table: _read_table(table, inputs) for table in step.tables}
+    if name == "ingest":
+        adata = _read_counts(inputs, tables["genes"])
+        return [adata, *tables.values()], {"sample": dict(inputs.row), "steps": {}}
+    if name == "report":
+        return [io.read_h5ad(_path(inputs, done)) for done in step.finished], {}
+    layers = {layer: _path(inputs, layer) for layer in step.layers}
+    if step.scope == "sample":
+        adata = io.load_sample(layers, kept=step.kept, lognorm=step.lognorm)
+        return [adata, *tables.values()], io.json_slot(adata, keys.CTCFLOW.key)
+    objects: list[Any] = []
+    record: dict[str, Any] = {"sample": None, "steps": {}}
+    if step.finished:
+        adata = io.load_sample(
+            {done: _path(inputs, done) for done in step.finished}, kept=False, lognorm=False
+        )
+        record["steps"] = io.json_slot(adata, keys.CTCFLOW.key)["steps"]
+        objects.append(adata)
+    if layers:
+        patterns = {layer: str(path) for layer, path in layers.items()}
+        objects.append(io.Cohort(inputs.samples, patterns, step.lognorm))
+    return [*objects, *tables.values()], record
+
+
+def _read_counts(inputs: Inputs, genes: pd.DataFrame) -> AnnData:
+    from ctcflow.formats.read import read_counts
+
+    wanted = inputs.row.get("format")
+    counts = read_counts(_path(inputs, "data"), format=wanted, genes=genes)
+    return counts.adata
+
+
+def _read_table(name: str, inputs: Inputs) -> pd.DataFrame:
+    path = _path(inputs, name)
+    return io.read_gene_sets(path) if name in _GENE_SETS else io.read_table(path)
+
+
+def _path(inputs: Inputs, name: str) -> Path:
+    if name not in inputs.paths:
+        raise CtcflowError(
+            f"no input `{name}` was given (given: {', '.join(inputs.paths) or 'none'}):"
+            f" add --in {name}=PATH"
+        )
+    return Path(inputs.paths[name])
+
+
+def _digests(inputs: Inputs) -> dict[str, str]:
+    """Digest of each input; of a cohort's files, of the digests of all samples."""
+    from ctcflow.formats.detect import input_files
+
+    found = {}
+    for name, path in inputs.paths.items():
+        if name == "data":
+            files = input_files(Path(path), format=inputs.row.get("format"))
+        elif inputs.samples and "{sample}" in path:
+            files = [Path(path.replace("{sample}", sample)) for sample in inputs.samples]
+        else:
+            files = [Path(path)]
+        found[name] = io.digest(*files)
+    return found
+
+
+def _has(adata: Any, slot: Slot) -> bool:
+    if isinstance(adata, io.Cohort):
+        return True
+    if slot.container == "X":
+        return adata.X is not None
+    return slot.key in getattr(adata, slot.container)
+
+
+def _n_cells(first: Any) -> int | None:
+    return None if isinstance(first, io.Cohort) else int(first.n_obs)
+
+
+def _check(name: str, step: Step, result: AnnData) -> None:
+    missing = [str(slot) for slot in step.writes if not _has(result, slot)]
+    if missing:
+        raise RuntimeError(f"step `{name}` did not write {', '.join(missing)}")
+
+
+def _add_row(adata: AnnData, row: Mapping[str, Any]) -> None:
+    """Carry the sheet's columns to obs; text as categories, so that they cost nothing."""
+    import pandas as pd
+
+    values = {key: value for key, value in row.items() if key != "extra" and value is not None}
+    for key, value in {**values, **row.get("extra", {})}.items():
+        column = pd.Series([value] * adata.n_obs, index=adata.obs_names)
+        adata.obs[key] = pd.Categorical(column) if isinstance(value, str) else column.astype(float)
+
+
+def _own(step: Step, result: AnnData, record: dict[str, Any]) -> AnnData:
+    """Leave only the slots that the step owns, and the record."""
+    import anndata
+
+    if step.whole:
+        own = result
+    else:
+        own = anndata.AnnData(obs=result.obs[[]].copy(), var=result.var[[]].copy())
+        for slot in (*step.writes, *step.optional):
+            if _has(result, slot):
+                getattr(own, slot.container)[slot.key] = getattr(result, slot.container)[slot.key]
+    own.uns[keys.CTCFLOW.key] = json.dumps(record, sort_keys=True)
+    return own
+
+
+def _exports(step: Step, result: AnnData) -> dict[str, pd.DataFrame]:
+    if not step.exports:
+        return {}
+    tables = importlib.import_module("ctcflow.render.tables")
+    return {name: getattr(tables, function)(result) for name, function in step.exports.items()}

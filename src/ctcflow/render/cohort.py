@@ -1,0 +1,121 @@
+"""The cohort as a whole: its map, its batches and its clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pandas as pd
+
+from ctcflow.render import html, numbers
+from ctcflow.render.html import Column, Markup
+from ctcflow.render.sections import framed
+
+_MARKERS: Final = 8
+
+
+def maps(figure: bytes) -> Markup:
+    """Write the maps of the cohort."""
+    return html.section(
+        "map",
+        "The cells of the cohort",
+        html.image(
+            figure,
+            alt="UMAP of the cohort by class, sample, cell type and batch",
+            caption=(
+                "One point is one cell, the same map four times. By class: calls are large and "
+                "drawn last; tumour cells of one patient usually lie together and away from "
+                "blood. By sample and batch: colours should mix within a cell type; an island of "
+                "one batch that is blood by type is a batch effect. Distances between islands "
+                "mean nothing."
+            ),
+        ),
+    )
+
+
+def mixing(found: Mapping[str, Any], figure: bytes) -> Markup:
+    """Write batch mixing before and after integration, from what `integrate` left."""
+    method = numbers.text(found.get("method"))
+    used = f"Method: {method}. " if method else ""
+    chance = numbers.short(found.get("iLISI_of_random"))
+    best = f"Shuffled batches would give an iLISI of {chance}. " if chance != "–" else ""
+    return html.section(
+        "mixing",
+        "Batches before and after integration",
+        html.image(
+            figure,
+            alt="Metrics of batch mixing before and after integration",
+            caption=(
+                f"{used}Mixing of the leukocytes of the batches, each metric on its own scale: "
+                f"it should rise from before to after. {best}That cell types stay apart is to be "
+                "seen on the map. Calls do not depend on this embedding."
+            ),
+        ),
+    )
+
+
+def clusters(
+    obs: pd.DataFrame, markers: pd.DataFrame, found: Mapping[str, Any], resolutions: pd.DataFrame
+) -> Markup:
+    """Write clusters with their cells, classes and markers, from what `cluster` left."""
+    columns = (
+        Column("Cluster"),
+        Column("Cell type"),
+        Column("Second best type"),
+        Column("Margin", "number"),
+        Column("Cells", "count"),
+        Column("Samples", "count"),
+        Column("CTCs and aggregates", "count"),
+        Column("Markers, best first"),
+    )
+    named = {numbers.text(row.get("cluster")): row for row in found.get("cell_types") or []}
+    return html.section(
+        "clusters",
+        "Clusters and their markers",
+        html.table(
+            "Clusters, largest first. A small margin to the second best type means that "
+            "the name is a guess.",
+            columns,
+            _cluster_rows(obs, markers, named),
+            search=True,
+            empty="There are none.",
+        ),
+        framed(
+            "Resolutions that were computed; stability is the agreement between seeds, 1 at best.",
+            resolutions,
+            empty="None is recorded.",
+        ),
+    )
+
+
+def _cluster_rows(
+    obs: pd.DataFrame, markers: pd.DataFrame, named: Mapping[str, Mapping[str, Any]]
+) -> list[list[Any]]:
+    if "cluster" not in obs or obs.empty:
+        return []
+    clusters = obs["cluster"].astype(object).map(numbers.text)
+    genes = markers.assign(cluster=markers["cluster"].map(numbers.text))
+    rows = []
+    for name, cells in obs.groupby(clusters.to_numpy(dtype=object), observed=True):
+        best = genes.loc[genes["cluster"] == name, "gene"].head(_MARKERS)
+        called = cells["class"].isin(["CTC", "CTC aggregate"]).sum() if "class" in cells else None
+        rows.append(
+            [
+                str(name),
+                _commonest(cells),
+                numbers.text(named.get(str(name), {}).get("second")),
+                named.get(str(name), {}).get("margin"),
+                len(cells),
+                cells["sample"].nunique() if "sample" in cells else None,
+                called,
+                ", ".join(best.map(numbers.text)) or "none",
+            ]
+        )
+    return sorted(rows, key=lambda row: (-row[4], row[0]))
+
+
+def _commonest(cells: pd.DataFrame) -> str:
+    if "cell_type" not in cells:
+        return ""
+    counts = cells["cell_type"].astype(object).map(numbers.text).value_counts()
+    return "" if counts.empty else str(sorted(counts[counts == counts.max()].index)[0])

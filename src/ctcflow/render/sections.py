@@ -1,0 +1,225 @@
+"""The evidence behind the answer, in the order a sceptic asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pandas as pd
+
+from ctcflow.render import html, numbers
+from ctcflow.render.html import Column, Kind, Markup
+from ctcflow.render.tables import records_table
+
+MOST_CALLS: Final = 2000
+MOST_SET_ASIDE: Final = 500
+_HEADINGS: Final = {
+    "min_umis": "fewest counts",
+    "min_genes": "fewest genes",
+    "mt_limit": "most mitochondrial (%)",
+    "n_clusters": "clusters",
+    "n_null": "null cells",
+}
+_CLASS_STYLE: Final = {"CTC": "ctc", "CTC aggregate": "aggregate", "uncertain": "uncertain"}
+
+
+def calls(ctc: pd.DataFrame, figure: bytes) -> Markup:
+    """Write the calls, one line each, and the two lines of evidence of every cell."""
+    shown = ctc.head(MOST_CALLS)
+    scores = [name for name in ctc.columns[list(ctc.columns).index("phenotype") + 1 :]]
+    columns = [
+        Column("Barcode", "code"),
+        Column("Sample"),
+        Column("Class"),
+        Column("p", "p"),
+        Column("q", "p"),
+        Column("p of panel", "p"),
+        Column("p of identity", "p"),
+        Column("Panel genes", "count"),
+        Column("Seen"),
+        Column("Phenotype"),
+        Column("Nearest lineage"),
+        Column("Partner"),
+        Column("Why"),
+        *(Column(name.replace("_", " "), "number") for name in scores),
+    ]
+    names = [
+        "barcode",
+        "sample",
+        "class",
+        "p",
+        "q",
+        "p_panel",
+        "p_identity",
+        "n_panel_genes",
+        "panel_genes",
+        "phenotype",
+        "lineage",
+        "partner",
+        "reason",
+        *scores,
+    ]
+    rows = [_call_row(row) for row in shown[names].itertuples(index=False, name=None)]
+    return html.section(
+        "calls",
+        "The calls",
+        html.paragraph(
+            "Each line is one cell. p is the chance that a blood cell of that lineage and depth "
+            "shows so much evidence; q is the share of false calls expected in its sample up to "
+            "this line. Uncertain cells are listed, never counted."
+        ),
+        html.table(
+            f"Called and uncertain cells ({len(ctc):,}).{_first(len(ctc), MOST_CALLS)}",
+            columns,
+            rows,
+            search=True,
+            empty="No cell was called, and none is uncertain.",
+        ),
+        html.image(
+            figure,
+            alt="Counts per draw with intervals, and cells by their two lines of evidence",
+            caption=(
+                "Left: cells called per draw; the bar is the exact interval, blue marks are draws "
+                "without a call. Right: every cell by both lines of evidence. Blood cells gather "
+                "at the lower left; a call that stands alone towards the upper right is "
+                "convincing, one at the edge of the grey cloud is not."
+            ),
+        ),
+    )
+
+
+def calibration(found: Mapping[str, Any], figure: bytes) -> Markup:
+    """Write how often null cells reach each p."""
+    observed = [list(row)[:4] for row in found.get("observed") or []]
+    null = numbers.number_or_none(found.get("n_null"))
+    basis = f" {null:,.0f} null cells (leukocytes) were used." if null is not None else ""
+    tail = records_table(found.get("tail"), ("sample", "n_null", "factor"))
+    columns = (
+        Column("p promised", "p"),
+        Column("observed", "p"),
+        Column("low", "p"),
+        Column("high", "p"),
+    )
+    rows = [[*row, *[None] * (4 - len(row))] for row in observed]
+    return html.section(
+        "calibration",
+        "Do the p-values keep their promise?",
+        html.image(
+            figure,
+            alt="Observed against promised p among null cells",
+            caption=(
+                "Each point is a p that was promised; its height is the share of null cells that "
+                "reached it. Points on the grey line keep the promise, points above it mean more "
+                f"false calls than promised.{basis}"
+            ),
+        ),
+        html.tag(
+            "details",
+            html.tag("summary", "The numbers of this figure"),
+            html.table(
+                "Observed fractions with intervals.", columns, rows, empty="There are no numbers."
+            ),
+            framed("Null cells of each sample, and the factor that their tail asked for.", tail),
+        ),
+    )
+
+
+def quality(figure: bytes, thresholds: pd.DataFrame, ledger: pd.DataFrame) -> Markup:
+    """Write distributions, thresholds and the ledger."""
+    fates = _pivot(ledger)
+    return html.section(
+        "quality",
+        "Quality of the samples",
+        html.image(
+            figure,
+            alt="Counts, genes and mitochondrial share per sample with thresholds",
+            caption=(
+                "Kept cells of each sample: points, quartiles (bar) and median (dot); with many "
+                "samples, bands of quantiles. Red marks are the thresholds. A median close to a "
+                "threshold means that the threshold shapes the sample."
+            ),
+        ),
+        framed(
+            "Thresholds as applied: a cell with less, or more that is mitochondrial, is set aside.",
+            thresholds,
+            search=len(thresholds) > 12,
+        ),
+        framed("Ledger: how many cells met which fate.", fates, search=len(fates) > 12),
+    )
+
+
+def set_aside(found: pd.DataFrame) -> Markup:
+    """Write the cells that were set aside although they show tumour evidence."""
+    first = ["barcode", "sample", "reason", "evidence"]
+    table = found[[*first, *(name for name in found.columns if name not in first)]]
+    return html.section(
+        "set-aside",
+        "Set aside, with tumour evidence",
+        html.paragraph(
+            "Cells that quality control set aside although they show tumour genes. They are not "
+            "counted. A dying or damaged CTC looks like this; so does ambient RNA."
+        ),
+        framed(
+            f"Cells set aside with tumour evidence ({len(found):,})."
+            f"{_first(len(found), MOST_SET_ASIDE)}",
+            table.head(MOST_SET_ASIDE),
+            search=True,
+            empty="No cell with tumour evidence was set aside.",
+        ),
+    )
+
+
+def _call_row(row: tuple[Any, ...]) -> list[Any]:
+    kind = numbers.text(row[2])
+    marked = html.tag("span", kind, attributes={"class": f"class {_CLASS_STYLE.get(kind, '')}"})
+    genes = numbers.text(row[8]).replace(",", ", ")
+    return [*row[:2], marked, *row[3:8], genes, *row[9:]]
+
+
+def _first(found: int, most: int) -> str:
+    return f" The first {most:,}; all are in the table beside the page." if found > most else ""
+
+
+def framed(
+    caption: str, table: pd.DataFrame, *, search: bool = False, empty: str = "none"
+) -> Markup:
+    """Write a table with the headings and digits that its columns ask for."""
+    columns = [Column(_heading(str(name)), _kind(str(name), table[name])) for name in table.columns]
+    rows = [list(row) for row in table.itertuples(index=False, name=None)]
+    return html.table(caption, columns, rows, search=search, empty=empty)
+
+
+def _heading(name: str) -> str:
+    words = _HEADINGS.get(name, name.replace("_", " "))
+    return words[:1].upper() + words[1:]
+
+
+def _kind(name: str, values: pd.Series) -> Kind:
+    if name == "barcode":
+        return "code"
+    if pd.api.types.is_integer_dtype(values):
+        return "count"
+    return "number" if pd.api.types.is_float_dtype(values) else "text"
+
+
+def _pivot(ledger: pd.DataFrame) -> pd.DataFrame:
+    """One row per sample, one column per stage and reason, both in the order they came."""
+    if ledger.empty:
+        return ledger
+    fate = [
+        ": ".join(part for part in (numbers.text(stage), numbers.text(reason)) if part)
+        for stage, reason in zip(ledger["stage"], ledger["reason"], strict=True)
+    ]
+    cells = pd.DataFrame(
+        {"sample": ledger["sample"].map(numbers.text), "fate": fate, "cells": ledger["cells"]}
+    )
+    wide = cells.pivot_table(
+        index="sample",
+        columns="fate",
+        values="cells",
+        aggfunc="sum",
+        fill_value=0,
+        sort=False,
+        observed=True,
+    )
+    return wide.reset_index().rename_axis(columns=None)

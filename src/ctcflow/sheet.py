@@ -1,0 +1,152 @@
+"""The text of a sample sheet as rows of cells with line numbers; what a column means is not here.
+
+Forgiven: tabs or commas, a byte order mark, any line ending, blanks and quotes around a cell,
+lines that begin with ``#``, empty lines at the end. Anything else is named with its line.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from ctcflow.errors import CtcflowError
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong in a sheet."""
+
+    line: int
+    sentence: str
+
+
+class Row(NamedTuple):
+    """One line of a sheet; `cells` has an entry for each column, the empty ones too."""
+
+    line: int
+    cells: dict[str, str]
+
+
+class Sheet(NamedTuple):
+    """A sheet as it was read; rows with a problem are not in `rows`."""
+
+    header: int
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    problems: tuple[Problem, ...]
+
+
+def refuse(path: Path, problems: list[Problem]) -> NoReturn:
+    """Raise one line that names up to five problems, each with its line number."""
+    ordered = sorted(problems, key=lambda problem: problem.line)
+    named = "; ".join(f"line {problem.line}: {problem.sentence}" for problem in ordered[:5])
+    more = f"; and {len(ordered) - 5} more" if len(ordered) > 5 else ""
+    raise CtcflowError(f"sample sheet {path}: {named}{more}")
+
+
+def read_sheet(path: Path) -> Sheet:
+    """Read the text of a sample sheet.
+
+    Parameters
+    ----------
+    path
+        A text file, UTF-8, with a header.
+
+    Returns
+    -------
+    Columns and rows, with the problems of single rows for the caller to add to its own.
+
+    Raises
+    ------
+    CtcflowError
+        The file cannot be read, has no header, or the header cannot be understood.
+    """
+    lines = _lines(path)
+    if not lines:
+        raise CtcflowError(
+            f"sample sheet {path}: is empty: the first line must name the columns, "
+            "at least sample and path"
+        )
+    header, text = lines[0]
+    delimiter = "\t" if "\t" in text else ","
+    try:
+        columns = _cells(text, delimiter)
+    except ValueError as mistake:
+        refuse(path, [Problem(header, str(mistake))])
+    problems = [Problem(header, sentence) for sentence in _column_problems(columns, text)]
+    if problems:
+        refuse(path, problems)
+    rows = []
+    for number, line in lines[1:]:
+        try:
+            rows.append(_row(number, line, delimiter, columns))
+        except ValueError as mistake:
+            problems.append(Problem(number, str(mistake)))
+    return Sheet(header, tuple(columns), tuple(rows), tuple(problems))
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """Split into lines, numbered from 1, without comments and empty lines at the end."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise CtcflowError(
+            f"sample sheet {path}: does not exist: create it, or set `samples` in config.yaml"
+        ) from None
+    except OSError as error:
+        raise CtcflowError(
+            f"sample sheet {path}: cannot be read ({error.strerror}): "
+            "check that it is a file that you may read"
+        ) from None
+    except UnicodeDecodeError:
+        raise CtcflowError(
+            f"sample sheet {path}: is not UTF-8 text: save it as tab-separated text in UTF-8"
+        ) from None
+    if "\0" in text:
+        raise CtcflowError(
+            f"sample sheet {path}: is not a text file: save it as tab-separated text in UTF-8"
+        )
+    numbered = list(enumerate(re.split(r"\r\n|\n|\r", text), start=1))
+    lines = [(number, line) for number, line in numbered if not line.lstrip().startswith("#")]
+    while lines and not lines[-1][1].strip(" \t,"):
+        lines.pop()
+    return lines
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    """Split one line; a cell never spans lines, so line numbers are those of an editor."""
+    if line.count('"') % 2:
+        raise ValueError('has an unpaired quote ("): pair it or remove it')
+    try:
+        cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+    except csv.Error as error:
+        raise ValueError(f"cannot be split into cells ({error})") from None
+    return [cell.strip() for cell in cells]
+
+
+def _row(number: int, line: str, delimiter: str, columns: list[str]) -> Row:
+    if not line.strip(" \t,"):
+        raise ValueError("is empty: remove it")
+    cells = _cells(line, delimiter)
+    if len(cells) != len(columns):
+        separator = "tabs" if delimiter == "\t" else "commas"
+        raise ValueError(
+            f"has {len(cells)} fields and the header has {len(columns)}: "
+            f"separate them by {separator}, as the header does"
+        )
+    return Row(number, dict(zip(columns, cells, strict=True)))
+
+
+def _column_problems(columns: list[str], text: str) -> list[str]:
+    if not any(columns):
+        return ["is empty: the first line must name the columns"]
+    if len(columns) == 1 and ";" in text:
+        return ["columns are separated by semicolons: use tabs or commas"]
+    problems = [
+        f"column {position} has no name: name it or remove it"
+        for position, column in enumerate(columns, start=1)
+        if not column
+    ]
+    repeated = [c for c in dict.fromkeys(columns) if c and columns.count(c) > 1]
+    return problems + [f"column {c} is there twice: remove one" for c in repeated]

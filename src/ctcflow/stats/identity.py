@@ -1,0 +1,159 @@
+"""How much blood identity a cell lacks: multinomial likelihoods against reference profiles.
+
+The likelihood of a cell's counts under each reference profile (normal blood and non-blood types of
+one atlas, so that no platform difference stands between them) gives its best blood lineage and,
+per count, the distance between the best non-blood and the best blood type. What that distance is
+worth depends on depth; it is therefore compared with the sample's own leukocytes thinned to the
+same depth.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
+
+DEPTHS: Floats = 20.0 * 2.0 ** np.arange(11)
+"""Counts in reference genes at which the null is measured (counts per cell)."""
+_FEWEST = 15  # cells of one lineage group that a robust spread is taken from
+
+
+class Identity(NamedTuple):
+    """Fit of each cell to the reference profiles."""
+
+    distance: Floats
+    """(n,) log-likelihood per count: best non-blood type minus best blood type."""
+    depth: Floats
+    """(n,) counts in reference genes."""
+    blood: Ints
+    """(n,) index of the best blood type."""
+    other: Ints
+    """(n,) index of the best non-blood type."""
+
+
+class NullGrid(NamedTuple):
+    """Centre and spread of the distance of leukocytes, lineage groups x `DEPTHS`."""
+
+    centre: Floats
+    spread: Floats
+
+
+def identity(counts: sp.csr_matrix, *, log_rates: Floats, is_blood: Bools) -> Identity:
+    """Fit cells to reference profiles.
+
+    Parameters
+    ----------
+    counts
+        (n, g) counts in the reference genes.
+    log_rates
+        (g, k) logarithm of each type's share of counts per gene.
+    is_blood
+        (k,) which types are blood.
+
+    Returns
+    -------
+    The distance is 0 for cells without a count.
+    """
+    fit = np.asarray(counts @ log_rates)
+    depth = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    blood, other = np.flatnonzero(is_blood), np.flatnonzero(~is_blood)
+    best_blood, best_other = blood[fit[:, blood].argmax(1)], other[fit[:, other].argmax(1)]
+    rows = np.arange(fit.shape[0])
+    distance = (fit[rows, best_other] - fit[rows, best_blood]) / np.maximum(depth, 1.0)
+    return Identity(distance, depth, best_blood, best_other)
+
+
+def thinned(counts: sp.csr_matrix, *, depth: float, rng: np.random.Generator) -> sp.csr_matrix:
+    """Draw each cell's counts down to an expected `depth` (binomial thinning)."""
+    total = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    share = np.minimum(1.0, depth / np.maximum(total, 1.0))
+    drawn = counts.copy()
+    drawn.data = rng.binomial(
+        counts.data.astype(np.int64), np.repeat(share, np.diff(counts.indptr))
+    ).astype(np.float64)
+    drawn.eliminate_zeros()
+    return drawn
+
+
+def null_grid(
+    counts: sp.csr_matrix,
+    *,
+    log_rates: Floats,
+    is_blood: Bools,
+    group: Ints,
+    rng: np.random.Generator,
+) -> NullGrid:
+    """Measure the distance of leukocytes at each of `DEPTHS`.
+
+    Parameters
+    ----------
+    counts
+        (n, g) counts of leukocytes in the reference genes.
+    group
+        (k,) lineage group of each type, 0, 1, ...; groups have a null of their own.
+
+    Returns
+    -------
+    NaN where fewer than 15 leukocytes of a group reach a depth.
+    """
+    n_groups = int(group.max()) + 1
+    centre = np.full((n_groups, DEPTHS.size), np.nan)
+    spread = centre.copy()
+    total = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    for column, depth in enumerate(DEPTHS):
+        reach = total >= depth
+        if reach.sum() < _FEWEST:
+            break
+        fit = identity(
+            thinned(counts[reach], depth=depth, rng=rng), log_rates=log_rates, is_blood=is_blood
+        )
+        for row in range(n_groups):
+            values = fit.distance[group[fit.blood] == row]
+            if values.size >= _FEWEST:
+                centre[row, column], spread[row, column] = robust_moments(values)
+    return NullGrid(centre, spread)
+
+
+def robust_moments(values: Floats) -> tuple[float, float]:
+    """Median, and the upper half's scaled deviation from it (the side that is judged)."""
+    median = float(np.median(values))
+    upper = values[values >= median] - median
+    return median, max(1.4826 * float(np.median(upper)), 1e-3)
+
+
+def shrunk_grid(own: NullGrid, *, prior: NullGrid) -> NullGrid:
+    """Fill what the sample could not measure.
+
+    Where a group was measured at some depths, its offset from the prior at the nearest of them is
+    carried to the others; where it never was, the prior stands.
+    """
+    centre, spread = own.centre.copy(), own.spread.copy()
+    for row in range(centre.shape[0]):
+        known = np.flatnonzero(~np.isnan(centre[row]))
+        for column in np.flatnonzero(np.isnan(centre[row])):
+            centre[row, column] = prior.centre[row, column]
+            spread[row, column] = prior.spread[row, column]
+            if known.size:
+                near = known[np.abs(known - column).argmin()]
+                centre[row, column] += own.centre[row, near] - prior.centre[row, near]
+                spread[row, column] *= own.spread[row, near] / prior.spread[row, near]
+    return NullGrid(centre, spread)
+
+
+def standardised(fit: Identity, *, grid: NullGrid, group: Ints) -> Floats:
+    """Distance of each cell in units of its group's spread at its depth."""
+    log_depth = np.log(np.clip(fit.depth, DEPTHS[0], DEPTHS[-1]))
+    z = np.empty(fit.distance.size)
+    for row in range(grid.centre.shape[0]):
+        mine = group[fit.blood] == row
+        centre = np.interp(log_depth[mine], np.log(DEPTHS), grid.centre[row])
+        spread = np.exp(np.interp(log_depth[mine], np.log(DEPTHS), np.log(grid.spread[row])))
+        z[mine] = (fit.distance[mine] - centre) / spread
+    z[fit.depth == 0] = 0.0
+    return z

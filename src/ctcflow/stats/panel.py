@@ -1,0 +1,123 @@
+"""How surprising a cell's tumour-panel genes are for a blood cell of its lineage and depth."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
+
+TUMOUR_RATE = 150e-6
+"""Share of a tumour cell's counts that one panel gene typically has; sets the weights only."""
+PRIOR_UMIS = 50_000.0
+"""Weight of a shipped rate against measured ones where no parameter sets it (counts)."""
+_LEAK_DEPTH = 3000.0  # counts per cell at which the shipped leak was measured
+_FLOOR = 1e-6
+_UNIT = 0.5  # nats per step of the integer weights: finer changes no p by more than rounding
+
+
+def leak_rates(
+    panel: Floats, *, depth: Floats, lineage: Ints, n_lineages: int, prior: Floats, weight: float
+) -> Floats:
+    """Panel counts per count of blood cells, per lineage, shrunk to all lineages and to a prior.
+
+    Parameters
+    ----------
+    panel
+        (n, p) counts of the panel genes in leukocytes.
+    depth
+        (n,) total counts of these cells.
+    lineage
+        (n,) lineage of each, 0 .. n_lineages - 1.
+    prior
+        (p,) shipped rate of each gene in blood (share of counts).
+    weight
+        Counts that the prior, and all lineages together, are worth.
+
+    Returns
+    -------
+    (n_lineages + 1, p) rates; the last row is of all lineages together.
+    """
+    rates = np.empty((n_lineages + 1, panel.shape[1]))
+    rates[-1] = (panel.sum(0) + weight * prior) / (depth.sum() + weight)
+    for row in range(n_lineages):
+        mine = lineage == row
+        rates[row] = (panel[mine].sum(0) + weight * rates[-1]) / (depth[mine].sum() + weight)
+    return rates
+
+
+def weights(rates: Floats) -> Ints:
+    """Integer weight of seeing a gene: log of tumour over blood rate, in steps of half a nat."""
+    return np.maximum(1, np.rint(np.log1p(TUMOUR_RATE / rates) / _UNIT)).astype(np.intp)
+
+
+def panel_p(seen: Bools, *, expected: Floats, weight: Ints) -> Floats:
+    """Exact probability that a blood cell shows at least this weight of panel genes.
+
+    A gene is seen with probability 1 - exp(-expected); the distribution of the weighted number of
+    genes seen is summed exactly (Poisson-binomial convolution), so that the tail holds at any
+    depth. Seeing a gene counts once however many counts it has: one leaky gene in one cell is not
+    many lines of evidence.
+
+    Parameters
+    ----------
+    seen
+        (n, p) panel genes seen.
+    expected
+        (n, p) counts expected in a blood cell of that lineage and depth.
+    weight
+        (p,) positive integer weights.
+
+    Returns
+    -------
+    (n,) p; 1 where no panel gene is seen.
+    """
+    score = seen @ weight
+    p = np.ones(score.size)
+    rows = np.flatnonzero(score)
+    if rows.size == 0:
+        return p
+    order = rows[np.argsort(score[rows], kind="stable")]
+    # blocks of similar score share one width, so that the many weak cells stay cheap
+    for block in np.array_split(order, max(1, order.size // 512)):
+        p[block] = _tail(1.0 - np.exp(-expected[block]), weight, score[block])
+    return p
+
+
+def _tail(probability: Floats, weight: Ints, score: Ints) -> Floats:
+    width = int(score.max())
+    # columns 0 .. width - 1: exactly that weight so far; the last: width or more
+    mass = np.zeros((score.size, width + 1))
+    mass[:, 0] = 1.0
+    for gene, step in enumerate(weight):
+        chance = probability[:, gene, None]
+        moved = mass * chance
+        mass -= moved
+        first = min(int(step), width)
+        mass[:, width] += moved[:, width - first :].sum(1)
+        if first < width:
+            mass[:, first:width] += moved[:, : width - first]
+    tail = np.cumsum(mass[:, ::-1], axis=1)[:, ::-1]
+    return np.minimum(tail[np.arange(score.size), score], 1.0)
+
+
+def prior_rates(genes: npt.NDArray[np.object_], leak: pd.DataFrame) -> Floats:
+    """Shipped blood rate of panel genes: from the largest share of a blood type that shows them.
+
+    Parameters
+    ----------
+    genes
+        (p,) symbols.
+    leak
+        `symbol`, `max_pct_blood` (percent of cells of some 3,000 counts).
+
+    Returns
+    -------
+    (p,) share of counts; genes that were not measured get the floor, one count in a million.
+    """
+    percent = leak.set_index("symbol")["max_pct_blood"].reindex(genes).to_numpy(np.float64)
+    rate = -np.log1p(-np.clip(np.nan_to_num(percent), 0.0, 99.0) / 100) / _LEAK_DEPTH
+    return np.maximum(rate, _FLOOR)

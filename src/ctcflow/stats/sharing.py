@@ -1,0 +1,76 @@
+"""Do two libraries share more barcodes than chance allows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from scipy import special
+
+WHITELIST = 737_280
+"""Barcodes of the smallest 10x whitelist: the most sharing that chance allows (barcodes)."""
+_SEQUENCE = re.compile(r"[ACGTN]{10,}")
+
+
+class Shared(NamedTuple):
+    """Two samples and the barcodes in both."""
+
+    first: str
+    second: str
+    barcodes: int
+    expected: float
+    same_counts: int
+
+
+def shared_barcodes(cells: Mapping[str, pd.Series], *, alpha: float) -> list[Shared]:
+    """Name pairs of samples that share barcodes beyond chance.
+
+    Parameters
+    ----------
+    cells
+        Per sample, total counts indexed by barcode. Names that hold no sequence (wells of plates)
+        do not count.
+    alpha
+        Family-wise level over all pairs (Poisson tail, Bonferroni).
+
+    Returns
+    -------
+    Pairs in the order of the samples. `same_counts` barcodes also have the same total: the same
+    file twice; without them the barcodes may have hopped between libraries of one run.
+    """
+    names = list(cells)
+    keys = [_sequences(cells[name]) for name in names]
+    if len(names) < 2 or sum(map(len, keys)) == 0:
+        return []
+    both = [_overlaps([series.index.to_numpy(object) for series in keys])]
+    joined = [series.index.to_numpy(object) + " " + series.astype(str).to_numpy(object) for series in keys]
+    both.append(_overlaps(joined))
+    n_pairs = len(names) * (len(names) - 1) / 2
+    found = []
+    for row, column, count in zip(both[0].row, both[0].col, both[0].data, strict=True):
+        if row >= column:
+            continue
+        expected = len(keys[row]) * len(keys[column]) / WHITELIST
+        if special.pdtrc(count - 1, expected) < alpha / n_pairs:
+            same = int(both[1].tocsr()[row, column])
+            found.append(Shared(names[row], names[column], int(count), expected, same))
+    return sorted(found, key=lambda pair: (names.index(pair.first), names.index(pair.second)))
+
+
+def _sequences(totals: pd.Series) -> pd.Series:
+    match = [_SEQUENCE.search(str(name)) for name in totals.index]
+    known = np.array([hit is not None for hit in match], dtype=bool)
+    kept = totals[known].copy()
+    kept.index = pd.Index([hit.group() for hit in match if hit is not None], dtype=object)
+    return kept[~kept.index.duplicated()]
+
+
+def _overlaps(keys: list[np.ndarray]) -> sp.coo_matrix:
+    codes, _ = pd.factorize(np.concatenate(keys))
+    rows = np.repeat(np.arange(len(keys)), [len(key) for key in keys])
+    table = sp.csr_matrix((np.ones(codes.size, dtype=np.int64), (rows, codes)))
+    return (table @ table.T).tocoo()

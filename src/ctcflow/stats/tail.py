@@ -1,0 +1,140 @@
+"""Probabilities beyond the reach of an empirical null, by a named tail model."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+class ExponentialTail(NamedTuple):
+    """Null values above `threshold` (a share `fraction` of all) fall off exponentially."""
+
+    body: Floats
+    """Null values, sorted."""
+    threshold: float
+    fraction: float
+    scale: float
+
+
+def fit_exponential_tail(
+    null: Floats, *, fraction: float, trimmed: float, smallest_scale: float
+) -> ExponentialTail:
+    """Fit the upper tail of a null whose very top may hold cells that are not null.
+
+    The scale is the maximum-likelihood one of an exponential truncated at the `1 - trimmed`
+    quantile, so that the values above it do not matter.
+
+    Parameters
+    ----------
+    null
+        (n,) values of null cells.
+    fraction
+        Share of the null that is the tail.
+    trimmed
+        Share at the top that is left out.
+    smallest_scale
+        The scale is never below this, so that a thin sample cannot make a light tail.
+    """
+    body = np.sort(null)
+    low, high = np.quantile(body, [1 - fraction, 1 - trimmed])
+    excess = body[(body > low) & (body <= high)] - low
+    scale = _truncated_scale(excess, float(high - low)) if excess.size >= 10 else smallest_scale
+    return ExponentialTail(body, float(low), float((body > low).mean()), max(scale, smallest_scale))
+
+
+def _truncated_scale(excess: Floats, width: float) -> float:
+    """Solve mean = s - width / (exp(width / s) - 1) for s by bisection."""
+    mean = float(excess.mean())
+    if width <= 0:
+        return 0.0
+    low, high = width * 1e-3, width * 1e3
+    for _ in range(80):
+        scale = np.sqrt(low * high)
+        if scale - width / np.expm1(min(width / scale, 700.0)) < mean:
+            low = scale
+        else:
+            high = scale
+    return float(np.sqrt(low * high))
+
+
+def exponential_tail_p(values: Floats, tail: ExponentialTail) -> Floats:
+    """P of each value: empirical below the threshold, from the model above it."""
+    above = tail.body.size - np.searchsorted(tail.body, values, side="left")
+    p = (above + 1.0) / (tail.body.size + 1.0)
+    beyond = values > tail.threshold
+    p[beyond] = tail.fraction * np.exp(-(values[beyond] - tail.threshold) / tail.scale)
+    return np.clip(p, 1e-300, 1.0)
+
+
+def gamma_rate(evidence: Floats, *, low: float, high: float) -> float:
+    """Rate at which summed -log10 p of null cells exceed the nominal: 1 as claimed, less inflated.
+
+    Two independent p-values give evidence e with P(e > t) = (1 + r t) exp(-r t), r = ln 10
+    (Fisher, in -log10 units). The factor on r is estimated from the cells between `low` and
+    `high` (maximum likelihood of the truncated gamma), so that tumour cells above do not matter,
+    and is never above 1: calibration can weaken a p-value, not strengthen it.
+
+    Returns
+    -------
+    Factor in [0.2, 1]; 1 where fewer than 20 cells lie in the window.
+    """
+    window = evidence[(evidence > low) & (evidence <= high)]
+    if window.size < 20:
+        return 1.0
+    grid = np.linspace(0.2, 1.0, 81)
+    rate = grid * np.log(10.0)
+    mass = fisher_p(low * grid) - fisher_p(high * grid)
+    log_density = np.log(rate)[:, None] * 2 + np.log(window) - rate[:, None] * window
+    return float(grid[(log_density.sum(1) - window.size * np.log(mass)).argmax()])
+
+
+def fisher_p(evidence: Floats) -> Floats:
+    """P of summed -log10 p of two independent p-values (Fisher's method)."""
+    return np.asarray(special.gammaincc(2.0, np.maximum(evidence, 0.0) * np.log(10.0)))
+
+
+def benjamini_hochberg(p: Floats) -> Floats:
+    """Benjamini-Hochberg q-values (doi:10.1111/j.2517-6161.1995.tb02031.x)."""
+    if p.size == 0:
+        return p.copy()
+    order = np.argsort(p, kind="stable")
+    q = p[order] * p.size / np.arange(1, p.size + 1)
+    result = np.empty_like(q)
+    result[order] = np.minimum.accumulate(q[::-1])[::-1]
+    return np.minimum(result, 1.0)
+
+
+def garwood(count: int, *, confidence: float) -> tuple[float, float]:
+    """Exact Poisson interval of a count (Garwood 1936, doi:10.1093/biomet/28.3-4.437).
+
+    For a count of 0 the lower limit is 0 and the upper is the two-sided one.
+    """
+    half = (1 - confidence) / 2
+    low = 0.0 if count == 0 else float(special.gammaincinv(count, half))
+    return low, float(special.gammaincinv(count + 1, 1 - half))
+
+
+def normal_body_exponential_tail_p(z: Floats, *, scale: float) -> Floats:
+    """P of standardised values where no null of the sample's own exists.
+
+    Normal below the upper tenth, exponential with `scale` above it, as measured on blood.
+    """
+    threshold = float(special.ndtri(0.9))
+    p = special.ndtr(-z)
+    beyond = z > threshold
+    p[beyond] = 0.1 * np.exp(-(z[beyond] - threshold) / scale)
+    return np.clip(p, 1e-300, 1.0)
+
+
+def clopper_pearson(count: int, total: int, *, confidence: float) -> tuple[float, float]:
+    """Exact binomial interval of a share (Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404)."""
+    half = (1 - confidence) / 2
+    low = 0.0 if count == 0 else float(special.betaincinv(count, total - count + 1, half))
+    high = 1.0 if count >= total else float(special.betaincinv(count + 1, total - count, 1 - half))
+    return low, high

@@ -1,0 +1,270 @@
+"""Turn a count matrix as found into one that every later step can rely on."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from ctcflow import keys
+from ctcflow.errors import CtcflowError
+from ctcflow.params import IngestParams
+from ctcflow.stats import counts
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+Names = npt.NDArray[np.object_]
+
+# Human only: mouse prefixes stay, so that the two species of a xenograft can be told apart.
+_PREFIX: Final = re.compile(r"^(?:hg19|hg38|GRCh3[78](?:-\d{4}-[A-Z])?)[_-]+", re.IGNORECASE)
+_ENSEMBL: Final = re.compile(r"^(ENS[A-Z]{0,4}G\d{11})(?:\.\d+)?(?:_PAR_Y)?$")
+_MIN_GENES: Final = 200
+_MIN_SHARE: Final = 0.1
+
+
+class _Resolved(NamedTuple):
+    """Per gene as found: its name, its Ensembl id; and how many were treated in which way."""
+
+    names: Names
+    ids: Names
+    counted: dict[str, int]
+
+
+def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnData:
+    """Validate raw counts and key genes by symbol.
+
+    A gene whose Ensembl id stands in `genes` takes the symbol there; other ids are names
+    themselves. Genes that end up with one name are summed.
+
+    Parameters
+    ----------
+    adata
+        As `formats.read` hands it over: X cells x genes (sparse or dense, any number type), var
+        `gene_id` where the file has ids. obs columns are not read.
+    genes
+        `resources/genes`: columns `gene_id` and `symbol`, both text.
+    params
+        What to do with values that are not whole numbers.
+
+    Returns
+    -------
+    AnnData
+        X : (n_cells, n_genes) raw counts, canonical CSR, int32 (int64 where counts need it).
+        var `gene_id`, uns `ingest` (JSON), and other features as the reader left them.
+
+    Raises
+    ------
+    CtcflowError
+        No genes, no counts, negative, missing, fractional or log-like values, repeated barcodes,
+        or names that are not human genes.
+    """
+    barcodes = adata.obs_names.to_numpy(dtype=object)
+    found = adata.var_names.to_numpy(dtype=object)
+    _refuse_bad_names(barcodes, found)
+    x = _csr(adata)
+    _refuse_bad_values(x, barcodes, found)
+    x, rounded = _whole(x, barcodes, found, params)
+    ids = adata.var[keys.GENE_ID.key] if keys.GENE_ID.key in adata.var else None
+    resolved = _resolve(found, None if ids is None else ids.to_numpy(dtype=object), genes)
+    groups, names = pd.factorize(resolved.names)
+    summed = counts.sum_columns(x, groups=groups, n_groups=names.size)
+    _refuse_all_zero(summed, found.size)
+    log = {
+        **json.loads(adata.uns.get(keys.INGEST.key, "{}")),
+        "n_cells": int(barcodes.size),
+        "n_genes_found": int(found.size),
+        "n_genes": int(names.size),
+        **resolved.counted,
+        "duplicates_summed": int(found.size - names.size),
+        "values_rounded": rounded,
+    }
+    log.setdefault("notes", [])
+    return _build(adata, summed, names, _ids_of_groups(resolved.ids, groups, names.size), log)
+
+
+def _refuse_bad_names(barcodes: Names, names: Names) -> None:
+    if names.size == 0:
+        raise CtcflowError("the matrix has 0 genes: give the file with the raw counts")
+    unnamed = [str(n) for n in names].count("")
+    if unnamed:
+        raise CtcflowError(f"{unnamed} of {names.size} genes have an empty name: name every gene")
+    repeated = pd.Index(barcodes)[pd.Index(barcodes).duplicated()].unique()
+    if repeated.size:
+        shown = ", ".join(f"`{b}`" for b in repeated[:3])
+        raise CtcflowError(
+            f"{repeated.size} barcodes occur more than once (e.g. {shown}): give each lane or"
+            " library a row and a file of its own"
+        )
+
+
+def _csr(adata: AnnData) -> sparse.csr_matrix:
+    if adata.X is None:
+        raise CtcflowError("the matrix has no values (X is empty): give a file with raw counts")
+    x = sparse.csr_matrix(adata.X)
+    if x.dtype.kind == "b":
+        x = x.astype(np.int32)
+    if not x.has_canonical_format:
+        # The matrix may be the caller's own, and summing works in place.
+        x = x.copy()
+        x.sum_duplicates()
+    return x
+
+
+def _refuse_bad_values(x: sparse.csr_matrix, barcodes: Names, names: Names) -> None:
+    if x.dtype.kind not in "iuf":
+        raise CtcflowError(f"X holds {x.dtype} values: give raw counts as numbers")
+    if x.dtype.kind == "f" and not np.isfinite(x.data).all():
+        bad = ~np.isfinite(x.data)
+        raise CtcflowError(
+            f"X holds {int(bad.sum())} values that are NaN or infinite (first in"
+            f" {_where(x, int(bad.argmax()), barcodes, names)}): give raw counts, 0 where nothing"
+            " was counted"
+        )
+    if x.nnz and x.data.min() < 0:
+        at = int(x.data.argmin())
+        raise CtcflowError(
+            f"X holds {int((x.data < 0).sum())} negative values (lowest {x.data[at]:.4g} in"
+            f" {_where(x, at, barcodes, names)}): looks scaled or batch-corrected, give raw counts"
+        )
+
+
+def _where(x: sparse.csr_matrix, position: int, barcodes: Names, names: Names) -> str:
+    row = int(np.searchsorted(x.indptr, position, side="right")) - 1
+    return f"cell `{barcodes[row]}`, gene `{names[x.indices[position]]}`"
+
+
+def _whole(
+    x: sparse.csr_matrix, barcodes: Names, names: Names, params: IngestParams
+) -> tuple[sparse.csr_matrix, int]:
+    """Refuse or round values that are not whole numbers; give the number of values rounded."""
+    first = counts.first_not_whole(x.data)
+    if first < 0:
+        return x, 0
+    seen = f"e.g. {x.data[first]:.4g} in {_where(x, first, barcodes, names)}"
+    if x.data.max() > counts.LARGEST_EXACT:
+        raise CtcflowError(f"X holds values up to {x.data.max():.4g}: give raw counts")
+    if counts.looks_log_normalised(x):
+        raise CtcflowError(
+            f"X looks log-normalised, give raw counts ({seen}, largest {x.data.max():.4g}): in an"
+            ' h5ad put them in X or layers["counts"]'
+        )
+    total = counts.normalised_sums(x)
+    if not np.isnan(total):
+        raise CtcflowError(
+            f"X looks normalised to {total:.6g} per cell (CPM or TPM), give raw counts ({seen})"
+        )
+    if params.counts == "integer":
+        raise CtcflowError(
+            f"X holds values that are not whole numbers ({seen}): give raw counts, or if these are"
+            " expected counts (RSEM) set ingest.counts to expected"
+        )
+    whole = x.copy()
+    whole.data = np.rint(x.data)
+    return whole, int((whole.data != x.data).sum())
+
+
+def _refuse_all_zero(x: sparse.csr_matrix, n_found: int) -> None:
+    if x.shape[0] and x.nnz == 0:
+        raise CtcflowError(
+            f"all values are zero ({x.shape[0]} cells x {n_found} genes): give raw counts, or a"
+            " file with 0 cells if nothing was found"
+        )
+
+
+def _resolve(found: Names, ids: Names | None, genes: pd.DataFrame) -> _Resolved:
+    """Give every gene its symbol and Ensembl id."""
+    bare = np.array([_PREFIX.sub("", str(n)) for n in found], dtype=object)
+    own_ids = np.array([_ensembl(n) for n in bare], dtype=object)
+    from_file = own_ids
+    if ids is not None:
+        listed = [_ensembl(_PREFIX.sub("", str(i))) for i in ids]
+        from_file = np.array([i or o for i, o in zip(listed, own_ids, strict=True)], dtype=object)
+    symbol_of, id_of = _tables(genes)
+    # An id that the table lacks still replaces a versioned name: versions differ between files.
+    plain = np.where(own_ids != "", own_ids, bare)
+    names = np.array(
+        [symbol_of.get(i) or n for i, n in zip(from_file, plain, strict=True)], dtype=object
+    )
+    known_symbols = set(genes["symbol"])
+    gene_ids = np.array(
+        [i or id_of.get(n, "") for i, n in zip(from_file, names, strict=True)], dtype=object
+    )
+    recognised = np.array(
+        [i in symbol_of or n in known_symbols for i, n in zip(gene_ids, names, strict=True)]
+    )
+    _refuse_foreign(recognised, found)
+    counted = {
+        "genes_recognised": int(recognised.sum()),
+        "prefixes_removed": int((bare != found.astype(str)).sum()),
+        "ids_to_symbols": int(((own_ids != "") & (names != plain)).sum()),
+        "ids_unknown": int(((own_ids != "") & (names == plain)).sum()),
+        "symbols_updated": int(((own_ids == "") & (names != plain)).sum()),
+        "symbols_without_id": int((gene_ids == "").sum()),
+    }
+    return _Resolved(names, gene_ids, counted)
+
+
+def _ensembl(name: str) -> str:
+    """Take an Ensembl gene id without its version; "" for anything else."""
+    found = _ENSEMBL.match(name)
+    return found.group(1) if found else ""
+
+
+def _tables(genes: pd.DataFrame) -> tuple[dict[str, str], dict[str, str]]:
+    """Map id to symbol, and symbol to id where only one gene has the symbol."""
+    unique = genes[~genes["symbol"].duplicated(keep=False)]
+    return (
+        dict(zip(genes["gene_id"], genes["symbol"], strict=True)),
+        dict(zip(unique["symbol"], unique["gene_id"], strict=True)),
+    )
+
+
+def _refuse_foreign(recognised: npt.NDArray[np.bool_], found: Names) -> None:
+    n, share = int(recognised.sum()), float(recognised.mean())
+    if n < _MIN_GENES and share < _MIN_SHARE:
+        shown = ", ".join(f"`{g}`" for g in found[:5])
+        raise CtcflowError(
+            f"only {n} of {found.size} gene names are known human genes (first names: {shown}):"
+            " name genes by human symbol or Ensembl id"
+        )
+
+
+def _ids_of_groups(ids: Names, groups: npt.NDArray[np.intp], n_groups: int) -> Names:
+    """Take the first id that is not empty among the genes that were summed."""
+    chosen = np.full(n_groups, "", dtype=object)
+    for group, gene_id in zip(groups[::-1], ids[::-1], strict=True):
+        if gene_id:
+            chosen[group] = gene_id
+    return chosen
+
+
+def _build(
+    adata: AnnData, x: sparse.csr_matrix, names: Names, ids: Names, log: dict[str, Any]
+) -> AnnData:
+    from anndata import AnnData
+
+    others = adata.obsm.get(keys.OTHER_FEATURES.key)
+    described = adata.uns.get(keys.OTHER_FEATURE_NAMES.key)
+    built = AnnData(
+        X=x,
+        # anndata converts other empty columns through an option that pandas has deprecated.
+        obs=pd.DataFrame(
+            index=pd.Index(adata.obs_names.to_numpy(dtype=object), dtype=object),
+            columns=pd.array([], dtype="str"),
+        ),
+        # As object: any anndata reads it back.
+        var=pd.DataFrame(
+            {keys.GENE_ID.key: ids}, index=pd.Index(names, dtype=object), dtype=object
+        ),
+        uns={keys.INGEST.key: json.dumps(log)},
+    )
+    if others is not None and described is not None:
+        built.obsm[keys.OTHER_FEATURES.key] = others
+        built.uns[keys.OTHER_FEATURE_NAMES.key] = described
+    return built

@@ -1,0 +1,192 @@
+"""Measure cells and flag those to set aside; nothing is removed here."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ctcflow import keys
+from ctcflow.params import QCParams
+from ctcflow.stats import droplets, panel
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_WEAK_P = 0.01  # set-aside cells with a panel p below this are listed by barcode
+_STRONG_P = 1e-3  # with two panel genes or more: kept whatever else is wrong with the cell
+
+
+def qc(
+    adata: AnnData,
+    panels: pd.DataFrame,
+    leak: pd.DataFrame,
+    technical: pd.DataFrame,
+    *,
+    params: QCParams,
+) -> AnnData:
+    """Measure, decide, flag.
+
+    Parameters
+    ----------
+    adata
+        Raw counts of one sample.
+    panels
+        Tumour panels; a gene of any panel is evidence here.
+    leak
+        Largest share of a blood type in which each gene is seen (`symbol`, `max_pct_blood`).
+    technical
+        Gene sets by name or pattern: mitochondrial, ribosomal, haemoglobin, platelet.
+    params
+        Thresholds.
+
+    Returns
+    -------
+    AnnData
+        obs `n_umis`, `n_genes` (per cell); `pct_mt`, `pct_ribo`, `pct_hb`, `pct_platelet`
+        (percent, NaN where the reference has no such gene); `tumour_evidence`; `qc_flag` (reasons);
+        `keep`. uns `qc`: thresholds, ledger, set-aside cells with tumour evidence, not run.
+    """
+    names = adata.var_names.to_numpy(dtype=object)
+    depth = droplets.depth(adata.X)
+    percent = {
+        name: droplets.percent(adata.X, genes=in_set(names, technical, name), umis=depth.umis)
+        for name in ("mitochondrial", "ribosomal", "haemoglobin", "platelet")
+    }
+    p, n_seen = _panel(adata, names, panels, leak)
+    limit = droplets.upper_limit(
+        percent["mitochondrial"][depth.umis >= params.min_umis],
+        mads=params.mt_mads,
+        floor=params.min_mt_limit,
+        ceiling=params.max_mt_limit,
+    )
+    reasons = {
+        "few counts": depth.umis < params.min_umis,
+        "few genes": depth.genes < params.min_genes,
+        "high mitochondrial share": percent["mitochondrial"] > limit,
+    }
+    evidence = (n_seen >= 2) & (p < _STRONG_P)
+    flagged = np.logical_or.reduce(list(reasons.values()))
+    keep = (~flagged | evidence) & (depth.umis > 0)
+    _write_obs(adata, depth, percent, evidence, reasons, keep)
+    adata.uns[keys.QC.key] = json.dumps(
+        {
+            "thresholds": {
+                "min_umis": params.min_umis,
+                "min_genes": params.min_genes,
+                "mt_limit": None if np.isnan(percent["mitochondrial"]).all() else limit,
+            },
+            "ledger": _ledger(reasons, flagged, keep),
+            "set_aside": _listed(adata, keep, p, n_seen),
+            "not_run": _not_run(percent, depth.umis.size),
+        },
+        sort_keys=True,
+    )
+    return adata
+
+
+def in_set(
+    names: npt.NDArray[np.object_], technical: pd.DataFrame, chosen: str
+) -> npt.NDArray[np.bool_]:
+    """Which genes belong to a technical set, by name or by pattern."""
+    rows = technical[technical["set"] == chosen]
+    member = np.isin(names, rows["gene"].dropna().to_numpy(dtype=object))
+    for pattern in rows["pattern"].dropna():
+        expression = re.compile(str(pattern))
+        member |= np.array([expression.search(str(name)) is not None for name in names], dtype=bool)
+    return np.asarray(member, dtype=bool)
+
+
+def _panel(
+    adata: AnnData, names: npt.NDArray[np.object_], panels: pd.DataFrame, leak: pd.DataFrame
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
+    columns = np.flatnonzero(np.isin(names, panels.loc[panels["direction"] == 1, "gene"]))
+    umis = np.asarray(adata.X.sum(axis=1), dtype=np.float64).ravel()
+    counts = adata.X.tocsc()[:, columns].toarray().astype(np.float64)
+    prior = panel.prior_rates(names[columns], leak)
+    seen = counts > 0
+    # a tumour cell must not set the rate that it is compared with
+    ordinary = seen.sum(1) < 2
+    rate = panel.leak_rates(
+        counts[ordinary],
+        depth=umis[ordinary],
+        lineage=np.zeros(int(ordinary.sum()), dtype=np.intp),
+        n_lineages=0,
+        prior=prior,
+        weight=panel.PRIOR_UMIS,
+    )[-1]
+    p = panel.panel_p(seen, expected=umis[:, None] * rate, weight=panel.weights(rate))
+    return p, seen.sum(1)
+
+
+def _write_obs(
+    adata: AnnData,
+    depth: droplets.Depth,
+    percent: dict[str, npt.NDArray[np.float64]],
+    evidence: npt.NDArray[np.bool_],
+    reasons: dict[str, npt.NDArray[np.bool_]],
+    keep: npt.NDArray[np.bool_],
+) -> None:
+    adata.obs[keys.N_UMIS.key] = depth.umis
+    adata.obs[keys.N_GENES.key] = depth.genes
+    adata.obs[keys.PCT_MT.key] = percent["mitochondrial"]
+    adata.obs[keys.PCT_RIBO.key] = percent["ribosomal"]
+    adata.obs[keys.PCT_HB.key] = percent["haemoglobin"]
+    adata.obs[keys.PCT_PLATELET.key] = percent["platelet"]
+    adata.obs[keys.TUMOUR_EVIDENCE.key] = evidence
+    flags = np.full(keep.size, "", dtype=object)
+    for reason, cells in reasons.items():
+        flags[cells] = [f"{flag};{reason}" if flag else reason for flag in flags[cells]]
+    adata.obs[keys.QC_FLAG.key] = pd.Categorical(flags)
+    adata.obs[keys.KEEP.key] = keep
+
+
+def _ledger(
+    reasons: dict[str, npt.NDArray[np.bool_]],
+    flagged: npt.NDArray[np.bool_],
+    keep: npt.NDArray[np.bool_],
+) -> list[dict[str, Any]]:
+    """Every cell in one line: by its first reason, so that the lines add up to the total."""
+    rows = [{"stage": "qc", "reason": "cells in", "cells": int(keep.size)}]
+    open_cells = ~keep
+    for reason, cells in reasons.items():
+        rows.append(
+            {"stage": "qc", "reason": f"set aside: {reason}", "cells": int((open_cells & cells).sum())}
+        )
+        open_cells = open_cells & ~cells
+    rescued = int((flagged & keep).sum())
+    rows.append({"stage": "qc", "reason": "rescued: tumour evidence", "cells": rescued})
+    rows.append({"stage": "qc", "reason": "kept", "cells": int(keep.sum())})
+    return rows
+
+
+def _listed(
+    adata: AnnData,
+    keep: npt.NDArray[np.bool_],
+    p: npt.NDArray[np.float64],
+    n_seen: npt.NDArray[np.intp],
+) -> list[dict[str, str]]:
+    listed = np.flatnonzero(~keep & (p < _WEAK_P))
+    flags = adata.obs[keys.QC_FLAG.key].astype(str).to_numpy(dtype=object)
+    return [
+        {
+            "barcode": str(adata.obs_names[cell]),
+            "reason": str(flags[cell]),
+            "evidence": f"{n_seen[cell]} panel gene(s), p {p[cell]:.1e}",
+        }
+        for cell in listed
+    ]
+
+
+def _not_run(percent: dict[str, npt.NDArray[np.float64]], n_cells: int) -> list[dict[str, str]]:
+    if n_cells == 0:
+        return [{"what": "quality control", "reason": "the sample has no cell"}]
+    return [
+        {"what": f"{name} share", "reason": "the reference has no such gene"}
+        for name, values in percent.items()
+        if np.isnan(values).all()
+    ]

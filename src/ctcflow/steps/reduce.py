@@ -1,0 +1,236 @@
+"""Variable genes of the cohort and exact principal components, one sample in memory at a time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from ctcflow import keys
+from ctcflow.params import ReduceParams
+from ctcflow.stats import components as pca
+from ctcflow.stats import variable_genes
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_TECHNICAL: Final = ("mitochondrial", "ribosomal", "haemoglobin", "immunoglobulin_tcr", "sex")
+_NOT_CARRIED: Final = (keys.SIZE_FACTOR.key, keys.KEEP.key, keys.BARCODE.key)
+
+Flags = npt.NDArray[np.bool_]
+
+
+class _Genes(NamedTuple):
+    """Union of the genes of all samples, and per sample what `normalize` found."""
+
+    names: pd.Index
+    ids: npt.NDArray[np.object_]
+    mean: npt.NDArray[np.float64]
+    ranks: npt.NDArray[np.float32]
+
+
+def reduce(
+    cohort: Iterable[AnnData],
+    panels: pd.DataFrame,
+    technical: pd.DataFrame,
+    *,
+    params: ReduceParams,
+) -> AnnData:
+    """Choose variable genes over samples and project every cell on principal components.
+
+    A gene that a sample lacks counts as not expressed there. The components are those of the
+    covariance of the log-normalised values, centred and not scaled, as in scanpy.
+
+    Parameters
+    ----------
+    cohort
+        Samples, each X (n_cells, n_genes) log-normalised CSR with obs `sample` and the slots of
+        `normalize`; iterated three times.
+    panels
+        Tumour panels: columns `set`, `gene`, `direction`.
+    technical
+        Technical genes: columns `set`, `gene`, `pattern` (one of the two is filled).
+    params
+        Number of genes and components, and which genes are used.
+
+    Returns
+    -------
+    AnnData
+        Without X. obs_names `sample:barcode`; obs `sample`, `barcode` and what the samples carry;
+        var (all genes) `gene_id`, `lognorm_mean`, `variable`, `panel`; obsm `X_pca` (n_cells, k)
+        float32; varm `PCs` (n_genes, k); uns `reduce` (JSON). Fewer components where there are
+        fewer cells; none below two cells.
+    """
+    import anndata
+
+    genes, obs = _survey(cohort)
+    panel = np.isin(genes.names, panels.loc[panels["direction"] == 1, "gene"].to_numpy(object))
+    excluded = _technical(genes.names, technical) if params.exclude_technical else ~panel & False
+    variable = _consensus(genes, excluded, params.n_genes)
+    used = variable | panel if params.include_panel else variable
+    found = _components(cohort, genes.names[used], params.n_components)
+    k = found.variance.size
+    blocks = [pca.project(_columns(s, genes.names[used]), found) for s in cohort]
+    loadings = np.zeros((used.size, k))
+    loadings[used] = found.loadings
+    var = pd.DataFrame(
+        {
+            keys.GENE_ID.key: genes.ids,
+            keys.MEAN.key: genes.mean,
+            keys.VARIABLE.key: used,
+            keys.PANEL.key: panel,
+        },
+        index=genes.names,
+    )
+    adata = anndata.AnnData(obs=obs, var=var)
+    adata.obsm[keys.X_PCA.key] = np.concatenate([*blocks, np.zeros((0, k), dtype=np.float32)])
+    adata.varm[keys.LOADINGS.key] = loadings
+    report = _report(genes, found, excluded, used, len(obs), params)
+    adata.uns[keys.REDUCE.key] = json.dumps(report, sort_keys=True)
+    return adata
+
+
+def _survey(cohort: Iterable[AnnData]) -> tuple[_Genes, pd.DataFrame]:
+    """Look at every sample once: its genes, their moments and ranks, and its cells."""
+    moments: list[pd.DataFrame] = []
+    cells: list[pd.DataFrame] = []
+    sizes: list[int] = []
+    ids: dict[str, str] = {}
+    for sample in cohort:
+        names = sample.var_names.to_numpy(dtype=object)
+        own = np.full(names.size, "", dtype=object)
+        if keys.GENE_ID.key in sample.var:
+            own = sample.var[keys.GENE_ID.key].to_numpy(dtype=object)
+        for name, gene_id in zip(names, own, strict=True):
+            if not ids.get(name):
+                ids[name] = gene_id
+        columns = (keys.MEAN.key, keys.VARIABLE_RANK.key)
+        moments.append(
+            pd.DataFrame({c: sample.var[c].to_numpy(np.float64) for c in columns}, index=names)
+        )
+        cells.append(_cells(sample))
+        sizes.append(sample.n_obs)
+    union = pd.Index(np.array(list(ids), dtype=object))
+    total = np.zeros(union.size)
+    ranks = np.full((len(moments), union.size), np.nan, dtype=np.float32)
+    for row, (table, size) in enumerate(zip(moments, sizes, strict=True)):
+        position = union.get_indexer(table.index)
+        # Samples that are too small for moments have NaN there.
+        total[position] += size * np.nan_to_num(table[keys.MEAN.key].to_numpy(np.float64))
+        ranks[row, position] = table[keys.VARIABLE_RANK.key].to_numpy(np.float32)
+    measured = sum(
+        size
+        for table, size in zip(moments, sizes, strict=True)
+        if bool(table[keys.MEAN.key].notna().any())
+    )
+    mean = total / measured if measured else np.full(union.size, np.nan)
+    values = np.array(list(ids.values()), dtype=object)
+    return _Genes(union, values, mean, ranks), _all_cells(cells)
+
+
+def _cells(sample: AnnData) -> pd.DataFrame:
+    barcodes = sample.obs_names.to_numpy(dtype=object)
+    carried = [c for c in sample.obs.columns if c not in _NOT_CARRIED]
+    obs = pd.DataFrame({c: sample.obs[c] for c in carried})
+    obs.insert(0, keys.BARCODE.key, barcodes)
+    names = obs[keys.SAMPLE.key].to_numpy(dtype=object)
+    obs.index = pd.Index([f"{s}:{b}" for s, b in zip(names, barcodes, strict=True)], dtype=object)
+    return obs
+
+
+def _all_cells(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Put samples below each other; columns of one type each, so that they can be written."""
+    first = [keys.SAMPLE.key, keys.BARCODE.key]
+    filled = [table.astype(object) for table in tables if len(table)]
+    if not filled:
+        columns = dict.fromkeys(first + [column for table in tables for column in table])
+        index = pd.Index([], dtype=object)
+        return pd.DataFrame(index=index, columns=list(columns), dtype=object)
+    obs = pd.concat(filled)
+    obs = obs[first + [column for column in obs if column not in first]]
+    return obs.apply(_one_type)
+
+
+def _one_type(column: pd.Series) -> pd.Series:
+    known = column.dropna()
+    kinds = {type(value) for value in known}
+    if kinds and all(issubclass(kind, bool | np.bool_) for kind in kinds):
+        return column.astype(bool if len(known) == len(column) else float)
+    if all(issubclass(kind, int | np.integer) for kind in kinds) and len(known) == len(column):
+        return column.astype(np.int64)
+    if all(issubclass(kind, int | float | np.number | np.bool_) for kind in kinds):
+        return column.astype(np.float64)
+    return column.where(column.notna(), "").astype(str).astype(object)
+
+
+def _technical(names: pd.Index, technical: pd.DataFrame) -> Flags:
+    rows = technical[technical["set"].isin(_TECHNICAL)]
+    listed = set(rows["gene"].dropna())
+    patterns = [re.compile(pattern) for pattern in rows["pattern"].dropna() if pattern]
+    return np.array(
+        [name in listed or any(p.search(name) for p in patterns) for name in names], dtype=np.bool_
+    )
+
+
+def _consensus(genes: _Genes, excluded: Flags, n_genes: int) -> Flags:
+    # Ranks among the genes that may be used, so that each sample speaks for `n_genes` of them.
+    own = [
+        variable_genes.ranks(np.where(excluded | np.isnan(row), np.nan, -row + row.size))
+        for row in genes.ranks
+    ]
+    stacked = np.array(own, dtype=np.float32).reshape(len(own), excluded.size)
+    return variable_genes.consensus(stacked, n_genes=n_genes)
+
+
+def _columns(sample: AnnData, names: pd.Index) -> sparse.csr_matrix:
+    """Values of these genes, zero where the sample lacks one."""
+    matrix = sparse.csr_matrix(sample.X)
+    target = names.get_indexer(sample.var_names)
+    kept = np.flatnonzero(target >= 0)
+    columns = matrix[:, kept].tocsr()
+    moved = sparse.csr_matrix(
+        (columns.data, target[kept][columns.indices], columns.indptr),
+        shape=(matrix.shape[0], names.size),
+    )
+    moved.sort_indices()
+    return moved
+
+
+def _components(cohort: Iterable[AnnData], names: pd.Index, n_components: int) -> pca.Components:
+    sums = pca.no_sums(names.size)
+    for sample in cohort:
+        sums = pca.add_cells(sums, _columns(sample, names))
+    return pca.principal_components(sums, n_components=n_components)
+
+
+def _report(
+    genes: _Genes,
+    found: pca.Components,
+    excluded: Flags,
+    used: Flags,
+    n_cells: int,
+    params: ReduceParams,
+) -> dict[str, Any]:
+    ranked = int((~np.isnan(genes.ranks)).any(axis=1).sum())
+    report: dict[str, Any] = {
+        "n_samples": int(genes.ranks.shape[0]),
+        "n_samples_ranked": ranked,
+        "n_cells": n_cells,
+        "n_genes": int(used.size),
+        "n_used": int(used.sum()),
+        "n_excluded": int(excluded.sum()),
+        "variance": [float(v) for v in found.variance],
+        "variance_explained": [float(v / found.total_variance) for v in found.variance],
+    }
+    if found.variance.size < params.n_components:
+        report["reason"] = (
+            f"{found.variance.size} of {params.n_components} components: "
+            f"{n_cells} cells and {int(used.sum())} genes give no more"
+        )
+    return report

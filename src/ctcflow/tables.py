@@ -1,0 +1,15 @@
+"""Gene sets and reference tables that are shipped."""
+
+from __future__ import annotations
+
+SHIPPED = {
+    "genes": "genes/genes.tsv.gz",
+    "rates": "genes/lineage_rates.tsv.gz",
+    "leak": "genes/blood_leak.tsv",
+    "identity_null": "genes/identity_null.tsv",
+    "panels": "signatures/tumour_panels.tsv",
+    "programmes": "signatures/programmes.tsv",
+    "cell_types": "signatures/cell_types.tsv",
+    "technical": "signatures/technical.tsv",
+}
+"""Every table that a step may ask for, and its file below `resources`."""

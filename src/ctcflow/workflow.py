@@ -1,0 +1,121 @@
+"""What the Snakefile asks for: configuration, samples, parameters and digests of code.
+
+Imported when the workflow is parsed, on every start and for every job of a cluster: standard
+library and the configuration only.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ctcflow.config import load_config, load_samples, own_tables, sample_row, step_params
+from ctcflow.errors import CtcflowError
+from ctcflow.formats.detect import input_files
+from ctcflow.sample import SAMPLE_STEPS
+from ctcflow.tables import SHIPPED
+
+
+class Workflow:
+    """One run: its configuration and samples, and what rules read from them.
+
+    Parameters
+    ----------
+    raw
+        The configuration as Snakemake merged it.
+    root
+        Folder of the Snakefile.
+    run
+        Working directory of the run.
+    results
+        Folder of the results below it.
+
+    Raises
+    ------
+    SystemExit
+        A mistake in the configuration or the sheet; its one line is the message.
+    """
+
+    def __init__(self, raw: Mapping[str, Any], *, root: Path, run: Path, results: str) -> None:
+        try:
+            self.config = load_config(raw)
+            self._own = own_tables(self.config, run)
+            samples = load_samples(run / self.config.samples, self.config)
+            self._files = {
+                sample.sample: [str(path) for path in input_files(sample.path, format=sample.format)]
+                for sample in samples
+            }
+        except CtcflowError as error:
+            raise SystemExit(f"error: {error}") from None
+        self._samples = {sample.sample: sample for sample in samples}
+        self._resources = root / "resources"
+        self._results = results
+        self._package = root / "src" / "ctcflow"
+
+    @property
+    def samples(self) -> list[str]:
+        """Names in the order of the sheet."""
+        return list(self._samples)
+
+    @property
+    def sample_pattern(self) -> str:
+        """Regular expression of the names of the samples."""
+        return "|".join(map(re.escape, self._samples))
+
+    def files(self, wildcards: Any) -> list[str]:
+        """Files that the counts of a sample are read from."""
+        return self._files[wildcards.sample]
+
+    def path(self, wildcards: Any) -> str:
+        """`path` of a sample."""
+        return str(self._samples[wildcards.sample].path)
+
+    def row(self, wildcards: Any) -> str:
+        """Metadata of a sample as JSON."""
+        return sample_row(self._samples[wildcards.sample])
+
+    def table(self, name: str) -> str:
+        """The user's own table, else the shipped one."""
+        return str(self._own.get(name, self._resources / SHIPPED[name]))
+
+    def params(self, step: str) -> str | Callable[[Any], str]:
+        """Parameters of a step as JSON; of a sample step per sample."""
+        if step not in SAMPLE_STEPS:
+            return step_params(self.config, step)
+        return lambda wildcards: step_params(self.config, step, self._samples[wildcards.sample])
+
+    def layers(self, *steps: str) -> Callable[[Any], list[str]]:
+        """Inputs of a cohort step, one per step and not one per sample: a command has a limit."""
+        return lambda wildcards: [f"{step}={self._results}/{step}/{{sample}}.h5ad" for step in steps]
+
+    def code(self, step: str) -> str:
+        """Digest of the modules that a step runs: editing one re-runs the step, touching does not."""
+        digest = hashlib.blake2b(digest_size=6)
+        for module in sorted(_modules(self._package, f"steps/{step}.py") | {"pipeline.py"}):
+            digest.update(module.encode())
+            digest.update((self._package / module).read_bytes())
+        return digest.hexdigest()
+
+
+@cache
+def _modules(package: Path, module: str) -> frozenset[str]:
+    """Modules of the package that a module imports, itself included, at any depth."""
+    found, waiting = set[str](), [module]
+    while waiting:
+        current = waiting.pop()
+        if current in found:
+            continue
+        found.add(current)
+        for node in ast.walk(ast.parse((package / current).read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ctcflow"):
+                base = "/".join(str(node.module).split(".")[1:])
+                names = [f"{base}/{alias.name}".lstrip("/") for alias in node.names]
+                waiting += [
+                    f"{name}.py" for name in (base, *names) if (package / f"{name}.py").is_file()
+                ]
+    return frozenset(found)

@@ -1,0 +1,114 @@
+"""Kernels of `stats.counts` against plain numpy and against matrices of known making."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import sparse
+
+from ctcflow.stats import counts
+
+SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=8)
+
+
+@st.composite
+def matrix_and_groups(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int]:
+    dense = draw(hnp.arrays(np.int64, SHAPES, elements=st.integers(0, 2**20)))
+    n_groups = draw(st.integers(1, dense.shape[1]))
+    groups = draw(hnp.arrays(np.intp, dense.shape[1], elements=st.integers(0, n_groups - 1)))
+    return dense, groups, n_groups
+
+
+@settings(max_examples=60, deadline=None)
+@given(matrix_and_groups())
+def test_sum_columns_equals_dense_sum(case: tuple[np.ndarray, np.ndarray, int]) -> None:
+    dense, groups, n_groups = case
+    expected = np.zeros((dense.shape[0], n_groups), dtype=np.int64)
+    for column, group in enumerate(groups):
+        expected[:, group] += dense[:, column]
+    given_matrix = sparse.csr_matrix(dense)
+    before = given_matrix.data.copy()
+    summed = counts.sum_columns(given_matrix, groups=groups, n_groups=n_groups)
+    np.testing.assert_array_equal(summed.toarray(), expected)
+    assert summed.dtype == np.int32
+    assert summed.has_canonical_format
+    assert (summed.data != 0).all()
+    np.testing.assert_array_equal(given_matrix.data, before)
+
+
+def test_sum_columns_widens_only_where_a_sum_needs_it() -> None:
+    top = np.iinfo(np.int32).max
+    pair = sparse.csr_matrix(np.array([[top, 1]]))
+    apart = counts.sum_columns(pair, groups=np.array([0, 1]), n_groups=2)
+    together = counts.sum_columns(pair, groups=np.array([0, 0]), n_groups=1)
+    assert apart.dtype == np.int32
+    assert together.dtype == np.int64
+    assert together[0, 0] == top + 1
+
+
+def test_sum_columns_drops_explicit_zeros_and_sorts() -> None:
+    messy = sparse.csr_matrix(
+        (np.array([3.0, 0.0, 2.0]), np.array([2, 1, 0]), np.array([0, 3])), shape=(1, 3)
+    )
+    summed = counts.sum_columns(messy, groups=np.arange(3), n_groups=3)
+    assert summed.indices.tolist() == [0, 2]
+    assert summed.data.tolist() == [2, 3]
+
+
+@settings(max_examples=60, deadline=None)
+@given(hnp.arrays(np.float64, st.integers(0, 30), elements=st.floats(0, 1e6)))
+def test_first_not_whole_finds_the_first(values: np.ndarray) -> None:
+    expected = next((i for i, v in enumerate(values) if not float(v).is_integer()), -1)
+    assert counts.first_not_whole(values) == expected
+
+
+def test_first_not_whole_beyond_one_block_and_beyond_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counts, "_BLOCK", 3)
+    assert counts.first_not_whole(np.array([1.0, 2, 3, 4, 5.5])) == 4
+    assert counts.first_not_whole(np.array([1.0, 2.0**54])) == 1
+    assert counts.first_not_whole(np.array([1, 2**60])) == -1
+
+
+def poisson(n_cells: int = 12, n_genes: int = 300) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    depth = rng.lognormal(0, 0.5, (n_cells, 1))
+    return rng.poisson(depth * rng.gamma(0.3, 3, n_genes)).astype(np.float64)
+
+
+@pytest.mark.parametrize("undo", [np.log1p, lambda v: np.log2(1 + v), lambda v: np.log10(1 + v)])
+@pytest.mark.parametrize("genes", [slice(None), slice(0, 150)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_log_normalised_is_seen(undo: np.ufunc, genes: slice, dtype: type) -> None:
+    raw = poisson()
+    normal = undo(raw / raw.sum(axis=1, keepdims=True) * 1e4)[:, genes].astype(dtype)
+    assert counts.looks_log_normalised(sparse.csr_matrix(normal))
+
+
+def test_log_normalised_is_seen_in_one_cell_and_without_scaling() -> None:
+    raw = poisson()
+    one = np.log1p(raw[:1] / raw[:1].sum() * 1e4)
+    assert counts.looks_log_normalised(sparse.csr_matrix(one))
+    assert counts.looks_log_normalised(sparse.csr_matrix(np.log1p(raw)))
+
+
+def test_counts_and_expected_counts_are_not_log_normalised() -> None:
+    raw = poisson()
+    rng = np.random.default_rng(2)
+    expected = raw * rng.uniform(0.3, 1, raw.shape)
+    assert not counts.looks_log_normalised(sparse.csr_matrix(raw))
+    assert not counts.looks_log_normalised(sparse.csr_matrix(expected))
+    small = np.minimum(expected, 15)
+    assert small.max() < 20
+    assert not counts.looks_log_normalised(sparse.csr_matrix(small))
+    assert not counts.looks_log_normalised(sparse.csr_matrix((3, 4)))
+
+
+def test_normalised_sums() -> None:
+    raw = poisson()
+    scaled = raw / raw.sum(axis=1, keepdims=True) * 1e6
+    assert counts.normalised_sums(sparse.csr_matrix(scaled)) == pytest.approx(1e6)
+    assert np.isnan(counts.normalised_sums(sparse.csr_matrix(raw)))
+    assert np.isnan(counts.normalised_sums(sparse.csr_matrix(scaled[:2])))

@@ -1,0 +1,111 @@
+"""Neighbours, fuzzy graph, mixing and layout against sklearn, harmonypy and direct formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ctcflow.stats.layout import umap_layout
+from ctcflow.stats.mixing import acceptance, batch_entropy, lisi
+from ctcflow.stats.neighbors import distance_graph, fuzzy_graph, nearest
+
+
+def cloud(n: int, d: int = 8) -> np.ndarray:
+    rng = np.random.default_rng(3)
+    return rng.normal(size=(n, d)) + 4 * rng.integers(0, 3, size=(n, 1))
+
+
+def test_neighbours_are_those_of_sklearn_at_any_number_of_threads() -> None:
+    from sklearn.neighbors import NearestNeighbors
+
+    points = cloud(700) + 1000
+    indices, distances = nearest(points, k=12, n_threads=1)
+    expected, places = (
+        NearestNeighbors(n_neighbors=12, algorithm="brute").fit(points).kneighbors(points)
+    )
+    np.testing.assert_allclose(distances, expected, atol=1e-5)
+    assert (indices == places).mean() > 0.999
+    again = nearest(points, k=12, n_threads=2)
+    assert again[0].tobytes() == indices.tobytes()
+    assert again[1].tobytes() == distances.tobytes()
+
+
+def test_equal_points_come_in_order_and_the_point_itself_first() -> None:
+    indices, distances = nearest(np.zeros((300, 2)), k=4, n_threads=2)
+    assert indices[0].tolist() == [0, 1, 2, 3]
+    assert indices[200].tolist() == [200, 0, 1, 2]
+    assert not distances.any()
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 5])
+def test_few_points(n: int) -> None:
+    indices, distances = nearest(cloud(n), k=10, n_threads=1)
+    assert indices.shape == (n, min(n, 10))
+    graph = fuzzy_graph(indices, distances)
+    assert graph.shape == distance_graph(indices, distances).shape == (n, n)
+    start = np.zeros((n, 2))
+    assert umap_layout(graph, start=start, min_dist=0.3, n_epochs=5, seed=0).shape == (n, 2)
+
+
+def test_strengths_of_a_point_sum_to_log2_k() -> None:
+    indices, distances = nearest(cloud(200), k=15, n_threads=1)
+    graph = fuzzy_graph(indices, distances).toarray()
+    assert np.array_equal(graph, graph.T)
+    one_way = np.zeros((200, 200))
+    for i in range(200):
+        excess = distances[i, 1:] - distances[i, 1]
+        low, high = 1e-6, 1e3
+        for _ in range(80):
+            width = (low + high) / 2
+            above = np.exp(-excess / width).sum() > np.log2(15)
+            low, high = (low, width) if above else (width, high)
+        one_way[i, indices[i, 1:]] = np.exp(-excess / width)
+    expected = one_way + one_way.T - one_way * one_way.T
+    np.testing.assert_allclose(graph, expected, atol=1e-4)
+
+
+def test_layout_keeps_groups_apart_and_repeats_itself() -> None:
+    rng = np.random.default_rng(0)
+    group = np.repeat([0, 1, 2], 60)
+    points = rng.normal(size=(180, 5)) + 12 * np.eye(5)[group]
+    graph = fuzzy_graph(*nearest(points, k=10, n_threads=1))
+    first = umap_layout(graph, start=points[:, :2], min_dist=0.3, n_epochs=100, seed=1)
+    again = umap_layout(graph, start=points[:, :2], min_dist=0.3, n_epochs=100, seed=1)
+    assert first.tobytes() == again.tobytes()
+    near = nearest(first, k=6, n_threads=1)[0]
+    assert (group[near] == group[:, None]).mean() > 0.98
+
+
+def test_lisi_is_that_of_harmonypy() -> None:
+    from harmonypy import compute_lisi
+
+    points = cloud(400)
+    labels = np.random.default_rng(1).integers(0, 3, 400)
+    labels[points[:, 0] > 5] = 2
+    indices, distances = nearest(points, k=91, n_threads=1)
+    mine = lisi(distances[:, 1:], labels[indices[:, 1:]], n_labels=3, perplexity=30)
+    theirs = compute_lisi(points, {"label": labels}, ["label"], perplexity=30)[:, 0]
+    np.testing.assert_allclose(mine, theirs, rtol=1e-3)
+
+
+def test_lisi_counts_labels() -> None:
+    distances = np.ones((1, 30))
+    assert lisi(distances, np.zeros((1, 30), int), n_labels=3, perplexity=10)[0] == 1
+    mixed = lisi(distances, np.arange(30)[None] % 3, n_labels=3, perplexity=10)
+    assert mixed[0] == pytest.approx(3)
+
+
+def test_entropy_and_acceptance_against_scipy() -> None:
+    from scipy import stats
+
+    rng = np.random.default_rng(4)
+    neighbors = rng.choice(3, size=(50, 40), p=[0.5, 0.3, 0.2])
+    shares = np.array([0.5, 0.3, 0.2])
+    accepted = acceptance(neighbors, shares=shares, alpha=0.05)
+    entropy = batch_entropy(neighbors, shares=shares)
+    for row in range(50):
+        counts = np.bincount(neighbors[row], minlength=3)
+        assert accepted[row] == (stats.chisquare(counts, 40 * shares).pvalue >= 0.05)
+        expected = stats.entropy(counts) / stats.entropy(shares)
+        assert entropy[row] == pytest.approx(expected)
+    assert not acceptance(np.zeros((1, 40), int), shares=shares, alpha=0.05)[0]

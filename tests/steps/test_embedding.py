@@ -1,0 +1,323 @@
+"""`normalize`, `reduce`, `integrate` and `cluster` in a row: truth, order, small and real cohorts."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from ctcflow.errors import CtcflowError
+from ctcflow.params import ClusterParams, IntegrateParams, NormalizeParams, ReduceParams
+from ctcflow.stats.communities import agreement
+from ctcflow.stats.moments import log_normalised
+from ctcflow.steps.cluster import cluster
+from ctcflow.steps.integrate import integrate
+from ctcflow.steps.normalize import normalize
+from ctcflow.steps.reduce import reduce
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The 'future.infer_string' option:DeprecationWarning"
+)
+
+ROOT = Path(__file__).parents[2]
+REAL = ROOT.parent / "shared" / "data" / "real"
+SIGNATURES = ROOT / "resources" / "signatures"
+
+GENES = ["EPCAM", "CD3D", "MS4A1", "LYZ", "MT-CO1", "RPS4X", *(f"G{i}" for i in range(94))]
+PANELS = pd.DataFrame({"set": ["p", "p"], "gene": ["EPCAM", "CD3D"], "direction": [1, -1]})
+TECHNICAL = pd.DataFrame(
+    {
+        "set": ["mitochondrial", "sex", "hla"],
+        "gene": [np.nan, "G3", np.nan],
+        "pattern": ["^MT-", np.nan, "^G4"],
+    }
+)
+TYPES = pd.DataFrame(
+    {"set": ["T", "B", "M"], "gene": ["CD3D", "MS4A1", "LYZ"], "direction": [1, 1, 1]}
+)
+SETTINGS = {
+    "reduce": ReduceParams(n_genes=60, n_components=8),
+    "cluster": ClusterParams(n_neighbors=10, resolutions=(0.5, 1.0)),
+}
+
+
+def library(name: str, n: int, seed: int, shift: float = 0.0) -> anndata.AnnData:
+    """Three cell types in turn; `shift` multiplies half of the other genes."""
+    rng = np.random.default_rng(seed)
+    rates = np.full((n, len(GENES)), 0.6)
+    types = np.arange(n) % 3
+    rates[:, 50:] *= np.exp(shift)
+    for kind in range(3):
+        rates[types == kind, 1 + kind] = 12.0
+        rates[types == kind, 10 + 12 * kind : 22 + 12 * kind] = 4.0
+    obs = pd.DataFrame(
+        {"sample": name, "batch": name, "class": "blood", "truth": types.astype(str)},
+        index=pd.Index([f"c{i}" for i in range(n)], dtype=object),
+    )
+    obs = obs.astype(object)
+    var = pd.DataFrame(index=pd.Index(GENES, dtype=object))
+    return anndata.AnnData(sparse.csr_matrix(rng.poisson(rates).astype(np.int32)), obs=obs, var=var)
+
+
+def normalized(counts: anndata.AnnData) -> anndata.AnnData:
+    """Stand in for the cohort reader: what `normalize` gives, with log-normalised values."""
+    adata = normalize(counts, params=NormalizeParams())
+    factors = adata.obs["size_factor"].to_numpy()
+    adata.X = log_normalised(sparse.csr_matrix(adata.X), size_factors=factors).astype(np.float32)
+    return adata
+
+
+def chain(cohort: list[anndata.AnnData]) -> anndata.AnnData:
+    reduced = reduce(cohort, PANELS, TECHNICAL, params=SETTINGS["reduce"])
+    integrated = integrate(reduced, params=IntegrateParams())
+    return cluster(integrated, cohort, TYPES, params=SETTINGS["cluster"])
+
+
+@pytest.fixture
+def cohort() -> list[anndata.AnnData]:
+    return [normalized(library("a", 90, 1)), normalized(library("b", 75, 2, shift=1.0))]
+
+
+def test_normalize_measures_and_leaves_counts() -> None:
+    adata = library("a", 30, 0)
+    adata.X.data[adata.X.indptr[4] : adata.X.indptr[5]] = 0
+    adata.X.eliminate_zeros()
+    before = adata.X.toarray()
+    found = normalize(adata, params=NormalizeParams(target_umis=100.0))
+    assert np.array_equal(found.X.toarray(), before)
+    factors = found.obs["size_factor"].to_numpy()
+    assert factors[4] == 1.0
+    np.testing.assert_allclose(np.delete(factors, 4), np.delete(before.sum(axis=1), 4) / 100)
+    values = np.log1p(before / factors[:, None])
+    np.testing.assert_allclose(found.var["lognorm_mean"], values.mean(axis=0))
+    np.testing.assert_allclose(found.var["lognorm_variance"], values.var(axis=0, ddof=1))
+    order = found.var.sort_values("variable_rank")["clipped_variance"].to_numpy()
+    assert (np.diff(order) <= 0).all()
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 9])
+def test_normalize_says_why_it_did_not_run(n: int) -> None:
+    found = normalize(library("a", n, 0), params=NormalizeParams())
+    assert f"{n} cells" in json.loads(found.uns["normalize"])["not_run"]
+    assert found.var["variable_rank"].isna().all()
+    assert np.isfinite(found.obs["size_factor"]).all()
+
+
+def test_reduce_uses_the_right_genes(cohort: list[anndata.AnnData]) -> None:
+    cohort[1] = cohort[1][:, [g for g in GENES if g not in {"LYZ", "G7"}]].copy()
+    found = reduce(cohort, PANELS, TECHNICAL, params=SETTINGS["reduce"])
+    used = set(found.var_names[found.var["variable"]])
+    assert {"EPCAM", "CD3D", "MS4A1"} <= used
+    assert "LYZ" in found.var_names
+    assert not {"MT-CO1", "G3"} & used
+    assert "G4" in found.var_names
+    assert list(found.var_names[found.var["panel"]]) == ["EPCAM"]
+    assert list(found.obs_names[[0, 90]]) == ["a:c0", "b:c0"]
+    assert found.X is None
+    assert (found.varm["PCs"][~found.var["variable"].to_numpy()] == 0).all()
+    without = ReduceParams(n_genes=10, exclude_technical=False, include_panel=False)
+    assert reduce(cohort, PANELS, TECHNICAL, params=without).var["variable"].sum() == 10
+
+
+def test_components_and_consensus_are_those_of_scanpy(
+    cohort: list[anndata.AnnData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+    from types import ModuleType, SimpleNamespace
+
+    from ctcflow.stats.variable_genes import local_regression
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import scanpy
+
+    class Loess:
+        """The interface of skmisc.loess, which the environment does not have."""
+
+        def __init__(self, x: np.ndarray, y: np.ndarray, *, span: float, degree: int) -> None:
+            fitted = local_regression(x, y, span=span)
+            self.outputs = SimpleNamespace(fitted_values=fitted)
+
+        def fit(self) -> None:
+            pass
+
+    module = ModuleType("skmisc.loess")
+    module.loess = Loess
+    monkeypatch.setitem(sys.modules, "skmisc", ModuleType("skmisc"))
+    monkeypatch.setitem(sys.modules, "skmisc.loess", module)
+    params = ReduceParams(n_genes=40, n_components=6, exclude_technical=False, include_panel=False)
+    mine = reduce(cohort, PANELS, TECHNICAL, params=params)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        counts = anndata.concat([library("a", 90, 1), library("b", 75, 2, shift=1.0)])
+        table = scanpy.pp.highly_variable_genes(
+            counts, flavor="seurat_v3_paper", n_top_genes=40, batch_key="batch", inplace=False
+        )
+        values = anndata.concat(cohort)[:, table["highly_variable"].to_numpy()].copy()
+        scanpy.pp.pca(values, n_comps=6, svd_solver="arpack")
+    assert set(mine.var_names[mine.var["variable"]]) == set(values.var_names)
+    # Later components of this cohort are noise with nearly equal variances.
+    for one, other in zip(mine.obsm["X_pca"].T[:3], values.obsm["X_pca"].T[:3], strict=True):
+        assert abs(np.corrcoef(one, other)[0, 1]) >= 0.9999
+
+
+def test_chain_finds_the_types_and_mixes_batches(cohort: list[anndata.AnnData]) -> None:
+    found = chain(cohort)
+    truth = pd.factorize(found.obs["truth"])[0]
+    assert agreement(pd.factorize(found.obs["cell_type"])[0], truth) > 0.95
+    assert set(found.obs["cell_type"].astype(object)) == {"T", "B", "M"}
+    mixing = json.loads(found.uns["integrate"])["mixing"]
+    for metric in ("iLISI", "batch_entropy", "acceptance"):
+        assert mixing["after"][metric] > mixing["before"][metric]
+    assert sparse.issparse(found.X) and found.X.dtype == np.float32
+    # The genes of X, gathered sample by sample, are those of the cells.
+    row = found.obs_names.get_loc("b:c7")
+    np.testing.assert_array_equal(found.X[row].toarray(), cohort[1][7, found.var_names].X.toarray())
+    best = json.loads(found.uns["markers"])
+    assert set(best) == set(found.obs["cluster"].cat.categories)
+    assert all(0.5 < entry["auc"] <= 1 for rows in best.values() for entry in rows[:3])
+    resolutions = json.loads(found.uns["cluster"])["resolutions"]
+    assert [row["resolution"] for row in resolutions] == [0.5, 1.0]
+
+
+def test_tumour_cells_neither_pull_nor_are_pulled(cohort: list[anndata.AnnData]) -> None:
+    plain = reduce(cohort, PANELS, TECHNICAL, params=SETTINGS["reduce"])
+    tumour = np.zeros(plain.n_obs, dtype=bool)
+    tumour[[3, 40, 100]] = True
+    plain.obs["class"] = np.where(tumour, "CTC", "blood").astype(object)
+    other = plain.copy()
+    other.obsm["X_pca"][tumour] += 50
+    first = integrate(plain, params=IntegrateParams()).obsm["X_integrated"]
+    second = integrate(other, params=IntegrateParams()).obsm["X_integrated"]
+    assert np.array_equal(first[~tumour], second[~tumour])
+    shift = (first - plain.obsm["X_pca"])[[3, 40]]
+    in_a = (plain.obs["sample"] == "a").to_numpy() & ~tumour
+    expected = (first - plain.obsm["X_pca"])[in_a].mean(axis=0)
+    np.testing.assert_allclose(shift, [expected] * 2, atol=1e-4)
+
+
+def test_one_batch_and_method_none_say_so(cohort: list[anndata.AnnData]) -> None:
+    reduced = reduce(cohort, PANELS, TECHNICAL, params=SETTINGS["reduce"])
+    reduced.obs["batch"] = "same"
+    for params, word in (
+        (IntegrateParams(), "one batch"),
+        (IntegrateParams.model_validate({"method": {"method": "none"}}), "none"),
+    ):
+        found = integrate(reduced, params=params)
+        assert word in json.loads(found.uns["integrate"])["reason"]
+        assert np.array_equal(found.obsm["X_integrated"], found.obsm["X_pca"])
+    reduced.obs["batch"] = ["", *["same"] * (reduced.n_obs - 1)]
+    assert json.loads(integrate(reduced, params=IntegrateParams()).uns["integrate"])["batches"]
+    assert reduced.obs["batch_used"].iloc[0] == "a"
+    assert np.isfinite(reduced.obsm["X_integrated"]).all()
+    reduced.obs["class"] = "CTC"
+    assert "0 leukocytes" in integrate(reduced, params=IntegrateParams()).uns["integrate"]
+
+
+def test_threads_do_not_change_a_byte(cohort: list[anndata.AnnData]) -> None:
+    results = []
+    for n_threads in (1, 2):
+        with threadpool_limits(limits=n_threads):
+            results.append(chain(cohort))
+    for key in ("X_pca", "X_integrated", "X_umap"):
+        assert results[0].obsm[key].tobytes() == results[1].obsm[key].tobytes()
+    assert results[0].obs.equals(results[1].obs)
+    assert dict(results[0].uns) == dict(results[1].uns)
+
+
+def test_order_of_cells_does_not_matter(cohort: list[anndata.AnnData]) -> None:
+    order = np.random.default_rng(0).permutation(90)
+    first, second = chain(cohort), chain([cohort[0][order].copy(), cohort[1]])
+    place = second.obs_names.get_indexer(first.obs_names)
+    np.testing.assert_allclose(first.obsm["X_pca"], second.obsm["X_pca"][place], atol=1e-4)
+    types = second.obs["cell_type"].astype(object).to_numpy()[place]
+    assert (types == first.obs["cell_type"].astype(object)).mean() > 0.95
+
+
+@pytest.mark.parametrize("sizes", [(0,), (1,), (2,), (10,), (0, 1), (1, 40), (0, 30, 2)])
+def test_small_cohorts_run_and_can_be_written(sizes: tuple[int, ...], tmp_path: Path) -> None:
+    found = chain([normalized(library(f"s{i}", n, i)) for i, n in enumerate(sizes)])
+    n = sum(sizes)
+    assert found.n_obs == n
+    assert found.obsm["X_umap"].shape == (n, 2)
+    assert np.isfinite(found.obsm["X_umap"]).all()
+    if n < 3:
+        assert f"{n} cells" in json.loads(found.uns["cluster"])["reason"]
+    if n < 20:
+        assert "leukocytes" in json.loads(found.uns["integrate"])["reason"]
+    for key in ("reduce", "integrate", "cluster", "markers"):
+        json.loads(found.uns[key], parse_constant=pytest.fail)
+    with anndata.settings.override(allow_write_nullable_strings=False):
+        found.write_h5ad(tmp_path / "cohort.h5ad")
+    assert anndata.read_h5ad(tmp_path / "cohort.h5ad").n_obs == n
+
+
+def test_samples_that_carry_different_columns(cohort: list[anndata.AnnData]) -> None:
+    cohort[0].obs["day"], cohort[0].obs["flag"] = 3, True
+    cohort[1].obs["arm"] = "x"
+    obs = reduce(cohort, PANELS, TECHNICAL, params=SETTINGS["reduce"]).obs
+    assert obs["day"].dtype == np.float64
+    assert obs["day"].isna().sum() == 75
+    assert obs["flag"].iloc[0] == 1
+    assert set(obs["arm"]) == {"", "x"}
+    assert "size_factor" not in obs
+
+
+def test_changed_samples_are_named(cohort: list[anndata.AnnData]) -> None:
+    reduced = reduce(cohort, PANELS, TECHNICAL, params=SETTINGS["reduce"])
+    integrated = integrate(reduced, params=IntegrateParams())
+    with pytest.raises(CtcflowError, match="75 cells of the embedding are in no sample"):
+        cluster(integrated, cohort[:1], TYPES, params=SETTINGS["cluster"])
+
+
+def real_library(name: str, sample: str) -> anndata.AnnData:
+    adata = anndata.read_h5ad(REAL / name)
+    adata.var_names_make_unique()
+    obs = pd.DataFrame(index=adata.obs_names.astype(object))
+    obs["author"] = adata.obs["cell_type"].astype(object) if "cell_type" in adata.obs else ""
+    obs["author"] = obs["author"].where(obs["author"].notna(), "")
+    obs["sample"], obs["batch"], obs["class"] = sample, sample, "blood"
+    x = sparse.csr_matrix(adata.X).astype(np.int32)
+    var = pd.DataFrame(index=adata.var_names.astype(object))
+    return anndata.AnnData(x, obs=obs, var=var)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="../shared/data/real is absent")
+def test_real_blood_gives_the_authors_types_and_keeps_tumour_cells_apart() -> None:
+    samples = [
+        real_library("blood_pbmc3k_labelled.h5ad", "pbmc3k"),
+        real_library("blood_pbmc1k_v2_allgenes.h5ad", "v2"),
+        real_library("blood_pbmc1k_v3_filt.h5ad", "v3"),
+    ]
+    tumour = real_library("tumour_copykat_TNBC_302.h5ad", "v2")
+    labels = anndata.read_h5ad(REAL / "tumour_copykat_TNBC_302.h5ad").obs["copykat_pred"]
+    tumour = tumour[(labels == "aneuploid").to_numpy()][:20].copy()
+    tumour.obs["class"] = "CTC"
+    samples[1] = anndata.concat([samples[1], tumour], join="outer", fill_value=0)
+    samples[1].X = sparse.csr_matrix(samples[1].X).astype(np.int32)
+    cohort = [normalized(sample) for sample in samples]
+    panels, technical, types = (
+        pd.read_csv(SIGNATURES / f"{name}.tsv", sep="\t")
+        for name in ("tumour_panels", "technical", "cell_types")
+    )
+    reduced = reduce(cohort, panels, technical, params=ReduceParams())
+    found = cluster(
+        integrate(reduced, params=IntegrateParams()), cohort, types, params=ClusterParams()
+    )
+    author = found.obs["author"].to_numpy(object)
+    known = (found.obs["sample"] == "pbmc3k").to_numpy() & (author != "")
+    assert known.sum() == 2638
+    mine = pd.factorize(found.obs["cell_type"].astype(object)[known])[0]
+    assert agreement(mine, pd.factorize(author[known])[0]) >= 0.70
+    mixing = json.loads(found.uns["integrate"])["mixing"]
+    assert mixing["after"]["iLISI"] > 5 * mixing["before"]["iLISI"]
+    is_tumour = (found.obs["class"] == "CTC").to_numpy()
+    neighbors = found.obsp["distances"][is_tumour]
+    assert is_tumour[neighbors.indices].mean() >= 0.95

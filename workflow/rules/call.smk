@@ -1,0 +1,34 @@
+"""Needs qc and score of all samples. Makes results/call/: calls, counts, ledger."""
+
+
+rule call:
+    """Decide what each cell is, with an error rate; count per draw."""
+    input:
+        qc=expand("<results>/qc/{sample}.h5ad", sample=RUN.samples),
+        score=expand("<results>/score/{sample}.h5ad", sample=RUN.samples),
+    output:
+        adata="<results>/call/call.h5ad",
+        cells="<results>/call/cells.tsv.gz",
+        ctc="<results>/call/ctc.tsv",
+        samples="<results>/call/samples.tsv",
+        draws="<results>/call/draws.tsv",
+        ledger="<results>/call/ledger.tsv",
+        set_aside="<results>/call/set_aside_with_tumour_evidence.tsv",
+    log:
+        "<logs>/call.log",
+    benchmark:
+        "<benchmarks>/call.tsv"
+    conda:
+        "../../envs/ctcflow.yaml"
+    params:
+        json=RUN.params("call"),
+        code=RUN.code("call"),
+        layers=RUN.layers("qc", "score"),
+        samples=RUN.samples,
+    shell:
+        "python -m ctcflow call --in"
+        " --samples {params.samples:q}"
+        " --out adata={output.adata:q} cells={output.cells:q} ctc={output.ctc:q}"
+        " samples={output.samples:q} draws={output.draws:q} ledger={output.ledger:q}"
+        " set_aside={output.set_aside:q}"
+        " --params {params.json:q} --threads {threads} &> {log:q}"

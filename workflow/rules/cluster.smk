@@ -1,0 +1,34 @@
+"""Needs reduce, call, integrate, and counts one sample at a time. Makes cohort.h5ad."""
+
+
+rule cluster:
+    """Neighbours, communities, map, cell types and markers."""
+    input:
+        reduce="<results>/reduce/reduce.h5ad",
+        call="<results>/call/call.h5ad",
+        integrate="<results>/integrate/integrate.h5ad",
+        ingest=expand("<results>/ingest/{sample}.h5ad", sample=RUN.samples),
+        qc=expand("<results>/qc/{sample}.h5ad", sample=RUN.samples),
+        normalize=expand("<results>/normalize/{sample}.h5ad", sample=RUN.samples),
+        cell_types=RUN.table("cell_types"),
+    output:
+        adata="<results>/cluster/cohort.h5ad",
+        markers="<results>/cluster/markers.tsv",
+    log:
+        "<logs>/cluster.log",
+    benchmark:
+        "<benchmarks>/cluster.tsv"
+    conda:
+        "../../envs/ctcflow.yaml"
+    threads: workflow.cores
+    params:
+        json=RUN.params("cluster"),
+        code=RUN.code("cluster"),
+        layers=RUN.layers("ingest", "qc", "normalize"),
+        samples=RUN.samples,
+    shell:
+        "python -m ctcflow cluster --in reduce={input.reduce:q} call={input.call:q} integrate={input.integrate:q} cell_types={input.cell_types:q}"
+        " {params.layers:q}"
+        " --samples {params.samples:q}"
+        " --out adata={output.adata:q} markers={output.markers:q}"
+        " --params {params.json:q} --threads {threads} &> {log:q}"

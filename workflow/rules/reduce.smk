@@ -1,0 +1,30 @@
+"""Needs ingest, qc and normalize of all samples. Makes results/reduce/reduce.h5ad."""
+
+
+rule reduce:
+    """Variable genes and principal components, one sample in memory at a time."""
+    input:
+        ingest=expand("<results>/ingest/{sample}.h5ad", sample=RUN.samples),
+        qc=expand("<results>/qc/{sample}.h5ad", sample=RUN.samples),
+        normalize=expand("<results>/normalize/{sample}.h5ad", sample=RUN.samples),
+        panels=RUN.table("panels"),
+        technical=RUN.table("technical"),
+    output:
+        adata="<results>/reduce/reduce.h5ad",
+    log:
+        "<logs>/reduce.log",
+    benchmark:
+        "<benchmarks>/reduce.tsv"
+    conda:
+        "../../envs/ctcflow.yaml"
+    threads: workflow.cores
+    params:
+        json=RUN.params("reduce"),
+        code=RUN.code("reduce"),
+        layers=RUN.layers("ingest", "qc", "normalize"),
+        samples=RUN.samples,
+    shell:
+        "python -m ctcflow reduce --in"
+        " panels={input.panels:q} technical={input.technical:q} --samples {params.samples:q}"
+        " --out adata={output.adata:q}"
+        " --params {params.json:q} --threads {threads} &> {log:q}"

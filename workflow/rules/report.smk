@@ -1,0 +1,30 @@
+"""Needs cluster and call. Makes results/report/: the page and its figures."""
+
+
+rule report:
+    """The page that people read."""
+    input:
+        cluster="<results>/cluster/cohort.h5ad",
+        call="<results>/call/call.h5ad",
+    output:
+        page="<results>/report/report.html",
+        umap="<results>/report/figures/umap.png",
+        umap_svg="<results>/report/figures/umap.svg",
+        qc="<results>/report/figures/qc.png",
+        calls="<results>/report/figures/calls.png",
+        mixing="<results>/report/figures/mixing.png",
+        calibration="<results>/report/figures/calibration.png",
+    log:
+        "<logs>/report.log",
+    benchmark:
+        "<benchmarks>/report.tsv"
+    conda:
+        "../../envs/ctcflow.yaml"
+    params:
+        json=RUN.params("report"),
+        code=RUN.code("report"),
+        folder=subpath(output.page, parent=True),
+    shell:
+        "python -m ctcflow report --in cluster={input.cluster:q} call={input.call:q}"
+        " --out folder={params.folder:q}"
+        " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -1,0 +1,31 @@
+"""Needs ingest and qc. Makes results/score/{sample}.h5ad: evidence of each cell."""
+
+
+rule score:
+    """Lineage, lines of evidence and signature scores of each cell."""
+    input:
+        ingest="<results>/ingest/{sample}.h5ad",
+        qc="<results>/qc/{sample}.h5ad",
+        panels=RUN.table("panels"),
+        programmes=RUN.table("programmes"),
+        cell_types=RUN.table("cell_types"),
+        rates=RUN.table("rates"),
+        leak=RUN.table("leak"),
+        identity_null=RUN.table("identity_null"),
+    output:
+        adata="<results>/score/{sample}.h5ad",
+    log:
+        "<logs>/score/{sample}.log",
+    benchmark:
+        "<benchmarks>/score/{sample}.tsv"
+    conda:
+        "../../envs/ctcflow.yaml"
+    params:
+        json=RUN.params("score"),
+        code=RUN.code("score"),
+    shell:
+        "python -m ctcflow score --in ingest={input.ingest:q} qc={input.qc:q}"
+        " panels={input.panels:q} programmes={input.programmes:q} cell_types={input.cell_types:q}"
+        " rates={input.rates:q} leak={input.leak:q} identity_null={input.identity_null:q}"
+        " --out adata={output.adata:q}"
+        " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -1,4 +1,4 @@
-"""`normalize`, `reduce`, `integrate` and `cluster` in a row: truth, order, small and real cohorts."""
+"""`normalize`, `reduce`, `integrate`, `cluster` in a row: truth, order, small and real cohorts."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ rule call:
         layers=RUN.layers("qc", "score"),
         samples=RUN.samples,
     shell:
-        "python -m ctcflow call --in"
+        "python -m ctcflow call --in {params.layers:q}"
         " --samples {params.samples:q}"
         " --out adata={output.adata:q} cells={output.cells:q} ctc={output.ctc:q}"
         " samples={output.samples:q} draws={output.draws:q} ledger={output.ledger:q}"

@@ -27,8 +27,8 @@ rule cluster:
         layers=RUN.layers("ingest", "qc", "normalize"),
         samples=RUN.samples,
     shell:
-        "python -m ctcflow cluster --in reduce={input.reduce:q} call={input.call:q} integrate={input.integrate:q} cell_types={input.cell_types:q}"
-        " {params.layers:q}"
+        "python -m ctcflow cluster --in reduce={input.reduce:q} call={input.call:q}"
+        " integrate={input.integrate:q} cell_types={input.cell_types:q} {params.layers:q}"
         " --samples {params.samples:q}"
         " --out adata={output.adata:q} markers={output.markers:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -24,7 +24,7 @@ rule reduce:
         layers=RUN.layers("ingest", "qc", "normalize"),
         samples=RUN.samples,
     shell:
-        "python -m ctcflow reduce --in"
+        "python -m ctcflow reduce --in {params.layers:q}"
         " panels={input.panels:q} technical={input.technical:q} --samples {params.samples:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

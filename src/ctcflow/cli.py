@@ -17,6 +17,7 @@ from ctcflow.errors import CtcflowError
 from ctcflow.tables import SHIPPED
 
 RESOURCES = Path(__file__).parents[2] / "resources"
+_DIFFERING = "parameters that differ from the defaults"
 _COMMANDS = {
     "ingest": "read one library of any format into one validated count matrix",
     "qc": "measure cells and flag those to set aside",
@@ -57,14 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, text in _COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(command=_run_step, step=name)
-        command.add_argument("--in", dest="inputs", nargs="+", type=_pair, default=[], metavar="NAME=PATH", action="extend", help="inputs; for cohort steps with {sample} in the path")  # fmt: skip
-        command.add_argument("--out", dest="outputs", nargs="+", type=_pair, default=[], metavar="NAME=PATH", action="extend", help="outputs")  # fmt: skip
-        command.add_argument("--samples", nargs="*", default=[], help="names of the cohort's samples")  # fmt: skip
-        command.add_argument("--row", default="{}", metavar="JSON", help="row of the sample sheet (ingest)")  # fmt: skip
-        command.add_argument("--params", default="{}", metavar="JSON", help="parameters that differ from the defaults")  # fmt: skip
-        command.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the numerical libraries")  # fmt: skip
+        _add_step(commands.add_parser(name, help=text, description=text), name)
     table = commands.add_parser("params", help="print the parameters of a step")
     table.add_argument("step", choices=tuple(_COMMANDS))
     table.set_defaults(command=_print_params)
@@ -72,10 +66,32 @@ def _parser() -> argparse.ArgumentParser:
     schema.set_defaults(command=_write_schema)
     simulate = commands.add_parser("simulate", help="write a cohort with known truth")
     simulate.add_argument("folder", type=Path, help="where the cohort is written")
-    simulate.add_argument("--params", default="{}", metavar="JSON", help="what differs from the defaults")  # fmt: skip
+    simulate.add_argument("--params", default="{}", metavar="JSON", help=_DIFFERING)
     simulate.add_argument("--threads", type=int, default=1, metavar="N", help="processes")
     simulate.set_defaults(command=_simulate)
     return parser
+
+
+def _add_step(command: argparse.ArgumentParser, name: str) -> None:
+    command.set_defaults(command=_run_step, step=name)
+    for option, target, text in (
+        ("--in", "inputs", "inputs; of a cohort step with {sample} in the path"),
+        ("--out", "outputs", "outputs"),
+    ):
+        command.add_argument(
+            option,
+            dest=target,
+            nargs="+",
+            type=_pair,
+            default=[],
+            action="extend",
+            metavar="NAME=PATH",
+            help=text,
+        )
+    command.add_argument("--samples", nargs="*", default=[], help="the cohort's samples")
+    command.add_argument("--row", default="{}", metavar="JSON", help="row of the sheet (ingest)")
+    command.add_argument("--params", default="{}", metavar="JSON", help=_DIFFERING)
+    command.add_argument("--threads", type=int, default=1, metavar="N", help="threads")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -94,7 +110,8 @@ def _run_step(arguments: argparse.Namespace) -> None:
     try:
         params = model.model_validate_json(arguments.params)
     except ValidationError as error:
-        raise CtcflowError("; ".join(mistakes.describe(error, model, prefix=arguments.step))) from error
+        found = mistakes.describe(error, model, prefix=arguments.step)
+        raise CtcflowError("; ".join(found)) from error
     given = dict(arguments.inputs)
     for name in pipeline.STEPS[arguments.step].tables:
         given.setdefault(name, str(RESOURCES / SHIPPED[name]))
@@ -127,7 +144,8 @@ def _print_params(arguments: argparse.Namespace) -> None:
 
     for parameter in schema.parameters():
         if parameter.key.split(".")[0] == arguments.step:
-            print(f"{parameter.key} = {parameter.default}  [{parameter.bounds}]\n    {parameter.sentence}")
+            print(f"{parameter.key} = {parameter.default}  [{parameter.bounds}]")
+            print(f"    {parameter.sentence}")
 
 
 def _write_schema(_: argparse.Namespace) -> None:
@@ -154,7 +172,9 @@ def _json(text: str, option: str) -> dict[str, object]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise CtcflowError(f"{option} is not JSON ({error}): give an object such as {{}}") from error
+        raise CtcflowError(
+            f"{option} is not JSON ({error}): give an object such as {{}}"
+        ) from error
     if not isinstance(value, dict):
         raise CtcflowError(f"{option} is {type(value).__name__}: give a JSON object")
     return value

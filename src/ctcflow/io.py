@@ -118,6 +118,19 @@ def json_slot(adata: AnnData, key: str) -> Any:
     return json.loads(str(adata.uns[key]))
 
 
+def read_record(path: Path) -> Any:
+    """What `uns["ctcflow"]` of a file holds: the sample's row and the records of its steps."""
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            return json.loads(file[str(CTCFLOW)].asstr()[()])
+    except (OSError, KeyError, ValueError) as error:
+        raise CtcflowError(
+            f"`{path}` cannot be read ({error}): delete it, the next run rebuilds it"
+        ) from error
+
+
 def load_sample(files: Mapping[str, Path], *, kept: bool, lognorm: bool) -> AnnData:
     """Lay the files of the later steps over the counts of one sample.
 
@@ -188,12 +201,24 @@ class Cohort:
 
     def __iter__(self) -> Iterator[AnnData]:
         for sample in self.samples:
-            paths = {step: Path(name.replace("{sample}", sample)) for step, name in self.files.items()}
-            yield load_sample(paths, kept=True, lognorm=self.lognorm)
+            yield load_sample(self.paths(sample), kept=True, lognorm=self.lognorm)
+
+    def paths(self, sample: str) -> dict[str, Path]:
+        """File of one sample per step."""
+        return {step: Path(path.replace("{sample}", sample)) for step, path in self.files.items()}
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Per sample, its row and the records of its steps, without reading anything else."""
+        for sample in self.samples:
+            record: dict[str, Any] = {"sample": {}, "steps": {}}
+            for path in self.paths(sample).values():
+                found = read_record(path)
+                record = {"sample": found["sample"], "steps": record["steps"] | found["steps"]}
+            yield record
 
 
 def read_gene_sets(path: Path) -> pd.DataFrame:
-    """Read gene sets as a table with the columns `set`, `gene`, `direction` (and those it has more).
+    """Read gene sets as a table with the columns `set`, `gene`, `direction` (and maybe more).
 
     TSV with a header, or GMT (name, description, genes ...; direction +1).
 

@@ -23,7 +23,7 @@ GENE_ID: Final = Slot("var", "gene_id")
 INGEST: Final = Slot("uns", "ingest")
 """JSON: format, notes of the reader, and what was renamed, summed, rounded or dropped."""
 OTHER_FEATURES: Final = Slot("obsm", "other_features")
-"""Counts of features that are not genes (antibodies, peaks, guides), CSR; only where there are any."""
+"""Counts of features that are not genes (antibodies, peaks, guides), CSR; where there are any."""
 OTHER_FEATURE_NAMES: Final = Slot("uns", "other_features")
 """JSON: `name`, `id`, `type` of the columns of obsm/other_features."""
 
@@ -60,7 +60,7 @@ VARIANCE: Final = Slot("var", "lognorm_variance")
 CLIPPED_VARIANCE: Final = Slot("var", "clipped_variance")
 """Variance of the raw counts, standardised and clipped (seurat_v3)."""
 VARIABLE_RANK: Final = Slot("var", "variable_rank")
-"""Rank of the gene by clipped variance, 0 first; NaN beyond the number of genes that are ever asked for."""
+"""Rank of the gene by clipped variance, 0 first; NaN for the genes that are never asked for."""
 
 NORMALIZE: Final = Slot("uns", "normalize")
 """JSON: cells, and what was not run and why."""
@@ -79,6 +79,8 @@ PANEL_GENES: Final = Slot("obs", "panel_genes")
 N_PANEL_GENES: Final = Slot("obs", "n_panel_genes")
 OTHER_TYPE: Final = Slot("obs", "other_type")
 """Best-fitting non-blood type that is not a tumour, empty where none is seen."""
+P_OTHER: Final = Slot("obs", "p_other")
+"""Probability that a leukocyte of this depth shows so many markers of `other_type`."""
 IS_LEUKOCYTE: Final = Slot("obs", "is_leukocyte")
 """Used as a null cell: blood identity as expected, no tumour evidence."""
 SIGNATURES: Final = Slot("obsm", "signatures")

@@ -129,6 +129,7 @@ STEPS: dict[str, Step] = {
             keys.PANEL_GENES,
             keys.N_PANEL_GENES,
             keys.OTHER_TYPE,
+            keys.P_OTHER,
             keys.IS_LEUKOCYTE,
             keys.SIGNATURES,
             keys.SCORE,
@@ -249,7 +250,7 @@ def run(name: str, inputs: Inputs, params: Params) -> Output:
     function = getattr(importlib.import_module(f"ctcflow.steps.{name}"), name)
     objects, record = _read(name, step, inputs)
     missing = [str(slot) for slot in step.requires if not _has(objects[0], slot)]
-    if missing and step.finished:
+    if missing:
         raise CtcflowError(f"step `{name}` needs {', '.join(missing)}: run the steps before it")
     cells_in = _n_cells(objects[0])
     result = function(*objects, params=params)
@@ -292,8 +293,24 @@ def _read(name: str, step: Step, inputs: Inputs) -> tuple[list[Any], dict[str, A
         objects.append(adata)
     if layers:
         patterns = {layer: str(path) for layer, path in layers.items()}
-        objects.append(io.Cohort(inputs.samples, patterns, step.lognorm))
+        cohort = io.Cohort(inputs.samples, patterns, step.lognorm)
+        record["steps"] = _of_all(cohort) | record["steps"]
+        objects.append(cohort)
     return [*objects, *tables.values()], record
+
+
+def _of_all(cohort: io.Cohort) -> dict[str, Any]:
+    """Records of the sample steps: parameters of the first sample, and where others differ."""
+    common: dict[str, Any] = {}
+    for name, record in zip(cohort.samples, cohort.records(), strict=True):
+        for step, own in record["steps"].items():
+            known = common.setdefault(
+                step, {"version": own["version"], "params": own["params"], "overrides": {}}
+            )
+            changed = {k: v for k, v in own["params"].items() if v != known["params"].get(k)}
+            if changed:
+                known["overrides"][name] = changed
+    return common
 
 
 def _read_counts(inputs: Inputs, genes: pd.DataFrame) -> AnnData:

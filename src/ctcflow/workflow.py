@@ -20,6 +20,9 @@ from ctcflow.formats.detect import input_files
 from ctcflow.sample import SAMPLE_STEPS
 from ctcflow.tables import SHIPPED
 
+_WRITERS = {"call": ("render/tables.py",), "cluster": ("render/tables.py",)}
+"""Modules that write tables beside a step's file; `pipeline` imports them by name."""
+
 
 class Workflow:
     """One run: its configuration and samples, and what rules read from them.
@@ -47,7 +50,7 @@ class Workflow:
             self._own = own_tables(self.config, run)
             samples = load_samples(run / self.config.samples, self.config)
             self._files = {
-                sample.sample: [str(path) for path in input_files(sample.path, format=sample.format)]
+                sample.sample: list(map(str, input_files(sample.path, format=sample.format)))
                 for sample in samples
             }
         except CtcflowError as error:
@@ -91,12 +94,15 @@ class Workflow:
 
     def layers(self, *steps: str) -> Callable[[Any], list[str]]:
         """Inputs of a cohort step, one per step and not one per sample: a command has a limit."""
-        return lambda wildcards: [f"{step}={self._results}/{step}/{{sample}}.h5ad" for step in steps]
+        return lambda wildcards: [
+            f"{step}={self._results}/{step}/{{sample}}.h5ad" for step in steps
+        ]
 
     def code(self, step: str) -> str:
-        """Digest of the modules that a step runs: editing one re-runs the step, touching does not."""
+        """Digest of the modules that a step runs: an edit re-runs the step, a touch does not."""
+        starts = (f"steps/{step}.py", "pipeline.py", *_WRITERS.get(step, ()))
         digest = hashlib.blake2b(digest_size=6)
-        for module in sorted(_modules(self._package, f"steps/{step}.py") | {"pipeline.py"}):
+        for module in sorted(set().union(*(_modules(self._package, start) for start in starts))):
             digest.update(module.encode())
             digest.update((self._package / module).read_bytes())
         return digest.hexdigest()

@@ -37,7 +37,7 @@ def read_10x_h5(path: Path) -> Parts:
         if "matrix/features" in file:
             group, features = file["matrix"], file["matrix/features"]
             names, ids = features["name"], features["id"]
-            types = features["feature_type"] if "feature_type" in features else None
+            types = features.get("feature_type", None)
         else:
             group = _genome(path, file)
             names, ids, types = group["gene_names"], group["genes"], None

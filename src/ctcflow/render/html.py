@@ -202,10 +202,7 @@ def _shown(column: Column, value: Any) -> str:
         return value
     if isinstance(value, Valued):
         return value.shown
-    if isinstance(value, str):
-        shown = value
-    else:
-        shown = _SHOWN[column.kind](value)
+    shown = value if isinstance(value, str) else _SHOWN[column.kind](value)
     if column.kind == "code" and shown:
         return tag("code", shown)
     return shown or numbers.MISSING

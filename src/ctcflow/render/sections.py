@@ -26,7 +26,7 @@ _CLASS_STYLE: Final = {"CTC": "ctc", "CTC aggregate": "aggregate", "uncertain": 
 def calls(ctc: pd.DataFrame, figure: bytes) -> Markup:
     """Write the calls, one line each, and the two lines of evidence of every cell."""
     shown = ctc.head(MOST_CALLS)
-    scores = [name for name in ctc.columns[list(ctc.columns).index("phenotype") + 1 :]]
+    scores = list(ctc.columns[list(ctc.columns).index("phenotype") + 1 :])
     columns = [
         Column("Barcode", "code"),
         Column("Sample"),

@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
-DEPTHS: Floats = 20.0 * 2.0 ** np.arange(11)
+DEPTHS: Floats = np.array([20.0 * 2.0**step for step in range(11)])
 """Counts in reference genes at which the null is measured (counts per cell)."""
 _FEWEST = 15  # cells of one lineage group that a robust spread is taken from
 

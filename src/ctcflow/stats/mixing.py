@@ -84,7 +84,7 @@ def label_shares(neighbors: Codes, *, n_labels: int) -> npt.NDArray[np.float64]:
     n, k = neighbors.shape
     flat = np.arange(n)[:, None] * n_labels + neighbors
     counts = np.bincount(flat.ravel(), minlength=n * n_labels).reshape(n, n_labels)
-    return counts / max(k, 1)
+    return np.asarray(counts / max(k, 1))
 
 
 def batch_entropy(neighbors: Codes, *, shares: Vector) -> Vector:

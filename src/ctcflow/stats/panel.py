@@ -120,4 +120,4 @@ def prior_rates(genes: npt.NDArray[np.object_], leak: pd.DataFrame) -> Floats:
     """
     percent = leak.set_index("symbol")["max_pct_blood"].reindex(genes).to_numpy(np.float64)
     rate = -np.log1p(-np.clip(np.nan_to_num(percent), 0.0, 99.0) / 100) / _LEAK_DEPTH
-    return np.maximum(rate, _FLOOR)
+    return np.asarray(np.maximum(rate, _FLOOR))

@@ -36,6 +36,8 @@ _BLENDS = {
 # of each as of a marker gene
 _HAEMOGLOBIN = pd.DataFrame({"set": "Erythroid", "gene": ["HBB", "HBA1", "HBA2"] * 10})
 
+_COLUMNS = ["set", "gene"]
+
 GROUPS = ("lymphoid", "B", "myeloid", "granulocyte", "anucleate")
 """Lineage groups whose leukocytes share a null distribution."""
 
@@ -85,7 +87,9 @@ def profiles(
     table = rates.set_index("symbol")
     positive = pd.concat(
         [
-            markers.loc[(markers["direction"] == 1) & markers["set"].isin(_BLENDS), ["set", "gene"]],
+            markers.loc[
+                (markers["direction"] == 1) & markers["set"].isin(_BLENDS), ["set", "gene"]
+            ],
             _HAEMOGLOBIN,
         ]
     )

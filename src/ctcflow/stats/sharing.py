@@ -47,7 +47,9 @@ def shared_barcodes(cells: Mapping[str, pd.Series], *, alpha: float) -> list[Sha
     if len(names) < 2 or sum(map(len, keys)) == 0:
         return []
     both = [_overlaps([series.index.to_numpy(object) for series in keys])]
-    joined = [series.index.to_numpy(object) + " " + series.astype(str).to_numpy(object) for series in keys]
+    joined = [
+        series.index.to_numpy(object) + " " + series.astype(str).to_numpy(object) for series in keys
+    ]
     both.append(_overlaps(joined))
     n_pairs = len(names) * (len(names) - 1) / 2
     found = []

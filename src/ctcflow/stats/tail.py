@@ -69,7 +69,7 @@ def exponential_tail_p(values: Floats, tail: ExponentialTail) -> Floats:
     p = (above + 1.0) / (tail.body.size + 1.0)
     beyond = values > tail.threshold
     p[beyond] = tail.fraction * np.exp(-(values[beyond] - tail.threshold) / tail.scale)
-    return np.clip(p, 1e-300, 1.0)
+    return np.asarray(np.clip(p, 1e-300, 1.0))
 
 
 def gamma_rate(evidence: Floats, *, low: float, high: float) -> float:
@@ -107,7 +107,7 @@ def benjamini_hochberg(p: Floats) -> Floats:
     q = p[order] * p.size / np.arange(1, p.size + 1)
     result = np.empty_like(q)
     result[order] = np.minimum.accumulate(q[::-1])[::-1]
-    return np.minimum(result, 1.0)
+    return np.asarray(np.minimum(result, 1.0))
 
 
 def garwood(count: int, *, confidence: float) -> tuple[float, float]:
@@ -129,7 +129,7 @@ def normal_body_exponential_tail_p(z: Floats, *, scale: float) -> Floats:
     p = special.ndtr(-z)
     beyond = z > threshold
     p[beyond] = 0.1 * np.exp(-(z[beyond] - threshold) / scale)
-    return np.clip(p, 1e-300, 1.0)
+    return np.asarray(np.clip(p, 1e-300, 1.0))
 
 
 def clopper_pearson(count: int, total: int, *, confidence: float) -> tuple[float, float]:

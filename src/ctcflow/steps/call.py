@@ -23,6 +23,7 @@ CLASSES = ("CTC", "CTC aggregate", "non-blood other", "uncertain", "blood")
 _WINDOW = (1.0, 3.5)  # nominal -log10 p of the null cells that the inflation is measured on
 _LINE_P = 0.01  # a line of evidence speaks below this
 _PANEL_ALONE_P = 1e-4  # panel evidence that stands against a kept blood identity
+_LIKE_TUMOUR = ("Fibroblast/Mural", "Keratinocyte")  # programmes that carcinoma cells show too
 _SHARED_ALPHA = 1e-3
 _NOMINAL = (1e-1, 1e-2, 1e-3)
 _MIXED = 0.1  # UCell score from which a programme is on in a call
@@ -135,13 +136,19 @@ def _classes(
     p_identity = obs[keys.P_IDENTITY.key].to_numpy(np.float64)
     other = obs[keys.OTHER_TYPE.key].astype(str).to_numpy(dtype=object)
     several = obs[keys.N_PANEL_GENES.key].to_numpy() >= 2
+    p_other = obs[keys.P_OTHER.key].to_numpy(np.float64)
+    vetoed = ~np.isin(other, ["", *_LIKE_TUMOUR]) & (p_other < p_panel)
     foreign, tumour = p_identity <= _LINE_P, (p_panel <= _LINE_P) & several
     strong = (p_panel <= _PANEL_ALONE_P) & several
     # in the order in which they are asked: the first that holds decides
     rules: Sequence[tuple[npt.NDArray[np.bool_], str, str]] = (
         (~significant, "blood", ""),
-        (foreign & strong, "CTC", "tumour panel seen and blood identity missing"),
-        (foreign & (other != ""), "non-blood other", "blood identity missing; markers of another type"),
+        (foreign & strong & ~vetoed, "CTC", "tumour panel seen and blood identity missing"),
+        (
+            foreign & (other != ""),
+            "non-blood other",
+            "blood identity missing; markers of another type",
+        ),
         (foreign & tumour, "CTC", "tumour panel seen and blood identity missing"),
         (strong, "CTC aggregate", "tumour panel seen in a cell that keeps its blood identity"),
         (foreign, "uncertain", "blood identity missing, but hardly any tumour panel gene"),

@@ -70,7 +70,7 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
     x = _csr(adata)
     _refuse_bad_values(x, barcodes, found)
     x, rounded = _whole(x, barcodes, found, params)
-    ids = adata.var[keys.GENE_ID.key] if keys.GENE_ID.key in adata.var else None
+    ids = adata.var.get(keys.GENE_ID.key, None)
     resolved = _resolve(found, None if ids is None else ids.to_numpy(dtype=object), genes)
     groups, names = pd.factorize(resolved.names)
     summed = counts.sum_columns(x, groups=groups, n_groups=names.size)

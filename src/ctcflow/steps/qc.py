@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _WEAK_P = 0.01  # set-aside cells with a panel p below this are listed by barcode
+_MOST_OF_REFERENCE = 0.1  # the limit on genes is at most this share of the reference
 _STRONG_P = 1e-3  # with two panel genes or more: kept whatever else is wrong with the cell
 
 
@@ -64,9 +65,11 @@ def qc(
         floor=params.min_mt_limit,
         ceiling=params.max_mt_limit,
     )
+    # a targeted panel cannot show as many genes as a transcriptome
+    min_genes = min(params.min_genes, round(_MOST_OF_REFERENCE * names.size))
     reasons = {
         "few counts": depth.umis < params.min_umis,
-        "few genes": depth.genes < params.min_genes,
+        "few genes": depth.genes < min_genes,
         "high mitochondrial share": percent["mitochondrial"] > limit,
     }
     evidence = (n_seen >= 2) & (p < _STRONG_P)
@@ -77,7 +80,7 @@ def qc(
         {
             "thresholds": {
                 "min_umis": params.min_umis,
-                "min_genes": params.min_genes,
+                "min_genes": min_genes,
                 "mt_limit": None if np.isnan(percent["mitochondrial"]).all() else limit,
             },
             "ledger": _ledger(reasons, flagged, keep),
@@ -155,7 +158,11 @@ def _ledger(
     open_cells = ~keep
     for reason, cells in reasons.items():
         rows.append(
-            {"stage": "qc", "reason": f"set aside: {reason}", "cells": int((open_cells & cells).sum())}
+            {
+                "stage": "qc",
+                "reason": f"set aside: {reason}",
+                "cells": int((open_cells & cells).sum()),
+            }
         )
         open_cells = open_cells & ~cells
     rescued = int((flagged & keep).sum())

@@ -145,15 +145,13 @@ def _with_sample(obs: pd.DataFrame) -> pd.DataFrame:
 def _samples(adata: AnnData, found: Mapping[str, Any]) -> tuple[str, ...]:
     """Names in the order of `call`, then any that only the cohort has."""
     named = [numbers.text(record.get("sample")) for record in found.get("samples") or []]
-    seen = adata.obs[keys.SAMPLE.key] if keys.SAMPLE.key in adata.obs else []
+    seen = adata.obs.get(keys.SAMPLE.key, [])
     return tuple(dict.fromkeys([*named, *sorted({str(name) for name in seen})]))
 
 
 def _evidence(obs: pd.DataFrame) -> pd.DataFrame:
     wanted = (keys.CLASS.key, keys.P_IDENTITY.key, keys.P_PANEL.key)
-    return pd.DataFrame(
-        {name: obs[name] if name in obs else np.nan for name in wanted}, index=obs.index
-    )
+    return pd.DataFrame({name: obs.get(name, np.nan) for name in wanted}, index=obs.index)
 
 
 def _counts(draws: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

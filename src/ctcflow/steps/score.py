@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -83,8 +83,8 @@ def score(
     -------
     AnnData
         obs `lineage`, `p_identity`, `p_panel`, `evidence` (-log10), `panel_genes`,
-        `n_panel_genes`, `other_type`, `is_leukocyte`; obsm `signatures` (cells x sets, 0 to 1,
-        from the cell alone); uns `score`.
+        `n_panel_genes`, `other_type`, `p_other`, `is_leukocyte`; obsm `signatures` (cells x sets,
+        0 to 1, from the cell alone); uns `score`.
 
     Raises
     ------
@@ -96,14 +96,13 @@ def score(
     # thinning draws random numbers cell by cell: in the order of the barcodes, so that the order
     # of the cells in the file does not matter
     order = np.argsort(adata.obs_names.to_numpy(dtype=object).astype(str), kind="stable")
-    lines = _lines(
-        adata[order], members, cell_types, Blood(rates, leak, identity_null), params
-    )
+    lines = _lines(adata[order], members, cell_types, Blood(rates, leak, identity_null), params)
     back = np.empty_like(order)
     back[order] = np.arange(order.size)
     _write(adata, lines, back)
     other, other_p = _other_types(adata, cell_types, members)
     adata.obs[keys.OTHER_TYPE.key] = pd.Categorical(np.where(other_p < _OTHER_P, other, ""))
+    adata.obs[keys.P_OTHER.key] = other_p
     scores, coverage = _signatures(adata, programmes)
     adata.obsm[keys.SIGNATURES.key] = scores
     adata.uns[keys.SCORE.key] = json.dumps(
@@ -135,7 +134,7 @@ def _panel_name(adata: AnnData, panels: pd.DataFrame, wanted: str) -> str:
     for name in (cancer, "pan_epithelial"):
         if name in known:
             return name
-    return known[0]
+    return str(known[0])
 
 
 def _lines(
@@ -274,9 +273,7 @@ def _other_types(
             prior=np.full(columns.size, 2e-6),
             weight=panel.PRIOR_UMIS,
         )[-1]
-        p = panel.panel_p(
-            found > 0, expected=umis[:, None] * rate, weight=panel.weights(rate)
-        )
+        p = panel.panel_p(found > 0, expected=umis[:, None] * rate, weight=panel.weights(rate))
         better = p < best_p
         best[better], best_p[better] = name, p[better]
     return best, best_p

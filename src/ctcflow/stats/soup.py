@@ -1,0 +1,125 @@
+"""What ambient RNA looks like: the profile of droplets that hold no cell."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_ALPHAS = np.exp(np.linspace(np.log(10.0), np.log(1e6), 70))  # beyond: a multinomial
+_SMALL = 10  # counts of a gene up to which its share is smoothed
+
+
+class Ambient(NamedTuple):
+    """RNA of droplets that hold no cell."""
+
+    profile: Floats
+    """(G,) share of counts per gene, 0 only for genes that no barcode shows; empty where no
+    barcode has few counts."""
+    alpha: float
+    """Concentration of the Dirichlet-multinomial; infinite where droplets vary no more than
+    chance."""
+    barcodes: int
+    """Barcodes that the profile was measured on."""
+    umis: int
+    """Counts that the profile was measured on."""
+
+
+def totals(counts: sp.csr_matrix) -> Ints:
+    """Counts per barcode."""
+    return np.asarray(counts.sum(axis=1, dtype=np.int64)).ravel()
+
+
+def ambient_profile(counts: sp.csr_matrix, *, lower: int) -> Ambient:
+    """Measure the ambient profile on the barcodes with 1 to `lower` counts.
+
+    Parameters
+    ----------
+    counts
+        (n, G) counts of all barcodes.
+    lower
+        Barcodes with more counts may hold a cell (counts per barcode).
+
+    Returns
+    -------
+    Shares by simple Good-Turing smoothing (Gale & Sampson 1995, doi:10.1080/09296179508590051),
+    so that a gene that only cells show is rare in the ambient RNA, not impossible.
+    """
+    umis = totals(counts)
+    low = counts[np.flatnonzero((umis > 0) & (umis <= lower))]
+    if low.shape[0] == 0:
+        return Ambient(np.empty(0), np.nan, 0, 0)
+    sums = np.asarray(low.sum(axis=0, dtype=np.int64)).ravel()
+    seen = np.zeros(counts.shape[1], dtype=bool)
+    seen[counts.indices[counts.data > 0]] = True
+    profile = np.zeros(counts.shape[1])
+    profile[seen] = good_turing(sums[seen])
+    return Ambient(profile, concentration(low, profile=profile), low.shape[0], int(sums.sum()))
+
+
+def good_turing(sums: Ints) -> Floats:
+    """Shares of counts per gene, with what is left for the unseen spread over them evenly."""
+    total = int(sums.sum())
+    if total == 0:
+        return np.full(sums.size, 1.0 / max(sums.size, 1))
+    values, place, times = np.unique(sums[sums > 0], return_inverse=True, return_counts=True)
+    unseen = int((sums == 0).sum())
+    shares = np.zeros(sums.size)
+    missing = min(times[values == 1].sum() / total, 0.5) if unseen else 0.0
+    smoothed = _smoothed(values.astype(np.float64), times.astype(np.float64))
+    shares[sums > 0] = smoothed[place] / smoothed[place].sum() * (1.0 - missing)
+    if unseen:
+        # where no gene was seen just once, half a count is what could have been missed
+        missing = missing or 0.5 / (total + 0.5)
+        shares[sums > 0] *= (1.0 - missing) / shares[sums > 0].sum()
+        shares[sums == 0] = missing / unseen
+    return shares
+
+
+def _smoothed(values: Floats, times: Floats) -> Floats:
+    """Good-Turing count r* of each small count r; counts above `_SMALL` need no smoothing."""
+    small = values <= _SMALL
+    if small.sum() < 5:  # no line through so few points
+        return values
+    left = np.concatenate([[0.0], values[:-1]])
+    right = np.concatenate([values[1:], [2 * values[-1] - left[-1]]])
+    thinly = np.log(2 * times / (right - left))  # gaps between counts spread the genes out
+    slope = np.polyfit(np.log(values[small]), thinly[small], 1)[0]
+    return np.where(small, (values + 1) * np.exp(slope * np.log1p(1 / values)), values)
+
+
+def concentration(low: sp.csr_matrix, *, profile: Floats) -> float:
+    """Concentration of the Dirichlet-multinomial that ambient barcodes fit best.
+
+    Parameters
+    ----------
+    low
+        (m, G) counts of ambient barcodes.
+    profile
+        (G,) shares.
+
+    Returns
+    -------
+    Maximum of the likelihood over 10 to 1,000,000; infinite at its upper end.
+    """
+    from scipy.special import gammaln
+
+    sizes, times = np.unique(totals(low), return_counts=True)
+    # a count of x adds log(a p) + log(a p + 1) + ... + log(a p + x - 1): the first term is the
+    # same but for log a, so that only counts of two and more need the sum
+    share, at_least = profile[low.indices], low.data.astype(np.int64)
+    several = at_least >= 2
+    share, at_least, molecules = share[several], at_least[several], int((low.data > 0).sum())
+    fit = np.empty(_ALPHAS.size)
+    for place, alpha in enumerate(_ALPHAS):
+        a = alpha * share
+        own = gammaln(at_least + a) - gammaln(1.0 + a)
+        fit[place] = molecules * np.log(alpha) + own.sum()
+        fit[place] += (times * (gammaln(alpha) - gammaln(sizes + alpha))).sum()
+    best = int(fit.argmax())
+    return float(_ALPHAS[best]) if best < _ALPHAS.size - 1 else np.inf

@@ -1,0 +1,113 @@
+"""What many tests start from: the shipped tables, and one small simulated cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+
+from ctcflow import io
+from ctcflow.params import IngestParams, QCParams, ScoreParams
+from ctcflow.simulate.cohort import SimulateParams, simulate
+from ctcflow.steps.ingest import ingest
+from ctcflow.steps.qc import qc
+from ctcflow.steps.score import score
+from ctcflow.tables import SHIPPED
+
+RESOURCES = Path(__file__).parents[1] / "resources"
+
+Tables = dict[str, pd.DataFrame]
+Step = Callable[[anndata.AnnData], anndata.AnnData]
+
+
+@pytest.fixture(scope="session")
+def tables() -> Tables:
+    """Every table that is shipped, by the name that steps know it by."""
+    return {name: io.read_table(RESOURCES / file) for name, file in SHIPPED.items()}
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory, tables: Tables) -> Path:
+    """A patient (`P1_d0`, 250 cells, one in ten a tumour cell) and a healthy donor (`H1`)."""
+    folder = tmp_path_factory.mktemp("cohort") / "run"
+    params = SimulateParams(
+        n_patients=1,
+        n_healthy=1,
+        cells_per_sample=250,
+        n_genes=3000,
+        ctc_rate=0.1,
+        aggregate_rate=0.02,
+        n_batches=1,
+        median_umis=2000.0,
+        formats=("h5ad",),
+    )
+    genes = pd.read_csv(
+        RESOURCES / SHIPPED["genes"], sep="\t", dtype={"chromosome": str}, keep_default_na=False
+    )
+    simulate(folder, params, genes, tables["rates"], 1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def truth(run_folder: Path) -> pd.DataFrame:
+    return pd.read_csv(run_folder / "truth.tsv", sep="\t", keep_default_na=False)
+
+
+@pytest.fixture(scope="session")
+def _ingested(run_folder: Path, tables: Tables) -> dict[str, anndata.AnnData]:
+    found = {}
+    for name in ("P1_d0", "H1"):
+        raw = anndata.read_h5ad(run_folder / "data" / name / "counts.h5ad")
+        found[name] = ingest(raw, tables["genes"], params=IngestParams())
+    return found
+
+
+@pytest.fixture
+def patient(_ingested: dict[str, anndata.AnnData]) -> anndata.AnnData:
+    """The patient's raw counts; the test owns them."""
+    return _ingested["P1_d0"].copy()
+
+
+@pytest.fixture
+def healthy(_ingested: dict[str, anndata.AnnData]) -> anndata.AnnData:
+    """The healthy donor's raw counts; the test owns them."""
+    return _ingested["H1"].copy()
+
+
+@pytest.fixture(scope="session")
+def is_ctc(truth: pd.DataFrame) -> Callable[[anndata.AnnData], np.ndarray]:
+    """Which cells of the patient are single tumour cells."""
+    mine = truth[(truth["sample"] == "P1_d0") & truth["is_ctc"] & (truth["kind"] == "cell")]
+    barcodes = set(mine["barcode"])
+    return lambda adata: np.array([name in barcodes for name in adata.obs_names])
+
+
+@pytest.fixture(scope="session")
+def measure(tables: Tables) -> Callable[..., anndata.AnnData]:
+    """`qc` with the shipped tables."""
+
+    def run(adata: anndata.AnnData, **params: float) -> anndata.AnnData:
+        given = (tables[name] for name in ("panels", "leak", "technical"))
+        return qc(adata, *given, params=QCParams(**params))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def scored(tables: Tables) -> Callable[..., anndata.AnnData]:
+    """`score` with the shipped tables, or with others by name."""
+
+    def run(
+        adata: anndata.AnnData, *, panels: pd.DataFrame | None = None, **params: object
+    ) -> anndata.AnnData:
+        names = ("panels", "programmes", "cell_types", "rates", "leak", "identity_null")
+        given = [tables[name] for name in names]
+        if panels is not None:
+            given[0] = panels
+        return score(adata, *given, params=ScoreParams.model_validate(params))
+
+    return run

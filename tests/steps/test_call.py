@@ -1,0 +1,294 @@
+"""`call` on planted evidence and after the real `score`: classes, limits, draws, calibration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from ctcflow.params import CallParams
+from ctcflow.steps.call import CLASSES, call
+
+Run = Callable[..., anndata.AnnData]
+IsCtc = Callable[[anndata.AnnData], np.ndarray]
+
+SETS = ["epithelial", "mesenchymal_blood_safe", "proliferation"]
+
+
+def scored_sample(
+    name: str, *, blood: int = 200, tumour: int = 0, seed: int = 0, **row: object
+) -> anndata.AnnData:
+    """What `qc` and `score` leave of one sample; p-values of blood are uniform."""
+    rng = np.random.default_rng([seed, *name.encode()])
+    n = blood + tumour
+    is_tumour = np.arange(n) >= blood
+    p_panel = np.where(is_tumour, 10.0 ** -rng.uniform(6, 12, n), rng.uniform(size=n))
+    p_identity = np.where(is_tumour, 10.0 ** -rng.uniform(4, 6, n), rng.uniform(size=n))
+    obs = pd.DataFrame(
+        {
+            "n_umis": rng.integers(1000, 9000, n),
+            "lineage": pd.Categorical(["Monocyte"] * n),
+            "p_identity": p_identity,
+            "p_panel": p_panel,
+            "evidence": -np.log10(p_identity) - np.log10(p_panel),
+            "panel_genes": np.where(is_tumour, "EPCAM,KRT8,KRT18", "").astype(object),
+            "n_panel_genes": np.where(is_tumour, 3, 0),
+            "other_type": pd.Categorical([""] * n),
+            "p_other": np.ones(n),
+            "is_leukocyte": ~is_tumour,
+        },
+        index=pd.Index([f"{name}_{i:05d}" for i in range(n)], dtype=object),
+    )
+    adata = anndata.AnnData(obs=obs)
+    scores = rng.uniform(0, 0.05, (n, len(SETS))).astype(np.float32)
+    adata.obsm["signatures"] = pd.DataFrame(scores, index=obs.index, columns=SETS)
+    sheet = {"sample": name, "patient": name, "draw": name, "role": "patient", **row}
+    adata.uns["ctcflow"] = json.dumps({"sample": sheet, "steps": {}})
+    ledger = [{"stage": "qc", "reason": "kept", "cells": n}]
+    adata.uns["qc"] = json.dumps(
+        {"thresholds": {"min_umis": 150}, "ledger": ledger, "set_aside": [], "not_run": []}
+    )
+    adata.uns["score"] = json.dumps({"not_run": []})
+    return adata
+
+
+def called(*cohort: anndata.AnnData, **params: float) -> tuple[anndata.AnnData, dict]:
+    result = call(list(cohort), params=CallParams(**params))
+    return result, json.loads(result.uns["call"])
+
+
+def after_score(
+    adata: anndata.AnnData, name: str, measure: Run, scored: Run, **row: object
+) -> anndata.AnnData:
+    """One sample through `qc` and `score`, as the cohort reader hands it over."""
+    found = measure(adata)
+    found = scored(found[found.obs["keep"].to_numpy()].copy())
+    sheet = {"sample": name, "patient": name, "draw": name, "role": "patient", **row}
+    found.uns["ctcflow"] = json.dumps({"sample": sheet, "steps": {}})
+    return found
+
+
+def test_planted_cells_are_called_and_blood_is_not() -> None:
+    result, facts = called(scored_sample("a", tumour=12), scored_sample("b", role="healthy"))
+    classes = result.obs["class"].astype(str)
+    tumour = result.obs["n_panel_genes"] > 0
+    assert (classes[tumour] == "CTC").all()
+    assert (classes[~tumour] == "blood").mean() > 0.995
+    assert facts["samples"][0]["n_CTC"] == 12
+    assert facts["healthy"]["samples"] == 1
+    assert facts["healthy"]["cells"] == 200
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_every_cell_has_one_class_and_a_call_is_significant(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    adata = scored_sample("a", blood=150, seed=seed % 1000)
+    chosen = rng.random(150) < 0.5
+    for line in ("p_identity", "p_panel"):
+        adata.obs[line] = np.where(chosen, 10.0 ** -rng.uniform(0, 8, 150), rng.uniform(size=150))
+    adata.obs["evidence"] = -np.log10(adata.obs["p_identity"]) - np.log10(adata.obs["p_panel"])
+    adata.obs["n_panel_genes"] = rng.integers(0, 4, 150)
+    adata.obs["other_type"] = pd.Categorical(rng.choice(["", "Endothelial"], 150))
+    result, facts = called(adata)
+    obs = result.obs
+    classes = obs["class"].astype(str)
+    assert classes.isin(CLASSES).all()
+    significant = (obs["q"] <= 0.05) & (obs["p"] <= 0.001)
+    assert ((classes != "blood") == significant).all()
+    ctc = classes.isin(["CTC", "CTC aggregate"])
+    assert (obs["n_panel_genes"][ctc] >= 2).all()
+    assert (obs["p_panel"][ctc] <= 0.01).all()
+    assert (obs["p_identity"][classes == "CTC"] <= 0.01).all()
+    assert (obs["p_identity"][classes == "CTC aggregate"] > 0.01).all()
+    assert (obs["reason"][classes != "blood"] != "").all()
+    assert ((obs["partner"] != "") == (classes == "CTC aggregate")).all()
+    assert (obs["phenotype"][~ctc] == "").all()
+    record = facts["samples"][0]
+    names = ("n_CTC", "n_aggregate", "n_other", "n_uncertain")
+    counts = dict(zip(CLASSES, [record[key] for key in names], strict=False))
+    assert counts == {name: int((classes == name).sum()) for name in CLASSES[:4]}
+    by_class = [row["cells"] for row in facts["ledger"] if row["stage"] == "call"]
+    assert sum(by_class) == record["cells"] == 150
+    np.testing.assert_allclose(obs["q"], stats.false_discovery_control(obs["p"]))
+
+
+@pytest.mark.parametrize(
+    ("p_identity", "p_panel", "genes", "other", "expected"),
+    [
+        (1e-6, 1e-9, 5, "", "CTC"),
+        (1e-6, 1e-9, 5, "Endothelial", "CTC"),  # its own panel is stronger than a foreign marker
+        (1e-6, 1e-3, 3, "Endothelial", "non-blood other"),
+        (1e-6, 1e-3, 3, "", "CTC"),
+        (0.5, 1e-12, 6, "", "CTC aggregate"),
+        (1e-9, 0.5, 0, "", "uncertain"),
+        (1e-9, 1e-12, 1, "", "uncertain"),  # one gene is never a tumour
+        (0.5, 1e-12, 1, "", "uncertain"),
+        (0.5, 0.5, 0, "Endothelial", "blood"),
+    ],
+)
+def test_the_two_lines_decide_the_class(
+    p_identity: float, p_panel: float, genes: int, other: str, expected: str
+) -> None:
+    adata = scored_sample("a", blood=100, tumour=1)
+    last = adata.obs_names[-1]
+    adata.obs["other_type"] = adata.obs["other_type"].cat.add_categories(["Endothelial"])
+    values = {"p_identity": p_identity, "p_panel": p_panel, "n_panel_genes": genes}
+    for key, value in {**values, "other_type": other}.items():
+        adata.obs.loc[last, key] = value
+    adata.obs.loc[last, "evidence"] = -np.log10(p_identity) - np.log10(p_panel)
+    adata.obs["evidence"] = np.where(adata.obs_names == last, adata.obs["evidence"], 0.1)
+    result, _ = called(adata)
+    assert result.obs["class"].astype(str).iloc[-1] == expected
+
+
+def test_phenotypes_follow_the_programmes_of_calls_only() -> None:
+    adata = scored_sample("a", blood=100, tumour=4)
+    scores = adata.obsm["signatures"]
+    scores.iloc[:, :2] = 0.0
+    scores.iloc[-4:, :2] = [[0.3, 0.0], [0.0, 0.3], [0.3, 0.3], [0.0, 0.0]]
+    scores.iloc[0, :2] = 0.9  # blood
+    result, _ = called(adata)
+    assert result.obs["phenotype"].tolist()[-4:] == ["epithelial", "mesenchymal", "hybrid", ""]
+    assert (result.obs["phenotype"].iloc[:-4] == "").all()
+
+
+def test_no_call_is_a_result_with_an_upper_limit() -> None:
+    quiet = scored_sample("a")
+    quiet.obs["evidence"] = np.minimum(quiet.obs["evidence"], 0.5)
+    _, facts = called(quiet)
+    (draw,) = facts["draws"]
+    assert (draw["count"], draw["count_low"]) == (0, 0.0)
+    assert draw["count_high"] == pytest.approx(3.69, abs=0.005)
+    assert facts["samples"][0]["rate_high"] == draw["count_high"]
+
+
+def test_a_draw_is_the_sum_of_its_lanes() -> None:
+    lanes = {"draw": "d", "patient": "p", "day": 3, "volume_ml": 7.5, "fraction_loaded": 0.25}
+    _, facts = called(
+        scored_sample("a", tumour=4, **lanes),
+        scored_sample("x", tumour=1, draw="other"),
+        scored_sample("b", tumour=6, **lanes),
+    )
+    first, other = facts["draws"]
+    singles = {record["sample"]: record["n_CTC"] for record in facts["samples"]}
+    assert first["samples"] == "a, b"
+    assert first["count"] == singles["a"] + singles["b"] == 10
+    assert first["cells"] == 410
+    assert (first["patient"], first["day"]) == ("p", 3)
+    assert (round(first["count_low"], 2), round(first["count_high"], 2)) == (4.8, 18.39)
+    # half of 7.5 mL was looked at
+    assert first["per_ml"] == pytest.approx(10 / 3.75)
+    assert first["per_ml_low"] == pytest.approx(first["count_low"] / 3.75)
+    assert first["per_ml_high"] == pytest.approx(first["count_high"] / 3.75)
+    assert first["note"] == ""
+    assert other["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "missing"),
+    [
+        ({}, "volume_ml"),
+        ({"fraction_loaded": 0.5}, "volume_ml"),
+        ({"volume_ml": 7.5}, "fraction_loaded"),
+        ({"volume_ml": 7.5, "fraction_loaded": None}, "fraction_loaded"),
+    ],
+)
+def test_per_ml_is_given_only_where_volume_and_loading_are(row: dict, missing: str) -> None:
+    _, facts = called(scored_sample("a", tumour=3, **row))
+    (draw,) = facts["draws"]
+    assert draw["count"] == 3
+    assert draw["per_ml"] is draw["per_ml_low"] is draw["per_ml_high"] is None
+    assert missing in draw["note"]
+
+
+def test_empty_and_tiny_samples_stand_beside_others() -> None:
+    sizes = {"none": 0, "one": 1, "two": 2, "ten": 10, "full": 200}
+    result, facts = called(*(scored_sample(name, blood=n) for name, n in sizes.items()))
+    assert {r["sample"]: r["cells"] for r in facts["samples"]} == sizes
+    flags = {record["sample"]: record["flags"] for record in facts["samples"]}
+    assert flags["none"] == ["no cell was kept"]
+    assert flags["two"] == ["only 2 leukocytes: p rests on shipped blood rates"]
+    assert flags["full"] == []
+    assert facts["samples"][0]["median_umis"] is None
+    assert result.n_obs == 213
+    assert result.obs["p"].between(0, 1).all()
+
+
+def test_a_cohort_without_a_cell_is_counted() -> None:
+    result, facts = called(scored_sample("a", blood=0), scored_sample("b", blood=0))
+    assert result.n_obs == 0
+    assert [draw["count"] for draw in facts["draws"]] == [0, 0]
+    assert facts["healthy"]["rate"] is None
+
+
+def test_another_sample_moves_no_call() -> None:
+    first = scored_sample("a", tumour=5, seed=1)
+    alone, _ = called(first.copy())
+    mixed, _ = called(scored_sample("h", role="healthy"), first.copy())
+    mine = mixed.obs[mixed.obs["sample"] == "a"]
+    for column in ("p", "q", "reason", "class"):
+        assert mine[column].tolist() == alone.obs[column].tolist()
+    assert mine.index.tolist() == alone.obs.index.tolist()
+
+
+def test_inflated_evidence_is_calibrated_and_tumour_cells_do_not_hide_it() -> None:
+    """Blood whose two lines go together: p claims less than the evidence says."""
+    adata = scored_sample("a", blood=4000, tumour=40)
+    rng = np.random.default_rng(0)
+    adata.obs.loc[adata.obs_names[:4000], "evidence"] = rng.gamma(2, 1 / (0.7 * np.log(10)), 4000)
+    result, facts = called(adata)
+    p = result.obs["p"].to_numpy()[:4000]
+    for level in (0.1, 0.01, 0.001):
+        below = int((p <= level).sum())
+        assert stats.binomtest(below, 4000, level * 1.25).proportion_ci(0.99).low <= level * 1.25
+    assert facts["calibration"]["tail"][0]["factor"] == pytest.approx(0.7, abs=0.08)
+    for level, share, low, high in facts["calibration"]["observed"]:
+        assert share == pytest.approx((p <= level).mean())
+        assert low <= share <= high
+
+
+def test_p_of_pure_blood_is_as_rare_as_it_says(
+    healthy: anndata.AnnData, measure: Run, scored: Run
+) -> None:
+    result, _ = called(after_score(healthy, "H1", measure, scored, role="healthy"))
+    p, n = result.obs["p"].to_numpy(), result.n_obs
+    for level in (0.3, 0.1, 0.01):
+        below = int((p <= level).sum())
+        assert stats.binomtest(below, n, level).proportion_ci(0.99).low <= level * 1.2
+    assert (result.obs["class"] == "blood").mean() > 0.98
+
+
+def test_the_chain_finds_the_planted_cells(
+    patient: anndata.AnnData, is_ctc: IsCtc, measure: Run, scored: Run
+) -> None:
+    result, facts = called(after_score(patient, "P1", measure, scored))
+    kept = result.obs.set_index("barcode")
+    tumour = patient.obs_names[is_ctc(patient)]
+    found = kept.loc[kept.index.isin(tumour), "class"].isin(["CTC", "CTC aggregate"])
+    assert found.sum() / len(tumour) >= 0.9
+    aside = [row["barcode"] for row in facts["set_aside"]]
+    assert set(tumour) <= set(kept.index) | set(aside)
+
+
+def test_the_same_file_twice_is_flagged() -> None:
+    def named(name: str) -> anndata.AnnData:
+        adata = scored_sample(name, blood=120)
+        codes = ["".join("ACGT"[(i >> (2 * k)) & 3] for k in range(12)) for i in range(120)]
+        adata.obs_names = pd.Index(codes, dtype=object)
+        adata.obsm["signatures"].index = adata.obs_names
+        adata.obs["n_umis"] = np.arange(120) + 1000
+        return adata
+
+    _, facts = called(named("a"), named("b"))
+    for record, other in zip(facts["samples"], ("b", "a"), strict=True):
+        (flag,) = record["flags"]
+        assert flag.startswith(f"shares 120 barcodes with {other}")
+        assert flag.endswith("the same file twice?")

@@ -1,0 +1,186 @@
+"""`score` on simulated blood: planted tumour cells, few leukocytes, panels, and other samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from ctcflow.errors import CtcflowError
+
+Run = Callable[..., anndata.AnnData]
+IsCtc = Callable[[anndata.AnnData], np.ndarray]
+
+
+def _facts(adata: anndata.AnnData) -> dict:
+    return json.loads(adata.uns["score"])
+
+
+def test_planted_tumour_cells_lack_blood_and_show_the_panel(
+    patient: anndata.AnnData, is_ctc: IsCtc, scored: Run
+) -> None:
+    tumour = is_ctc(patient)
+    obs = scored(patient).obs
+    assert (obs["p_panel"][tumour] < 1e-4).mean() > 0.85
+    assert (obs["p_identity"][tumour] < 0.01).mean() > 0.9
+    assert not obs["is_leukocyte"][tumour].any()
+    assert obs["is_leukocyte"][~tumour].mean() > 0.85
+    np.testing.assert_allclose(
+        obs["evidence"], -np.log10(obs["p_identity"]) - np.log10(obs["p_panel"])
+    )
+
+
+def test_lineages_are_those_of_the_truth(
+    healthy: anndata.AnnData, truth: pd.DataFrame, scored: Run
+) -> None:
+    mine = truth[(truth["sample"] == "H1") & (truth["kind"] == "cell")].set_index("barcode")
+    lineage = scored(healthy).obs["lineage"].astype(str).loc[mine.index]
+    expected = {
+        "CD14 monocyte": {"Monocyte", "Dendritic"},
+        "CD8 T": {"CD8 T", "CD4 T", "NK"},
+        "neutrophil": {"Neutrophil"},
+        "platelet": {"Platelet"},
+        "NK": {"NK", "CD8 T"},
+    }
+    for kind, types in expected.items():
+        cells = mine.index[mine["cell_type"] == kind]
+        if len(cells) >= 5:
+            assert lineage.loc[cells].isin(types).mean() > 0.8, kind
+
+
+def test_p_of_pure_blood_is_as_rare_as_it_says(healthy: anndata.AnnData, scored: Run) -> None:
+    obs = scored(healthy).obs
+    null = obs[obs["is_leukocyte"]]
+    assert len(null) > 150
+    for line in ("p_panel", "p_identity"):
+        for level in (0.1, 0.01):
+            below = int((null[line] <= level).sum())
+            # a line that were twice too bold is refused
+            assert stats.binomtest(below, len(null), level * 1.5).proportion_ci(0.99).low <= (
+                level * 1.5
+            )
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 10])
+def test_tiny_samples_are_scored_with_the_shipped_blood_and_say_so(
+    healthy: anndata.AnnData, scored: Run, n: int
+) -> None:
+    found = scored(healthy[:n].copy())
+    (reason,) = [row for row in _facts(found)["not_run"] if "null" in row["what"]]
+    assert "needs 50: the shipped blood is used" in reason["reason"]
+    assert found.n_obs == n
+    assert found.obsm["signatures"].shape[0] == n
+    for line in ("p_panel", "p_identity", "p_other"):
+        assert found.obs[line].between(0, 1, inclusive="right").all()
+    assert (found.obs["evidence"] < 6).all()
+
+
+def test_a_sample_of_tumour_cells_only_rests_on_the_shipped_blood(
+    patient: anndata.AnnData, is_ctc: IsCtc, scored: Run
+) -> None:
+    """It must not take its own tumour cells for blood."""
+    pure = patient[is_ctc(patient)].copy()
+    found = scored(pure)
+    assert _facts(found)["leukocytes"] == 0
+    assert _facts(found)["not_run"][0]["reason"] == (
+        "0 leukocytes, needs 50: the shipped blood is used"
+    )
+    assert (found.obs["p_panel"] < 1e-4).mean() > 0.85
+    assert (found.obs["p_identity"] < 0.01).all()
+
+
+def test_min_leukocytes_is_the_boundary(healthy: anndata.AnnData, scored: Run) -> None:
+    own = scored(healthy.copy(), min_leukocytes=50)
+    assert _facts(own)["not_run"] == []
+    prior = scored(healthy.copy(), min_leukocytes=100_000)
+    assert "needs 100000" in _facts(prior)["not_run"][0]["reason"]
+    assert not np.array_equal(own.obs["p_identity"], prior.obs["p_identity"])
+
+
+def test_auto_takes_the_panel_of_the_cancer_type(healthy: anndata.AnnData, scored: Run) -> None:
+    for cancer, panel in (("melanoma", "melanoma"), ("unheard of", "pan_epithelial")):
+        adata = healthy[:60].copy()
+        adata.obs["cancer_type"] = pd.Categorical([cancer] * adata.n_obs)
+        assert _facts(scored(adata))["panel"] == panel
+    assert _facts(scored(healthy[:60].copy()))["panel"] == "pan_epithelial"
+    named = healthy[:60].copy()
+    named.obs["cancer_type"] = pd.Categorical(["melanoma"] * 60)
+    assert _facts(scored(named, panel="breast"))["panel"] == "breast"
+
+
+def test_an_unknown_panel_is_named_with_those_there_are(
+    healthy: anndata.AnnData, scored: Run
+) -> None:
+    panels = pd.DataFrame({"set": ["lung", "breast"], "gene": ["NAPSA", "GATA3"], "direction": 1})
+    with pytest.raises(CtcflowError) as error:
+        scored(healthy[:5].copy(), panels=panels, panel="brest")
+    assert str(error.value) == (
+        "score.panel is `brest`, which the panel table does not have (it has lung, breast):"
+        " choose one of these or `auto`"
+    )
+
+
+def test_a_panel_without_a_gene_in_the_data_runs_and_says_so(
+    healthy: anndata.AnnData, scored: Run
+) -> None:
+    panels = pd.DataFrame({"set": "mine", "gene": ["NOT1", "NOT2"], "direction": 1})
+    found = scored(healthy, panels=panels)
+    assert _facts(found)["panel"] == "mine"
+    assert (_facts(found)["panel_genes_in_data"], _facts(found)["panel_genes"]) == (0, 2)
+    assert {"what": "tumour panel", "reason": "no panel gene is in the data"} in (
+        _facts(found)["not_run"]
+    )
+    assert (found.obs["p_panel"] == 1.0).all()
+    assert (found.obs["n_panel_genes"] == 0).all()
+    assert (found.obs["panel_genes"] == "").all()
+
+
+def test_panel_genes_are_the_genes_that_were_seen(
+    patient: anndata.AnnData, scored: Run, tables: dict[str, pd.DataFrame]
+) -> None:
+    panels = tables["panels"]
+    members = set(panels.loc[(panels["set"] == "pan_epithelial") & (panels["direction"] == 1),
+                             "gene"])  # fmt: skip
+    dense = patient.X.toarray() > 0
+    obs = scored(patient).obs
+    for cell in range(0, patient.n_obs, 7):
+        seen = {name for name, there in zip(patient.var_names, dense[cell], strict=True) if there}
+        listed = obs["panel_genes"].iloc[cell]
+        assert set(listed.split(",") if listed else []) == members & seen
+        assert obs["n_panel_genes"].iloc[cell] == len(members & seen)
+
+
+def test_signatures_of_a_cell_do_not_depend_on_other_cells(
+    patient: anndata.AnnData, scored: Run
+) -> None:
+    some = np.arange(0, patient.n_obs, 3)
+    alone = scored(patient[some].copy()).obsm["signatures"]
+    among = scored(patient).obsm["signatures"].iloc[some]
+    assert list(alone.columns) == list(among.columns)
+    assert among.to_numpy().tobytes() == alone.to_numpy().tobytes()
+
+
+def test_tumour_cells_do_not_weaken_the_evidence_of_each_other(
+    patient: anndata.AnnData, is_ctc: IsCtc, scored: Run
+) -> None:
+    """Candidates are left out of the estimate of the blood that they are compared with."""
+    tumour = is_ctc(patient)
+    first = np.flatnonzero(tumour)[0]
+    lone = patient[~tumour | (np.arange(patient.n_obs) == first)].copy()
+    name = patient.obs_names[first]
+    many = scored(patient).obs.loc[name, "evidence"]
+    one = scored(lone).obs.loc[name, "evidence"]
+    assert many == pytest.approx(one, rel=0.1)
+
+
+def test_counts_are_left_as_they_are(healthy: anndata.AnnData, scored: Run) -> None:
+    before = healthy.X.copy()
+    found = scored(healthy)
+    assert found.X.dtype == before.dtype
+    assert found.X.data.tobytes() == before.data.tobytes()
+    assert found.X.indices.tobytes() == before.indices.tobytes()

@@ -1,0 +1,143 @@
+"""A small cohort with known truth, run once per session through Snakemake."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COHORT = (
+    '{"cells_per_sample": 120, "n_genes": 2000, "n_patients": 2, "n_healthy": 1,'
+    ' "ctc_rate": 0.04, "aggregate_rate": 0.01, "formats": ["10x_mtx", "10x_h5", "h5mu"]}'
+)
+
+
+class Ran(NamedTuple):
+    """What a command left: its exit code, all that it printed, and how long it took."""
+
+    code: int
+    text: str
+    seconds: float
+
+    @property
+    def jobs(self) -> dict[str, int]:
+        """Jobs per rule in the table that Snakemake prints; `all` has no job of its own."""
+        lines = [line.split() for line in self.text.splitlines()]
+        start = next((k for k, words in enumerate(lines) if words == ["job", "count"]), None)
+        if start is None:
+            return {}
+        end = next(k for k in range(start, len(lines)) if lines[k][:1] == ["total"])
+        return {words[0]: int(words[1]) for words in lines[start + 2 : end] if words[0] != "all"}
+
+    @property
+    def errors(self) -> list[str]:
+        """Lines for the user."""
+        return [line for line in self.text.splitlines() if line.startswith("error: ")]
+
+
+def environment() -> dict[str, str]:
+    """Environment of a user who has this interpreter's environment activated."""
+    hidden = ("PYTHONPATH", "PYTHONWARNINGS", "SNAKEMAKE_PROFILE")
+    kept = {name: value for name, value in os.environ.items() if name not in hidden}
+    return kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def _run(command: list[str], folder: Path) -> Ran:
+    start = time.perf_counter()
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, time.perf_counter() - start)
+
+
+def snakemake_command(run: Path, *options: str) -> list[str]:
+    """Command that runs the workflow in a run directory."""
+    start = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile")]
+    return [*start, "--directory", str(run), "--cores", "2", *options]
+
+
+@pytest.fixture(scope="session")
+def snakemake() -> Callable[..., Ran]:
+    """`snakemake(run, *options)` in a process of its own."""
+
+    def start(run: Path, *options: str) -> Ran:
+        return _run(snakemake_command(run, *options), run)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def ctcflow() -> Callable[..., Ran]:
+    """`ctcflow(folder, *arguments)` in a process of its own, this checkout's code."""
+
+    def start(folder: Path, *arguments: str) -> Ran:
+        code = f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r}); "
+        code += "from ctcflow.cli import main; sys.exit(main(sys.argv[1:]))"
+        return _run([sys.executable, "-c", code, *map(str, arguments)], folder)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def cohort(tmp_path_factory: pytest.TempPathFactory, ctcflow: Callable[..., Ran]) -> Path:
+    """Folder of a simulated cohort: `data/`, `truth.tsv`, `config/`."""
+    folder = tmp_path_factory.mktemp("cohort")
+    made = ctcflow(folder, "simulate", str(folder), "--params", COHORT)
+    assert made.code == 0, made.text
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sheet(cohort: Path) -> pd.DataFrame:
+    """The cohort's sample sheet, all cells text, with absolute paths."""
+    table = pd.read_csv(cohort / "config" / "samples.tsv", sep="\t", dtype=str, na_filter=False)
+    table["path"] = [str((cohort / "config" / path).resolve()) for path in table["path"]]
+    return table
+
+
+def make_run(run: Path, sheet: pd.DataFrame, config: str = "") -> Path:
+    """Make a run directory, or change the sheet and configuration of one."""
+    (run / "config").mkdir(parents=True, exist_ok=True)
+    (run / "config" / "config.yaml").write_text(f"samples: config/samples.tsv\n{config}")
+    sheet.to_csv(run / "config" / "samples.tsv", sep="\t", index=False)
+    return run
+
+
+@pytest.fixture(scope="session")
+def new_run() -> Callable[..., Path]:
+    """`new_run(folder, sheet, config="")` makes a run directory or changes one."""
+    return make_run
+
+
+@pytest.fixture(scope="session")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, sheet: pd.DataFrame, snakemake: Callable[..., Ran]
+) -> Path:
+    """A finished run of the cohort; nobody writes to it."""
+    run = make_run(tmp_path_factory.mktemp("finished") / "run", sheet)
+    ran = snakemake(run)
+    assert ran.code == 0, ran.text
+    print(f"{len(sheet)} samples of 120 cells: {ran.seconds:.0f} s")
+    return run
+
+
+@pytest.fixture
+def own_copy(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run, to change and to run again."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))

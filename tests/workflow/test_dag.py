@@ -1,0 +1,238 @@
+"""What runs, and what runs again, as a dry run says; and the digest of the code of a step."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ctcflow.pipeline import STEPS
+from ctcflow.workflow import Workflow
+
+ROOT = Path(__file__).parents[2]
+SAMPLE_STEPS = [name for name, step in STEPS.items() if step.scope == "sample"]
+COHORT_STEPS = [name for name, step in STEPS.items() if step.scope == "cohort"]
+
+
+def test_a_dry_run_of_a_new_cohort_lists_each_step_once_per_sample_or_once(
+    tmp_path, sheet, new_run, snakemake
+):
+    run = new_run(tmp_path / "run", sheet)
+    dry = snakemake(run, "-n")
+    assert dry.code == 0, dry.text
+    assert dry.jobs == dict.fromkeys(SAMPLE_STEPS, 3) | dict.fromkeys(COHORT_STEPS, 1)
+    assert {path.name for path in run.iterdir()} <= {"config", ".snakemake"}
+
+
+def test_a_second_run_does_nothing(own_copy, snakemake):
+    again = snakemake(own_copy)
+    assert again.code == 0
+    assert "Nothing to be done" in again.text
+
+
+def test_what_is_written_differently_and_means_the_same_runs_nothing(
+    own_copy, sheet, new_run, snakemake
+):
+    defaults = (ROOT / "config" / "defaults.yaml").read_text()
+    sections = [part for part in _sections(defaults) if not part.startswith("samples:")]
+    assert len(sections) > len(STEPS) / 2
+    config = "# a comment\n" + "".join(reversed(sections))
+    columns = list(reversed(sheet.columns))
+    new_run(own_copy, sheet[columns].assign(batch=sheet["batch"] + " "), config)
+    text = (own_copy / "config" / "samples.tsv").read_text()
+    (own_copy / "config" / "samples.tsv").write_text(f"# a comment\n{text}\t\t\n")
+    dry = snakemake(own_copy, "-n")
+    assert dry.code == 0, dry.text
+    assert "Nothing to be done" in dry.text
+
+
+def _sections(text: str) -> list[str]:
+    """Parts of a YAML file, each from a key at the left margin to the next; no comments."""
+    parts: list[str] = []
+    for line in text.splitlines(keepends=True):
+        if line.strip() and not line.startswith(("#", " ")):
+            parts.append(line)
+        elif parts and not line.lstrip().startswith("#"):
+            parts[-1] += line
+    return parts
+
+
+@pytest.mark.parametrize(
+    ("config", "jobs"),
+    [
+        ("cluster: {min_dist: 0.2}\n", {"cluster": 1, "report": 1}),
+        ("report: {title: Another}\n", {"report": 1}),
+        (
+            "call: {fdr: 0.01}\n",
+            dict.fromkeys(("call", "integrate", "cluster", "report"), 1),
+        ),
+        (
+            "score: {min_leukocytes: 10}\n",
+            {"score": 3} | dict.fromkeys(("call", "integrate", "cluster", "report"), 1),
+        ),
+    ],
+)
+def test_a_changed_parameter_runs_its_step_and_what_follows(
+    own_copy, sheet, new_run, snakemake, config, jobs
+):
+    new_run(own_copy, sheet, config)
+    assert snakemake(own_copy, "-n").jobs == jobs
+
+
+def test_an_override_of_a_row_runs_that_sample_only(own_copy, sheet, new_run, snakemake):
+    override = ["0.5" if k == 1 else "" for k in range(len(sheet))]
+    new_run(own_copy, sheet.assign(**{"qc.min_mt_limit": override}))
+    jobs = snakemake(own_copy, "-n").jobs
+    assert jobs == {"qc": 1, "normalize": 1, "score": 1} | dict.fromkeys(COHORT_STEPS, 1)
+
+
+def test_a_new_row_runs_its_own_jobs_and_the_cohort(
+    own_copy, cohort, sheet, new_run, snakemake, tmp_path
+):
+    copy = shutil.copytree(sheet["path"][0], tmp_path / "another")
+    row = sheet.iloc[[0]].assign(sample="new", patient="new", path=str(copy))
+    new_run(own_copy, pd.concat([sheet, row]))
+    dry = snakemake(own_copy, "-n")
+    assert dry.jobs == dict.fromkeys((*SAMPLE_STEPS, *COHORT_STEPS), 1)
+    wanted = [line for line in dry.text.splitlines() if "wildcards: sample=" in line]
+    assert {line.split("sample=")[1] for line in wanted} == {"new"}
+
+
+def test_changed_counts_run_that_sample_and_touched_counts_are_noticed(
+    own_copy, sheet, new_run, snakemake, tmp_path
+):
+    copy = Path(shutil.copytree(sheet["path"][0], tmp_path / "counts"))
+    moved = sheet.assign(path=[str(copy), *sheet["path"][1:]])
+    new_run(own_copy, moved)
+    jobs = snakemake(own_copy, "-n").jobs
+    assert jobs == dict.fromkeys((*SAMPLE_STEPS, *COHORT_STEPS), 1)
+
+
+def test_200_samples(tmp_path, new_run, snakemake):
+    (tmp_path / "data").mkdir()
+    names = [f"s{k}" for k in range(200)]
+    for name in names:
+        (tmp_path / "data" / f"{name}.csv").write_text("gene,AAAC-1\nTP53,1\n")
+    sheet = pd.DataFrame({"sample": names, "path": [f"../../data/{name}.csv" for name in names]})
+    dry = snakemake(new_run(tmp_path / "run", sheet), "-n", "--quiet", "rules")
+    assert dry.code == 0, dry.text
+    assert dry.jobs == dict.fromkeys(SAMPLE_STEPS, 200) | dict.fromkeys(COHORT_STEPS, 1)
+    print(f"snakemake -n on 200 samples: {dry.seconds:.1f} s")
+
+
+@pytest.fixture
+def digests(tmp_path) -> Callable[[], dict[str, str]]:
+    """Digest of the code of each step, of a copy of the package that a test may edit."""
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "samples.tsv").write_text("sample\tpath\na\ta.csv\n")
+    (tmp_path / "config" / "a.csv").write_text("gene,A\nTP53,1\n")
+
+    def read() -> dict[str, str]:
+        workflow = Workflow({}, root=tmp_path, run=tmp_path, results="results")
+        return {step: workflow.code(step) for step in STEPS}
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("module", "changed"),
+    [
+        ("stats/annotation.py", {"cluster"}),
+        ("stats/tail.py", {"score", "call"}),
+        ("stats/neighbors.py", {"integrate", "cluster"}),
+        ("steps/normalize.py", {"normalize"}),
+        ("render/html.py", {"report"}),
+        ("render/tables.py", {"call", "cluster", "report"}),
+        ("formats/mtx.py", set(STEPS)),  # all steps follow ingest
+        ("io.py", set(STEPS)),
+        ("pipeline.py", set(STEPS)),
+        ("simulate/blood.py", set()),
+        ("workflow.py", set()),
+        ("schema.py", set()),
+    ],
+)
+def test_editing_a_module_changes_the_digest_of_the_steps_that_run_it(
+    tmp_path, digests, module, changed
+):
+    before = digests()
+    path = tmp_path / "src" / "ctcflow" / module
+    path.write_text(path.read_text() + "\n# edited\n")
+    after = digests()
+    assert {step for step in STEPS if before[step] != after[step]} == changed
+
+
+def test_touching_a_module_changes_no_digest(tmp_path, digests):
+    before = digests()
+    for path in (tmp_path / "src").rglob("*.py"):
+        os.utime(path, (1, 1))
+    assert digests() == before
+
+
+def test_every_module_that_a_step_loads_is_in_its_digest(finished, sheet, tmp_path):
+    """Truth from outside: what the interpreter has loaded after each step of a run."""
+    script = tmp_path / "loaded.py"
+    script.write_text(_LOADED)
+    arguments = [str(ROOT), str(finished), str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = [line.split() for line in done.stdout.splitlines() if line.startswith("loaded")]
+    assert [step for _, step, *_ in found] == list(STEPS)
+    assert [(step, missing) for _, step, *missing in found if missing] == []
+
+
+_LOADED = '''
+import json, re, shlex, sys
+from pathlib import Path
+
+root, run, out = map(Path, sys.argv[1:])
+sys.path.insert(0, str(root / "src"))
+from snakemake.io import Wildcards
+from ctcflow.pipeline import STEPS
+from ctcflow.workflow import Workflow, _WRITERS, _modules
+
+steps = list(STEPS)
+package = root / "src" / "ctcflow"
+# these parse the command line and choose the step; no result depends on them
+FRONT = {"cli.py", "__init__.py", "__main__.py", "mistakes.py", "tables.py"}
+workflow = Workflow({}, root=root, run=run, results=str(run / "results"))
+names = workflow.samples
+given = Wildcards(fromdict={"sample": names[0]})
+
+
+def inputs(step):
+    row = STEPS[step]
+    where = "{sample}" if row.scope == "cohort" else names[0]
+    pairs = [f"{layer}={run}/results/{layer}/{where}.h5ad" for layer in row.layers]
+    files = {"reduce": "reduce/reduce", "call": "call/call", "integrate": "integrate/integrate",
+             "cluster": "cluster/cohort"}
+    pairs += [f"{done}={run}/results/{files[done]}.h5ad" for done in row.finished]
+    return pairs + ([f"data={workflow.path(given)}"] if step == "ingest" else [])
+
+
+for step in steps:
+    for name in [name for name in sys.modules if name.split(".")[0] == "ctcflow"]:
+        del sys.modules[name]
+    from ctcflow.cli import main
+    outputs = [f"adata={out}/{step}.h5ad"] if step != "report" else [f"folder={out}/report"]
+    outputs += [f"{name}={out}/{step}_{name}.tsv" for name in STEPS[step].exports]
+    row = workflow.row(given) if step == "ingest" else "{}"
+    code = main([step, "--in", *inputs(step), "--out", *outputs, "--row", row,
+                 "--samples", *(names if STEPS[step].scope == "cohort" else [])])
+    assert code == 0, step
+    files = {Path(module.__file__) for name, module in sys.modules.items()
+             if name.split(".")[0] == "ctcflow" and getattr(module, "__file__", None)}
+    loaded = {str(file.relative_to(package)) for file in files} - FRONT
+    loaded = {name for name in loaded if not name.endswith("__init__.py")}
+    starts = (f"steps/{step}.py", "pipeline.py", *_WRITERS.get(step, ()))
+    known = set().union(*(_modules(package, start) for start in starts))
+    print("loaded", step, *sorted(loaded - known), flush=True)
+'''

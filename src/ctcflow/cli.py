@@ -105,6 +105,7 @@ def _run_step(arguments: argparse.Namespace) -> None:
     for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         os.environ[f"{library}_NUM_THREADS"] = str(arguments.threads)
     from ctcflow import io, mistakes, pipeline
+    from ctcflow.contracts import STEPS
 
     model = pipeline.params_of(arguments.step)
     try:
@@ -113,7 +114,7 @@ def _run_step(arguments: argparse.Namespace) -> None:
         found = mistakes.describe(error, model, prefix=arguments.step)
         raise CtcflowError("; ".join(found)) from error
     given = dict(arguments.inputs)
-    for name in pipeline.STEPS[arguments.step].tables:
+    for name in STEPS[arguments.step].tables:
         given.setdefault(name, str(RESOURCES / SHIPPED[name]))
     row = _json(arguments.row, "--row")
     inputs = pipeline.Inputs(given, tuple(arguments.samples), row)
@@ -126,7 +127,7 @@ def _run_step(arguments: argparse.Namespace) -> None:
         raise
     for name, path in outputs.items():
         if name == "adata" and result.adata is not None:
-            io.write_h5ad(path, result.adata, delivered=pipeline.STEPS[arguments.step].delivered)
+            io.write_h5ad(path, result.adata, delivered=STEPS[arguments.step].delivered)
         elif name in result.tables:
             io.write_table(path, result.tables[name])
         elif name == "folder" and result.files:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ctcflow import keys
 from ctcflow.params import CallParams
-from ctcflow.stats import sharing, tail
+from ctcflow.stats import counting, sharing, tail
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -78,13 +78,13 @@ def call(cohort: Iterable[AnnData], *, params: CallParams) -> AnnData:
     result = anndata.AnnData(obs=obs)
     signatures = pd.concat(scores).set_axis(obs.index, axis=0)
     result.obsm[keys.SIGNATURES.key] = signatures
-    draws = _draws(found["samples"], rows, params)
+    draws = counting.per_draw(found["samples"], rows, confidence=params.confidence)
     calibration = {
         "n_null": sum(record["n_null"] for record in factors),
         "observed": _observed(np.concatenate(null_p)),
         "tail": factors,
     }
-    healthy = _healthy(found["samples"], params)
+    healthy = counting.controls(found["samples"], confidence=params.confidence)
     result.uns[keys.CALL.key] = json.dumps(
         {**found, "draws": draws, "calibration": calibration, "healthy": healthy}, sort_keys=True
     )
@@ -245,56 +245,3 @@ def _flag_shared(samples: list[Record], totals: Mapping[str, pd.Series]) -> None
                 f"shares {pair.barcodes} barcodes with {other} ({pair.expected:.1f} expected by"
                 f" chance), {pair.same_counts} with the same counts: {cause}"
             )
-
-
-def _draws(samples: list[Record], rows: list[Record], params: CallParams) -> list[Record]:
-    """Sum the lanes of each draw; exact interval; per mL where volume and loading are known."""
-    draws: dict[str, list[tuple[Record, Record]]] = {}
-    for record, row in zip(samples, rows, strict=True):
-        draws.setdefault(str(record["draw"]), []).append((record, row))
-    return [_draw(name, lanes, params) for name, lanes in draws.items()]
-
-
-def _draw(name: str, lanes: list[tuple[Record, Record]], params: CallParams) -> Record:
-    first, row = lanes[0]
-    count = sum(record["n_CTC"] + record["n_aggregate"] for record, _ in lanes)
-    low, high = tail.garwood(count, confidence=params.confidence)
-    volume = row.get("volume_ml")
-    loaded = [lane.get("fraction_loaded") for _, lane in lanes]
-    note, blood = "", None
-    if volume is None:
-        note = "per mL not given: the sheet has no volume_ml"
-    elif None in loaded:
-        note = "per mL not given: the sheet has no fraction_loaded for every lane"
-    else:
-        blood = float(volume) * min(1.0, sum(map(float, loaded)))  # type: ignore[arg-type]
-    return {
-        "draw": name,
-        **{key: first[key] for key in ("patient", "day", "role")},
-        "samples": ", ".join(record["sample"] for record, _ in lanes),
-        "cells": sum(record["cells"] for record, _ in lanes),
-        "count": count,
-        "count_low": low,
-        "count_high": high,
-        "volume_ml": volume,
-        "per_ml": None if blood is None else count / blood,
-        "per_ml_low": None if blood is None else low / blood,
-        "per_ml_high": None if blood is None else high / blood,
-        "note": note,
-    }
-
-
-def _healthy(samples: list[Record], params: CallParams) -> Record:
-    """Observed call rate in healthy and blank samples, with its exact interval."""
-    controls = [record for record in samples if record["role"] in {"healthy", "blank"}]
-    cells = sum(record["cells"] for record in controls)
-    called = sum(record["n_CTC"] + record["n_aggregate"] for record in controls)
-    low, high = tail.clopper_pearson(called, cells, confidence=params.confidence)
-    return {
-        "samples": len(controls),
-        "cells": cells,
-        "called": called,
-        "rate": called / cells if cells else None,
-        "rate_low": low if cells else None,
-        "rate_high": high if cells else None,
-    }

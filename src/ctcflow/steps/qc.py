@@ -68,13 +68,13 @@ def qc(
     # a targeted panel cannot show as many genes as a transcriptome
     min_genes = min(params.min_genes, round(_MOST_OF_REFERENCE * names.size))
     reasons = {
-        "few counts": depth.umis < params.min_umis,
+        "few counts": depth.umis < max(params.min_umis, 1),
         "few genes": depth.genes < min_genes,
         "high mitochondrial share": percent["mitochondrial"] > limit,
     }
     evidence = (n_seen >= 2) & (p < _STRONG_P)
     flagged = np.logical_or.reduce(list(reasons.values()))
-    keep = (~flagged | evidence) & (depth.umis > 0)
+    keep = ~flagged | evidence
     _write_obs(adata, depth, percent, evidence, reasons, keep)
     adata.uns[keys.QC.key] = json.dumps(
         {

@@ -1,0 +1,197 @@
+"""What each step reads and writes: one row per step, checked by `pipeline.run` and by tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ctcflow import keys
+from ctcflow.keys import Slot
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step reads and writes.
+
+    Attributes
+    ----------
+    scope
+        `sample` steps see one sample, `cohort` steps all of them.
+    layers
+        Steps whose files are laid over each other to make the step's AnnData, or each AnnData of
+        its cohort; the first is the base.
+    finished
+        Cohort steps whose files are laid over each other to make the step's AnnData.
+    requires
+        Slots that must be there.
+    writes
+        Slots that the step writes.
+    optional
+        Slots that it writes where the data have them.
+    tables
+        Gene sets and reference tables, in the order of the function's arguments.
+    exports
+        Tables written beside the file: name of the output, function in `render.tables`.
+    kept
+        The step sees only the cells that `qc` kept.
+    lognorm
+        The step sees log-normalised values instead of counts.
+    whole
+        The file holds all that the step returns, not only the slots that it writes.
+    delivered
+        The file is for other tools too: gzipped.
+    permutes
+        Permuting the cells permutes the result; held by the contract test.
+    """
+
+    scope: Literal["sample", "cohort"]
+    layers: tuple[str, ...] = ()
+    finished: tuple[str, ...] = ()
+    requires: tuple[Slot, ...] = ()
+    writes: tuple[Slot, ...] = ()
+    optional: tuple[Slot, ...] = ()
+    tables: tuple[str, ...] = ()
+    exports: Mapping[str, str] = field(default_factory=dict)
+    kept: bool = True
+    lognorm: bool = False
+    whole: bool = False
+    delivered: bool = False
+    permutes: bool = False
+
+
+STEPS: dict[str, Step] = {
+    "ingest": Step(
+        scope="sample",
+        tables=("genes",),
+        writes=(keys.COUNTS, keys.GENE_ID, keys.INGEST),
+        optional=(keys.SAMPLE, keys.OTHER_FEATURES, keys.OTHER_FEATURE_NAMES),
+        whole=True,
+        permutes=True,
+    ),
+    "qc": Step(
+        scope="sample",
+        layers=("ingest",),
+        kept=False,
+        tables=("panels", "leak", "technical"),
+        requires=(keys.COUNTS,),
+        writes=(
+            keys.N_UMIS,
+            keys.N_GENES,
+            keys.PCT_MT,
+            keys.PCT_RIBO,
+            keys.PCT_HB,
+            keys.PCT_PLATELET,
+            keys.TUMOUR_EVIDENCE,
+            keys.QC_FLAG,
+            keys.KEEP,
+            keys.QC,
+        ),
+        permutes=True,
+    ),
+    "normalize": Step(
+        scope="sample",
+        layers=("ingest", "qc"),
+        requires=(keys.COUNTS, keys.KEEP),
+        writes=(
+            keys.SIZE_FACTOR,
+            keys.MEAN,
+            keys.VARIANCE,
+            keys.CLIPPED_VARIANCE,
+            keys.VARIABLE_RANK,
+            keys.NORMALIZE,
+        ),
+        permutes=True,
+    ),
+    "score": Step(
+        scope="sample",
+        layers=("ingest", "qc"),
+        tables=("panels", "programmes", "cell_types", "rates", "leak", "identity_null"),
+        requires=(keys.COUNTS, keys.KEEP),
+        writes=(
+            keys.LINEAGE,
+            keys.P_IDENTITY,
+            keys.P_PANEL,
+            keys.EVIDENCE,
+            keys.PANEL_GENES,
+            keys.N_PANEL_GENES,
+            keys.OTHER_TYPE,
+            keys.P_OTHER,
+            keys.IS_LEUKOCYTE,
+            keys.SIGNATURES,
+            keys.SCORE,
+        ),
+        permutes=True,
+    ),
+    "call": Step(
+        scope="cohort",
+        layers=("qc", "score"),
+        requires=(keys.EVIDENCE, keys.IS_LEUKOCYTE),
+        writes=(
+            keys.SAMPLE,
+            keys.BARCODE,
+            keys.CLASS,
+            keys.P,
+            keys.Q,
+            keys.LINEAGE,
+            keys.P_PANEL,
+            keys.P_IDENTITY,
+            keys.EVIDENCE,
+            keys.N_PANEL_GENES,
+            keys.PANEL_GENES,
+            keys.OTHER_TYPE,
+            keys.N_UMIS,
+            keys.PARTNER,
+            keys.PHENOTYPE,
+            keys.REASON,
+            keys.SIGNATURES,
+            keys.CALL,
+        ),
+        whole=True,
+        exports={
+            "cells": "cells_table",
+            "ctc": "ctc_table",
+            "samples": "samples_table",
+            "draws": "draws_table",
+            "ledger": "ledger_table",
+            "set_aside": "set_aside_table",
+        },
+    ),
+    "reduce": Step(
+        scope="cohort",
+        layers=("ingest", "qc", "normalize"),
+        lognorm=True,
+        tables=("panels", "technical"),
+        requires=(keys.COUNTS, keys.SIZE_FACTOR, keys.VARIABLE_RANK),
+        writes=(keys.SAMPLE, keys.BARCODE, keys.VARIABLE, keys.X_PCA, keys.LOADINGS, keys.REDUCE),
+        whole=True,
+    ),
+    "integrate": Step(
+        scope="cohort",
+        finished=("reduce", "call"),
+        requires=(keys.X_PCA, keys.CLASS),
+        writes=(keys.X_INTEGRATED, keys.BATCH, keys.INTEGRATE),
+    ),
+    "cluster": Step(
+        scope="cohort",
+        finished=("reduce", "call", "integrate"),
+        layers=("ingest", "qc", "normalize"),
+        lognorm=True,
+        tables=("cell_types",),
+        requires=(keys.X_INTEGRATED,),
+        writes=(
+            keys.CLUSTER,
+            keys.CELL_TYPE,
+            keys.X_UMAP,
+            keys.CONNECTIVITIES,
+            keys.DISTANCES,
+            keys.MARKERS,
+            keys.CLUSTERING,
+        ),
+        exports={"markers": "markers_table"},
+        whole=True,
+        delivered=True,
+    ),
+    "report": Step(scope="cohort", finished=("cluster", "call")),
+}
+"""One row per step, in the order in which they run."""

@@ -225,15 +225,20 @@ def read_gene_sets(path: Path) -> pd.DataFrame:
     Raises
     ------
     CtcflowError
-        A column is missing, a direction is not 1 or -1, or there is no gene.
+        A column or a name is missing, a direction is not 1 or -1, or there is no gene.
     """
     import pandas as pd
 
     if path.suffix == ".gmt":
         rows = []
-        for line in _lines(path):
-            name, _, *genes = line.split("\t")
-            rows += [(name, gene, 1) for gene in genes if gene]
+        for number, line in enumerate(_lines(path), start=1):
+            name, tab, rest = line.partition("\t")
+            if not tab:
+                raise CtcflowError(
+                    f"`{path}` line {number} is `{line[:40]}`: a line of a GMT file is the name, a"
+                    " description and genes, separated by tabs"
+                )
+            rows += [(name, gene, 1) for gene in rest.split("\t")[1:] if gene]
         table = pd.DataFrame(rows, columns=["set", "gene", "direction"])
     else:
         table = read_table(path)
@@ -245,7 +250,15 @@ def read_gene_sets(path: Path) -> pd.DataFrame:
         )
     if table.empty:
         raise CtcflowError(f"`{path}` names no gene: add at least one line")
-    wrong = table.loc[~table["direction"].isin([1, -1]), "direction"]
+    empty = (table["set"].isna() | table["gene"].isna()).to_numpy()
+    if empty.any():
+        raise CtcflowError(
+            f"`{path}` row {int(empty.argmax()) + 1} has no set or no gene: fill it in or remove it"
+        )
+    table["set"] = table["set"].astype(str)  # a panel may be named 2024
+    # one word in the column makes pandas read all of it as text
+    direction = pd.to_numeric(table["direction"], errors="coerce")
+    wrong = table.loc[~direction.isin([1, -1]), "direction"]
     if len(wrong):
         raise CtcflowError(f"`{path}` has direction {wrong.iloc[0]!r}: use 1 or -1")
     return table

@@ -17,7 +17,7 @@ from typing import Any
 from ctcflow.config import load_config, load_samples, own_tables, sample_row, step_params
 from ctcflow.errors import CtcflowError
 from ctcflow.formats.detect import input_files
-from ctcflow.sample import SAMPLE_STEPS
+from ctcflow.sample import SAMPLE_STEPS, Sample
 from ctcflow.tables import SHIPPED
 
 _WRITERS = {"call": ("render/tables.py",), "cluster": ("render/tables.py",)}
@@ -49,10 +49,7 @@ class Workflow:
             self.config = load_config(raw)
             self._own = own_tables(self.config, run)
             samples = load_samples(run / self.config.samples, self.config)
-            self._files = {
-                sample.sample: list(map(str, input_files(sample.path, format=sample.format)))
-                for sample in samples
-            }
+            self._files = {sample.sample: _files(sample) for sample in samples}
         except CtcflowError as error:
             raise SystemExit(f"error: {error}") from None
         self._samples = {sample.sample: sample for sample in samples}
@@ -106,6 +103,13 @@ class Workflow:
             digest.update(module.encode())
             digest.update((self._package / module).read_bytes())
         return digest.hexdigest()
+
+
+def _files(sample: Sample) -> list[str]:
+    try:
+        return [str(path) for path in input_files(sample.path, format=sample.format)]
+    except CtcflowError as error:
+        raise CtcflowError(f"sample `{sample.sample}`: {error}") from error
 
 
 @cache

@@ -23,10 +23,20 @@ pytestmark = [
 ]
 
 SMALL = {"n_genes": 600, "cells_per_sample": 40, "median_umis": 400.0, "ctc_rate": 0.1}
-COLUMNS = (
-    "sample path raw_path patient day role batch chemistry cancer_type volume_ml fraction_loaded"
-    " expected_cells"
-).split()
+COLUMNS = [
+    "sample",
+    "path",
+    "raw_path",
+    "patient",
+    "day",
+    "role",
+    "batch",
+    "chemistry",
+    "cancer_type",
+    "volume_ml",
+    "fraction_loaded",
+    "expected_cells",
+]
 
 
 def _read_tsv(path: Path) -> pd.DataFrame:

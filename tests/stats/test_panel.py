@@ -57,8 +57,10 @@ def test_nothing_seen_is_no_evidence() -> None:
     assert panel.panel_p(np.zeros((2, 0), bool), expected=np.ones((2, 0)), weight=np.ones(0, int))[
         0
     ] == pytest.approx(1.0)
-    assert panel.panel_p(np.zeros((0, 3), bool), expected=np.ones((0, 3)), weight=np.ones(3, int))\
-        .size == 0
+    assert (
+        panel.panel_p(np.zeros((0, 3), bool), expected=np.ones((0, 3)), weight=np.ones(3, int)).size
+        == 0
+    )
 
 
 @pytest.mark.parametrize("umis", [300, 20_000])
@@ -68,9 +70,7 @@ def test_p_of_blood_is_never_smaller_than_it_claims(umis: int) -> None:
     genes, cells = 40, 40_000
     rate = 10.0 ** rng.uniform(-6, -4, genes)
     seen = rng.poisson(umis * rate, (cells, genes)) > 0
-    p = panel.panel_p(
-        seen, expected=np.tile(umis * rate, (cells, 1)), weight=panel.weights(rate)
-    )
+    p = panel.panel_p(seen, expected=np.tile(umis * rate, (cells, 1)), weight=panel.weights(rate))
     for level in (0.1, 0.01, 0.001):
         assert stats.binomtest(int((p <= level).sum()), cells, level).proportion_ci().low <= level
     # conservative by the steps of a discrete score only

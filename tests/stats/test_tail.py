@@ -136,9 +136,7 @@ def test_a_thin_sample_cannot_make_a_light_tail() -> None:
     assert tail.fit_exponential_tail(few, fraction=0.1, trimmed=0.01, smallest_scale=0.3).scale == (
         pytest.approx(0.3)
     )
-    same = tail.fit_exponential_tail(
-        np.ones(500), fraction=0.1, trimmed=0.01, smallest_scale=0.3
-    )
+    same = tail.fit_exponential_tail(np.ones(500), fraction=0.1, trimmed=0.01, smallest_scale=0.3)
     assert same.scale == 0.3
     tight = np.random.default_rng(0).exponential(0.01, 5000)
     assert (
@@ -179,9 +177,7 @@ def test_tail_p_never_rises_with_the_value() -> None:
 
 def test_shipped_tail_is_normal_below_and_exponential_above() -> None:
     z = np.array([-1.0, 0.0, 1.0])
-    np.testing.assert_allclose(
-        tail.normal_body_exponential_tail_p(z, scale=0.3), stats.norm.sf(z)
-    )
+    np.testing.assert_allclose(tail.normal_body_exponential_tail_p(z, scale=0.3), stats.norm.sf(z))
     edge = special.ndtri(0.9)
     beyond = tail.normal_body_exponential_tail_p(edge + np.array([0.3, 0.6]), scale=0.3)
     np.testing.assert_allclose(beyond, 0.1 * np.exp([-1.0, -2.0]))

@@ -124,7 +124,7 @@ def test_every_cell_has_one_class_and_a_call_is_significant(seed: int) -> None:
     ("p_identity", "p_panel", "genes", "other", "expected"),
     [
         (1e-6, 1e-9, 5, "", "CTC"),
-        (1e-6, 1e-9, 5, "Endothelial", "CTC"),  # its own panel is stronger than a foreign marker
+        (1e-6, 1e-9, 5, "Endothelial", "CTC"),  # the panel is stronger than the other markers
         (1e-6, 1e-3, 3, "Endothelial", "non-blood other"),
         (1e-6, 1e-3, 3, "", "CTC"),
         (0.5, 1e-12, 6, "", "CTC aggregate"),
@@ -137,16 +137,35 @@ def test_every_cell_has_one_class_and_a_call_is_significant(seed: int) -> None:
 def test_the_two_lines_decide_the_class(
     p_identity: float, p_panel: float, genes: int, other: str, expected: str
 ) -> None:
+    assert _class_of(p_identity, p_panel, genes, other, p_other=1e-5) == expected
+
+
+@pytest.mark.parametrize(
+    ("other", "p_other", "expected"),
+    [
+        ("Endothelial", 1e-8, "CTC"),  # its own panel is the stronger of the two
+        ("Endothelial", 1e-12, "non-blood other"),
+        ("Keratinocyte", 1e-12, "CTC"),  # carcinoma cells show this programme too
+        ("Fibroblast/Mural", 1e-12, "CTC"),
+    ],
+)
+def test_another_programme_outweighs_a_weaker_panel(
+    other: str, p_other: float, expected: str
+) -> None:
+    assert _class_of(1e-6, 1e-10, 3, other, p_other=p_other) == expected
+
+
+def _class_of(p_identity: float, p_panel: float, genes: int, other: str, *, p_other: float) -> str:
+    """Class of one cell among a hundred quiet ones."""
     adata = scored_sample("a", blood=100, tumour=1)
-    last = adata.obs_names[-1]
-    adata.obs["other_type"] = adata.obs["other_type"].cat.add_categories(["Endothelial"])
+    adata.obs["evidence"] = 0.1
     values = {"p_identity": p_identity, "p_panel": p_panel, "n_panel_genes": genes}
-    for key, value in {**values, "other_type": other}.items():
-        adata.obs.loc[last, key] = value
-    adata.obs.loc[last, "evidence"] = -np.log10(p_identity) - np.log10(p_panel)
-    adata.obs["evidence"] = np.where(adata.obs_names == last, adata.obs["evidence"], 0.1)
+    evidence = -np.log10(p_identity) - np.log10(p_panel)
+    for key, value in {**values, "p_other": p_other, "evidence": evidence}.items():
+        adata.obs.loc[adata.obs_names[-1], key] = value
+    adata.obs["other_type"] = pd.Categorical([""] * 100 + [other])
     result, _ = called(adata)
-    assert result.obs["class"].astype(str).iloc[-1] == expected
+    return str(result.obs["class"].iloc[-1])
 
 
 def test_phenotypes_follow_the_programmes_of_calls_only() -> None:
@@ -249,7 +268,11 @@ def test_inflated_evidence_is_calibrated_and_tumour_cells_do_not_hide_it() -> No
     for level in (0.1, 0.01, 0.001):
         below = int((p <= level).sum())
         assert stats.binomtest(below, 4000, level * 1.25).proportion_ci(0.99).low <= level * 1.25
-    assert facts["calibration"]["tail"][0]["factor"] == pytest.approx(0.7, abs=0.08)
+    factor = facts["calibration"]["tail"][0]["factor"]
+    assert factor == pytest.approx(0.7, abs=0.08)
+    # cells that are no leukocytes are not asked, wherever their evidence lies
+    adata.obs.loc[adata.obs_names[4000:], "evidence"] = 3.4
+    assert called(adata)[1]["calibration"]["tail"][0]["factor"] == factor
     for level, share, low, high in facts["calibration"]["observed"]:
         assert share == pytest.approx((p <= level).mean())
         assert low <= share <= high

@@ -461,7 +461,7 @@ def test_missing_slots_and_nulls_give_a_page_that_says_what_is_missing() -> None
     bare = words_of(page_of(adata, call))
     assert "No draw of a patient was examined." in bare
     assert "No parameters were recorded." in bare
-    nulls = {key: None for key in ("samples", "draws", "ledger", "calibration", "qc", "not_run")}
+    nulls = dict.fromkeys(("samples", "draws", "ledger", "calibration", "qc", "not_run"))
     call.uns["call"] = json.dumps(nulls)
     assert words_of(page_of(adata, call)) == bare
     empty = {

@@ -43,7 +43,7 @@ def test_lineages_are_those_of_the_truth(
     expected = {
         "CD14 monocyte": {"Monocyte", "Dendritic"},
         "CD8 T": {"CD8 T", "CD4 T", "NK"},
-        "neutrophil": {"Neutrophil"},
+        "neutrophil": {"Neutrophil", "Monocyte"},
         "platelet": {"Platelet"},
         "NK": {"NK", "CD8 T"},
     }

@@ -83,6 +83,12 @@ def snakemake() -> Callable[..., Ran]:
 
 
 @pytest.fixture(scope="session")
+def snakemake_popen() -> tuple[Callable[..., list[str]], dict[str, str]]:
+    """Maker of the command line of a run, and its environment: for runs that are to be killed."""
+    return snakemake_command, environment()
+
+
+@pytest.fixture(scope="session")
 def ctcflow() -> Callable[..., Ran]:
     """`ctcflow(folder, *arguments)` in a process of its own, this checkout's code."""
 

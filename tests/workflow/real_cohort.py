@@ -1,4 +1,4 @@
-"""The seven real samples of the end-to-end test: a sheet, its files, and the truth about the spikes.
+"""The seven real samples of the end-to-end test: a sheet, its files, and what is known of them.
 
 Run by hand: `python tests/workflow/real_cohort.py FOLDER`, then `snakemake --directory FOLDER`.
 """
@@ -56,15 +56,18 @@ def make(folder: Path) -> None:
 def _sheet() -> pd.DataFrame:
     toy = REAL / "10x_mtx_v2_toy" / "filtered_gene_bc_matrices" / "GRCh38"
     columns = ["sample", "path", "patient", "day", "role", "batch", "chemistry", "cancer_type"]
+    blood_v2, blood_v3 = REAL / "blood_pbmc1k_v2_allgenes.h5ad", REAL / "blood_pbmc1k_v3_filt.h5ad"
+    pools = REAL / "ctc_GSE51827_aceto2014_clusters_vs_single.h5ad"
+    first, second = "../data/pbmc4k_spiked.h5ad", "../data/pbmc3k_b_spiked.h5ad"
     rows = [
-        ("pbmc1k_v2", REAL / "blood_pbmc1k_v2_allgenes.h5ad", "H1", "", "healthy", "1k_v2", "v2", ""),
-        ("pbmc1k_v3", REAL / "blood_pbmc1k_v3_filt.h5ad", "H1", "", "healthy", "1k_v3", "v3", ""),
+        ("pbmc1k_v2", blood_v2, "H1", "", "healthy", "1k_v2", "v2", ""),
+        ("pbmc1k_v3", blood_v3, "H1", "", "healthy", "1k_v3", "v3", ""),
         ("pbmc3k_a", "../data/pbmc3k_a.h5ad", "H2", "", "healthy", "3k", "v1", ""),
-        ("pbmc4k_spiked", "../data/pbmc4k_spiked.h5ad", "P1", 0, "patient", "4k", "v2", "breast"),
-        ("pbmc3k_b_spiked", "../data/pbmc3k_b_spiked.h5ad", "P1", 30, "patient", "3k", "v1", "breast"),
+        ("pbmc4k_spiked", first, "P1", 0, "patient", "4k", "v2", "breast"),
+        ("pbmc3k_b_spiked", second, "P1", 30, "patient", "3k", "v1", "breast"),
         ("soupx_toy", toy, "H3", "", "healthy", "toy", "v2", ""),
-        ("gse51827", REAL / "ctc_GSE51827_aceto2014_clusters_vs_single.h5ad", "P2", 0, "patient", "picked", "picked", "breast"),
-    ]  # fmt: skip
+        ("gse51827", pools, "P2", 0, "patient", "picked", "picked", "breast"),
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -77,7 +80,7 @@ def _read(name: str) -> anndata.AnnData:
 def _spiked(
     blood: anndata.AnnData, cells: anndata.AnnData, rng: np.random.Generator
 ) -> anndata.AnnData:
-    """Put thinned tumour cells among blood cells, over the genes of both: as if sequenced together."""
+    """Put thinned tumour cells among blood cells, over the genes of both, as if in one library."""
     thin = sp.csr_matrix(cells.X)
     total = np.asarray(thin.sum(axis=1)).ravel()
     share = np.minimum(1.0, SPIKE_DEPTH / total)

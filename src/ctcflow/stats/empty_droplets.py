@@ -8,27 +8,23 @@ sixteen. The likelihood ratio against profiles of cells finds most of them, so b
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from ctcflow.stats.soup import Ambient, totals
+from ctcflow.stats.cell_profiles import Alternatives, log_ratios
+from ctcflow.stats.soup import Ambient, good_turing, log_likelihood, totals
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _BATCH = 250_000  # molecules that are drawn at once: what fits a processor's cache
+_PROFILES = 20  # ambient profiles that the draws are judged by, at least
 _TAIL = 0.01  # share of the draws that the tail beyond all draws is fitted to
-_FEWEST = 10  # cells that a profile of the sample's own is summed over
-_MOST = 3000  # cells that the sample's own profiles are summed over: more change nothing but time
-_OWN_RNA = 0.5  # share of a droplet's counts that is the cell's, in the ratio: bounds it below
-_PSEUDO = 20.0  # ambient counts a gene must have before its absence is believed
 _AMBIENT_LEVEL = 0.1  # part of the error rate that goes to the fit to the ambient profile
-_GRID = 0.02  # decades of rank between points of the curve that knee and inflection are read from
-_SMOOTH = 5  # points of that grid on either side
 
 
 class Barcodes(NamedTuple):
@@ -44,81 +40,11 @@ class Barcodes(NamedTuple):
     """(n,) probability that a droplet without a cell differs so much."""
 
 
-class Knee(NamedTuple):
-    """Points of the curve of counts against rank (counts per barcode, NaN for none)."""
-
-    knee: float
-    inflection: float
-
-
-def alternatives(
-    counts: sp.csr_matrix,
-    *,
-    ambient: Ambient,
-    columns: npt.NDArray[np.intp],
-    shares: Floats,
-    retain: float,
-) -> Floats:
-    """Profiles of cells that a barcode may hold, on the sample's own scale.
-
-    Parameters
-    ----------
-    counts
-        (n, G) counts of all barcodes.
-    columns
-        (g,) genes that the reference types cover.
-    shares
-        (g, k) share of counts of each reference type.
-    retain
-        Barcodes with as many counts are surely cells (counts per barcode).
-
-    Returns
-    -------
-    (K, G) shares of counts. First the k reference types, each as the ambient profile times the
-    type's ratio to the mixture of types that is most like the ambient profile, so that platform
-    effects cancel. Then the sample's own sure cells, summed by the type that they are most like,
-    where there are ten or more of a type.
-    """
-    if ambient.profile.size == 0:
-        return np.empty((0, counts.shape[1]))
-    target = _unit(ambient.profile[columns])
-    types = shares.T / shares.sum(axis=0)[:, None]
-    weight = np.full(types.shape[0], 1.0 / types.shape[0])
-    for _ in range(100):  # expectation-maximisation of a mixture of multinomials
-        part = weight[:, None] * types
-        weight = (part / np.maximum(part.sum(axis=0), 1e-300) * target).sum(axis=1)
-    ratio = np.ones((types.shape[0], ambient.profile.size))
-    ratio[:, columns] = types / np.maximum(weight @ types, 1e-12)
-    tilted = ratio * ambient.profile
-    tilted /= tilted.sum(axis=1, keepdims=True)
-    return np.vstack([tilted, _own_profiles(counts, ambient, tilted, retain)])
-
-
-def _own_profiles(counts: sp.csr_matrix, ambient: Ambient, types: Floats, retain: float) -> Floats:
-    umis = totals(counts)
-    sure = np.flatnonzero(umis >= retain)
-    sure = sure[np.argsort(-umis[sure], kind="stable")][:_MOST]
-    rows = counts[sure]
-    best = (rows @ _log_ratios(ambient, types).T).argmax(axis=1)
-    known = [k for k in range(types.shape[0]) if (best == k).sum() >= _FEWEST]
-    sums = [_unit(np.asarray(rows[best == k].sum(axis=0), dtype=np.float64).ravel()) for k in known]
-    return np.array(sums).reshape(len(known), counts.shape[1])
-
-
-def _unit(values: Floats) -> Floats:
-    return values / max(float(values.sum()), 1e-300)
-
-
-def _log_ratios(ambient: Ambient, types: Floats) -> Floats:
-    pseudo = _PSEUDO / ambient.umis
-    return np.log(_OWN_RNA * (types + pseudo) / (ambient.profile + pseudo) + 1.0 - _OWN_RNA)
-
-
 def barcodes(
     counts: sp.csr_matrix,
     *,
     ambient: Ambient,
-    alternatives: Floats,
+    alternatives: Alternatives,
     lower: int,
     deepest: int,
     n_draws: int,
@@ -131,7 +57,7 @@ def barcodes(
     counts
         (n, G) counts of all barcodes.
     alternatives
-        (K, G) shares of counts of what may be in a droplet; K may be 0.
+        What may be in a droplet; there may be none.
     lower
         Barcodes with as many counts or fewer are not tested (counts per barcode).
     deepest
@@ -156,11 +82,11 @@ def barcodes(
     if rows.size == 0 or ambient.profile.size == 0:
         return result
     tested = _at_most(counts[rows], deepest=deepest, seed=seed)
-    ratios = _log_ratios(ambient, alternatives)
+    ratios = log_ratios(ambient.profile, ambient.umis, alternatives)
     fit = log_likelihood(tested, ambient=ambient)
     ratio = (tested @ ratios.T).max(axis=1) if len(ratios) else np.zeros(rows.size)
     sizes, place = np.unique(totals(tested), return_inverse=True)
-    drawn = _draws(ambient, ratios, sizes, n_draws, np.random.default_rng(seed))
+    drawn = _draws(ambient, alternatives, sizes, n_draws, np.random.default_rng(seed))
     p = np.empty(rows.size)
     for column in range(sizes.size):
         mine = place == column
@@ -195,22 +121,6 @@ def is_cell(tested: Barcodes, *, fdr: float, retain: float) -> Bools:
     return np.asarray(result & (tested.umis > 0))
 
 
-def log_likelihood(counts: sp.csr_matrix, *, ambient: Ambient) -> Floats:
-    """Dirichlet-multinomial log-likelihood of each row, without its multinomial coefficient n!."""
-    from scipy.special import gammaln
-
-    share = ambient.profile[counts.indices]
-    data = counts.data.astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if np.isinf(ambient.alpha):
-            terms = data * np.log(share) - gammaln(data + 1)
-        else:
-            a = ambient.alpha * share
-            terms = gammaln(data + a) - gammaln(a) - gammaln(data + 1)
-    terms[data == 0] = 0.0
-    return np.add.reduceat(np.append(terms, 0.0), counts.indptr[:-1]) * (np.diff(counts.indptr) > 0)
-
-
 def _at_most(counts: sp.csr_matrix, *, deepest: int, seed: int) -> sp.csr_matrix:
     """Thin rows with more than `deepest` counts to exactly that many."""
     counts = counts.copy()
@@ -229,19 +139,22 @@ def _at_most(counts: sp.csr_matrix, *, deepest: int, seed: int) -> sp.csr_matrix
 
 
 def _draws(
-    ambient: Ambient, ratios: Floats, sizes: Ints, n_draws: int, rng: np.random.Generator
+    ambient: Ambient, types: Alternatives, sizes: Ints, n_draws: int, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Likelihoods and best ratios of droplets without a cell, each draws x `sizes`.
 
-    Each droplet grows molecule by molecule; its values are read off at every size.
+    Each droplet grows molecule by molecule; its values are read off at every size. It is drawn from
+    the profile, but judged by a profile measured anew on as many counts, as the barcodes come from
+    the true profile and are judged by a measured one: else few ambient counts make p too small.
     """
     genes = np.flatnonzero(ambient.profile > 0)
-    share, ratios = ambient.profile[genes], ratios[:, genes].astype(np.float32)
+    share = ambient.profile[genes]
+    types = Alternatives(types.relative[:, genes], types.own[:, genes])
     upto = np.cumsum(share)
     upto /= upto[-1]
     longest = int(sizes[-1])
     kind = np.uint16 if genes.size <= np.iinfo(np.uint16).max else np.int64  # 16 bits sort fast
-    batch = max(1, _BATCH // longest)
+    batch = int(np.clip(_BATCH // longest, 1, max(1, n_draws // _PROFILES)))
     fits = np.empty((n_draws, sizes.size), dtype=np.float32)
     best = np.full((n_draws, sizes.size), -np.inf, dtype=np.float32)
     for start in range(0, n_draws, batch):
@@ -250,13 +163,14 @@ def _draws(
         gene = np.searchsorted(upto, rng.random(shape), side="right").astype(kind)
         if not np.isinf(ambient.alpha):
             gene = np.take_along_axis(gene, _urn(shape, ambient.alpha, rng), axis=1)
+        again = good_turing(rng.poisson(ambient.umis * share))
         earlier = _earlier(gene)
         if np.isinf(ambient.alpha):
-            step = np.log(share)[gene] - np.log1p(earlier)
+            step = np.log(again)[gene] - np.log1p(earlier)
         else:
-            step = np.log(ambient.alpha * share[gene] + earlier) - np.log1p(earlier)
+            step = np.log(ambient.alpha * again[gene] + earlier) - np.log1p(earlier)
         fits[here] = np.cumsum(step, axis=1)[:, sizes - 1]
-        for row in ratios:
+        for row in log_ratios(again, ambient.umis, types).astype(np.float32):
             np.maximum(best[here], np.cumsum(row[gene], axis=1)[:, sizes - 1], out=best[here])
     return fits, best
 
@@ -273,7 +187,7 @@ def _urn(shape: tuple[int, int], alpha: float, rng: np.random.Generator) -> npt.
         pointer = further
 
 
-def _earlier(gene: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+def _earlier(gene: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """How often the gene of each molecule came before in its row."""
     order = np.argsort(gene, axis=1, kind="stable")
     ordered = np.take_along_axis(gene, order, axis=1)
@@ -301,36 +215,3 @@ def _lower_tail(drawn: Floats, values: Floats) -> Floats:
         beyond = values < threshold
         p[beyond] = tail / drawn.size * np.exp((values[beyond] - threshold) / max(scale, 1e-9))
     return np.clip(p, 1e-300, 1.0)
-
-
-def knee(umis: Ints, *, lower: int) -> Knee:
-    """Find where counts per barcode fall off, on the log-log curve of counts against rank.
-
-    Parameters
-    ----------
-    umis
-        (n,) counts per barcode.
-    lower
-        Barcodes with as many counts or fewer are left out (counts per barcode).
-
-    Returns
-    -------
-    The inflection is the steepest point of the curve; the knee lies before it, where the curve is
-    farthest above the straight line to its first barcode. NaN where fewer than three totals differ.
-    """
-    values, times = np.unique(umis[umis > lower], return_counts=True)
-    if values.size < 3:
-        return Knee(np.nan, np.nan)
-    ranks = np.cumsum(times[::-1]) - (times[::-1] - 1) / 2.0
-    x, y = np.log10(ranks), np.log10(values[::-1].astype(np.float64))
-    grid = np.linspace(x[0], x[-1], max(3, int(np.ceil((x[-1] - x[0]) / _GRID))))
-    curve = np.interp(grid, x, y)
-    padded = np.pad(curve, _SMOOTH, mode="edge")
-    weights = np.ones(2 * _SMOOTH + 1) / (2 * _SMOOTH + 1)
-    slope = np.gradient(np.convolve(padded, weights, mode="valid"), grid)
-    # the padding bends the ends; the first barcodes are too few for a slope
-    inner = slice(min(_SMOOTH, grid.size // 3), max(grid.size - _SMOOTH, grid.size // 3 + 1))
-    steepest = inner.start + int(slope[inner].argmin())
-    chord = np.interp(grid[: steepest + 1], grid[[0, steepest]], curve[[0, steepest]])
-    highest = int((curve[: steepest + 1] - chord).argmax())
-    return Knee(float(10 ** curve[highest]), float(10 ** curve[steepest]))

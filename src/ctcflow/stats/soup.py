@@ -13,6 +13,7 @@ Ints = npt.NDArray[np.int64]
 
 _ALPHAS = np.exp(np.linspace(np.log(10.0), np.log(1e6), 70))  # beyond: a multinomial
 _SMALL = 10  # counts of a gene up to which its share is smoothed
+_SURE = 0.1  # relative error of Turing's estimate up to which it is used
 
 
 class Ambient(NamedTuple):
@@ -90,7 +91,11 @@ def _smoothed(values: Floats, times: Floats) -> Floats:
     right = np.concatenate([values[1:], [2 * values[-1] - left[-1]]])
     thinly = np.log(2 * times / (right - left))  # gaps between counts spread the genes out
     slope = np.polyfit(np.log(values[small]), thinly[small], 1)[0]
-    return np.where(small, (values + 1) * np.exp(slope * np.log1p(1 / values)), values)
+    line = (values + 1) * np.exp(slope * np.log1p(1 / values))
+    # Turing's own estimate where it is sure enough, which needs genes seen r + 1 times
+    after = np.where(np.diff(values, append=np.inf) == 1, np.append(times[1:], 0.0), 0.0)
+    sure = 1.0 / times + 1.0 / np.maximum(after, 1e-9) < _SURE**2
+    return np.where(small, np.where(sure, (values + 1) * after / times, line), values)
 
 
 def concentration(low: sp.csr_matrix, *, profile: Floats) -> float:
@@ -123,3 +128,20 @@ def concentration(low: sp.csr_matrix, *, profile: Floats) -> float:
         fit[place] += (times * (gammaln(alpha) - gammaln(sizes + alpha))).sum()
     best = int(fit.argmax())
     return float(_ALPHAS[best]) if best < _ALPHAS.size - 1 else np.inf
+
+
+def log_likelihood(counts: sp.csr_matrix, *, ambient: Ambient) -> Floats:
+    """Dirichlet-multinomial log-likelihood of each row, without its multinomial coefficient n!."""
+    from scipy.special import gammaln
+
+    share = ambient.profile[counts.indices]
+    data = counts.data.astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if np.isinf(ambient.alpha):
+            terms = data * np.log(share) - gammaln(data + 1)
+        else:
+            a = ambient.alpha * share
+            terms = gammaln(data + a) - gammaln(a) - gammaln(data + 1)
+    terms[data == 0] = 0.0
+    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
+    return np.bincount(rows, terms, minlength=counts.shape[0])

@@ -238,7 +238,7 @@ def _flag_shared(samples: list[Record], totals: Mapping[str, pd.Series]) -> None
         cause = (
             "the same file twice?"
             if pair.same_counts > pair.barcodes / 2
-            else "index hopping between the two?"
+            else "index hopping, or the same cells with other genes?"
         )
         for name, other in ((pair.first, pair.second), (pair.second, pair.first)):
             by_name[name]["flags"].append(

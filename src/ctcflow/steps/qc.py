@@ -17,7 +17,7 @@ from ctcflow.stats import droplets, panel
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_WEAK_P = 0.01  # set-aside cells with a panel p below this are listed by barcode
+_WEAK_P = 0.01  # set-aside cells with a panel p below this, or two panel genes, are listed
 _MOST_OF_REFERENCE = 0.1  # the limit on genes is at most this share of the reference
 _STRONG_P = 1e-3  # with two panel genes or more: kept whatever else is wrong with the cell
 
@@ -177,7 +177,7 @@ def _listed(
     p: npt.NDArray[np.float64],
     n_seen: npt.NDArray[np.intp],
 ) -> list[dict[str, str]]:
-    listed = np.flatnonzero(~keep & (p < _WEAK_P))
+    listed = np.flatnonzero(~keep & ((p < _WEAK_P) | (n_seen >= 2)))
     flags = adata.obs[keys.QC_FLAG.key].astype(str).to_numpy(dtype=object)
     return [
         {

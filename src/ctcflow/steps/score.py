@@ -242,7 +242,7 @@ def _panel_evidence(
 def _write(adata: AnnData, lines: _Lines, back: npt.NDArray[np.intp]) -> None:
     types = np.array(lines.profiles.types, dtype=object)
     listed = [",".join(lines.genes[row]) for row in lines.seen]
-    evidence = -np.log10(lines.p_identity) - np.log10(lines.p_panel)
+    evidence = np.abs(np.log10(lines.p_identity) + np.log10(lines.p_panel))
     adata.obs[keys.LINEAGE.key] = pd.Categorical(types[lines.fit.blood][back])
     adata.obs[keys.P_IDENTITY.key] = lines.p_identity[back]
     adata.obs[keys.P_PANEL.key] = lines.p_panel[back]

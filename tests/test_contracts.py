@@ -1,0 +1,284 @@
+"""What every step is held to, one parametrised test per promise of its row in `STEPS`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import typing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from ctcflow import cli, keys, pipeline
+from ctcflow.contracts import STEPS
+from ctcflow.keys import Slot
+from ctcflow.params import Params, StepsParams
+
+SAMPLES = ("P1_d0", "H1")
+STEP_NAMES = tuple(STEPS)
+SAMPLE_STEPS = tuple(name for name, step in STEPS.items() if step.scope == "sample")
+CONTAINERS = ("obs", "var", "obsm", "varm", "obsp", "varp", "layers", "uns")
+ROW = {"role": "patient", "cancer_type": "breast", "volume_ml": 7.5, "extra": {"ward": "x"}}
+FEW = {"reduce": {"n_genes": 300, "n_components": 10}, "cluster": {"n_neighbors": 10}}
+
+
+def _path(folder: Path, step: str, sample: str) -> Path:
+    whole = STEPS[step].scope == "cohort"
+    return folder / step / ("cohort.h5ad" if whole else f"{sample}.h5ad")
+
+
+def _arguments(step: str, folder: Path, data: Path, sample: str) -> list[str]:
+    """What the rule of a step says."""
+    row = STEPS[step]
+    given = [f"data={data / sample / 'counts.h5ad'}"] if step == "ingest" else []
+    given += [f"{done}={_path(folder, done, sample)}" for done in (*row.finished, *row.layers)]
+    out = [f"folder={folder / 'report'}"] if step == "report" else []
+    out = out or [f"adata={_path(folder, step, sample)}"]
+    out += [f"{name}={folder / step / name}.tsv" for name in row.exports]
+    argv = [step, "--out", *out, "--params", json.dumps(FEW.get(step, {}))]
+    argv += ["--in", *given] if given else []
+    if row.scope == "cohort":
+        argv += ["--samples", *SAMPLES]
+    if step == "ingest":
+        meta = {"sample": sample, "patient": sample, "draw": sample, **ROW}
+        argv += ["--row", json.dumps(meta)]
+    return argv
+
+
+def _run_chain(folder: Path, data: Path, samples: tuple[str, ...] = SAMPLES) -> Path:
+    for step, row in STEPS.items():
+        names = samples if row.scope == "sample" else ("{sample}",)
+        if row.scope == "cohort" and samples != SAMPLES:
+            continue
+        for name in names:
+            assert cli.main(_arguments(step, folder, data, name)) == 0, step
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _environment() -> Iterator[None]:
+    """The command sets numbers of threads for its own process, which here is the test's."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory, run_folder: Path) -> Path:
+    return _run_chain(tmp_path_factory.mktemp("first"), run_folder / "data")
+
+
+@pytest.fixture(scope="module")
+def again(tmp_path_factory: pytest.TempPathFactory, run_folder: Path) -> Path:
+    return _run_chain(tmp_path_factory.mktemp("second"), run_folder / "data")
+
+
+def _files(folder: Path, step: str) -> dict[str, bytes]:
+    found = sorted(file for file in (folder / step).rglob("*") if file.is_file())
+    return {str(file.relative_to(folder)): file.read_bytes() for file in found}
+
+
+def _slots(adata: anndata.AnnData) -> set[Slot]:
+    found = {
+        Slot(container, str(key))
+        for container in CONTAINERS
+        for key in getattr(adata, container)
+        if key is not None  # anndata lists X among its layers
+    }
+    return found | ({keys.COUNTS} if adata.X is not None else set())
+
+
+def test_there_is_a_row_for_each_section_of_the_parameters() -> None:
+    assert list(STEPS) == list(StepsParams.model_fields)
+
+
+@pytest.mark.parametrize("name", STEP_NAMES)
+def test_a_step_is_a_function_of_its_name(name: str) -> None:
+    module = importlib.import_module(f"ctcflow.steps.{name}")
+    function = getattr(module, name)
+    assert function.__module__ == f"ctcflow.steps.{name}"
+    assert function.__name__ == name
+    signature = inspect.signature(function)
+    assert all(
+        p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty
+        for key, p in signature.parameters.items()
+        if key != "params"
+    )
+    params = signature.parameters["params"]
+    assert params.kind is params.KEYWORD_ONLY
+    assert params.default is params.empty
+    model = pipeline.params_of(name)
+    assert issubclass(model, Params)
+    assert typing.get_type_hints(function, _hints(module))["params"] is model
+    for described in (module, function, model):
+        assert (described.__doc__ or "").strip()
+    objects = [key for key in signature.parameters if key != "params"]
+    row = STEPS[name]
+    expected = len(row.finished) if name == "report" else bool(row.finished) + bool(row.layers)
+    assert len(objects) == max(expected, 1) + len(row.tables)
+    assert objects[len(objects) - len(row.tables) :] == list(row.tables)
+
+
+def _hints(module: Any) -> dict[str, Any]:
+    """Names that the module imports for its annotations only."""
+    return {**vars(module), "AnnData": anndata.AnnData}
+
+
+@pytest.mark.parametrize("name", STEP_NAMES)
+def test_requirements_are_written_by_an_earlier_step(name: str) -> None:
+    row = STEPS[name]
+    earlier = STEP_NAMES[: STEP_NAMES.index(name)]
+    assert set(row.layers) | set(row.finished) <= set(earlier)
+    assert all(STEPS[layer].scope == "sample" for layer in row.layers)
+    assert all(STEPS[done].scope == "cohort" for done in row.finished)
+    written = {slot for done in (*row.layers, *row.finished) for slot in STEPS[done].writes}
+    assert set(row.requires) <= written
+
+
+@pytest.mark.parametrize("name", [name for name in STEP_NAMES if name != "report"])
+def test_a_step_writes_exactly_the_slots_of_its_row(name: str, chain: Path) -> None:
+    row = STEPS[name]
+    for sample in SAMPLES:
+        adata = anndata.read_h5ad(_path(chain, name, sample))
+        found = _slots(adata) - {keys.CTCFLOW}
+        assert set(row.writes) <= found
+        if not row.whole:
+            assert found <= set(row.writes) | set(row.optional)
+        record = json.loads(adata.uns["ctcflow"])
+        assert set(record) == {"sample", "steps"}
+        assert record["steps"][name]["params"] == pipeline.params_of(name).model_validate(
+            FEW.get(name, {})
+        ).model_dump(mode="json")
+        assert record["steps"][name]["cells_out"] == adata.n_obs
+        assert len(record["steps"][name]["inputs"]) == len(set(record["steps"][name]["inputs"]))
+
+
+@pytest.mark.parametrize("name", STEP_NAMES)
+def test_the_same_input_gives_the_same_bytes(name: str, chain: Path, again: Path) -> None:
+    first, second = _files(chain, name), _files(again, name)
+    assert first.keys() == second.keys()
+    assert first
+    assert [file for file in first if first[file] != second[file]] == []
+    if STEPS[name].exports:
+        assert {f"{name}/{table}.tsv" for table in STEPS[name].exports} <= set(first)
+
+
+def test_counts_are_written_once_and_never_again(chain: Path, run_folder: Path) -> None:
+    for sample in SAMPLES:
+        counts = anndata.read_h5ad(_path(chain, "ingest", sample))
+        raw = anndata.read_h5ad(run_folder / "data" / sample / "counts.h5ad")
+        assert counts.X.dtype.kind == "i"
+        assert counts.X.sum() == raw.X.sum()
+        assert (np.diff(counts.X.indptr) == np.diff(sparse.csr_matrix(raw.X).indptr)).all()
+        for step in SAMPLE_STEPS[1:]:
+            assert anndata.read_h5ad(_path(chain, step, sample)).X is None
+
+
+class _Seen:
+    """Wrap a step, and remember what it was given and what became of its counts."""
+
+    def __init__(self, function: Callable[..., anndata.AnnData]) -> None:
+        self.function, self.same = function, False
+
+    def __call__(self, adata: anndata.AnnData, *tables: Any, params: Params) -> anndata.AnnData:
+        before = [getattr(adata.X, part).tobytes() for part in ("data", "indices", "indptr")]
+        result = self.function(adata, *tables, params=params)
+        after = [getattr(result.X, part).tobytes() for part in ("data", "indices", "indptr")]
+        self.same = before == after
+        return result
+
+
+@pytest.mark.parametrize("name", SAMPLE_STEPS[1:])
+def test_a_step_leaves_the_counts_that_it_is_given(
+    name: str, chain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module(f"ctcflow.steps.{name}")
+    seen = _Seen(getattr(module, name))
+    monkeypatch.setattr(module, name, seen)
+    ingested = _path(chain, "ingest", "P1_d0")
+    before = ingested.read_bytes()
+    _run_one(name, chain)
+    assert seen.same
+    assert ingested.read_bytes() == before
+
+
+def _run_one(name: str, folder: Path, **changed: Path) -> anndata.AnnData:
+    row = STEPS[name]
+    paths = {layer: str(_path(folder, layer, "P1_d0")) for layer in row.layers}
+    paths |= {key: str(path) for key, path in changed.items()}
+    from ctcflow.tables import SHIPPED
+
+    paths |= {table: str(cli.RESOURCES / SHIPPED[table]) for table in row.tables}
+    meta = {"sample": "P1_d0", **ROW}
+    inputs = pipeline.Inputs(paths, (), meta if name == "ingest" else {})
+    result = pipeline.run(name, inputs, pipeline.params_of(name)()).adata
+    assert result is not None
+    return result
+
+
+def _permuted(source: Path, target: Path) -> Path:
+    adata = anndata.read_h5ad(source)
+    order = np.random.default_rng(3).permutation(adata.n_obs)
+    from ctcflow.io import write_h5ad
+
+    write_h5ad(target, adata[order].copy(), delivered=False)
+    return target
+
+
+def _equal(first: Any, second: Any) -> None:
+    if isinstance(first, pd.DataFrame):
+        pd.testing.assert_frame_equal(first, second, rtol=1e-9, atol=1e-12, check_categorical=False)
+    elif sparse.issparse(first):
+        assert (sparse.csr_matrix(first) != sparse.csr_matrix(second)).nnz == 0
+    else:
+        np.testing.assert_allclose(first, second, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in STEP_NAMES if STEPS[name].permutes])
+def test_permuting_the_cells_permutes_the_result(
+    name: str, chain: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    sources = {layer: _path(chain, layer, "P1_d0") for layer in STEPS[name].layers}
+    if name == "ingest":
+        sources = {"data": run_folder / "data" / "P1_d0" / "counts.h5ad"}
+    straight = _run_one(name, chain, **sources)
+    moved = {key: _permuted(path, tmp_path / f"{key}.h5ad") for key, path in sources.items()}
+    permuted = _run_one(name, chain, **moved)
+    assert permuted.obs_names.tolist() != straight.obs_names.tolist()
+    back = permuted[straight.obs_names].copy()
+    assert back.var_names.tolist() == straight.var_names.tolist()
+    _equal(straight.obs, back.obs)
+    _equal(straight.var, back.var)
+    for container in ("obsm", "varm"):
+        assert list(getattr(straight, container)) == list(getattr(back, container))
+        for key, value in getattr(straight, container).items():
+            _equal(value, getattr(back, container)[key])
+    if straight.X is not None:
+        _equal(straight.X, back.X)
+
+
+def test_a_healthy_sample_more_moves_no_score(
+    chain: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    """The patient alone, from an empty folder: the same files as beside the healthy donor."""
+    alone = _run_chain(tmp_path, run_folder / "data", ("P1_d0",))
+    for step in SAMPLE_STEPS:
+        name = f"{step}/P1_d0.h5ad"
+        assert _files(alone, step)[name] == _files(chain, step)[name]
+
+
+def test_the_chain_of_commands_ends_in_a_page(chain: Path) -> None:
+    assert "<html" in (chain / "report" / "report.html").read_text()
+    cells = pd.read_csv(chain / "call" / "cells.tsv", sep="\t", keep_default_na=False)
+    cohort = anndata.read_h5ad(_path(chain, "cluster", ""))
+    assert len(cells) == cohort.n_obs
+    assert (cells["class"].to_numpy() == cohort.obs["class"].astype(str).to_numpy()).all()

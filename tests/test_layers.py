@@ -1,0 +1,100 @@
+"""The walls of the house: who may import whom, what is light, how long a module may be."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "ctcflow"
+LONGEST = 12_000
+HEAVY = ("numpy", "pandas", "scipy", "anndata", "h5py", "sklearn", "matplotlib")
+# what the package itself needs is in both; these differ in name or have no place in the other
+CONDA_NAMES = {"igraph": "python-igraph", "matplotlib": "matplotlib-base"}
+PIP_ONLY = {"snakemake"}  # it makes the conda environment, so it is not in it
+CONDA_ONLY = {"python"}
+
+
+def test_the_arrows_point_one_way():
+    done = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as lint; lint()"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"Contracts: [1-9]\d* kept, 0 broken", done.stdout), done.stdout
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["params", "config", "workflow", "errors", "keys", "sheet", "sample", "formats.detect"],
+)
+def test_what_the_snakefile_imports_is_light(module):
+    code = f"import sys, ctcflow.{module}; print(*(m for m in {HEAVY} if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_a_module_can_be_read_in_one_go(path):
+    assert path.stat().st_size <= LONGEST, f"{path.name} has {path.stat().st_size} bytes: split it"
+
+
+def test_the_conda_environment_is_in_step_with_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    environment = yaml.safe_load((ROOT / "envs" / "ctcflow.yaml").read_text())
+    ours = dict(_split(line) for line in project["dependencies"])
+    theirs = dict(_split(line) for line in environment["dependencies"])
+    names = {CONDA_NAMES.get(name, name) for name in ours if name not in PIP_ONLY}
+    assert names == set(theirs) - CONDA_ONLY
+    bounded = {CONDA_NAMES.get(name, name): bound for name, bound in ours.items() if "<" in bound}
+    for name, bound in bounded.items():
+        if name not in theirs:
+            continue
+        series = re.fullmatch(r"=(\d+(?:\.\d+)?)", theirs[name])
+        assert series, f"{name} is bounded ({bound}) in pyproject.toml: pin its series"
+        assert _within(series[1], bound), f"{name} {theirs[name]} is not within {bound}"
+
+
+def _split(line: str) -> tuple[str, str]:
+    name, bound = re.fullmatch(r"([A-Za-z0-9_-]+)\s*(.*)", line).groups()
+    return name, bound.replace(" ", "")
+
+
+def _within(series: str, bound: str) -> bool:
+    """Whether a series such as 1.0 begins at or above the lower and below the upper bound."""
+    lower, upper = re.search(r">=([\d.]+)", bound), re.search(r"<([\d.]+)", bound)
+    key = _numbers(series)
+    return _numbers(lower[1])[: len(key)] <= key < _numbers(upper[1])
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+def test_no_file_names_a_machine_or_an_index():
+    pattern = re.compile(r"/work/|pypi\.org|files\.pythonhosted|/home/\w+/")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if path.is_symlink() or not path.is_file() or path == Path(__file__).resolve():
+            continue
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        assert not pattern.search(text), f"{name}: {pattern.search(text)}"

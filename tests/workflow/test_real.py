@@ -51,7 +51,7 @@ def test_spiked_cells_are_called(run, cells):
     planted = int((known["kind"] == "tumour").sum())
     found = int((cells["class"].isin(CALLED) & (cells["kind"] == "tumour")).sum())
     print(f"spiked cells called: {found} of {planted}")
-    assert planted >= 50
+    assert planted >= 30
     assert found >= 0.95 * planted
 
 
@@ -60,7 +60,7 @@ def test_blood_is_not_called(cells):
     blood = (cells["kind"] != "tumour") & (cells["sample"] != "gse51827")
     found = cells[blood & cells["class"].isin(CALLED)]
     print(f"blood cells called: {len(found)} of {int(blood.sum())}")
-    assert blood.sum() > 7000
+    assert blood.sum() > 6000
     assert len(found) <= 2
 
 

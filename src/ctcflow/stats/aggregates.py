@@ -20,8 +20,6 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Vector = npt.NDArray[np.float64]
-
 SENTENCE: Final = "cannot be told from random doublets"
 
 _WIDEST: Final = 40.0
@@ -184,7 +182,7 @@ def _quantile(above: Sequence[int], below: Sequence[int], probability: float) ->
     centre = float(psi(up).sum() - psi(down).sum())
     sd = float(np.sqrt(polygamma(1, up).sum() + polygamma(1, down).sum()))
 
-    def log_cf(t: Vector) -> npt.NDArray[np.complex128]:
+    def log_cf(t: npt.NDArray[np.floating]) -> npt.NDArray[np.complex128]:
         total = np.zeros(t.size, dtype=np.complex128)
         for shapes, sign in ((up, 1), (down, -1)):
             for shape in shapes:

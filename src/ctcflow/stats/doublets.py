@@ -110,14 +110,16 @@ def doublet_scores(
     Doublets
         NaN and not called where there are fewer than `FEWEST_CELLS`, or no genes that vary.
     """
+    from threadpoolctl import threadpool_limits
+
     n_cells = counts.shape[0]
     order = content_order(counts)
     cells = counts[order].astype(np.float64)
     genes = _variable(cells) if n_cells >= FEWEST_CELLS else np.zeros(0, dtype=np.int64)
     if genes.size < 2:
         return Doublets(np.full(n_cells, np.nan), np.zeros(n_cells, dtype=np.bool_))
-    features = _features(cells, genes, seed, n_threads)
-    probability = _posterior(features, n_cells, rate)
+    with threadpool_limits(limits=1, user_api="blas"):
+        probability = _posterior(_features(cells, genes, seed, n_threads), n_cells, rate)
     score = np.empty(n_cells)
     score[order] = probability
     return Doublets(score, score > 0.5)
@@ -214,31 +216,29 @@ def _exclusive_pairs(counts: sparse.csr_matrix, n: int) -> Vector:
     exactly one of the two is seen, in its normal approximation.
     """
     from scipy.special import log_ndtr
-    from threadpoolctl import threadpool_limits
 
     seen = sparse.csr_matrix(
         (np.ones(counts.nnz, np.float32), counts.indices, counts.indptr), shape=counts.shape
     )
     result = np.empty(counts.shape[0])
-    with threadpool_limits(limits=1, user_api="blas"):
-        together = np.zeros((counts.shape[1], counts.shape[1]))
-        for start in range(0, n, _BLOCK):
-            block = seen[start : min(start + _BLOCK, n)].toarray()
-            together += block.T @ block
-        share = np.diag(together) / n
-        one = share[:, None] + share - 2 * share[:, None] * share
-        spread = np.sqrt(np.maximum(n * one * (1 - one), 1e-12))
-        excess = n * (share[:, None] + share - one) - 2 * together
-        # Rounding could leave a trace where the variance is nil.
-        excess[one * (1 - one) * n < 1e-6] = 0.0
-        weights = np.where(excess > 0, -log_ndtr(-excess / spread), 0.0)
-        np.fill_diagonal(weights, 0.0)
-        narrow = weights.astype(np.float32)
-        for start in range(0, counts.shape[0], _BLOCK):
-            block = seen[start : start + _BLOCK].toarray()
-            result[start : start + _BLOCK] = np.einsum(
-                "ij,ij->i", block @ narrow, block, dtype=np.float64
-            )
+    together = np.zeros((counts.shape[1], counts.shape[1]))
+    for start in range(0, n, _BLOCK):
+        block = seen[start : min(start + _BLOCK, n)].toarray()
+        together += block.T @ block
+    share = np.diag(together) / n
+    one = share[:, None] + share - 2 * share[:, None] * share
+    spread = np.sqrt(np.maximum(n * one * (1 - one), 1e-12))
+    excess = n * (share[:, None] + share - one) - 2 * together
+    # Rounding could leave a trace where the variance is nil.
+    excess[one * (1 - one) * n < 1e-6] = 0.0
+    weights = np.where(excess > 0, -log_ndtr(-excess / spread), 0.0)
+    np.fill_diagonal(weights, 0.0)
+    narrow = weights.astype(np.float32)
+    for start in range(0, counts.shape[0], _BLOCK):
+        block = seen[start : start + _BLOCK].toarray()
+        result[start : start + _BLOCK] = np.einsum(
+            "ij,ij->i", block @ narrow, block, dtype=np.float64
+        )
     return result
 
 

@@ -97,7 +97,7 @@ def in_set(
 ) -> npt.NDArray[np.bool_]:
     """Which genes belong to a technical set, by name or by pattern."""
     rows = technical[technical["set"] == chosen]
-    member = np.isin(names, rows["gene"].dropna().to_numpy(dtype=object))
+    member = pd.Index(names).isin(rows["gene"].dropna())
     for pattern in rows["pattern"].dropna():
         expression = re.compile(str(pattern))
         member |= np.array([expression.search(str(name)) is not None for name in names], dtype=bool)
@@ -107,7 +107,7 @@ def in_set(
 def _panel(
     adata: AnnData, names: npt.NDArray[np.object_], panels: pd.DataFrame, leak: pd.DataFrame
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
-    columns = np.flatnonzero(np.isin(names, panels.loc[panels["direction"] == 1, "gene"]))
+    columns = np.flatnonzero(pd.Index(names).isin(panels.loc[panels["direction"] == 1, "gene"]))
     umis = np.asarray(adata.X.sum(axis=1), dtype=np.float64).ravel()
     counts = adata.X.tocsc()[:, columns].toarray().astype(np.float64)
     prior = panel.prior_rates(names[columns], leak)

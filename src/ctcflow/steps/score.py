@@ -174,7 +174,7 @@ def _lines(
                 " the shipped blood is used",
             }
         )
-    columns = np.flatnonzero(np.isin(names, members.to_numpy(dtype=object)))
+    columns = np.flatnonzero(pd.Index(names).isin(members))
     if columns.size == 0:
         not_run.append({"what": "tumour panel", "reason": "no panel gene is in the data"})
     p_panel, seen = _panel_evidence(
@@ -263,7 +263,7 @@ def _other_types(
     best, best_p = np.full(umis.size, "", dtype=object), np.ones(umis.size)
     null = adata.obs[keys.IS_LEUKOCYTE.key].to_numpy(dtype=bool)
     for name, genes in table.groupby("set", sort=True)["gene"]:
-        columns = np.flatnonzero(np.isin(names, genes.to_numpy(dtype=object)))
+        columns = np.flatnonzero(pd.Index(names).isin(genes))
         found = adata.X.tocsc()[:, columns].toarray().astype(np.float64)
         rate = panel.leak_rates(
             found[null],

@@ -141,11 +141,9 @@ def run(n_samples: int, seed: int) -> pd.DataFrame:
                     "interval": f"95 % {name}",
                     "n_samples": part["sample"].nunique(),
                     "coverage_of_intervals": part[f"covered_{name}"].mean(),
-                    "worst_lineage": part[f"covered_{name}"]
-                    .to_numpy()
-                    .reshape(-1, 4)
-                    .mean(0)
-                    .min(),
+                    f"coverage_up_to_{FEW}_tumour_cells": part.loc[
+                        part["few"], f"covered_{name}"
+                    ].mean(),
                     "samples_all_covered": by_sample[f"covered_{name}"].all().mean(),
                     "samples_with_a_claim": by_sample[f"claimed_{name}"].any().mean(),
                 }

@@ -45,6 +45,12 @@ PCT_HB: Final = Slot("obs", "pct_hb")
 PCT_PLATELET: Final = Slot("obs", "pct_platelet")
 TUMOUR_EVIDENCE: Final = Slot("obs", "tumour_evidence")
 """Two or more tumour-panel genes seen and more panel counts than leukocytes of that depth show."""
+DOUBLET_SCORE: Final = Slot("obs", "doublet_score")
+"""Probability of a doublet of two kinds of cell; NaN where not run."""
+LIKELY_DOUBLET: Final = Slot("obs", "likely_doublet")
+"""Doublet score above one half; flagged, never set aside for it."""
+AGGREGATE_CANDIDATE: Final = Slot("obs", "aggregate_candidate")
+"""Likely doublet with tumour evidence: a CTC that came with a leukocyte, or with one by chance."""
 QC_FLAG: Final = Slot("obs", "qc_flag")
 """Reasons, separated by `;`; empty for none."""
 KEEP: Final = Slot("obs", "keep")

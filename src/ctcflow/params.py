@@ -52,6 +52,11 @@ class QCParams(Params):
     deviations."""
     min_mt_limit: Annotated[float, Field(ge=0, le=100)] = 15.0
     """The mitochondrial limit is never below this (percent of counts)."""
+    doublet_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Share of droplets with two cells or more; empty for that of the chemistry and its cells
+    (fraction)."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the random numbers (simulated doublets)."""
     max_mt_limit: Annotated[float, Field(ge=0, le=100)] = 50.0
     """The mitochondrial limit is never above this (percent of counts)."""
 

@@ -133,9 +133,10 @@ def test_tiny_samples_are_measured(healthy: anndata.AnnData, measure: Measure, n
     assert found.n_obs == facts["ledger"][0]["cells"] == n
     assert found.obs["keep"].dtype == bool
     assert found.obs["tumour_evidence"].dtype == bool
-    assert facts["not_run"] == (
-        [] if n else [{"what": "quality control", "reason": "the sample has no cell"}]
-    )
+    reasons = {row["what"]: row["reason"] for row in facts["not_run"]}
+    assert set(reasons) == ({"doublet score"} if n else {"quality control"})
+    if n:
+        assert "chemistry" in reasons["doublet score"]
 
 
 def test_without_mitochondrial_genes_the_share_is_missing_and_not_zero(
@@ -145,9 +146,8 @@ def test_without_mitochondrial_genes_the_share_is_missing_and_not_zero(
     facts = json.loads(found.uns["qc"])
     assert found.obs["pct_mt"].isna().all()
     assert facts["thresholds"]["mt_limit"] is None
-    assert facts["not_run"] == [
-        {"what": "mitochondrial share", "reason": "the reference has no such gene"}
-    ]
+    missing = {row["what"]: row["reason"] for row in facts["not_run"]}
+    assert missing["mitochondrial share"] == "the reference has no such gene"
     assert not found.obs["qc_flag"].astype(str).str.contains("mitochondrial").any()
     assert found.obs["keep"].sum() > 200
 
@@ -170,3 +170,44 @@ def test_an_empty_droplet_is_never_kept(healthy: anndata.AnnData, measure: Measu
     rows = {row["reason"]: row["cells"] for row in json.loads(found.uns["qc"])["ledger"]}
     aside = sum(n for reason, n in rows.items() if reason.startswith("set aside"))
     assert rows["cells in"] == rows["kept"] + aside
+
+
+def test_planted_doublets_score_high_and_none_is_set_aside(
+    healthy: anndata.AnnData, measure: Measure, truth: pd.DataFrame
+) -> None:
+    kinds = truth[truth["sample"] == "H1"].set_index("barcode").loc[healthy.obs_names]
+    single = kinds["kind"] == "cell"
+    lymphocytes = np.flatnonzero(single & kinds["lineage"].isin(["T", "B", "NK"]))
+    monocytes = np.flatnonzero(single & (kinds["lineage"] == "monocyte"))
+    assert min(lymphocytes.size, monocytes.size) >= 12
+    pairs = healthy.X[lymphocytes[:12]] + healthy.X[monocytes[:12]]
+    rest = np.setdiff1d(np.flatnonzero(single), [*lymphocytes[:12], *monocytes[:12]])
+    mixed = anndata.AnnData(
+        sparse.vstack([healthy.X[rest], pairs]).tocsr(),
+        obs=pd.DataFrame(
+            {"chemistry": "10x_3p_v3"}, index=[f"c{i}" for i in range(rest.size + 12)]
+        ),
+        var=healthy.var.copy(),
+    )
+    found = measure(mixed, doublet_rate=0.05)
+    score = found.obs["doublet_score"].to_numpy()
+    planted = np.arange(mixed.n_obs) >= rest.size
+    better = (score[planted][:, None] > score[~planted][None, :]).mean()
+    assert better > 0.9
+    called = found.obs["likely_doublet"].to_numpy()
+    np.testing.assert_array_equal(called, score > 0.5)
+    assert not found.obs["qc_flag"][called].astype(str).str.contains("doublet").any()
+    assert found.obs["keep"][called].all()
+    ledger = {row["reason"]: row["cells"] for row in json.loads(found.uns["qc"])["ledger"]}
+    assert ledger["of these, likely doublets"] == called.sum()
+
+
+def test_the_rate_of_doublets_comes_from_the_chemistry(
+    healthy: anndata.AnnData, measure: Measure
+) -> None:
+    """10x user guides: 0.8 % per 1,000 recovered cells."""
+    healthy.obs["chemistry"] = "10x 3' v3"
+    healthy.obs["expected_cells"] = 5000
+    facts = json.loads(measure(healthy).uns["qc"])
+    assert facts["thresholds"]["doublet_rate"] == pytest.approx(0.04)
+    assert "doublet score" not in {row["what"] for row in facts["not_run"]}

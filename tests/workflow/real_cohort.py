@@ -60,12 +60,12 @@ def _sheet() -> pd.DataFrame:
     pools = REAL / "ctc_GSE51827_aceto2014_clusters_vs_single.h5ad"
     first, second = "../data/pbmc4k_spiked.h5ad", "../data/pbmc3k_b_spiked.h5ad"
     rows = [
-        ("pbmc1k_v2", blood_v2, "H1", "", "healthy", "1k_v2", "v2", ""),
-        ("pbmc1k_v3", blood_v3, "H1", "", "healthy", "1k_v3", "v3", ""),
-        ("pbmc3k_a", "../data/pbmc3k_a.h5ad", "H2", "", "healthy", "3k", "v1", ""),
-        ("pbmc4k_spiked", first, "P1", 0, "patient", "4k", "v2", "breast"),
-        ("pbmc3k_b_spiked", second, "P1", 30, "patient", "3k", "v1", "breast"),
-        ("soupx_toy", toy, "H3", "", "healthy", "toy", "v2", ""),
+        ("pbmc1k_v2", blood_v2, "H1", "", "healthy", "1k_v2", "10x_3p_v2", ""),
+        ("pbmc1k_v3", blood_v3, "H1", "", "healthy", "1k_v3", "10x_3p_v3", ""),
+        ("pbmc3k_a", "../data/pbmc3k_a.h5ad", "H2", "", "healthy", "3k", "10x_3p_v1", ""),
+        ("pbmc4k_spiked", first, "P1", 0, "patient", "4k", "10x_3p_v2", "breast"),
+        ("pbmc3k_b_spiked", second, "P1", 30, "patient", "3k", "10x_3p_v1", "breast"),
+        ("soupx_toy", toy, "H3", "", "healthy", "toy", "10x_3p_v2", ""),
         ("gse51827", pools, "P2", 0, "patient", "picked", "picked", "breast"),
     ]
     return pd.DataFrame(rows, columns=columns)

@@ -12,7 +12,8 @@ import pandas as pd
 
 from ctcflow import keys
 from ctcflow.params import QCParams
-from ctcflow.stats import droplets, panel
+from ctcflow.stats import doublets, droplets, panel
+from ctcflow.stats.neighbors import blas_threads
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -49,7 +50,8 @@ def qc(
     -------
     AnnData
         obs `n_umis`, `n_genes` (per cell); `pct_mt`, `pct_ribo`, `pct_hb`, `pct_platelet`
-        (percent, NaN where the reference has no such gene); `tumour_evidence`; `qc_flag` (reasons);
+        (percent, NaN where the reference has no such gene); `tumour_evidence`; `doublet_score`,
+            `likely_doublet`, `aggregate_candidate` (flags only); `qc_flag` (reasons);
         `keep`. uns `qc`: thresholds, ledger, set-aside cells with tumour evidence, not run.
     """
     names = adata.var_names.to_numpy(dtype=object)
@@ -75,17 +77,29 @@ def qc(
     evidence = (n_seen >= 2) & (p < _STRONG_P)
     flagged = np.logical_or.reduce(list(reasons.values()))
     keep = ~flagged | evidence
+    rate, doublet = _doublets(adata, keep, params)
     _write_obs(adata, depth, percent, evidence, reasons, keep)
+    adata.obs[keys.DOUBLET_SCORE.key] = doublet.score
+    adata.obs[keys.LIKELY_DOUBLET.key] = doublet.called
+    adata.obs[keys.AGGREGATE_CANDIDATE.key] = doublet.called & evidence
     adata.uns[keys.QC.key] = json.dumps(
         {
             "thresholds": {
                 "min_umis": params.min_umis,
                 "min_genes": min_genes,
+                "doublet_rate": rate,
                 "mt_limit": None if np.isnan(percent["mitochondrial"]).all() else limit,
             },
-            "ledger": _ledger(reasons, flagged, keep),
+            "ledger": [
+                *_ledger(reasons, flagged, keep),
+                {
+                    "stage": "qc",
+                    "reason": "of these, likely doublets",
+                    "cells": int(doublet.called.sum()),
+                },
+            ],
             "set_aside": _listed(adata, keep, p, n_seen),
-            "not_run": _not_run(percent, depth.umis.size),
+            "not_run": _not_run(percent, rate, doublet.score),
         },
         sort_keys=True,
     )
@@ -189,10 +203,41 @@ def _listed(
     ]
 
 
-def _not_run(percent: dict[str, npt.NDArray[np.float64]], n_cells: int) -> list[dict[str, str]]:
-    if n_cells == 0:
+def _doublets(
+    adata: AnnData, keep: npt.NDArray[np.bool_], params: QCParams
+) -> tuple[float | None, doublets.Doublets]:
+    """Rate of the loading, and the scores of the kept cells."""
+    score, called = np.full(keep.size, np.nan), np.zeros(keep.size, dtype=bool)
+    rate = params.doublet_rate
+    if rate is None and keep.any() and "chemistry" in adata.obs:
+        cells = int(adata.obs["expected_cells"].iloc[0]) if "expected_cells" in adata.obs else None
+        rate = doublets.expected_rate(
+            cells or int(keep.sum()), chemistry=str(adata.obs["chemistry"].iloc[0])
+        )
+    if rate is None:
+        return None, doublets.Doublets(score, called)
+    found = doublets.doublet_scores(
+        adata.X[keep], rate=rate, seed=params.seed, n_threads=blas_threads()
+    )
+    score[keep], called[keep] = found.score, found.called
+    return rate, doublets.Doublets(score, called)
+
+
+def _not_run(
+    percent: dict[str, npt.NDArray[np.float64]],
+    rate: float | None,
+    scores: npt.NDArray[np.float64],
+) -> list[dict[str, str]]:
+    if scores.size == 0:
         return [{"what": "quality control", "reason": "the sample has no cell"}]
-    return [
+    doublet = []
+    if rate is None:
+        reason = "the loading of its chemistry is not known: give chemistry or qc.doublet_rate"
+        doublet = [{"what": "doublet score", "reason": reason}]
+    elif np.isnan(scores).all():
+        reason = f"fewer than {doublets.FEWEST_CELLS} kept cells, or no gene that varies"
+        doublet = [{"what": "doublet score", "reason": reason}]
+    return doublet + [
         {"what": f"{name} share", "reason": "the reference has no such gene"}
         for name, values in percent.items()
         if np.isnan(values).all()

@@ -83,7 +83,9 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def test_no_file_names_a_machine_or_an_index():
-    pattern = re.compile(r"/work/|pypi\.org|files\.pythonhosted|/home/\w+/")
+    # in pieces, so that this file does not name them either
+    parts = (("/wo", "rk/"), ("/ho", r"me/\w+/"), ("py", r"pi\."), ("python", "hosted"))
+    pattern = re.compile("|".join(first + second for first, second in parts))
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -91,7 +93,7 @@ def test_no_file_names_a_machine_or_an_index():
         pytest.skip("not a git checkout")
     for name in filter(None, listed.stdout.split("\0")):
         path = ROOT / name
-        if path.is_symlink() or not path.is_file() or path == Path(__file__).resolve():
+        if path.is_symlink() or not path.is_file():
             continue
         try:
             text = path.read_text()

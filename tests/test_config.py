@@ -105,8 +105,8 @@ def test_a_value_beyond_its_bound_is_refused(keys: tuple[str, ...], value: objec
          "(0.5, 1, 2)"),
         ("min_genes: 5", "unknown key min_genes: did you mean qc.min_genes?"),
         ("clusters: {seed: 1}", "unknown key clusters: did you mean cluster?"),
-        ("qc: {zzzz: 1}", "unknown key qc.zzzz: remove it (known here: max_mt_limit, min_genes, "
-         "min_mt_limit, min_umis, mt_mads)"),
+        ("qc: {zzzz: 1}", "unknown key qc.zzzz: remove it (known here: doublet_rate, "
+         "max_mt_limit, min_genes, min_mt_limit, min_umis, mt_mads, seed)"),
         ("qc: {min_genes: yes}", "qc.min_genes is 'true': must be a whole number"),
         ("qc: {min_genes: 1.5}", "qc.min_genes is 1.5: must be a whole number"),
         ("qc: {mt_mads: many}", "qc.mt_mads is 'many': must be a number, with a decimal point"),

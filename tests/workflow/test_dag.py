@@ -146,7 +146,7 @@ def digests(tmp_path) -> Callable[[], dict[str, str]]:
     [
         ("stats/annotation.py", {"cluster"}),
         ("stats/tail.py", {"score", "call"}),
-        ("stats/neighbors.py", {"integrate", "cluster"}),
+        ("stats/neighbors.py", {"qc", "integrate", "cluster"}),
         ("steps/normalize.py", {"normalize"}),
         ("render/html.py", {"report"}),
         ("render/tables.py", {"call", "cluster", "report"}),

@@ -51,7 +51,7 @@ def qc(
     AnnData
         obs `n_umis`, `n_genes` (per cell); `pct_mt`, `pct_ribo`, `pct_hb`, `pct_platelet`
         (percent, NaN where the reference has no such gene); `tumour_evidence`; `doublet_score`,
-            `likely_doublet`, `aggregate_candidate` (flags only); `qc_flag` (reasons);
+        `likely_doublet`, `aggregate_candidate` (flags only); `qc_flag` (reasons);
         `keep`. uns `qc`: thresholds, ledger, set-aside cells with tumour evidence, not run.
     """
     names = adata.var_names.to_numpy(dtype=object)

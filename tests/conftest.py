@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,16 +91,19 @@ def is_ctc(truth: pd.DataFrame) -> Callable[[anndata.AnnData], np.ndarray]:
 def measure(tables: Tables) -> Callable[..., anndata.AnnData]:
     """`qc` with the shipped tables."""
 
-    def run(adata: anndata.AnnData, **params: float) -> anndata.AnnData:
-        given = (tables[name] for name in ("panels", "leak", "technical"))
-        return qc(adata, *given, params=QCParams(**params))
+    def run(
+        adata: anndata.AnnData, unfiltered: anndata.AnnData | None = None, **params: object
+    ) -> anndata.AnnData:
+        needed = ("panels", "leak", "technical", "cell_types", "rates", "identity_null")
+        given = (tables[name] for name in needed)
+        return qc(adata, unfiltered, *given, params=QCParams.model_validate(params))
 
     return run
 
 
 @pytest.fixture(scope="session")
 def scored(tables: Tables) -> Callable[..., anndata.AnnData]:
-    """`score` with the shipped tables, or with others by name."""
+    """`score` with the shipped tables, or with others by name; without `qc`, no ambient RNA."""
 
     def run(
         adata: anndata.AnnData, *, panels: pd.DataFrame | None = None, **params: object
@@ -108,6 +112,9 @@ def scored(tables: Tables) -> Callable[..., anndata.AnnData]:
         given = [tables[name] for name in names]
         if panels is not None:
             given[0] = panels
+        if "qc" not in adata.uns:  # without ambient RNA
+            adata.uns["qc"] = json.dumps({"ambient": {"share": None}})
+            adata.var["ambient_profile"] = np.nan
         return score(adata, *given, params=ScoreParams.model_validate(params))
 
     return run

@@ -124,7 +124,8 @@ def test_a_step_is_a_function_of_its_name(name: str) -> None:
     objects = [key for key in signature.parameters if key != "params"]
     row = STEPS[name]
     expected = len(row.finished) if name == "report" else bool(row.finished) + bool(row.layers)
-    assert len(objects) == max(expected, 1) + len(row.tables)
+    assert len(objects) == max(expected, 1) + row.unfiltered + len(row.tables)
+    assert ("unfiltered" in objects) == row.unfiltered
     assert objects[len(objects) - len(row.tables) :] == list(row.tables)
 
 
@@ -180,7 +181,9 @@ def test_counts_are_written_once_and_never_again(chain: Path, run_folder: Path) 
         assert counts.X.sum() == raw.X.sum()
         assert (np.diff(counts.X.indptr) == np.diff(sparse.csr_matrix(raw.X).indptr)).all()
         for step in SAMPLE_STEPS[1:]:
-            assert anndata.read_h5ad(_path(chain, step, sample)).X is None
+            later = anndata.read_h5ad(_path(chain, step, sample))
+            assert later.X is None
+            assert keys.CORRECTED.key not in later.layers  # only where it is asked for
 
 
 class _Seen:

@@ -182,14 +182,16 @@ def _written(tmp_path: Path) -> tuple[anndata.AnnData, dict[str, Path], np.ndarr
 
 def test_layers_lie_over_the_counts_of_the_kept_cells(tmp_path: Path) -> None:
     base, files, keep = _written(tmp_path)
-    found = io.load_sample(files, kept=True, lognorm=False)
+    found = io.load_sample(files, kept=True, lognorm=False, corrected=False)
     assert found.obs_names.tolist() == base.obs_names[keep].tolist()
     assert (base.X[keep] != found.X).nnz == 0
     assert found.obs["keep"].all()
     assert found.uns["qc"] == "said by qc"
     assert set(io.json_slot(found, "ctcflow")["steps"]) == {"ingest", "qc", "normalize"}
     assert io.json_slot(found, "ctcflow")["sample"] == {"sample": "s"}
-    every = io.load_sample({k: files[k] for k in ("ingest", "qc")}, kept=False, lognorm=False)
+    every = io.load_sample(
+        {k: files[k] for k in ("ingest", "qc")}, kept=False, lognorm=False, corrected=False
+    )
     assert every.n_obs == 30
 
 
@@ -197,7 +199,7 @@ def test_log_normalised_values_are_scanpys(tmp_path: Path) -> None:
     import scanpy as sc
 
     base, files, keep = _written(tmp_path)
-    found = io.load_sample(files, kept=True, lognorm=True)
+    found = io.load_sample(files, kept=True, lognorm=True, corrected=False)
     expected = base[keep].copy()
     expected.X = expected.X.astype(np.float32)
     sc.pp.normalize_total(expected, target_sum=7.0)
@@ -206,10 +208,30 @@ def test_log_normalised_values_are_scanpys(tmp_path: Path) -> None:
     assert found.X.dtype == np.float32
 
 
+def test_corrected_counts_are_seen_by_those_who_ask(tmp_path: Path) -> None:
+    base, files, keep = _written(tmp_path)
+    less = base.X.copy()
+    less.data = np.maximum(less.data - 1, 0)
+    layer = _layer(base, "qc", keep=keep)
+    layer.layers["corrected"] = less
+    io.write_h5ad(files["qc"], layer, delivered=False)
+    two = {name: files[name] for name in ("ingest", "qc")}
+    raw = io.load_sample(two, kept=True, lognorm=False, corrected=False)
+    assert (base.X[keep] != raw.X).nnz == 0
+    assert "corrected" not in raw.layers
+    corrected = io.load_sample(two, kept=True, lognorm=False, corrected=True)
+    assert (less[keep] != corrected.X).nnz == 0
+    log = io.load_sample(files, kept=True, lognorm=True, corrected=True)
+    factors = log.obs["size_factor"].to_numpy()[:, None]
+    np.testing.assert_allclose(log.X.toarray(), np.log1p(less[keep].toarray() / factors), rtol=1e-6)
+
+
 def test_no_kept_cell_is_an_empty_sample(tmp_path: Path) -> None:
     base, files, _ = _written(tmp_path)
     io.write_h5ad(files["qc"], _layer(base, "qc", keep=np.zeros(30, bool)), delivered=False)
-    found = io.load_sample({k: files[k] for k in ("ingest", "qc")}, kept=True, lognorm=False)
+    found = io.load_sample(
+        {k: files[k] for k in ("ingest", "qc")}, kept=True, lognorm=False, corrected=False
+    )
     assert found.shape == (0, 12)
 
 

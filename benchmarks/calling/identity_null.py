@@ -17,7 +17,7 @@ import scipy.sparse as sp
 
 from ctcflow import io
 from ctcflow.stats import identity
-from ctcflow.stats.profiles import GROUPS, profiles
+from ctcflow.stats.profiles import AMBIENT_SHARE, GROUPS, profiles
 
 RESOURCES = Path(__file__).parents[2] / "resources"
 BLOOD = (
@@ -41,7 +41,8 @@ def measure(path: Path) -> identity.NullGrid:
         rates=io.read_table(RESOURCES / "genes" / "lineage_rates.tsv.gz"),
         markers=io.read_gene_sets(RESOURCES / "signatures" / "cell_types.tsv"),
         left_out=frozenset(panels.loc[panels["set"] == "pan_epithelial", "gene"]),
-        mean_counts=np.asarray(counts.sum(axis=0)).ravel(),
+        ambient=np.asarray(counts.sum(axis=0)).ravel(),
+        ambient_share=AMBIENT_SHARE,
     )
     shared = counts[:, reference.columns].tocsr()
     given = {"log_rates": reference.log_rates, "is_blood": reference.is_blood}

@@ -69,7 +69,8 @@ def lineages(
             rates=pd.read_csv(RESOURCES / "genes/lineage_rates.tsv.gz", sep="\t"),
             markers=pd.read_csv(RESOURCES / "signatures/cell_types.tsv", sep="\t"),
             left_out=frozenset(),
-            mean_counts=np.asarray(counts.sum(axis=0), dtype=np.float64).ravel(),
+            ambient=np.asarray(counts.sum(axis=0), dtype=np.float64).ravel(),
+            ambient_share=profiles.AMBIENT_SHARE,
         )
         fit = identity.identity(
             counts[:, reference.columns].astype(np.float64).tocsr(),

@@ -114,7 +114,9 @@ def _run_step(arguments: argparse.Namespace) -> None:
         found = mistakes.describe(error, model, prefix=arguments.step)
         raise CtcflowError("; ".join(found)) from error
     given = dict(arguments.inputs)
-    for name in STEPS[arguments.step].tables:
+    # droplets are named by the table that `ingest` names cells by
+    names = ("genes",) if "unfiltered" in given else ()
+    for name in (*STEPS[arguments.step].tables, *names):
         given.setdefault(name, str(RESOURCES / SHIPPED[name]))
     row = _json(arguments.row, "--row")
     inputs = pipeline.Inputs(given, tuple(arguments.samples), row)

@@ -35,6 +35,12 @@ class Step:
         Tables written beside the file: name of the output, function in `render.tables`.
     kept
         The step sees only the cells that `qc` kept.
+    unfiltered
+        The step sees all droplets of the library too, where the sheet names them: after the
+        AnnData, before the tables.
+    corrected
+        The step sees counts without the ambient ones, where `qc` was asked for them. `score` does
+        not: ambient RNA is a part of its null.
     lognorm
         The step sees log-normalised values instead of counts.
     whole
@@ -54,6 +60,8 @@ class Step:
     tables: tuple[str, ...] = ()
     exports: Mapping[str, str] = field(default_factory=dict)
     kept: bool = True
+    unfiltered: bool = False
+    corrected: bool = False
     lognorm: bool = False
     whole: bool = False
     delivered: bool = False
@@ -73,7 +81,8 @@ STEPS: dict[str, Step] = {
         scope="sample",
         layers=("ingest",),
         kept=False,
-        tables=("panels", "leak", "technical"),
+        unfiltered=True,
+        tables=("panels", "leak", "technical", "cell_types", "rates", "identity_null"),
         requires=(keys.COUNTS,),
         writes=(
             keys.N_UMIS,
@@ -82,19 +91,25 @@ STEPS: dict[str, Step] = {
             keys.PCT_RIBO,
             keys.PCT_HB,
             keys.PCT_PLATELET,
+            keys.PCT_OTHER_SPECIES,
+            keys.COARSE_LINEAGE,
             keys.TUMOUR_EVIDENCE,
             keys.DOUBLET_SCORE,
             keys.LIKELY_DOUBLET,
             keys.AGGREGATE_CANDIDATE,
             keys.QC_FLAG,
+            keys.QC_REMARK,
             keys.KEEP,
+            keys.AMBIENT_PROFILE,
             keys.QC,
         ),
+        optional=(keys.CORRECTED,),
         permutes=True,
     ),
     "normalize": Step(
         scope="sample",
         layers=("ingest", "qc"),
+        corrected=True,
         requires=(keys.COUNTS, keys.KEEP),
         writes=(
             keys.SIZE_FACTOR,
@@ -110,7 +125,7 @@ STEPS: dict[str, Step] = {
         scope="sample",
         layers=("ingest", "qc"),
         tables=("panels", "programmes", "cell_types", "rates", "leak", "identity_null"),
-        requires=(keys.COUNTS, keys.KEEP),
+        requires=(keys.COUNTS, keys.KEEP, keys.AMBIENT_PROFILE, keys.QC),
         writes=(
             keys.LINEAGE,
             keys.P_IDENTITY,
@@ -158,12 +173,15 @@ STEPS: dict[str, Step] = {
             "draws": "draws_table",
             "ledger": "ledger_table",
             "set_aside": "set_aside_table",
+            "limits": "limits_table",
+            "aggregates": "aggregates_table",
         },
     ),
     "reduce": Step(
         scope="cohort",
         layers=("ingest", "qc", "normalize"),
         lognorm=True,
+        corrected=True,
         tables=("panels", "technical"),
         requires=(keys.COUNTS, keys.SIZE_FACTOR, keys.VARIABLE_RANK),
         writes=(keys.SAMPLE, keys.BARCODE, keys.VARIABLE, keys.X_PCA, keys.LOADINGS, keys.REDUCE),
@@ -180,6 +198,7 @@ STEPS: dict[str, Step] = {
         finished=("reduce", "call", "integrate"),
         layers=("ingest", "qc", "normalize"),
         lognorm=True,
+        corrected=True,
         tables=("cell_types",),
         requires=(keys.X_INTEGRATED,),
         writes=(

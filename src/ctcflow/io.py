@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctcflow.errors import CtcflowError
-from ctcflow.keys import CTCFLOW, KEEP, SIZE_FACTOR
+from ctcflow.keys import CORRECTED, CTCFLOW, KEEP, SIZE_FACTOR
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +131,9 @@ def read_record(path: Path) -> Any:
         ) from error
 
 
-def load_sample(files: Mapping[str, Path], *, kept: bool, lognorm: bool) -> AnnData:
+def load_sample(
+    files: Mapping[str, Path], *, kept: bool, lognorm: bool, corrected: bool
+) -> AnnData:
     """Lay the files of the later steps over the counts of one sample.
 
     Parameters
@@ -142,6 +144,8 @@ def load_sample(files: Mapping[str, Path], *, kept: bool, lognorm: bool) -> AnnD
         Leave out the cells that `qc` set aside.
     lognorm
         Replace counts by log1p(counts / size factor), float32 (needs `normalize`).
+    corrected
+        Replace counts by those without ambient RNA, where a file has them.
 
     Returns
     -------
@@ -160,6 +164,8 @@ def load_sample(files: Mapping[str, Path], *, kept: bool, lognorm: bool) -> AnnD
             source, target = getattr(layer, container), getattr(adata, container)
             for key in source:
                 target[key] = source[key]
+        if corrected and CORRECTED.key in layer.layers:
+            adata.X = layer.layers[CORRECTED.key]
         for key in layer.uns:
             if key == CTCFLOW.key:
                 record["steps"].update(json_slot(layer, key)["steps"])
@@ -190,18 +196,23 @@ class Cohort:
         Per step, the path of its file with `{sample}` in it; the first is the base.
     lognorm
         Give log-normalised values instead of counts.
+    corrected
+        Give counts, or values, without ambient RNA where a sample has them.
     """
 
     samples: tuple[str, ...]
     files: Mapping[str, str]
     lognorm: bool = False
+    corrected: bool = False
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __iter__(self) -> Iterator[AnnData]:
         for sample in self.samples:
-            yield load_sample(self.paths(sample), kept=True, lognorm=self.lognorm)
+            yield load_sample(
+                self.paths(sample), kept=True, lognorm=self.lognorm, corrected=self.corrected
+            )
 
     def paths(self, sample: str) -> dict[str, Path]:
         """File of one sample per step."""

@@ -23,9 +23,12 @@ GENE_ID: Final = Slot("var", "gene_id")
 INGEST: Final = Slot("uns", "ingest")
 """JSON: format, notes of the reader, and what was renamed, summed, rounded or dropped."""
 OTHER_FEATURES: Final = Slot("obsm", "other_features")
-"""Counts of features that are not genes (antibodies, peaks, guides), CSR; where there are any."""
+"""Counts of features that are not human genes (antibodies, peaks, guides, mouse genes), CSR; where
+there are any."""
 OTHER_FEATURE_NAMES: Final = Slot("uns", "other_features")
 """JSON: `name`, `id`, `type` of the columns of obsm/other_features."""
+OTHER_SPECIES_TYPE: Final = "Gene Expression of another species"
+"""`type` of a feature that is a gene, but not a human one."""
 
 # ---- of every file
 CTCFLOW: Final = Slot("uns", "ctcflow")
@@ -43,8 +46,13 @@ PCT_MT: Final = Slot("obs", "pct_mt")
 PCT_RIBO: Final = Slot("obs", "pct_ribo")
 PCT_HB: Final = Slot("obs", "pct_hb")
 PCT_PLATELET: Final = Slot("obs", "pct_platelet")
+PCT_OTHER_SPECIES: Final = Slot("obs", "pct_other_species")
+"""Percent of the gene counts that are another species' (xenografts)."""
+COARSE_LINEAGE: Final = Slot("obs", "coarse_lineage")
+"""Lineage whose limits hold for the droplet; `other` where blood identity is missing."""
 TUMOUR_EVIDENCE: Final = Slot("obs", "tumour_evidence")
-"""Two or more tumour-panel genes seen and more panel counts than leukocytes of that depth show."""
+"""Panel genes beyond what blood of that depth shows, or blood identity missing (p at or below 0.01,
+so one leukocyte in a hundred has it too): enough not to be set aside, not a call."""
 DOUBLET_SCORE: Final = Slot("obs", "doublet_score")
 """Probability of a doublet of two kinds of cell; NaN where not run."""
 LIKELY_DOUBLET: Final = Slot("obs", "likely_doublet")
@@ -52,11 +60,17 @@ LIKELY_DOUBLET: Final = Slot("obs", "likely_doublet")
 AGGREGATE_CANDIDATE: Final = Slot("obs", "aggregate_candidate")
 """Likely doublet with tumour evidence: a CTC that came with a leukocyte, or with one by chance."""
 QC_FLAG: Final = Slot("obs", "qc_flag")
-"""Reasons, separated by `;`; empty for none."""
+"""Reasons to set aside, separated by `;`; empty for none."""
+QC_REMARK: Final = Slot("obs", "qc_remark")
+"""What is unusual and no reason to set aside, separated by `;`."""
 KEEP: Final = Slot("obs", "keep")
 """False for cells that are set aside."""
+AMBIENT_PROFILE: Final = Slot("var", "ambient_profile")
+"""Share of counts per gene in the ambient RNA; NaN where it was not measured."""
+CORRECTED: Final = Slot("layers", "corrected")
+"""Counts without the ambient ones, CSR; only where `qc.ambient` is `correct`."""
 QC: Final = Slot("uns", "qc")
-"""JSON: thresholds, ledger, and what was not run."""
+"""JSON: limits, distributions, ambient RNA, unfiltered droplets, ledger, what was not run."""
 
 # ---- normalize
 SIZE_FACTOR: Final = Slot("obs", "size_factor")

@@ -40,25 +40,52 @@ class IngestParams(Params):
 
 
 class QCParams(Params):
-    """Measure cells and flag those to set aside; nothing is removed."""
+    """Measure cells and flag those to set aside; nothing is removed. Limits are measured per coarse
+    lineage and kept between a floor and a ceiling.
+    """
 
-    min_umis: Annotated[int, Field(ge=0)] = 150
-    """Cells with fewer counts are set aside (counts per cell; reads where the data have no
-    UMIs)."""
-    min_genes: Annotated[int, Field(ge=0)] = 100
-    """Cells with fewer detected genes are set aside (genes per cell)."""
+    min_umis: Annotated[int, Field(ge=0)] = 100
+    """Floor of the lower limit on counts: cells with fewer are set aside whatever they are (counts
+    per cell; not used where the data are reads)."""
+    max_min_umis: Annotated[int, Field(ge=0)] = 300
+    """Ceiling of the lower limit on counts; `min_umis` where that is higher (counts per cell)."""
+    min_genes: Annotated[int, Field(ge=0)] = 50
+    """Floor of the lower limit on detected genes; a fifth of it for platelets and erythrocytes
+    (genes per cell)."""
+    max_min_genes: Annotated[int, Field(ge=0)] = 150
+    """Ceiling of the lower limit on detected genes; `min_genes` where that is higher (genes per
+    cell)."""
+    lower_mads: Annotated[float, Field(gt=0)] = 4.0
+    """The lower limits are a lineage's median less this many scaled median absolute deviations, of
+    logarithms."""
+    upper_mads: Annotated[float, Field(gt=0)] = 5.0
+    """Cells above their lineage's median plus this many scaled median absolute deviations of log
+    counts or genes get a remark; they are kept."""
     mt_mads: Annotated[float, Field(gt=0)] = 5.0
-    """The mitochondrial limit is the sample's median plus this many scaled median absolute
+    """The mitochondrial limit is a lineage's median plus this many scaled median absolute
     deviations."""
     min_mt_limit: Annotated[float, Field(ge=0, le=100)] = 15.0
-    """The mitochondrial limit is never below this (percent of counts)."""
+    """Floor of the mitochondrial limit (percent of counts)."""
+    max_mt_limit: Annotated[float, Field(ge=0, le=100)] = 50.0
+    """Ceiling of the mitochondrial limit, and the limit of cells that are not blood (percent of
+    counts)."""
+    damage_mads: Annotated[float, Field(gt=0)] = 3.0
+    """Cells with fewer than half their lineage's median counts are set aside as damaged where the
+    log odds of a mitochondrial count lie this many scaled median absolute deviations above its
+    median."""
+    ambient: Literal["estimate", "correct"] = "estimate"
+    """`estimate` measures the ambient RNA and hands it to `score`; `correct` also takes it out of
+    the counts that `normalize`, `reduce` and `cluster` see."""
+    ambient_umis: Annotated[int, Field(ge=1)] = 100
+    """With unfiltered droplets: those with up to this many counts are taken for ambient RNA (counts
+    per barcode)."""
+    empty_fdr: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """With unfiltered droplets: false-discovery rate of the test for a cell (fraction)."""
     doublet_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Share of droplets with two cells or more; empty for that of the chemistry and its cells
     (fraction)."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of the random numbers (simulated doublets)."""
-    max_mt_limit: Annotated[float, Field(ge=0, le=100)] = 50.0
-    """The mitochondrial limit is never above this (percent of counts)."""
+    """Seed of the random numbers (simulated doublets, droplets and resampled cells)."""
 
     @model_validator(mode="after")
     def _limits_in_order(self) -> Self:

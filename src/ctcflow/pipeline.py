@@ -17,6 +17,8 @@ from ctcflow.keys import Slot
 from ctcflow.params import Params, StepsParams
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
     from anndata import AnnData
 
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 
 _GENE_SETS = frozenset({"panels", "programmes", "cell_types"})
+_MOST_MISSING = 0.1  # genes of the sample that its unfiltered droplets may lack (fraction)
 
 
 class Inputs(NamedTuple):
@@ -95,19 +98,25 @@ def _read(name: str, step: Step, inputs: Inputs) -> tuple[list[Any], dict[str, A
         return [io.read_h5ad(_path(inputs, done)) for done in step.finished], {}
     layers = {layer: _path(inputs, layer) for layer in step.layers}
     if step.scope == "sample":
-        adata = io.load_sample(layers, kept=step.kept, lognorm=step.lognorm)
-        return [adata, *tables.values()], io.json_slot(adata, keys.CTCFLOW.key)
+        adata = io.load_sample(
+            layers, kept=step.kept, lognorm=step.lognorm, corrected=step.corrected
+        )
+        beside = [_read_unfiltered(inputs, adata)] if step.unfiltered else []
+        return [adata, *beside, *tables.values()], io.json_slot(adata, keys.CTCFLOW.key)
     objects: list[Any] = []
     record: dict[str, Any] = {"sample": None, "steps": {}}
     if step.finished:
         adata = io.load_sample(
-            {done: _path(inputs, done) for done in step.finished}, kept=False, lognorm=False
+            {done: _path(inputs, done) for done in step.finished},
+            kept=False,
+            lognorm=False,
+            corrected=False,
         )
         record["steps"] = io.json_slot(adata, keys.CTCFLOW.key)["steps"]
         objects.append(adata)
     if layers:
         patterns = {layer: str(path) for layer, path in layers.items()}
-        cohort = io.Cohort(inputs.samples, patterns, step.lognorm)
+        cohort = io.Cohort(inputs.samples, patterns, step.lognorm, step.corrected)
         record["steps"] = _of_all(cohort) | record["steps"]
         objects.append(cohort)
     return [*objects, *tables.values()], record
@@ -135,6 +144,42 @@ def _read_counts(inputs: Inputs, genes: pd.DataFrame) -> AnnData:
     return counts.adata
 
 
+def _read_unfiltered(inputs: Inputs, adata: AnnData) -> AnnData | None:
+    """All droplets over the sample's genes, named as `ingest` names them; None where not given."""
+    if "unfiltered" not in inputs.paths:
+        return None
+    from ctcflow.formats.read import read_counts
+
+    genes = _read_table("genes", inputs)
+    found = read_counts(_path(inputs, "unfiltered"), format=None, genes=genes).adata
+    # by name, as `run` does: an edit of `ingest` re-runs it and so this step, but no other
+    ingest = importlib.import_module("ctcflow.steps.ingest").ingest
+    record = io.json_slot(adata, keys.CTCFLOW.key)["steps"]["ingest"]["params"]
+    droplets = ingest(found, genes, params=params_of("ingest").model_validate(record))
+    places = droplets.var_names.get_indexer(adata.var_names)
+    missing = int((places < 0).sum())
+    if missing > _MOST_MISSING * adata.n_vars:
+        raise CtcflowError(
+            f"`{inputs.paths['unfiltered']}` lacks {missing} of the {adata.n_vars} genes of the"
+            " sample: give the unfiltered matrix of the same library as raw_path"
+        )
+    return _with_genes(droplets, places, adata)
+
+
+def _with_genes(droplets: AnnData, places: npt.NDArray[np.intp], adata: AnnData) -> AnnData:
+    import anndata
+    from scipy import sparse
+
+    # a column of zeros after the last one stands in for genes that the droplets lack
+    empty = sparse.csr_matrix((droplets.n_obs, 1), dtype=droplets.X.dtype)
+    padded = sparse.hstack([droplets.X, empty]).tocsr()
+    columns = [place if place >= 0 else droplets.n_vars for place in places]
+    same = columns == list(range(droplets.n_vars))
+    return anndata.AnnData(
+        X=droplets.X if same else padded[:, columns], obs=droplets.obs[[]], var=adata.var[[]]
+    )
+
+
 def _read_table(name: str, inputs: Inputs) -> pd.DataFrame:
     path = _path(inputs, name)
     return io.read_gene_sets(path) if name in _GENE_SETS else io.read_table(path)
@@ -155,8 +200,9 @@ def _digests(inputs: Inputs) -> dict[str, str]:
 
     found = {}
     for name, path in inputs.paths.items():
-        if name == "data":
-            files = input_files(Path(path), format=inputs.row.get("format"))
+        if name in ("data", "unfiltered"):
+            wanted = inputs.row.get("format") if name == "data" else None
+            files = input_files(Path(path), format=wanted)
         elif inputs.samples and "{sample}" in path:
             files = [Path(path.replace("{sample}", sample)) for sample in inputs.samples]
         else:

@@ -50,6 +50,7 @@ class Workflow:
             self._own = own_tables(self.config, run)
             samples = load_samples(run / self.config.samples, self.config)
             self._files = {sample.sample: _files(sample) for sample in samples}
+            self._unfiltered = {sample.sample: _unfiltered_files(sample) for sample in samples}
         except CtcflowError as error:
             raise SystemExit(f"error: {error}") from None
         self._samples = {sample.sample: sample for sample in samples}
@@ -74,6 +75,15 @@ class Workflow:
     def path(self, wildcards: Any) -> str:
         """`path` of a sample."""
         return str(self._samples[wildcards.sample].path)
+
+    def unfiltered_files(self, wildcards: Any) -> list[str]:
+        """Files that the unfiltered droplets of a sample are read from; none where not given."""
+        return self._unfiltered[wildcards.sample]
+
+    def unfiltered(self, wildcards: Any) -> list[str]:
+        """The input of `qc` that names the unfiltered droplets; none where not given."""
+        path = self._samples[wildcards.sample].raw_path
+        return [] if path is None else [f"unfiltered={path}"]
 
     def row(self, wildcards: Any) -> str:
         """Metadata of a sample as JSON."""
@@ -110,6 +120,15 @@ def _files(sample: Sample) -> list[str]:
         return [str(path) for path in input_files(sample.path, format=sample.format)]
     except CtcflowError as error:
         raise CtcflowError(f"sample `{sample.sample}`: {error}") from error
+
+
+def _unfiltered_files(sample: Sample) -> list[str]:
+    if sample.raw_path is None:
+        return []
+    try:
+        return [str(path) for path in input_files(sample.raw_path, format=None)]
+    except CtcflowError as error:
+        raise CtcflowError(f"sample `{sample.sample}`, raw_path: {error}") from error
 
 
 @cache

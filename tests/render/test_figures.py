@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from ctcflow.render import atlas, figures, marks, quality
+from ctcflow.render import atlas, figures, marks
 
 
 def words(figure: Figure) -> str:
@@ -48,26 +48,6 @@ def test_every_draw_has_its_count_and_its_exact_interval() -> None:
     assert np.allclose(ends, [[0.0, 3.7], [1.6, 11.7]])
     assert right.collections[0].get_offsets().tolist() == [[30.0, 3.0]]
     assert "drawn at 30" in right.get_xlabel()
-
-
-def test_thresholds_are_drawn_where_they_are_and_left_out_where_there_are_none() -> None:
-    obs = pd.DataFrame({"sample": ["a", "a", "b"], "n_umis": [500, 900, 800], "pct_mt": [1, 2, 3]})
-    limits = pd.DataFrame(
-        {"sample": ["b", "a"], "min_umis": [200, 150], "min_genes": 100, "mt_limit": [None, 15.0]}
-    )
-    figure = quality.quality(obs, limits, ("a", "b", "no cell"))
-    umis, _, mt = (axis.collections[-1].get_segments() for axis in figure.axes)
-    assert [segment[0][0] for segment in umis] == [150, 200]
-    assert [segment[0][0] for segment in mt] == [15.0]
-
-
-def test_many_samples_become_a_strip() -> None:
-    names = tuple(f"s{i}" for i in range(200))
-    obs = pd.DataFrame({"sample": np.repeat(names, 3), "n_umis": 500.0, "n_genes": 300.0})
-    limits = pd.DataFrame({"sample": [], "min_umis": [], "min_genes": [], "mt_limit": []})
-    figure = quality.quality(obs, limits, names)
-    assert figure.get_size_inches()[1] <= 10
-    assert len(figure.axes[-1].get_xticks()) <= 40
 
 
 @pytest.mark.parametrize("value", [np.nan, -0.4, 0.0, 12.0])

@@ -86,6 +86,9 @@ def test_tables_of_no_cells_have_their_columns() -> None:
         (tables.draws_table(call), "draw"),
         (tables.ledger_table(call), "sample"),
         (tables.set_aside_table(call), "sample"),
+        (tables.limits_table(call), "sample"),
+        (tables.ambient_table(call), "sample"),
+        (tables.aggregates_table(call), "sample"),
         (tables.markers_table(call), "cluster"),
         (tables.not_run_table(call, call), "sample"),
     ):
@@ -107,6 +110,63 @@ def test_records_become_rows_with_lists_joined_and_new_columns_last() -> None:
     assert (found["cells"], found["day"], found["rate_high"]) == ("4", "", "3.689")
     assert found["flags"] == "few; old"
     assert dict(zip(text[0].split("\t"), text[2].split("\t"), strict=True))["day"] == "2"
+
+
+def test_limits_have_one_row_per_sample_and_lineage() -> None:
+    call = call_of(1)
+    own = {"cells": 812, "adaptive": True, "min_umis": 213.456, "damaged_umis": None}
+    qc = [
+        {"sample": "a", "limits": [{"lineage": "B", **own}, {"lineage": "other", "cells": 3}]},
+        {"sample": "b", "limits": None},
+        {"sample": "c", "limits": [{"lineage": "B", "adaptive": False, "max_pct_mt": 50}]},
+    ]
+    call.uns["call"] = json.dumps({"qc": qc})
+    table = tables.limits_table(call)
+    assert list(table.columns) == list(tables.LIMIT_COLUMNS)
+    lines = table.to_csv(sep="\t", index=False).splitlines()[1:]
+    assert [line.rstrip("\t") for line in lines] == [
+        "a\tB\t812\tTrue\t213.5",
+        "a\tother\t3",
+        "c\tB\t\tFalse\t\t\t50",
+    ]
+
+
+def test_ambient_has_one_row_per_sample_that_was_looked_at() -> None:
+    call = call_of(1)
+    measured = {"share": 0.0312345, "low": 0.02, "high": 0.05, "genes": 43, "corrected": False}
+    qc = [
+        {"sample": "a", "ambient": {**measured, "measured_on": "droplets", "reason": ""}},
+        {"sample": "b", "ambient": None},
+        {"sample": "c", "ambient": {"share": None, "reason": "3 cells"}},
+    ]
+    call.uns["call"] = json.dumps({"qc": qc})
+    table = tables.ambient_table(call)
+    assert list(table.columns) == list(tables.AMBIENT_COLUMNS)
+    assert table["sample"].tolist() == ["a", "c"]
+    assert table["share"].tolist()[0] == 0.03123 and np.isnan(table["share"].tolist()[1])
+    assert table["reason"].tolist() == ["", "3 cells"]
+
+
+def test_aggregates_keep_an_open_end_empty() -> None:
+    call = call_of(1)
+    rows = [
+        {"sample": "a", "partner": "platelet", "observed": 4, "expected": 0.51234, "ratio": 7.8}
+        | {"low": 1.9, "high": None, "verdict": "more than random doublets"}
+    ]
+    call.uns["call"] = json.dumps({"aggregates": rows})
+    table = tables.aggregates_table(call)
+    assert list(table.columns) == list(tables.AGGREGATE_COLUMNS)
+    line = table.to_csv(sep="\t", index=False).splitlines()[1]
+    assert line == "a\tplatelet\t4\t0.5123\t7.8\t1.9\t\tmore than random doublets"
+
+
+def test_samples_have_their_ambient_share_with_its_interval() -> None:
+    call = call_of(1)
+    samples = [{"sample": "a", "ambient": 0.03, "ambient_low": 0.02, "ambient_high": None}]
+    call.uns["call"] = json.dumps({"samples": samples})
+    row = tables.samples_table(call).iloc[0]
+    assert (row["ambient"], row["ambient_low"]) == (0.03, 0.02)
+    assert "ambient_high" in tables.SAMPLE_COLUMNS and tables.SAMPLE_COLUMNS[-1] == "flags"
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,13 @@ SETS = ["epithelial", "mesenchymal_blood_safe", "proliferation"]
 
 
 def scored_sample(
-    name: str, *, blood: int = 200, tumour: int = 0, seed: int = 0, **row: object
+    name: str,
+    *,
+    blood: int = 200,
+    tumour: int = 0,
+    seed: int = 0,
+    doublet_rate: float | None = None,
+    **row: object,
 ) -> anndata.AnnData:
     """What `qc` and `score` leave of one sample; p-values of blood are uniform."""
     rng = np.random.default_rng([seed, *name.encode()])
@@ -43,6 +49,7 @@ def scored_sample(
             "other_type": pd.Categorical([""] * n),
             "p_other": np.ones(n),
             "is_leukocyte": ~is_tumour,
+            "likely_doublet": np.zeros(n, dtype=bool),
         },
         index=pd.Index([f"{name}_{i:05d}" for i in range(n)], dtype=object),
     )
@@ -53,7 +60,17 @@ def scored_sample(
     adata.uns["ctcflow"] = json.dumps({"sample": sheet, "steps": {}})
     ledger = [{"stage": "qc", "reason": "kept", "cells": n}]
     adata.uns["qc"] = json.dumps(
-        {"thresholds": {"min_umis": 150}, "ledger": ledger, "set_aside": [], "not_run": []}
+        {
+            "umis": True,
+            "limits": [],
+            "distributions": [],
+            "ambient": {"share": 0.04, "low": 0.03, "high": 0.05},
+            "droplets": None,
+            "doublet_rate": doublet_rate,
+            "ledger": ledger,
+            "set_aside": [],
+            "not_run": [],
+        }
     )
     adata.uns["score"] = json.dumps({"not_run": []})
     return adata
@@ -84,6 +101,36 @@ def test_planted_cells_are_called_and_blood_is_not() -> None:
     assert facts["samples"][0]["n_CTC"] == 12
     assert facts["healthy"]["samples"] == 1
     assert facts["healthy"]["cells"] == 200
+
+
+def test_aggregates_stand_against_chance() -> None:
+    adata = scored_sample("a", blood=400, tumour=20, doublet_rate=0.05)
+    together = np.flatnonzero(~adata.obs["is_leukocyte"])[:8]
+    adata.obs.iloc[together, adata.obs.columns.get_loc("p_identity")] = 0.5
+    adata.obs["evidence"] = -np.log10(adata.obs["p_identity"]) - np.log10(adata.obs["p_panel"])
+    result, facts = called(adata)
+    assert (result.obs["class"] == "CTC aggregate").sum() == 8
+    rows = {row["partner"]: row for row in facts["aggregates"]}
+    assert set(rows) == {"neutrophil", "monocyte", "platelet", "lymphocyte"}
+    monocyte = rows["monocyte"]  # the lineage of all simulated cells
+    # 12 tumour cells and 400 monocytes at 5 % doublets: about one pair by chance
+    load = 0.1017  # 1 - x / (exp(x) - 1) = 0.05
+    blood = int((result.obs["class"] == "blood").sum())
+    expected = 12 * blood / (420 / (np.exp(load) - 1))
+    assert monocyte["expected"] == pytest.approx(expected, rel=0.01)
+    assert monocyte["observed"] == 8
+    assert 1 < monocyte["low"] < monocyte["ratio"] < monocyte["high"]
+    assert monocyte["verdict"] == "more than random doublets give"
+    assert rows["platelet"]["observed"] == 0
+    assert rows["platelet"]["verdict"] == "cannot be told from random doublets"
+
+
+@pytest.mark.parametrize(("tumour", "rate"), [(0, 0.05), (5, None)])
+def test_without_tumour_cells_or_loading_nothing_is_compared(
+    tumour: int, rate: float | None
+) -> None:
+    _, facts = called(scored_sample("a", tumour=tumour, doublet_rate=rate))
+    assert facts["aggregates"] == []
 
 
 @settings(max_examples=30, deadline=None)

@@ -152,19 +152,17 @@ def test_names_prefixes_and_duplicates() -> None:
         "EPCAM",
         "ENSG00000000002.7",
         "hg19-KRT18",
-        "mm10___Krt8",
         "CD3E-1",
         "ENSG00000000099.1",
         "MATR3",
     ]
-    found = library([[1, 2, 3, 4, 5, 6, 7, 8], [8, 7, 6, 5, 4, 3, 2, 1]], names)
+    found = library([[1, 2, 3, 4, 6, 7, 8], [8, 7, 6, 5, 3, 2, 1]], names)
     done = ingest(found, TABLE, params=INTEGER)
     assert_contract(done)
     assert list(done.var_names) == [
         "EPCAM",
         "KRT8",
         "KRT18",
-        "mm10___Krt8",
         "CD3E-1",
         "ENSG00000000099",
         "MATR3",
@@ -174,11 +172,10 @@ def test_names_prefixes_and_duplicates() -> None:
         "ENSG00000000002",
         "ENSG00000000003",
         "",
-        "",
         "ENSG00000000099",
         "",  # two genes have this symbol
     ]
-    assert done.X.toarray().tolist() == [[3, 3, 4, 5, 6, 7, 8], [15, 6, 5, 4, 3, 2, 1]]
+    assert done.X.toarray().tolist() == [[3, 3, 4, 6, 7, 8], [15, 6, 5, 3, 2, 1]]
     log = log_of(done)
     assert log["duplicates_summed"] == 1
     assert log["prefixes_removed"] == 2
@@ -304,6 +301,29 @@ def test_no_genes_no_names_no_matrix() -> None:
             TABLE,
             params=INTEGER,
         )
+
+
+@pytest.mark.parametrize("antibodies", [False, True])
+def test_genes_of_another_species_are_kept_apart(antibodies: bool) -> None:
+    names = ["GRCh38_EPCAM", "mm10___Krt8", "GRCh38_KRT8", "Cd3e"]
+    ids = ["GRCh38_ENSG00000000001", "mm10___ENSMUSG00000000001", "", "ENSMUSG00000000002.3"]
+    found = library([[1, 2, 0, 4], [0, 6, 7, 8]], names, ids)
+    if antibodies:
+        found.obsm["other_features"] = sparse.csr_matrix([[9], [10]])
+        found.uns["other_features"] = json.dumps(
+            {"name": ["CD45"], "id": ["A1"], "type": ["Antibody Capture"]}
+        )
+    done = ingest(found, TABLE, params=INTEGER)
+    assert list(done.var_names) == ["EPCAM", "KRT8"]
+    assert done.X.toarray().tolist() == [[1, 0], [0, 7]]
+    assert log_of(done)["genes_of_other_species"] == 2
+    kept = done.obsm["other_features"].toarray()[:, -2:]
+    assert kept.tolist() == [[2, 4], [6, 8]]
+    described = json.loads(done.uns["other_features"])
+    assert described["name"] == ["CD45"] * antibodies + ["mm10___Krt8", "Cd3e"]
+    assert described["id"][-2:] == ids[1::2]
+    assert described["type"][-2:] == ["Gene Expression of another species"] * 2
+    assert done.obsm["other_features"].shape == (2, 2 + antibodies)
 
 
 def test_mouse_library_is_refused_by_name(genes: pd.DataFrame) -> None:

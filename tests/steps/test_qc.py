@@ -95,15 +95,22 @@ def test_shares_are_those_of_the_named_genes(healthy: anndata.AnnData, measure: 
 def test_limits_decide_and_the_ledger_adds_up(healthy: anndata.AnnData, measure: Measure) -> None:
     found = measure(healthy, min_umis=900, min_genes=280, min_mt_limit=1.0, max_mt_limit=9.0)
     obs, facts = found.obs, json.loads(found.uns["qc"])
-    limit = facts["thresholds"]["mt_limit"]
-    assert 1.0 <= limit <= 9.0
+    limits = pd.DataFrame(facts["limits"]).set_index("lineage")
+    assert limits["cells"].sum() == found.n_obs
+    assert limits["max_pct_mt"].between(1.0, 9.0).all()
+    assert (limits["min_umis"] >= 900).all()  # the floor, or what the lineage's cells say
+    own = limits.loc[obs["coarse_lineage"].astype(str)].set_index(obs.index)
     flags = obs["qc_flag"].astype(str)
+    few, much = obs["n_umis"] < own["damaged_umis"], obs["pct_mt"] > own["damaged_pct_mt"]
     for reason, cells in (
-        ("few counts", obs["n_umis"] < 900),
-        ("few genes", obs["n_genes"] < facts["thresholds"]["min_genes"]),
-        ("high mitochondrial share", obs["pct_mt"] > limit),
+        ("few counts", obs["n_umis"] < own["min_umis"]),
+        ("few genes", obs["n_genes"] < own["min_genes"]),
+        ("high mitochondrial share", obs["pct_mt"] > own["max_pct_mt"]),
+        ("damaged", few & much),
     ):
-        assert (flags.str.split(";").map(lambda f, r=reason: r in f) == cells).all()
+        said = flags.str.split(";").map(lambda words, reason=reason: reason in words)
+        # limits are shown with four digits
+        assert (said == cells).mean() > 0.99
     rows = {row["reason"]: row["cells"] for row in facts["ledger"]}
     aside = sum(n for reason, n in rows.items() if reason.startswith("set aside"))
     assert rows["cells in"] == found.n_obs == rows["kept"] + aside
@@ -116,7 +123,9 @@ def test_limits_decide_and_the_ledger_adds_up(healthy: anndata.AnnData, measure:
 
 
 def test_blood_has_hardly_ever_tumour_evidence(healthy: anndata.AnnData, measure: Measure) -> None:
-    assert measure(healthy).obs["tumour_evidence"].sum() <= 2
+    """A missing blood identity protects at p 0.01: one leukocyte in a hundred, here of 250."""
+    found = measure(healthy)
+    assert found.obs["tumour_evidence"].sum() <= 8
 
 
 def test_intact_tumour_cells_have_evidence(
@@ -134,8 +143,9 @@ def test_tiny_samples_are_measured(healthy: anndata.AnnData, measure: Measure, n
     assert found.obs["keep"].dtype == bool
     assert found.obs["tumour_evidence"].dtype == bool
     reasons = {row["what"]: row["reason"] for row in facts["not_run"]}
-    assert set(reasons) == ({"doublet score"} if n else {"quality control"})
+    assert set(reasons) == ({"doublet score", "ambient RNA"} if n else {"quality control"})
     if n:
+        assert "genes that a lineage cannot express" in reasons["ambient RNA"]
         assert "chemistry" in reasons["doublet score"]
 
 
@@ -145,7 +155,8 @@ def test_without_mitochondrial_genes_the_share_is_missing_and_not_zero(
     found = measure(healthy[:, ~healthy.var_names.str.startswith("MT-")].copy())
     facts = json.loads(found.uns["qc"])
     assert found.obs["pct_mt"].isna().all()
-    assert facts["thresholds"]["mt_limit"] is None
+    assert {row["max_pct_mt"] for row in facts["limits"]} == {None}
+    assert "pct_mt" not in {row["metric"] for row in facts["distributions"]}
     missing = {row["what"]: row["reason"] for row in facts["not_run"]}
     assert missing["mitochondrial share"] == "the reference has no such gene"
     assert not found.obs["qc_flag"].astype(str).str.contains("mitochondrial").any()
@@ -157,7 +168,9 @@ def test_a_targeted_panel_is_not_emptied_by_the_limit_on_genes(
 ) -> None:
     common = np.argsort(-healthy.X.sum(axis=0).A1)[:200]
     found = measure(healthy[:, common].copy())
-    assert json.loads(found.uns["qc"])["thresholds"]["min_genes"] == 20
+    limits = {row["lineage"]: row for row in json.loads(found.uns["qc"])["limits"]}
+    assert all(row["min_genes"] <= 20 for row in limits.values())
+    assert limits["T and NK"]["adaptive"]
     assert found.obs["keep"].mean() > 0.8
 
 
@@ -209,5 +222,156 @@ def test_the_rate_of_doublets_comes_from_the_chemistry(
     healthy.obs["chemistry"] = "10x 3' v3"
     healthy.obs["expected_cells"] = 5000
     facts = json.loads(measure(healthy).uns["qc"])
-    assert facts["thresholds"]["doublet_rate"] == pytest.approx(0.04)
+    assert facts["doublet_rate"] == pytest.approx(0.04)
     assert "doublet score" not in {row["what"] for row in facts["not_run"]}
+
+
+def _soup(
+    adata: anndata.AnnData, totals: np.ndarray, seed: int, names: str = "empty"
+) -> anndata.AnnData:
+    """Droplets of nothing but the mean profile of the sample."""
+    rng = np.random.default_rng(seed)
+    share = adata.X.sum(axis=0).A1 / adata.X.sum()
+    rows = np.array([rng.multinomial(total, share) for total in totals])
+    return anndata.AnnData(
+        sparse.csr_matrix(rows.astype(np.int32)),
+        obs=pd.DataFrame(index=[f"{names}{i}" for i in range(totals.size)]),
+        var=adata.var.copy(),
+    )
+
+
+def test_unfiltered_droplets_tell_cells_from_ambient_rna(
+    patient: anndata.AnnData, is_ctc: IsCtc, measure: Measure
+) -> None:
+    rng = np.random.default_rng(5)
+    tumour = np.flatnonzero(is_ctc(patient))
+    lost, rest = patient[tumour[:3]].copy(), np.setdiff1d(np.arange(patient.n_obs), tumour[:3])
+    blood = np.setdiff1d(rest, tumour)
+    small = _thin(patient[blood[:20]].copy(), np.ones(20, dtype=bool), 250)
+    small.obs_names = [f"small{i}" for i in range(20)]
+    planted = _soup(patient, np.full(40, 250), 1, "planted")
+    given = anndata.concat([patient[rest], planted, small], merge="same")
+    background = _soup(patient, rng.integers(5, 100, 3000), 2)
+    everything = anndata.concat([given, lost, background], merge="same")
+    found = measure(given.copy(), everything)
+    obs = found.obs
+    empty = obs["qc_flag"].astype(str).str.contains("empty droplet")
+    assert empty[planted.obs_names].mean() >= 0.95
+    assert not obs.loc[planted.obs_names, "keep"].any()
+    assert empty[small.obs_names].mean() <= 0.1
+    assert empty[patient.obs_names[rest]].mean() <= 0.02
+    facts = json.loads(found.uns["qc"])
+    listed = {row["barcode"]: row["reason"] for row in facts["set_aside"]}
+    for barcode in lost.obs_names:  # the three tumour cells that the given matrix lacks
+        assert listed[barcode] == "not among the given cells"
+    assert sum(reason == "not among the given cells" for reason in listed.values()) <= 5
+    ledger = {(row["stage"], row["reason"]): row["cells"] for row in facts["ledger"]}
+    assert ledger["unfiltered", "hold a cell, not given"] >= 3
+    droplets = facts["droplets"]
+    assert droplets["barcodes"] == everything.n_obs
+    assert droplets["curve"][0] == [1, int(everything.X.sum(axis=1).max())]
+    assert droplets["curve"][-1][0] == everything.n_obs
+    assert facts["ambient"]["measured_on"] == "droplets"
+    assert 0 <= facts["ambient"]["low"] <= facts["ambient"]["share"] <= facts["ambient"]["high"] < 1
+    assert found.var["ambient_profile"].sum() == pytest.approx(1.0)
+
+
+def test_unfiltered_droplets_without_a_small_one_say_so(
+    healthy: anndata.AnnData, measure: Measure
+) -> None:
+    deep = healthy[healthy.X.sum(axis=1).A1 > 500].copy()
+    found = measure(deep.copy(), deep)
+    facts = json.loads(found.uns["qc"])
+    reasons = {row["what"]: row["reason"] for row in facts["not_run"]}
+    assert "no unfiltered droplet has few enough counts" in reasons["test of droplets"]
+    assert facts["droplets"] is None
+    assert facts["ambient"]["measured_on"] == "cells"
+
+
+def test_the_ambient_share_is_measured_and_taken_out_on_request(
+    healthy: anndata.AnnData, measure: Measure
+) -> None:
+    plain = measure(healthy.copy())
+    share = json.loads(plain.uns["qc"])["ambient"]["share"]
+    assert 0.02 < share < 0.12  # simulated with 5 % of a typical cell's counts
+    assert "corrected" not in plain.layers
+    before = healthy.X.copy()
+    found = measure(healthy, ambient="correct")
+    assert (before != found.X).nnz == 0  # the counts themselves are never touched
+    corrected = found.layers["corrected"]
+    assert corrected.dtype == before.dtype
+    assert corrected.data.min() >= 1
+    assert (corrected > before).nnz == 0
+    keep = found.obs["keep"].to_numpy()
+    assert 1 - corrected[keep].sum() / before[keep].sum() == pytest.approx(share, abs=0.02)
+    assert (corrected[~keep] != before[~keep]).nnz == 0
+    assert json.loads(found.uns["qc"])["ambient"]["corrected"]
+
+
+def test_cells_of_another_species_are_flagged_and_human_ones_are_kept(
+    patient: anndata.AnnData, is_ctc: IsCtc, measure: Measure
+) -> None:
+    """A xenograft: mouse leukocytes with some human ambient RNA among human tumour cells."""
+    tumour = np.flatnonzero(is_ctc(patient))
+    human = patient[tumour].copy()
+    mouse = _soup(patient, np.full(60, 120), 3, "mouse")
+    mixed = anndata.concat([human, mouse], merge="same")
+    foreign = np.where(np.arange(mixed.n_obs) < tumour.size, 20, 4000)
+    mixed.obsm["other_features"] = sparse.csr_matrix(foreign[:, None])
+    mixed.uns["other_features"] = json.dumps(
+        {"name": ["mm10___Ptprc"], "id": [""], "type": ["Gene Expression of another species"]}
+    )
+    obs = measure(mixed).obs
+    is_mouse = np.arange(mixed.n_obs) >= tumour.size
+    flagged = obs["qc_flag"].astype(str).str.contains("cell of another species").to_numpy()
+    np.testing.assert_array_equal(flagged, is_mouse)
+    total = mixed.X.sum(axis=1).A1
+    np.testing.assert_allclose(obs["pct_other_species"], 100 * foreign / (foreign + total))
+    assert obs["keep"].to_numpy()[~is_mouse].all()
+    assert not obs["keep"].to_numpy()[is_mouse].any()
+
+
+def test_read_counts_have_no_limits_on_counts_and_no_doublet_model(
+    healthy: anndata.AnnData, measure: Measure
+) -> None:
+    healthy.obs["chemistry"] = "10x_3p_v3"
+    rng = np.random.default_rng(0)
+    healthy.X.data = (healthy.X.data * rng.integers(5, 90, healthy.X.nnz)).astype(np.int32)
+    found = measure(healthy)
+    facts = json.loads(found.uns["qc"])
+    assert not facts["umis"]
+    for row in facts["limits"]:
+        assert row["min_umis"] is row["damaged_umis"] is row["high_umis"] is None
+        assert row["min_genes"] is not None
+    reasons = {row["what"]: row["reason"] for row in facts["not_run"]}
+    assert "read counts" in reasons["doublet score"]
+    assert "read counts" in reasons["ambient RNA"]
+    assert found.obs["doublet_score"].isna().all()
+    assert found.obs["keep"].mean() > 0.9
+
+
+@pytest.mark.parametrize("n", [30, 120])
+def test_one_lineage_alone_is_measured_on_itself(
+    healthy: anndata.AnnData, measure: Measure, truth: pd.DataFrame, n: int
+) -> None:
+    kinds = truth[truth["sample"] == "H1"].set_index("barcode").loc[healthy.obs_names, "lineage"]
+    cells = healthy[(kinds == "T").to_numpy()][:n].copy()
+    found = measure(cells)
+    facts = json.loads(found.uns["qc"])
+    assert found.obs["keep"].mean() > 0.95
+    (own,) = [row for row in facts["limits"] if row["lineage"] == "T and NK"]
+    assert own["adaptive"] == (own["cells"] >= 20)
+    assert facts["ambient"]["share"] is None
+    assert facts["ambient"]["reason"] in {
+        row["reason"] for row in facts["not_run"] if row["what"] == "ambient RNA"
+    }
+
+
+def test_large_cells_get_a_remark_and_stay(healthy: anndata.AnnData, measure: Measure) -> None:
+    dense = healthy.X.toarray()
+    large = np.flatnonzero(measure(healthy.copy()).obs["coarse_lineage"] == "T and NK")[:3]
+    dense[large] *= 60
+    healthy.X = sparse.csr_matrix(dense)
+    obs = measure(healthy).obs.iloc[large]
+    assert (obs["qc_remark"].astype(str).str.contains("many counts")).all()
+    assert obs["keep"].all()

@@ -176,19 +176,70 @@ def facts(
                 [0.0001, 0.0, 0.0, 0.00014],
             ],
         },
-        "qc": [
+        "aggregates": [
             {
                 "sample": name,
-                "min_umis": 150,
-                "min_genes": 100,
-                "mt_limit": None if i == 1 else 15.0,
+                "partner": partner,
+                "observed": 3,
+                "expected": 0.61,
+                "ratio": 4.9,
+                "low": low,
+                "high": high,
+                "verdict": verdict,
             }
-            for i, name in enumerate(names)
+            for name in names[1:2]
+            for partner, low, high, verdict in (
+                ("platelet", 1.4, 17.2, "more than random doublets give"),
+                ("neutrophil", 0.7, None, "cannot be told from random doublets"),
+            )
         ],
+        "qc": [quality_of(name, i) for i, name in enumerate(names)],
         "not_run": [
             {"sample": name, "what": "doublet score", "reason": "fewer than 100 cells"}
             for name in names[1:2]
         ],
+    }
+
+
+def quality_of(name: str, place: int) -> dict[str, Any]:
+    """One record of `qc`; samples 1 and 2 come with unfiltered droplets, sample 3 has no UMIs."""
+    lineages = ("T and NK", "myeloid", "neutrophil")
+    limits = [
+        {
+            "lineage": lineage,
+            "cells": 40 + place,
+            "adaptive": lineage != "neutrophil",
+            "min_umis": None if place == 3 else 150.0,
+            "min_genes": 100.0,
+            "max_pct_mt": 15.0,
+            "damaged_umis": None if place == 3 else 777.0,
+            "damaged_pct_mt": 9.0,
+            "high_umis": None,
+            "high_genes": 5000.0,
+        }
+        for lineage in lineages
+    ]
+    distributions = [
+        {"lineage": lineage, "metric": metric, "values": [low, 2 * low, 4 * low]}
+        for lineage in lineages
+        for metric, low in (("n_umis", 500.0), ("n_genes", 300.0), ("pct_mt", 2.0))
+    ]
+    ambient = {"share": 0.031, "low": 0.022, "high": 0.0444, "genes": 43, "reason": ""}
+    ambient |= {"measured_on": "droplets", "corrected": place == 2}
+    if place == 1:
+        ambient |= dict.fromkeys(("share", "low", "high", "measured_on"))
+        ambient |= {"reason": "3 genes, fewer than 5"}
+    curve = [[1, 9000], [100, 2000], [1000, 90], [9000, 1]]
+    droplets = {"barcodes": 9000, "lower": 100, "retain": 2500, "knee": 2000, "inflection": 400}
+    droplets |= {"tested": 321, "outside": 2, "curve": curve, "cells_curve": curve[:2]}
+    return {
+        "sample": name,
+        "umis": place != 3,
+        "limits": limits,
+        "distributions": distributions,
+        "ambient": ambient,
+        "droplets": droplets if place in (1, 2) else None,
+        "doublet_rate": 0.04,
     }
 
 
@@ -280,6 +331,11 @@ def words_of(page: str) -> str:
     return " ".join("".join(read(page).words).split())
 
 
+def cells_of(page: str) -> str:
+    """Words with a space between the cells of a table."""
+    return " ".join(" ".join(read(page).words).split())
+
+
 @pytest.fixture(scope="module")
 def demo() -> dict[str, bytes]:
     return report(*cohort(["healthy", "one", "two", "three"]), params=ReportParams(title="Demo"))
@@ -323,7 +379,7 @@ def test_the_page_is_accessible_by_its_markup(demo: dict[str, bytes]) -> None:
     assert names.count("table") == names.count("caption") > 5
     assert all(a.get("scope") in ("col", "row") for name, a in tags if name == "th")
     assert all(a.get("alt") for name, a in tags if name == "img")
-    assert names.count("img") == names.count("figcaption") == 5
+    assert names.count("img") == names.count("figcaption") == 6
 
 
 def test_the_first_screen_has_the_answer_with_its_intervals(demo: dict[str, bytes]) -> None:
@@ -356,6 +412,51 @@ def test_the_numbers_of_the_input_are_on_the_page(demo: dict[str, bytes]) -> Non
         "qc: mitochondrial",
     ):
         assert expected.casefold() in words.casefold(), expected
+
+
+def test_the_quality_of_samples_is_shown_with_its_limits_and_ambient_rna(
+    demo: dict[str, bytes],
+) -> None:
+    words = cells_of(demo["report.html"].decode())
+    quality = words[words.index("Quality of the samples") : words.index("Set aside, with tumour")]
+    for expected in (
+        "An arrow points to what is set aside",
+        "those between are tested against the ambient RNA",
+        "limits on counts mean nothing and are not set: three.",
+        "one myeloid 41 own droplets 150 100 15 under 777 with over 9 % 5,000 genes",
+        "three neutrophil 43 parameters – 100 15 – 5,000 genes",
+        "healthy 3.1 % 2.2 to 4.4 % unfiltered droplets 43 no",
+        "one not measured: 3 genes, fewer than 5 – – 43 no",
+        "two 3.1 % 2.2 to 4.4 % unfiltered droplets 43 yes",
+    ):
+        assert expected in quality, expected
+
+
+def test_aggregates_are_set_against_chance(demo: dict[str, bytes]) -> None:
+    page = demo["report.html"].decode()
+    words = cells_of(page)
+    section = words[words.rindex("Aggregates against chance") : words.index("The cells of the co")]
+    assert "One droplet cannot tell an aggregate from a random doublet; a count can" in section
+    assert "3 0.61 4.9 1.4 to 17 more than random doublets give" in section
+    held = "3 0.61 4.9 0.7 and more (holds 1) cannot be told from random doublets"
+    assert held in section
+    links = [a.get("href") for name, a in read(page).tags if name == "a"]
+    assert links.index("#aggregates") == links.index("#calibration") + 1
+
+
+def test_without_unfiltered_droplets_the_page_does_not_speak_of_them() -> None:
+    adata, call = cohort(["healthy", "one"])
+    found = json.loads(call.uns["call"])
+    for record in found["qc"]:
+        record["droplets"] = None
+    found["aggregates"] = []
+    call.uns["call"] = json.dumps(found)
+    files = report(adata, call, params=ReportParams())
+    page = files["report.html"].decode()
+    assert files["figures/droplets.png"].startswith(b"\x89PNG")
+    assert [name for name, _ in read(page).tags].count("img") == 5
+    assert "All barcodes by their counts" not in words_of(page)
+    assert "No sample was compared with chance." in words_of(page)
 
 
 def test_p_values_are_shown_with_two_significant_digits_and_sort_by_their_value() -> None:

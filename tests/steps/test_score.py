@@ -9,7 +9,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import sparse, stats
 
 from ctcflow.errors import CtcflowError
 
@@ -184,3 +184,26 @@ def test_counts_are_left_as_they_are(healthy: anndata.AnnData, scored: Run) -> N
     assert found.X.dtype == before.dtype
     assert found.X.data.tobytes() == before.data.tobytes()
     assert found.X.indices.tobytes() == before.indices.tobytes()
+
+
+def test_ambient_rna_is_a_part_of_the_null(
+    healthy: anndata.AnnData, tables: dict[str, pd.DataFrame], scored: Run
+) -> None:
+    """Panel genes that float in the droplets surprise less, and as much as they float."""
+    few = healthy[:20].copy()  # too few leukocytes to measure it on themselves
+    dense = few.X.toarray()
+    members = tables["panels"].query("set == 'pan_epithelial' and direction == 1")["gene"]
+    columns = np.flatnonzero(few.var_names.isin(members))[:6]
+    dense[:, columns] = 1
+    few.X = sparse.csr_matrix(dense)
+    profile = np.full(few.n_vars, 0.5 / (few.n_vars - columns.size))
+    profile[columns] = 0.5 / columns.size
+    p = []
+    for share in (None, 0.01, 0.2):
+        sample = few.copy()
+        sample.uns["qc"] = json.dumps({"ambient": {"share": share}})
+        sample.var["ambient_profile"] = np.nan if share is None else profile
+        p.append(scored(sample).obs["p_panel"].to_numpy())
+    assert (p[0] < 1e-4).all()
+    assert (p[1] > 100 * p[0]).all()
+    assert (p[2] > 0.5).all()

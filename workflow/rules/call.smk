@@ -14,6 +14,8 @@ rule call:
         draws="<results>/call/draws.tsv",
         ledger="<results>/call/ledger.tsv",
         set_aside="<results>/call/set_aside_with_tumour_evidence.tsv",
+        limits="<results>/call/limits.tsv",
+        aggregates="<results>/call/aggregates.tsv",
     log:
         "<logs>/call.log",
     benchmark:
@@ -30,5 +32,6 @@ rule call:
         " --samples {params.samples:q}"
         " --out adata={output.adata:q} cells={output.cells:q} ctc={output.ctc:q}"
         " samples={output.samples:q} draws={output.draws:q} ledger={output.ledger:q}"
-        " set_aside={output.set_aside:q}"
+        " set_aside={output.set_aside:q} limits={output.limits:q}"
+        " aggregates={output.aggregates:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -1,13 +1,18 @@
-"""Needs ingest. Makes results/qc/{sample}.h5ad: metrics, flags, ledger; no counts."""
+"""Needs ingest, and the unfiltered droplets where the sheet names them. Makes results/qc/{sample}.h5ad: metrics, flags, ledger; no counts."""
 
 
 rule qc:
     """Measure cells and flag those to set aside."""
     input:
         ingest="<results>/ingest/{sample}.h5ad",
+        unfiltered=RUN.unfiltered_files,
+        genes=RUN.table("genes"),
         panels=RUN.table("panels"),
         leak=RUN.table("leak"),
         technical=RUN.table("technical"),
+        cell_types=RUN.table("cell_types"),
+        rates=RUN.table("rates"),
+        identity_null=RUN.table("identity_null"),
     output:
         adata="<results>/qc/{sample}.h5ad",
     log:
@@ -19,7 +24,11 @@ rule qc:
     params:
         json=RUN.params("qc"),
         code=RUN.code("qc"),
+        unfiltered=RUN.unfiltered,
     shell:
-        "python -m ctcflow qc --in ingest={input.ingest:q} panels={input.panels:q} leak={input.leak:q} technical={input.technical:q}"
+        "python -m ctcflow qc --in ingest={input.ingest:q} {params.unfiltered:q}"
+        " genes={input.genes:q} panels={input.panels:q} leak={input.leak:q}"
+        " technical={input.technical:q} cell_types={input.cell_types:q} rates={input.rates:q}"
+        " identity_null={input.identity_null:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -14,6 +14,7 @@ rule report:
         calls="<results>/report/figures/calls.png",
         mixing="<results>/report/figures/mixing.png",
         calibration="<results>/report/figures/calibration.png",
+        droplets="<results>/report/figures/droplets.png",
     log:
         "<logs>/report.log",
     benchmark:

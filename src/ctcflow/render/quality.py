@@ -1,142 +1,159 @@
-"""The figure of quality control: distributions per sample with the thresholds drawn."""
+"""The figure of quality control: distributions per sample and lineage with their limits."""
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.markers import CARETLEFTBASE, CARETRIGHTBASE
 
-from ctcflow.render.marks import BLUE, GREY, INK, SKY, VERMILLION, blank, plain, shown
+from ctcflow.render.lineages import METRICS, Metric, Row, lineages, scale
+from ctcflow.render.marks import BLUE, INK, PURPLE, SKY, VERMILLION, blank, shown
+from ctcflow.render.numbers import number_or_none, text
 from ctcflow.render.points import Floats
+from ctcflow.render.strips import strips
 
-MANY_SAMPLES: Final = 24
-_POINTS: Final = 300
-_LABELS: Final = 40
-
-
-class Metric(NamedTuple):
-    """One column of quality: its name, its title, its threshold, and whether it is drawn as log."""
-
-    column: str
-    title: str
-    threshold: str
-    log: bool
+MANY_SAMPLES: Final = 8
+Style = Literal["-", "--", ":", ""]
+_FILL: Final = "#F1F3F5"
 
 
-METRICS: Final = (
-    Metric("n_umis", "counts per cell", "min_umis", True),
-    Metric("n_genes", "genes per cell", "min_genes", True),
-    Metric("pct_mt", "mitochondrial counts (%)", "mt_limit", False),
-)
-
-
-def quality(obs: pd.DataFrame, thresholds: pd.DataFrame, samples: tuple[str, ...]) -> Figure:
-    """Draw counts, genes and mitochondrial share per sample.
+def quality(records: Sequence[Mapping[str, Any]], samples: Sequence[str]) -> Figure:
+    """Draw counts, genes and mitochondrial share per sample and coarse lineage, with their limits.
 
     Parameters
     ----------
-    obs
-        One row per kept cell: `sample`, `n_umis`, `n_genes`, `pct_mt`; any may be missing.
-    thresholds
-        One row per sample: `sample`, `min_umis`, `min_genes`, `mt_limit`.
+    records
+        One per sample, with `limits` and `distributions`: see `qc` in `render.tables`.
     samples
         Names in the order they are drawn in, those without cells too.
     """
     if not samples:
         return blank("no sample")
-    limits = thresholds.drop_duplicates("sample").set_index("sample").reindex(list(samples))
-    groups = _groups(obs, samples)
-    many = len(samples) > MANY_SAMPLES
-    if many:
-        figure = Figure(figsize=(11.0, 8.0), layout="constrained")
-        axes = figure.subplots(3, 1, sharex=True)
-    else:
-        figure = Figure(figsize=(11.0, 1.5 + 0.34 * len(samples)), layout="constrained")
-        axes = figure.subplots(1, 3, sharey=True)
+    by_name = {text(record.get("sample")): record for record in records}
+    rows = [lineages(place, by_name.get(name, {})) for place, name in enumerate(samples)]
+    if not any(rows):
+        return blank("no sample has a cell")
+    if len(samples) > MANY_SAMPLES:
+        return strips(rows, samples)
+    headings = [
+        _heading(name, by_name.get(name, {}), empty=not own)
+        for name, own in zip(samples, rows, strict=True)
+    ]
+    return _sub_rows(rows, headings)
+
+
+def _sub_rows(rows: list[list[Row]], headings: Sequence[str]) -> Figure:
+    """Draw a sub-row per lineage below the heading of its sample; few samples."""
+    lines: list[Row] = []
+    for place, own in enumerate(rows):
+        lines += [Row(place, headings[place], {}, {}), *own]
+    height = float(np.clip(11.5 / len(lines), 0.18, 0.25)) * len(lines)
+    figure = Figure(figsize=(11.0, 1.5 + height), layout="constrained")
+    axes = figure.subplots(1, 3, sharey=True)
     for axis, metric in zip(axes, METRICS, strict=True):
-        values = [_values(obs, metric, rows) for rows in groups]
-        limit = limits[metric.threshold].to_numpy(dtype=np.float64, na_value=np.nan)
-        draw = _strip if many else _rows
-        draw(axis, values, limit, metric)
-    if many:
-        _name_columns(axes[-1], samples)
-    else:
-        axes[0].set_yticks(range(len(samples)), [shown(name) for name in samples])
-        axes[0].set_ylim(len(samples) - 0.4, -0.6)
+        scale(axis, "x", [row for own in rows for row in own], metric)
+        axis.set(title=metric.title)
+        axis.tick_params(axis="y", length=0)
+        for sample, own in enumerate(rows):
+            if sample % 2 == 0:
+                top = next(place for place, row in enumerate(lines) if row.sample == sample) - 0.5
+                axis.axhspan(top, top + 1 + len(own), color=_FILL, linewidth=0.0, zorder=0)
+        _distributions(axis, lines, metric)
+        _limits(axis, lines, metric)
+    axes[0].set_ylim(len(lines) - 0.5, -0.5)
+    axes[0].set_yticks(range(len(lines)), [_label(row) for row in lines])
+    for label, row in zip(axes[0].get_yticklabels(), lines, strict=True):
+        label.set_fontweight("normal" if row.values else "bold")
+        label.set_fontsize(8.0)
+    figure.legend(handles=_legend(lines), loc="outside lower center", ncols=3)
     return figure
 
 
-def _groups(obs: pd.DataFrame, samples: tuple[str, ...]) -> list[npt.NDArray[np.int64]]:
-    codes = pd.Index(samples).get_indexer(obs["sample"].astype(object).to_numpy(dtype=object))
-    return [np.flatnonzero(codes == position) for position in range(len(samples))]
+def _heading(name: str, record: Mapping[str, Any], *, empty: bool) -> str:
+    if empty:
+        return f"{shown(name)}: no cell"
+    return shown(name) + (": read counts" if record.get("umis") is False else "")
 
 
-def _values(obs: pd.DataFrame, metric: Metric, rows: npt.NDArray[np.int64]) -> Floats:
-    if metric.column not in obs:
-        return np.zeros(0)
-    found = obs[metric.column].to_numpy(dtype=np.float64, na_value=np.nan)[rows]
-    return np.sort(found[np.isfinite(found) & ((found > 0) | (not metric.log))])
+def _label(row: Row) -> str:
+    cells = number_or_none(row.limit.get("cells"))
+    return shown(row.label, 40) + ("" if cells is None else f"  {cells:,.0f}")
 
 
-def _rows(axis: Axes, values: list[Floats], limit: Floats, metric: Metric) -> None:
-    """Draw a row of points, quartiles and median per sample; few samples."""
-    _scale(axis, "x", values, limit, metric)
-    axis.set(title=metric.title)
-    axis.tick_params(axis="y", length=0)
-    for place, sample in enumerate(values):
-        if len(sample):
-            # Evenly spaced ranks show the distribution whatever the number of cells.
-            chosen = sample[np.linspace(0, len(sample) - 1, min(len(sample), _POINTS)).astype(int)]
-            height = place + 0.5 * (np.arange(len(chosen)) * 0.6180339887 % 1.0 - 0.5)
-            axis.scatter(
-                chosen,
-                height,
-                s=float(np.clip(600 / len(chosen), 3.0, 16.0)),
-                c=SKY,
-                linewidths=0.0,
-                rasterized=True,
-            )
-            first, middle, third = np.quantile(sample, [0.25, 0.5, 0.75])
-            axis.plot([first, third], [place, place], color=INK, linewidth=1.6)
-            axis.plot(middle, place, marker="o", color=INK, markersize=4.5)
-    known = np.isfinite(limit)
-    places = np.flatnonzero(known)
-    axis.vlines(limit[known], places - 0.38, places + 0.38, color=VERMILLION, linewidth=2.0)
+def _distributions(axis: Axes, lines: Sequence[Row], metric: Metric) -> None:
+    points, medians = [np.zeros((0, 2))], []
+    for place, row in enumerate(lines):
+        values = row.values.get(metric.key)
+        if values is None:
+            continue
+        drawn = np.maximum(values, 1.0) if metric.log else values
+        # Spread over the height of the row, so that points that lie close can be told apart.
+        height = place + 0.44 * (np.arange(drawn.size) * 0.6180339887 % 1.0 - 0.5)
+        points.append(np.column_stack([drawn, height]))
+        medians.append((float(np.median(drawn)), place))
+    every = np.concatenate(points)
+    axis.scatter(every[:, 0], every[:, 1], s=9.0, c=SKY, linewidths=0.0, rasterized=True)
+    middle = np.array(medians, dtype=np.float64).reshape(-1, 2)
+    axis.plot(middle[:, 0], middle[:, 1], "o", color=INK, markersize=4.6, zorder=4)
 
 
-def _strip(axis: Axes, values: list[Floats], limit: Floats, metric: Metric) -> None:
-    """Draw bands of quantiles over the samples; many samples."""
-    missing = np.full(5, np.nan)
-    bands: Any = np.array(
-        [np.quantile(v, [0.05, 0.25, 0.5, 0.75, 0.95]) if len(v) else missing for v in values]
-    )
-    place = np.arange(len(values), dtype=np.float64)
-    _scale(axis, "y", values, limit, metric)
-    axis.set(title=metric.title, xlim=(-1, len(values)))
-    axis.vlines(place, bands[:, 0], bands[:, 4], color=GREY, linewidth=1.4)
-    axis.vlines(place, bands[:, 1], bands[:, 3], color=BLUE, linewidth=2.4)
-    axis.scatter(place, bands[:, 2], s=7.0, c=INK, zorder=3)
-    axis.hlines(limit, place - 0.5, place + 0.5, color=VERMILLION, linewidth=1.6)
+def _limits(axis: Axes, lines: Sequence[Row], metric: Metric) -> None:
+    """Draw limits, and arrows to the side that is set aside, open where nothing was measured."""
+    for key, style, colour in (
+        (metric.remark, ":", BLUE),
+        (metric.damaged, "--", PURPLE),
+        (metric.aside, "-", VERMILLION),
+    ):
+        place = _places(lines, key, metric)
+        ends = place[:, 1] - 0.45, place[:, 1] + 0.45
+        axis.vlines(place[:, 0], *ends, color=colour, linestyle=style, linewidth=1.7, zorder=3)
+    for measured, face in ((True, VERMILLION), (False, "white")):
+        place = _places(lines, metric.aside, metric)
+        own = [bool(lines[int(y)].limit.get("adaptive")) is measured for y in place[:, 1]]
+        axis.plot(
+            place[np.array(own, dtype=bool), 0],
+            place[np.array(own, dtype=bool), 1],
+            linestyle="",
+            marker=CARETLEFTBASE if metric.log else CARETRIGHTBASE,
+            color=VERMILLION,
+            markerfacecolor=face,
+            markersize=5.2,
+            zorder=5,
+        )
 
 
-def _scale(axis: Axes, which: str, values: list[Floats], limit: Floats, metric: Metric) -> None:
-    drawn = np.concatenate([*values, limit[np.isfinite(limit)]])
-    if metric.log and (drawn > 0).any():
-        getattr(axis, f"set_{which}scale")("log")
-        line = axis.xaxis if which == "x" else axis.yaxis
-        line.set_major_formatter(plain)
-        line.set_minor_formatter("")
-    elif not metric.log:
-        top = float(drawn.max()) if len(drawn) else 1.0
-        getattr(axis, f"set_{which}lim")(-0.02 * top, 1.05 * max(top, 1.0))
+def _places(lines: Sequence[Row], key: str, metric: Metric) -> Floats:
+    """Limits with their lines; a limit of zero is none, and has no place on a logarithmic axis."""
+    found = [(number_or_none(row.limit.get(key)), place) for place, row in enumerate(lines)]
+    known = [(x, y) for x, y in found if x is not None and (x > 0 or not metric.log)]
+    return np.array(known, dtype=np.float64).reshape(-1, 2)
 
 
-def _name_columns(axis: Axes, samples: tuple[str, ...]) -> None:
-    step = max(1, -(-len(samples) // _LABELS))
-    places = range(0, len(samples), step)
-    axis.set_xticks(places, [shown(samples[p], 16) for p in places], rotation=90, fontsize=7.0)
-    axis.set_xlabel("sample" if step == 1 else f"sample (one name in {step} is shown)")
+def _legend(lines: Sequence[Row]) -> list[Line2D]:
+    """Name every mark that is there."""
+
+    def line(style: Style, colour: str, label: str, **marker: Any) -> Line2D:
+        return Line2D([], [], linestyle=style, color=colour, linewidth=1.7, label=label, **marker)
+
+    limits = [row.limit for row in lines if row.values]
+    found = [
+        line("", SKY, "quantiles of all droplets that came in", marker="o", markersize=3.5),
+        line("", INK, "median", marker="o", markersize=4.6),
+    ]
+    for measured, basis, face in (
+        (True, "limit measured on the lineage", VERMILLION),
+        (False, "limit of the parameters", "white"),
+    ):
+        if any(bool(limit.get("adaptive")) is measured for limit in limits):
+            arrow = {"marker": CARETLEFTBASE, "markersize": 5.2, "markerfacecolor": face}
+            found.append(line("-", VERMILLION, f"{basis}: set aside beyond", **arrow))
+    if any(limit.get("damaged_umis") is not None for limit in limits):
+        found.append(line("--", PURPLE, "damaged: set aside where beyond both"))
+    if any(limit.get(metric.remark) is not None for limit in limits for metric in METRICS[:2]):
+        found.append(line(":", BLUE, "a remark beyond, never set aside"))
+    return found

@@ -9,14 +9,11 @@ import pandas as pd
 
 from ctcflow.render import html, numbers
 from ctcflow.render.html import Column, Kind, Markup
-from ctcflow.render.tables import records_table
+from ctcflow.render.records import records_table
 
 MOST_CALLS: Final = 2000
 MOST_SET_ASIDE: Final = 500
 _HEADINGS: Final = {
-    "min_umis": "fewest counts",
-    "min_genes": "fewest genes",
-    "mt_limit": "most mitochondrial (%)",
     "n_clusters": "clusters",
     "n_null": "null cells",
 }
@@ -124,30 +121,6 @@ def calibration(found: Mapping[str, Any], figure: bytes) -> Markup:
     )
 
 
-def quality(figure: bytes, thresholds: pd.DataFrame, ledger: pd.DataFrame) -> Markup:
-    """Write distributions, thresholds and the ledger."""
-    fates = _pivot(ledger)
-    return html.section(
-        "quality",
-        "Quality of the samples",
-        html.image(
-            figure,
-            alt="Counts, genes and mitochondrial share per sample with thresholds",
-            caption=(
-                "Kept cells of each sample: points, quartiles (bar) and median (dot); with many "
-                "samples, bands of quantiles. Red marks are the thresholds. A median close to a "
-                "threshold means that the threshold shapes the sample."
-            ),
-        ),
-        framed(
-            "Thresholds as applied: a cell with less, or more that is mitochondrial, is set aside.",
-            thresholds,
-            search=len(thresholds) > 12,
-        ),
-        framed("Ledger: how many cells met which fate.", fates, search=len(fates) > 12),
-    )
-
-
 def set_aside(found: pd.DataFrame) -> Markup:
     """Write the cells that were set aside although they show tumour evidence."""
     first = ["barcode", "sample", "reason", "evidence"]
@@ -156,15 +129,16 @@ def set_aside(found: pd.DataFrame) -> Markup:
         "set-aside",
         "Set aside, with tumour evidence",
         html.paragraph(
-            "Cells that quality control set aside although they show tumour genes. They are not "
-            "counted. A dying or damaged CTC looks like this; so does ambient RNA."
+            "Droplets that quality control set aside although they show tumour genes. They are not "
+            "counted. A dying or damaged CTC looks like this; so does ambient RNA. Where the "
+            "unfiltered droplets were given, those outside the given cells are listed too."
         ),
         framed(
-            f"Cells set aside with tumour evidence ({len(found):,})."
+            f"Droplets set aside with tumour evidence ({len(found):,})."
             f"{_first(len(found), MOST_SET_ASIDE)}",
             table.head(MOST_SET_ASIDE),
             search=True,
-            empty="No cell with tumour evidence was set aside.",
+            empty="No droplet with tumour evidence was set aside.",
         ),
     )
 
@@ -200,26 +174,3 @@ def _kind(name: str, values: pd.Series) -> Kind:
     if pd.api.types.is_integer_dtype(values):
         return "count"
     return "number" if pd.api.types.is_float_dtype(values) else "text"
-
-
-def _pivot(ledger: pd.DataFrame) -> pd.DataFrame:
-    """One row per sample, one column per stage and reason, both in the order they came."""
-    if ledger.empty:
-        return ledger
-    fate = [
-        ": ".join(part for part in (numbers.text(stage), numbers.text(reason)) if part)
-        for stage, reason in zip(ledger["stage"], ledger["reason"], strict=True)
-    ]
-    cells = pd.DataFrame(
-        {"sample": ledger["sample"].map(numbers.text), "fate": fate, "cells": ledger["cells"]}
-    )
-    wide = cells.pivot_table(
-        index="sample",
-        columns="fate",
-        values="cells",
-        aggfunc="sum",
-        fill_value=0,
-        sort=False,
-        observed=True,
-    )
-    return wide.reset_index().rename_axis(columns=None)

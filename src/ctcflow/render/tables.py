@@ -13,22 +13,48 @@ uns `call`
     `samples`
         `sample`, `patient`, `draw`, `day`, `role`, `batch`, `cells`, `n_CTC`, `n_aggregate`,
         `n_other`, `n_uncertain`, `rate_low`, `rate_high` (exact interval of the number of CTCs
-        and aggregates), `median_umis`, `flags` (list of sentences).
+        and aggregates), `median_umis`, `ambient`, `ambient_low`, `ambient_high` (fraction of
+        counts), `flags` (list of sentences).
     `draws`
         `draw`, `patient`, `day`, `role`, `samples` (names, joined by `, `), `cells`, `count` (CTCs
         and aggregates), `count_low`, `count_high`, `volume_ml`, `per_ml`, `per_ml_low`,
         `per_ml_high`, `note`.
+    `aggregates`
+        `sample`, `partner` (neutrophil, monocyte, platelet, lymphocyte), `observed` (droplets
+        called CTC aggregate with it), `expected` (by chance), `ratio`, `low`, `high` (null for no
+        upper limit), `verdict` (a sentence).
     `ledger`
         `sample`, `stage`, `reason`, `cells`.
     `set_aside`
-        `sample`, `barcode`, `reason`, `evidence`.
+        `sample`, `barcode`, `reason`, `evidence`; droplets outside the given matrix too, which
+        `reason` says.
     `calibration`
         Object: `n_null`, `tail` (objects with `sample`, `n_null`, `factor`), `observed` (rows of
         nominal, observed, low, high).
     `healthy`
         Object: `samples`, `cells`, `called`, `rate`, `rate_low`, `rate_high`.
     `qc`
-        `sample`, `min_umis`, `min_genes`, `mt_limit` (null where there is none), and others.
+        One object per sample: `sample`, `umis` (false for read counts: limits on counts are null),
+        `doublet_rate`, and:
+
+        `limits`
+            Per coarse lineage `lineage`, `cells` (droplets that came in), `adaptive` (true:
+            measured on them; false: too few, the floors and the ceiling of the parameters),
+            `min_umis`, `min_genes` (set aside below), `max_pct_mt` (set aside above),
+            `damaged_umis`, `damaged_pct_mt` (set aside below the first and above the second),
+            `high_umis`, `high_genes` (a remark above, never set aside).
+        `distributions`
+            `lineage`, `metric` (`n_umis`, `n_genes`, `pct_mt`), `values`: up to 41 evenly spaced
+            quantiles of all droplets that came in, ascending.
+        `ambient`
+            Object: `share`, `low`, `high` (fraction of counts), `genes` (number), `measured_on`
+            (droplets, cells), `corrected`, `reason` (why not measured).
+        `droplets`
+            Null without unfiltered droplets, else an object: `barcodes` (number), `lower` (up to
+            so many counts: the ambient sample), `retain` (from so many counts: cells without a
+            test), `knee`, `inflection` (counts per barcode), `tested`, `outside` (droplets outside
+            the given matrix that hold a cell), `curve` (rows of rank and counts of all barcodes,
+            counts descending), `cells_curve` (of the given cells).
     `not_run`
         `sample`, `what`, `reason`.
 
@@ -38,14 +64,13 @@ Any key may be missing or null: it gives an empty table or a missing value.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
 from ctcflow import keys
-from ctcflow.render import numbers
+from ctcflow.render.records import facts, records_table, significant
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -80,6 +105,9 @@ SAMPLE_COLUMNS: Final = (
     "rate_low",
     "rate_high",
     "median_umis",
+    "ambient",
+    "ambient_low",
+    "ambient_high",
     "flags",
 )
 DRAW_COLUMNS: Final = (
@@ -100,18 +128,43 @@ DRAW_COLUMNS: Final = (
 )
 LEDGER_COLUMNS: Final = ("sample", "stage", "reason", "cells")
 SET_ASIDE_COLUMNS: Final = ("sample", "barcode", "reason", "evidence")
-QC_COLUMNS: Final = ("sample", "min_umis", "min_genes", "mt_limit")
+LIMIT_COLUMNS: Final = (
+    "sample",
+    "lineage",
+    "cells",
+    "adaptive",
+    "min_umis",
+    "min_genes",
+    "max_pct_mt",
+    "damaged_umis",
+    "damaged_pct_mt",
+    "high_umis",
+    "high_genes",
+)
+AMBIENT_COLUMNS: Final = (
+    "sample",
+    "share",
+    "low",
+    "high",
+    "genes",
+    "measured_on",
+    "corrected",
+    "reason",
+)
+AGGREGATE_COLUMNS: Final = (
+    "sample",
+    "partner",
+    "observed",
+    "expected",
+    "ratio",
+    "low",
+    "high",
+    "verdict",
+)
 NOT_RUN_COLUMNS: Final = ("sample", "what", "reason")
 MARKER_COLUMNS: Final = ("cluster", "rank", "gene")
 
 _NUMBERS: Final = {keys.P.key, keys.Q.key, keys.P_PANEL.key, keys.P_IDENTITY.key}
-_DIGITS: Final = 4
-
-
-def facts(adata: AnnData, slot: keys.Slot) -> dict[str, Any]:
-    """Read a JSON object of `uns`; empty where the slot is missing."""
-    found = json.loads(str(adata.uns.get(slot.key) or "{}"))
-    return found if isinstance(found, dict) else {}
 
 
 def cells_table(call: AnnData) -> pd.DataFrame:
@@ -150,7 +203,7 @@ def ctc_table(call: AnnData) -> pd.DataFrame:
     if isinstance(signatures, pd.DataFrame):
         for name in signatures.columns:
             scores = signatures[name].to_numpy(dtype=np.float64)[called]
-            columns[str(name)] = pd.Series(_significant(scores))
+            columns[str(name)] = pd.Series(significant(scores))
     table = pd.DataFrame(columns)
     order = [keys.SAMPLE.key, keys.P.key, keys.BARCODE.key]
     return table.sort_values(order, kind="stable").reset_index(drop=True)
@@ -176,9 +229,29 @@ def set_aside_table(call: AnnData) -> pd.DataFrame:
     return records_table(facts(call, keys.CALL).get("set_aside"), SET_ASIDE_COLUMNS)
 
 
-def qc_table(call: AnnData) -> pd.DataFrame:
-    """Thresholds of quality control, one row per sample."""
-    return records_table(facts(call, keys.CALL).get("qc"), QC_COLUMNS)
+def limits_table(call: AnnData) -> pd.DataFrame:
+    """Limits of quality control, one row per sample and coarse lineage."""
+    rows = [
+        {"sample": sample.get("sample"), **limit}
+        for sample in facts(call, keys.CALL).get("qc") or []
+        for limit in sample.get("limits") or []
+    ]
+    return records_table(rows, LIMIT_COLUMNS)
+
+
+def ambient_table(call: AnnData) -> pd.DataFrame:
+    """Ambient RNA (fraction of counts), one row per sample that was looked at."""
+    rows = [
+        {"sample": sample.get("sample"), **sample["ambient"]}
+        for sample in facts(call, keys.CALL).get("qc") or []
+        if sample.get("ambient")
+    ]
+    return records_table(rows, AMBIENT_COLUMNS)
+
+
+def aggregates_table(call: AnnData) -> pd.DataFrame:
+    """Droplets of CTC and partner against random doublets, one row per sample and partner."""
+    return records_table(facts(call, keys.CALL).get("aggregates"), AGGREGATE_COLUMNS)
 
 
 def not_run_table(call: AnnData, adata: AnnData) -> pd.DataFrame:
@@ -220,71 +293,17 @@ def markers_table(cluster_adata: AnnData) -> pd.DataFrame:
     return records_table(rows, MARKER_COLUMNS)
 
 
-def records_table(records: Sequence[Mapping[str, Any]] | None, columns: Sequence[str]) -> Any:
-    """Make a table of JSON objects.
-
-    Parameters
-    ----------
-    records
-        Objects; None is none.
-    columns
-        Columns that come first and are always there; other keys follow in their order.
-
-    Returns
-    -------
-    pd.DataFrame
-        Lists are joined by `; `; missing text and numbers are None; floats have four significant
-        digits.
-    """
-    rows = list(records or [])
-    extra = dict.fromkeys(key for row in rows for key in row if key not in columns)
-    return pd.DataFrame(
-        {key: _values([row.get(key) for row in rows]) for key in (*columns, *extra)}
-    )
-
-
-def _values(values: list[Any]) -> pd.Series:
-    plain = [_joined(value) for value in values]
-    if plain and all(value is None or _is_whole(value) for value in plain):
-        return pd.Series(plain, dtype="Int64")
-    if plain and all(value is None or _is_number(value) for value in plain):
-        return pd.Series(_significant(np.array(plain, dtype=np.float64)))
-    return pd.Series(plain, dtype=object)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _joined(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return "; ".join(numbers.text(item) for item in value)
-    if isinstance(value, dict):
-        return numbers.text(value)
-    return None if isinstance(value, float) and np.isnan(value) else value
-
-
 def _column(obs: pd.DataFrame, name: str) -> pd.Series:
     if name not in obs:
         missing: Any = np.nan if name in _NUMBERS or name == keys.N_PANEL_GENES.key else ""
         return pd.Series([missing] * len(obs), dtype=None if len(obs) else object)
     values = obs[name]
     if name in _NUMBERS:
-        return pd.Series(_significant(values.to_numpy(dtype=np.float64)))
+        return pd.Series(significant(values.to_numpy(dtype=np.float64)))
     if name == keys.N_PANEL_GENES.key:
         return pd.Series(values.to_numpy())
     filled = values.astype(object).where(values.notna().to_numpy(), "")
     return pd.Series(filled.to_numpy(dtype=object), dtype=object)
-
-
-def _significant(values: np.ndarray[Any, np.dtype[np.float64]]) -> Any:
-    # Four digits keep a value on its side of a threshold for all practical purposes, and drop the
-    # noise of float32.
-    return np.array([float(f"{value:.{_DIGITS}g}") for value in values], dtype=np.float64)
 
 
 def _marker_rows(found: Any) -> list[tuple[str, dict[str, Any]]]:

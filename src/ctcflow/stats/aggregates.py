@@ -14,13 +14,26 @@ from the doublet rate (`empty_from_rate`) or from doublets of two blood lineages
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 SENTENCE: Final = "cannot be told from random doublets"
+
+PARTNER_OF: Final = {
+    "CD4 T": "lymphocyte",
+    "CD8 T": "lymphocyte",
+    "NK": "lymphocyte",
+    "B": "lymphocyte",
+    "Plasma": "lymphocyte",
+    "Monocyte": "monocyte",
+    "Neutrophil": "neutrophil",
+    "Platelet": "platelet",
+}
+"""Partner lineage of each blood type of `profiles` that has one."""
+PARTNERS: Final = ("neutrophil", "monocyte", "platelet", "lymphocyte")
 
 _WIDEST: Final = 40.0
 _SMALLEST: Final = 1e-14
@@ -149,6 +162,60 @@ def enrichment(
     ratio = observed / expected if expected > 0 else np.inf if observed else np.nan
     like_random = bool(low <= 1 <= high)
     return Enrichment(observed, float(expected), float(ratio), float(low), float(high), like_random)
+
+
+def against_chance(
+    observed: Mapping[str, int],
+    *,
+    tumour: int,
+    singles: Mapping[str, int],
+    n_droplets: int,
+    rate: float,
+    confidence: float,
+) -> list[dict[str, str | float | None]]:
+    """Compare every partner lineage of one sample with chance.
+
+    Parameters
+    ----------
+    observed
+        Droplets with a tumour cell and a partner, by lineage of the partner.
+    tumour
+        Droplets with tumour cells alone.
+    singles
+        Droplets of each partner lineage alone.
+    n_droplets, rate
+        Droplets with cells, and the share of them with two cells or more.
+    confidence
+        Of all intervals of the sample together (fraction).
+
+    Returns
+    -------
+    One record per lineage of `singles`: `partner`, `observed`, `expected`, `ratio`, `low`, `high`
+    (null where there is none), `verdict`.
+    """
+    empty = empty_from_rate(n_droplets, rate=rate)
+    each = shared_confidence(confidence, n_partners=len(singles))
+    rows: list[dict[str, str | float | None]] = []
+    for partner, alone in singles.items():
+        seen = observed.get(partner, 0)
+        found = enrichment(
+            seen, tumour=tumour, partner=alone, singlets=(), empty=empty, confidence=each
+        )
+        verdict = SENTENCE
+        if found.low > 1:
+            verdict = "more than random doublets give"
+        elif found.high < 1:
+            verdict = "fewer than random doublets give: some were not told from single tumour cells"
+        numbers = {
+            name: value if np.isfinite(value) else None
+            for name, value in zip(
+                ("expected", "ratio", "low", "high"),
+                (found.expected, found.ratio, found.low, found.high),
+                strict=True,
+            )
+        }
+        rows.append({"partner": partner, "observed": seen, **numbers, "verdict": verdict})
+    return rows
 
 
 def shared_confidence(confidence: float, *, n_partners: int) -> float:

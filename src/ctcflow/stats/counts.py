@@ -17,6 +17,7 @@ _MAX_CELLS: Final = 500
 _EQUAL_SUMS: Final = 0.01
 _WHOLE_STEP: Final = 0.02
 _MAX_STEPS: Final = 40.0
+_READS: Final = 4.0
 
 
 def first_not_whole(values: npt.NDArray[np.number]) -> int:
@@ -138,3 +139,14 @@ def sum_columns(
     limit = np.iinfo(np.int32).max
     fits = wide.nnz == 0 or max(int(wide.data.max()), -int(wide.data.min())) <= limit
     return wide.astype(np.int32) if fits else wide
+
+
+def looks_like_reads(matrix: sparse.csr_matrix) -> bool:
+    """Tell read counts from counts of molecules.
+
+    A transcript is seen once by most of its molecular identifiers, and many times by its reads. The
+    median of the detected values is 1 in droplets, 2 in deep UMI data (23,000 to 35,000 counts per
+    cell) and 6 to 8 in Smart-seq libraries.
+    """
+    values = matrix.data[matrix.data > 0]
+    return values.size > 0 and float(np.median(values)) >= _READS

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import scipy.sparse as sp
+
+from ctcflow.stats.counts import looks_like_reads
+from ctcflow.stats.gene_sets import in_set
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -33,14 +37,52 @@ def percent(counts: sp.csr_matrix, *, genes: Bools, umis: npt.NDArray[np.int64])
     return 100.0 * part / np.maximum(umis, 1)
 
 
-def upper_limit(values: Floats, *, mads: float, floor: float, ceiling: float) -> float:
-    """Median plus `mads` scaled median absolute deviations, kept within floor and ceiling.
+class Quality(NamedTuple):
+    """Metrics per droplet."""
 
-    NaN values are left out; without any value the limit is the ceiling.
+    umis: Floats
+    """Counts; reads where the data have no molecular identifiers."""
+    genes: Floats
+    percent: dict[str, Floats]
+    """Percent of counts per set of `SHARES`; NaN where the reference has no such gene."""
+    other_species: Floats
+    """Percent of the gene counts that are another species'."""
+    reads: bool
+
+
+SHARES: Final = ("mitochondrial", "ribosomal", "haemoglobin", "platelet")
+"""Technical gene sets whose share is measured."""
+
+
+def quality(
+    counts: sp.csr_matrix,
+    genes: npt.NDArray[np.object_],
+    *,
+    technical: pd.DataFrame,
+    foreign: npt.NDArray[np.floating],
+) -> Quality:
+    """Measure every droplet.
+
+    Parameters
+    ----------
+    counts
+        (n, G) raw counts.
+    genes
+        (G,) symbols.
+    technical
+        Gene sets: see `gene_sets.in_set`.
+    foreign
+        (n,) counts in genes of another species, which are not among the G.
     """
-    known = values[~np.isnan(values)]
-    if known.size == 0:
-        return ceiling
-    median = float(np.median(known))
-    spread = 1.4826 * float(np.median(np.abs(known - median)))
-    return float(np.clip(median + mads * spread, floor, ceiling))
+    found = depth(counts)
+    percents = {
+        name: percent(counts, genes=in_set(genes, technical, name), umis=found.umis)
+        for name in SHARES
+    }
+    return Quality(
+        found.umis.astype(np.float64),
+        found.genes.astype(np.float64),
+        percents,
+        100.0 * foreign / np.maximum(foreign + found.umis, 1.0),
+        looks_like_reads(counts),
+    )

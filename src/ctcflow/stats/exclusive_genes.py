@@ -10,7 +10,7 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
-GROUPS: Final = ("T and NK", "B", "myeloid", "platelet", "erythroid")
+GROUPS: Final = ("T and NK", "B", "myeloid", "platelet", "erythrocyte")
 """Coarse lineages, in the order of their codes."""
 
 _SOURCES: Final = {
@@ -19,9 +19,9 @@ _SOURCES: Final = {
     " VPREB3 LINC00926 FCRLA PAX5",
     "myeloid": "LYZ S100A8 S100A9 S100A12 FCN1 VCAN CD14 CSTA MS4A6A CLEC12A CLEC7A",
     "platelet": "PPBP PF4 GNG11",
-    "erythroid": "HBB HBA1 HBA2 HBD",
+    "erythrocyte": "HBB HBA1 HBA2 HBD",
 }
-_STICK: Final = {"platelet": ("T and NK",), "erythroid": ("T and NK", "B", "myeloid")}
+_STICK: Final = {"platelet": ("T and NK",), "erythrocyte": ("T and NK", "B", "myeloid")}
 """Where the genes of a source tell ambient RNA: platelets stick to myeloid and B cells."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import scipy.sparse as sp
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -102,6 +103,39 @@ def _tail(probability: Floats, weight: Ints, score: Ints) -> Floats:
             mass[:, first:width] += moved[:, : width - first]
     tail = np.cumsum(mass[:, ::-1], axis=1)[:, ::-1]
     return np.minimum(tail[np.arange(score.size), score], 1.0)
+
+
+def surprise(counts: sp.csr_matrix, *, umis: Floats, prior: Floats) -> tuple[Floats, Ints]:
+    """Judge panel genes before lineages are known.
+
+    Parameters
+    ----------
+    counts
+        (n, p) counts of the panel genes.
+    umis
+        (n,) total counts.
+    prior
+        (p,) rate of each gene in droplets without a tumour cell (share of counts).
+
+    Returns
+    -------
+    p
+        (n,) as `panel_p`, with rates of the droplets that show fewer than two panel genes: a tumour
+        cell must not set the rate that it is compared with.
+    n_seen
+        (n,) panel genes seen.
+    """
+    n_seen = np.diff(counts.indptr).astype(np.intp)
+    ordinary = n_seen < 2
+    total = np.asarray(counts[ordinary].sum(axis=0), dtype=np.float64).ravel()
+    rate = (total + PRIOR_UMIS * prior) / (umis[ordinary].sum() + PRIOR_UMIS)
+    p = np.ones(umis.size)
+    # most droplets show none: only the others are made dense
+    some = np.flatnonzero(n_seen)
+    p[some] = panel_p(
+        counts[some].toarray() > 0, expected=umis[some, None] * rate, weight=weights(rate)
+    )
+    return p, n_seen
 
 
 def prior_rates(genes: npt.NDArray[np.object_], leak: pd.DataFrame) -> Floats:

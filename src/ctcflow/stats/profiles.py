@@ -42,7 +42,7 @@ GROUPS = ("lymphoid", "B", "myeloid", "granulocyte", "anucleate")
 """Lineage groups whose leukocytes share a null distribution."""
 
 AMBIENT_SHARE = 0.05
-"""Share of every profile that is the sample's own mean profile, as ambient RNA is."""
+"""Share of every profile that is ambient RNA where no more of it was measured."""
 _FLOOR = 2e-6  # share of counts below which the atlas does not tell absence from chance
 
 
@@ -67,7 +67,8 @@ def profiles(
     rates: pd.DataFrame,
     markers: pd.DataFrame,
     left_out: frozenset[str],
-    mean_counts: npt.NDArray[np.float64],
+    ambient: npt.NDArray[np.float64],
+    ambient_share: float,
 ) -> Profiles:
     """Lay the reference types over a sample's genes.
 
@@ -81,8 +82,10 @@ def profiles(
         Marker sets: `set`, `gene`, `direction`.
     left_out
         Genes that another line of evidence uses.
-    mean_counts
-        (G,) mean counts per gene of the sample: what its ambient RNA looks like.
+    ambient
+        (G,) counts or shares per gene in the sample's ambient RNA, or its mean counts.
+    ambient_share
+        Share of every profile that is ambient RNA (fraction of counts).
     """
     table = rates.set_index("symbol")
     positive = pd.concat(
@@ -112,9 +115,9 @@ def profiles(
         types.append(name)
         groups.append(group)
         stack.append(_unit(base) * (1 - share) + _unit(mine) * share)
-    ambient = _unit(mean_counts[columns])
+    soup = _unit(ambient[columns])
     blended = [
-        _unit(_unit(row) + _FLOOR) * (1 - AMBIENT_SHARE) + ambient * AMBIENT_SHARE for row in stack
+        _unit(_unit(row) + _FLOOR) * (1 - ambient_share) + soup * ambient_share for row in stack
     ]
     log_rates = np.log(np.maximum(np.column_stack(blended), 1e-12))
     is_blood = np.array([group != "" for group in groups])

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ctcflow import keys
 from ctcflow.params import CallParams
-from ctcflow.stats import counting, sharing, tail
+from ctcflow.stats import aggregates, counting, sharing, tail
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -44,14 +44,14 @@ def call(cohort: Iterable[AnnData], *, params: CallParams) -> AnnData:
     AnnData
         Without X; one row per cell that was kept, named `sample:barcode`. obs `sample`,
         `barcode`, `class`, `p`, `q`, the lines of evidence, `partner`, `phenotype`, `reason`;
-        obsm `signatures`; uns `call`: `samples`, `draws`, `ledger`, `set_aside`, `calibration`,
-        `qc`, `not_run`.
+        obsm `signatures`; uns `call`: `samples`, `draws`, `ledger`, `set_aside`, `aggregates`,
+        `calibration`, `qc`, `not_run`.
     """
     import anndata
 
     tables, scores = [], []
     found: dict[str, list[Record]] = {
-        key: [] for key in ("samples", "ledger", "set_aside", "qc", "not_run")
+        key: [] for key in ("samples", "ledger", "set_aside", "qc", "not_run", "aggregates")
     }
     factors: list[Record] = []
     null_p: list[npt.NDArray[np.float64]] = []
@@ -68,7 +68,7 @@ def call(cohort: Iterable[AnnData], *, params: CallParams) -> AnnData:
         totals[name] = adata.obs[keys.N_UMIS.key]
         null_p.append(table.loc[adata.obs[keys.IS_LEUKOCYTE.key].to_numpy(bool), keys.P.key])
         factors.append({"sample": name, "n_null": len(null_p[-1]), "factor": factor})
-        _collect(found, name, adata, table)
+        _collect(found, name, adata, table, params)
         found["samples"].append(_sample_record(row, adata, table, params))
     _flag_shared(found["samples"], totals)
     obs = pd.concat(tables)
@@ -191,7 +191,11 @@ def _observed(p: npt.NDArray[np.float64]) -> list[list[float]]:
 
 
 def _collect(
-    found: Mapping[str, list[Record]], name: str, adata: AnnData, table: pd.DataFrame
+    found: Mapping[str, list[Record]],
+    name: str,
+    adata: AnnData,
+    table: pd.DataFrame,
+    params: CallParams,
 ) -> None:
     qc = json.loads(str(adata.uns[keys.QC.key]))
     score = json.loads(str(adata.uns[keys.SCORE.key]))
@@ -202,8 +206,31 @@ def _collect(
             {"sample": name, "stage": "call", "reason": f"class: {chosen}", "cells": count}
         )
     found["set_aside"].extend({"sample": name, **row} for row in qc["set_aside"])
-    found["qc"].append({"sample": name, **qc["thresholds"]})
+    shown = ("umis", "limits", "distributions", "ambient", "droplets", "doublet_rate")
+    found["qc"].append({"sample": name, **{key: qc[key] for key in shown}})
+    aggregated = _aggregates(adata, table, qc["doublet_rate"], params)
+    found["aggregates"].extend({"sample": name, **row} for row in aggregated)
     found["not_run"].extend({"sample": name, **row} for row in qc["not_run"] + score["not_run"])
+
+
+def _aggregates(
+    adata: AnnData, table: pd.DataFrame, rate: float | None, params: CallParams
+) -> list[Record]:
+    """Aggregates of a sample with tumour cells, against random co-loading."""
+    classes = table[keys.CLASS.key]
+    tumour, both = classes == "CTC", classes == "CTC aggregate"
+    if rate is None or not (tumour | both).any():
+        return []
+    single = (classes == "blood") & ~adata.obs[keys.LIKELY_DOUBLET.key].to_numpy(bool)
+    partner = table[keys.LINEAGE.key].map(aggregates.PARTNER_OF)
+    return aggregates.against_chance(
+        partner[both].value_counts().to_dict(),
+        tumour=int(tumour.sum()),
+        singles={name: int((partner[single] == name).sum()) for name in aggregates.PARTNERS},
+        n_droplets=len(table),
+        rate=rate,
+        confidence=params.confidence,
+    )
 
 
 def _sample_record(
@@ -218,6 +245,7 @@ def _sample_record(
     if 0 < leukocytes < params.few_leukocytes or (leukocytes == 0 and adata.n_obs):
         flags.append(f"only {leukocytes} leukocytes: p rests on shipped blood rates")
     umis = table[keys.N_UMIS.key]
+    ambient = json.loads(str(adata.uns[keys.QC.key]))["ambient"]
     return {
         **{key: row.get(key) for key in ("sample", "patient", "draw", "day", "role", "batch")},
         "cells": int(adata.n_obs),
@@ -228,6 +256,9 @@ def _sample_record(
         "rate_low": low,
         "rate_high": high,
         "median_umis": float(umis.median()) if len(umis) else None,
+        "ambient": ambient["share"],
+        "ambient_low": ambient["low"],
+        "ambient_high": ambient["high"],
         "flags": flags,
     }
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,32 +14,23 @@ from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.params import IngestParams
 from ctcflow.stats import counts
+from ctcflow.stats.gene_names import ids_of_groups, of_other_species, resolve
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 Names = npt.NDArray[np.object_]
 
-# Human only: mouse prefixes stay, so that the two species of a xenograft can be told apart.
-_PREFIX: Final = re.compile(r"^(?:hg19|hg38|GRCh3[78](?:-\d{4}-[A-Z])?)[_-]+", re.IGNORECASE)
-_ENSEMBL: Final = re.compile(r"^(ENS[A-Z]{0,4}G\d{11})(?:\.\d+)?(?:_PAR_Y)?$")
 _MIN_GENES: Final = 200
 _MIN_SHARE: Final = 0.1
-
-
-class _Resolved(NamedTuple):
-    """Per gene as found: its name, its Ensembl id; and how many were treated in which way."""
-
-    names: Names
-    ids: Names
-    counted: dict[str, int]
 
 
 def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnData:
     """Validate raw counts and key genes by symbol.
 
     A gene whose Ensembl id stands in `genes` takes the symbol there; other ids are names
-    themselves. Genes that end up with one name are summed.
+    themselves. Genes that end up with one name are summed. Genes of another species (a prefix such
+    as `mm10_`, or an Ensembl id of another species) join the other features, beside human ones.
 
     Parameters
     ----------
@@ -71,7 +61,14 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
     _refuse_bad_values(x, barcodes, found)
     x, rounded = _whole(x, barcodes, found, params)
     ids = adata.var.get(keys.GENE_ID.key, None)
-    resolved = _resolve(found, None if ids is None else ids.to_numpy(dtype=object), genes)
+    ids = None if ids is None else ids.to_numpy(dtype=object)
+    foreign = of_other_species(found, ids)
+    adata = _with_features(adata, x, found, ids, foreign)
+    if foreign.any():
+        mine = np.flatnonzero(~foreign)
+        x, found, ids = x[:, mine], found[mine], None if ids is None else ids[mine]
+    resolved = resolve(found, ids, genes)
+    _refuse_foreign(resolved.recognised, found)
     groups, names = pd.factorize(resolved.names)
     summed = counts.sum_columns(x, groups=groups, n_groups=names.size)
     _refuse_all_zero(summed, found.size)
@@ -79,13 +76,14 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
         **json.loads(adata.uns.get(keys.INGEST.key, "{}")),
         "n_cells": int(barcodes.size),
         "n_genes_found": int(found.size),
+        "genes_of_other_species": int(foreign.sum()),
         "n_genes": int(names.size),
         **resolved.counted,
         "duplicates_summed": int(found.size - names.size),
         "values_rounded": rounded,
     }
     log.setdefault("notes", [])
-    return _build(adata, summed, names, _ids_of_groups(resolved.ids, groups, names.size), log)
+    return _build(adata, summed, names, ids_of_groups(resolved.ids, groups, names.size), log)
 
 
 def _refuse_bad_names(barcodes: Names, names: Names) -> None:
@@ -177,52 +175,29 @@ def _refuse_all_zero(x: sparse.csr_matrix, n_found: int) -> None:
         )
 
 
-def _resolve(found: Names, ids: Names | None, genes: pd.DataFrame) -> _Resolved:
-    """Give every gene its symbol and Ensembl id."""
-    bare = np.array([_PREFIX.sub("", str(n)) for n in found], dtype=object)
-    own_ids = np.array([_ensembl(n) for n in bare], dtype=object)
-    from_file = own_ids
-    if ids is not None:
-        listed = [_ensembl(_PREFIX.sub("", str(i))) for i in ids]
-        from_file = np.array([i or o for i, o in zip(listed, own_ids, strict=True)], dtype=object)
-    symbol_of, id_of = _tables(genes)
-    # An id that the table lacks still replaces a versioned name: versions differ between files.
-    plain = np.where(own_ids != "", own_ids, bare)
-    names = np.array(
-        [symbol_of.get(i) or n for i, n in zip(from_file, plain, strict=True)], dtype=object
-    )
-    known_symbols = set(genes["symbol"])
-    gene_ids = np.array(
-        [i or id_of.get(n, "") for i, n in zip(from_file, names, strict=True)], dtype=object
-    )
-    recognised = np.array(
-        [i in symbol_of or n in known_symbols for i, n in zip(gene_ids, names, strict=True)]
-    )
-    _refuse_foreign(recognised, found)
-    counted = {
-        "genes_recognised": int(recognised.sum()),
-        "prefixes_removed": int((bare != found.astype(str)).sum()),
-        "ids_to_symbols": int(((own_ids != "") & (names != plain)).sum()),
-        "ids_unknown": int(((own_ids != "") & (names == plain)).sum()),
-        "symbols_updated": int(((own_ids == "") & (names != plain)).sum()),
-        "symbols_without_id": int((gene_ids == "").sum()),
+def _with_features(
+    adata: AnnData,
+    x: sparse.csr_matrix,
+    found: Names,
+    ids: Names | None,
+    foreign: npt.NDArray[np.bool_],
+) -> AnnData:
+    """Let genes of another species join the features that are not genes."""
+    if not foreign.any():
+        return adata
+    columns = np.flatnonzero(foreign)
+    added = {
+        "name": found[columns].tolist(),
+        "id": [""] * columns.size if ids is None else ids[columns].tolist(),
+        "type": [keys.OTHER_SPECIES_TYPE] * columns.size,
     }
-    return _Resolved(names, gene_ids, counted)
-
-
-def _ensembl(name: str) -> str:
-    """Take an Ensembl gene id without its version; "" for anything else."""
-    found = _ENSEMBL.match(name)
-    return found.group(1) if found else ""
-
-
-def _tables(genes: pd.DataFrame) -> tuple[dict[str, str], dict[str, str]]:
-    """Map id to symbol, and symbol to id where only one gene has the symbol."""
-    unique = genes[~genes["symbol"].duplicated(keep=False)]
-    return (
-        dict(zip(genes["gene_id"], genes["symbol"], strict=True)),
-        dict(zip(unique["symbol"], unique["gene_id"], strict=True)),
+    before = json.loads(str(adata.uns.get(keys.OTHER_FEATURE_NAMES.key, "{}")))
+    parts = [adata.obsm[keys.OTHER_FEATURES.key]] if before else []
+    adata.obsm[keys.OTHER_FEATURES.key] = sparse.hstack([*parts, x[:, columns]]).tocsr()
+    adata.uns[keys.OTHER_FEATURE_NAMES.key] = json.dumps(
+        {key: [*before.get(key, []), *values] for key, values in added.items()}
     )
+    return adata
 
 
 def _refuse_foreign(recognised: npt.NDArray[np.bool_], found: Names) -> None:
@@ -233,15 +208,6 @@ def _refuse_foreign(recognised: npt.NDArray[np.bool_], found: Names) -> None:
             f"only {n} of {found.size} gene names are known human genes (first names: {shown}):"
             " name genes by human symbol or Ensembl id"
         )
-
-
-def _ids_of_groups(ids: Names, groups: npt.NDArray[np.intp], n_groups: int) -> Names:
-    """Take the first id that is not empty among the genes that were summed."""
-    chosen = np.full(n_groups, "", dtype=object)
-    for group, gene_id in zip(groups[::-1], ids[::-1], strict=True):
-        if gene_id:
-            chosen[group] = gene_id
-    return chosen
 
 
 def _build(

@@ -3,31 +3,50 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import scipy.sparse as sp
 
 from ctcflow import keys
 from ctcflow.params import QCParams
-from ctcflow.stats import doublets, droplets, panel
+from ctcflow.stats import ambient, doublets, sample_ambient, verdicts
+from ctcflow.stats import limits as lim
+from ctcflow.stats import quality_records as records
+from ctcflow.stats.coarse import ANUCLEATE, COARSE
+from ctcflow.stats.droplets import SHARES, Quality, quality
+from ctcflow.stats.ledger import joined, ledger
 from ctcflow.stats.neighbors import blas_threads
+from ctcflow.stats.verdicts import Judged, Known, Sample
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_WEAK_P = 0.01  # set-aside cells with a panel p below this, or two panel genes, are listed
-_MOST_OF_REFERENCE = 0.1  # the limit on genes is at most this share of the reference
-_STRONG_P = 1e-3  # with two panel genes or more: kept whatever else is wrong with the cell
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
+Names = npt.NDArray[np.object_]
+Record = dict[str, Any]
+
+_MOST_OF_REFERENCE: Final = 0.1  # the limit on genes is at most this share of the reference
+_ANUCLEATE_GENES: Final = 0.2  # platelets and erythrocytes show this share of the genes
+_NO_SOUP: Final = {
+    "what": "test of droplets",
+    "reason": "no unfiltered droplet has few enough counts (qc.ambient_umis)",
+}
 
 
 def qc(
     adata: AnnData,
+    unfiltered: AnnData | None,
     panels: pd.DataFrame,
     leak: pd.DataFrame,
     technical: pd.DataFrame,
+    cell_types: pd.DataFrame,
+    rates: pd.DataFrame,
+    identity_null: pd.DataFrame,
     *,
     params: QCParams,
 ) -> AnnData:
@@ -37,174 +56,137 @@ def qc(
     ----------
     adata
         Raw counts of one sample.
+    unfiltered
+        All droplets of the same library over the same genes, where they were given.
     panels
         Tumour panels; a gene of any panel is evidence here.
     leak
         Largest share of a blood type in which each gene is seen (`symbol`, `max_pct_blood`).
     technical
         Gene sets by name or pattern: mitochondrial, ribosomal, haemoglobin, platelet.
+    cell_types, rates, identity_null
+        Markers, atlas and null of blood: see `score`.
     params
-        Thresholds.
+        Floors, ceilings and factors of the limits.
 
     Returns
     -------
     AnnData
         obs `n_umis`, `n_genes` (per cell); `pct_mt`, `pct_ribo`, `pct_hb`, `pct_platelet`
-        (percent, NaN where the reference has no such gene); `tumour_evidence`; `doublet_score`,
-        `likely_doublet`, `aggregate_candidate` (flags only); `qc_flag` (reasons);
-        `keep`. uns `qc`: thresholds, ledger, set-aside cells with tumour evidence, not run.
+        (percent, NaN where the reference has no such gene), `pct_other_species`; `coarse_lineage`;
+        `tumour_evidence`; `doublet_score`, `likely_doublet`, `aggregate_candidate` (flags only);
+        `qc_flag` (reasons to set aside), `qc_remark` (said only); `keep`. var `ambient_profile`;
+        layers `corrected` where asked for. uns `qc`: limits, distributions, ambient, droplets,
+        ledger, set-aside droplets with tumour evidence, not run.
     """
-    names = adata.var_names.to_numpy(dtype=object)
-    depth = droplets.depth(adata.X)
-    percent = {
-        name: droplets.percent(adata.X, genes=in_set(names, technical, name), umis=depth.umis)
-        for name in ("mitochondrial", "ribosomal", "haemoglobin", "platelet")
-    }
-    p, n_seen = _panel(adata, names, panels, leak)
-    limit = droplets.upper_limit(
-        percent["mitochondrial"][depth.umis >= params.min_umis],
-        mads=params.mt_mads,
-        floor=params.min_mt_limit,
-        ceiling=params.max_mt_limit,
+    # thinning and resampling draw random numbers cell by cell: in the order of the barcodes, so
+    # that the order of the cells in the file does not matter
+    order = np.argsort(adata.obs_names.to_numpy(dtype=object).astype(str), kind="stable")
+    sample = _ordered(adata, order, technical)
+    members = frozenset(panels.loc[panels["direction"] == 1, "gene"])
+    known = Known(members, leak, cell_types, rates, identity_null)
+    raw = None
+    if unfiltered is not None:
+        raw = verdicts.unfiltered(
+            sample,
+            sp.csr_matrix(unfiltered.X),
+            unfiltered.obs_names.to_numpy(dtype=object),
+            known=known,
+            lower=params.ambient_umis,
+            fdr=params.empty_fdr,
+            seed=params.seed,
+        )
+    judged = verdicts.judged(
+        sample, raw, known=known, rules=_rules(sample, params), min_umis=params.min_umis
     )
-    # a targeted panel cannot show as many genes as a transcriptome
-    min_genes = min(params.min_genes, round(_MOST_OF_REFERENCE * names.size))
-    reasons = {
-        "few counts": depth.umis < max(params.min_umis, 1),
-        "few genes": depth.genes < min_genes,
-        "high mitochondrial share": percent["mitochondrial"] > limit,
-    }
-    evidence = (n_seen >= 2) & (p < _STRONG_P)
-    flagged = np.logical_or.reduce(list(reasons.values()))
-    keep = ~flagged | evidence
-    rate, doublet = _doublets(adata, keep, params)
-    _write_obs(adata, depth, percent, evidence, reasons, keep)
-    adata.obs[keys.DOUBLET_SCORE.key] = doublet.score
-    adata.obs[keys.LIKELY_DOUBLET.key] = doublet.called
-    adata.obs[keys.AGGREGATE_CANDIDATE.key] = doublet.called & evidence
+    keep = ~np.logical_or.reduce(list(judged.reasons.values())) | judged.rescued
+    rate, doublet = _doublets(adata, sample, keep, params)
+    ambient_rna = sample_ambient.measured(
+        sample.counts,
+        sample.genes,
+        lineage=judged.lineage,
+        used=keep & ~doublet.called,
+        soup=raw.soup if raw else None,
+        reads=sample.quality.reads,
+        seed=params.seed,
+    )
+    back = np.empty_like(order)
+    back[order] = np.arange(order.size)
+    _write(adata, sample.quality, judged, keep, doublet, back)
+    adata.var[keys.AMBIENT_PROFILE.key] = ambient_rna.profile
+    correct = params.ambient == "correct" and not np.isnan(ambient_rna.found.rho)
+    if correct:
+        adata.layers[keys.CORRECTED.key] = sample_ambient.without(
+            sample.counts,
+            lineage=judged.lineage,
+            kept=keep,
+            ambient_rna=ambient_rna,
+            seed=params.seed,
+        )[back]
+    remarks = {**judged.remarks, "likely doublets": doublet.called}
+    reads = sample.quality.reads
     adata.uns[keys.QC.key] = json.dumps(
         {
-            "thresholds": {
-                "min_umis": params.min_umis,
-                "min_genes": min_genes,
-                "doublet_rate": rate,
-                "mt_limit": None if np.isnan(percent["mitochondrial"]).all() else limit,
-            },
-            "ledger": [
-                *_ledger(reasons, flagged, keep),
-                {
-                    "stage": "qc",
-                    "reason": "of these, likely doublets",
-                    "cells": int(doublet.called.sum()),
-                },
-            ],
-            "set_aside": _listed(adata, keep, p, n_seen),
-            "not_run": _not_run(percent, rate, doublet.score),
+            "umis": not reads,
+            "limits": records.limits(judged.limits, lineage=judged.lineage, reads=reads),
+            "distributions": records.distributions(sample.quality, lineage=judged.lineage),
+            "ambient": records.contamination(
+                ambient_rna.found, measured_on="droplets" if raw else "cells", corrected=correct
+            ),
+            "droplets": records.droplets(raw.tested, lower=params.ambient_umis) if raw else None,
+            "doublet_rate": rate,
+            "ledger": ledger(judged.reasons, rescued=judged.rescued, remarks=remarks)
+            + (records.outside(raw.tested, judged.listed) if raw else []),
+            "set_aside": judged.listed,
+            "not_run": _not_run(sample, doublet, rate, ambient_rna.found)
+            + ([_NO_SOUP] if unfiltered is not None and raw is None else []),
         },
         sort_keys=True,
     )
     return adata
 
 
-def in_set(
-    names: npt.NDArray[np.object_], technical: pd.DataFrame, chosen: str
-) -> npt.NDArray[np.bool_]:
-    """Which genes belong to a technical set, by name or by pattern."""
-    rows = technical[technical["set"] == chosen]
-    member = pd.Index(names).isin(rows["gene"].dropna())
-    for pattern in rows["pattern"].dropna():
-        expression = re.compile(str(pattern))
-        member |= np.array([expression.search(str(name)) is not None for name in names], dtype=bool)
-    return np.asarray(member, dtype=bool)
+def _ordered(adata: AnnData, order: Ints, technical: pd.DataFrame) -> Sample:
+    counts = sp.csr_matrix(adata.X)[order]
+    genes = adata.var_names.to_numpy(dtype=object)
+    described = json.loads(str(adata.uns.get(keys.OTHER_FEATURE_NAMES.key, "{}")))
+    kinds = np.array(described.get("type", []), dtype=object)
+    columns = np.flatnonzero(kinds == keys.OTHER_SPECIES_TYPE)
+    foreign = np.zeros(order.size)
+    if columns.size:  # `ingest` keeps genes of another species apart
+        features = sp.csr_matrix(adata.obsm[keys.OTHER_FEATURES.key])[order][:, columns]
+        foreign = np.asarray(features.sum(axis=1), dtype=np.float64).ravel()
+    found = quality(counts, genes, technical=technical, foreign=foreign)
+    return Sample(counts, genes, adata.obs_names.to_numpy(dtype=object)[order], found)
 
 
-def _panel(
-    adata: AnnData, names: npt.NDArray[np.object_], panels: pd.DataFrame, leak: pd.DataFrame
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
-    columns = np.flatnonzero(pd.Index(names).isin(panels.loc[panels["direction"] == 1, "gene"]))
-    umis = np.asarray(adata.X.sum(axis=1), dtype=np.float64).ravel()
-    counts = adata.X.tocsc()[:, columns].toarray().astype(np.float64)
-    prior = panel.prior_rates(names[columns], leak)
-    seen = counts > 0
-    # a tumour cell must not set the rate that it is compared with
-    ordinary = seen.sum(1) < 2
-    rate = panel.leak_rates(
-        counts[ordinary],
-        depth=umis[ordinary],
-        lineage=np.zeros(int(ordinary.sum()), dtype=np.intp),
-        n_lineages=0,
-        prior=prior,
-        weight=panel.PRIOR_UMIS,
-    )[-1]
-    p = panel.panel_p(seen, expected=umis[:, None] * rate, weight=panel.weights(rate))
-    return p, seen.sum(1)
-
-
-def _write_obs(
-    adata: AnnData,
-    depth: droplets.Depth,
-    percent: dict[str, npt.NDArray[np.float64]],
-    evidence: npt.NDArray[np.bool_],
-    reasons: dict[str, npt.NDArray[np.bool_]],
-    keep: npt.NDArray[np.bool_],
-) -> None:
-    adata.obs[keys.N_UMIS.key] = depth.umis
-    adata.obs[keys.N_GENES.key] = depth.genes
-    adata.obs[keys.PCT_MT.key] = percent["mitochondrial"]
-    adata.obs[keys.PCT_RIBO.key] = percent["ribosomal"]
-    adata.obs[keys.PCT_HB.key] = percent["haemoglobin"]
-    adata.obs[keys.PCT_PLATELET.key] = percent["platelet"]
-    adata.obs[keys.TUMOUR_EVIDENCE.key] = evidence
-    flags = np.full(keep.size, "", dtype=object)
-    for reason, cells in reasons.items():
-        flags[cells] = [f"{flag};{reason}" if flag else reason for flag in flags[cells]]
-    adata.obs[keys.QC_FLAG.key] = pd.Categorical(flags)
-    adata.obs[keys.KEEP.key] = keep
-
-
-def _ledger(
-    reasons: dict[str, npt.NDArray[np.bool_]],
-    flagged: npt.NDArray[np.bool_],
-    keep: npt.NDArray[np.bool_],
-) -> list[dict[str, Any]]:
-    """Every cell in one line: by its first reason, so that the lines add up to the total."""
-    rows = [{"stage": "qc", "reason": "cells in", "cells": int(keep.size)}]
-    open_cells = ~keep
-    for reason, cells in reasons.items():
-        rows.append(
-            {
-                "stage": "qc",
-                "reason": f"set aside: {reason}",
-                "cells": int((open_cells & cells).sum()),
-            }
+def _rules(sample: Sample, params: QCParams) -> list[lim.Rules]:
+    """Floors and ceilings per coarse lineage."""
+    # a targeted panel cannot show as many genes as a transcriptome
+    most = round(_MOST_OF_REFERENCE * sample.genes.size)
+    umis = (0.0, 0.0) if sample.quality.reads else (params.min_umis, params.max_min_umis)
+    rules = []
+    for name in COARSE:
+        share = _ANUCLEATE_GENES if name in ANUCLEATE else 1.0
+        floor, ceiling = (
+            share * min(value, most) for value in (params.min_genes, params.max_min_genes)
         )
-        open_cells = open_cells & ~cells
-    rescued = int((flagged & keep).sum())
-    rows.append({"stage": "qc", "reason": "rescued: tumour evidence", "cells": rescued})
-    rows.append({"stage": "qc", "reason": "kept", "cells": int(keep.sum())})
-    return rows
-
-
-def _listed(
-    adata: AnnData,
-    keep: npt.NDArray[np.bool_],
-    p: npt.NDArray[np.float64],
-    n_seen: npt.NDArray[np.intp],
-) -> list[dict[str, str]]:
-    listed = np.flatnonzero(~keep & ((p < _WEAK_P) | (n_seen >= 2)))
-    flags = adata.obs[keys.QC_FLAG.key].astype(str).to_numpy(dtype=object)
-    return [
-        {
-            "barcode": str(adata.obs_names[cell]),
-            "reason": str(flags[cell]),
-            "evidence": f"{n_seen[cell]} panel gene(s), p {p[cell]:.1e}",
-        }
-        for cell in listed
-    ]
+        rules.append(
+            lim.Rules(
+                (umis[0], max(umis)),
+                (floor, max(floor, ceiling)),
+                (params.min_mt_limit, params.max_mt_limit),
+                params.lower_mads,
+                params.mt_mads,
+                params.damage_mads,
+                params.upper_mads,
+            )
+        )
+    return rules
 
 
 def _doublets(
-    adata: AnnData, keep: npt.NDArray[np.bool_], params: QCParams
+    adata: AnnData, sample: Sample, keep: Bools, params: QCParams
 ) -> tuple[float | None, doublets.Doublets]:
     """Rate of the loading, and the scores of the kept cells."""
     score, called = np.full(keep.size, np.nan), np.zeros(keep.size, dtype=bool)
@@ -214,31 +196,60 @@ def _doublets(
         rate = doublets.expected_rate(
             cells or int(keep.sum()), chemistry=str(adata.obs["chemistry"].iloc[0])
         )
-    if rate is None:
-        return None, doublets.Doublets(score, called)
+    if rate is None or sample.quality.reads:
+        return rate, doublets.Doublets(score, called)
     found = doublets.doublet_scores(
-        adata.X[keep], rate=rate, seed=params.seed, n_threads=blas_threads()
+        sample.counts[np.flatnonzero(keep)], rate=rate, seed=params.seed, n_threads=blas_threads()
     )
     score[keep], called[keep] = found.score, found.called
     return rate, doublets.Doublets(score, called)
 
 
+def _write(
+    adata: AnnData,
+    quality_: Quality,
+    judged: Judged,
+    keep: Bools,
+    doublet: doublets.Doublets,
+    back: Ints,
+) -> None:
+    percent, obs = quality_.percent, adata.obs
+    obs[keys.N_UMIS.key] = quality_.umis[back].astype(np.int64)
+    obs[keys.N_GENES.key] = quality_.genes[back].astype(np.int64)
+    for slot, name in zip(
+        (keys.PCT_MT, keys.PCT_RIBO, keys.PCT_HB, keys.PCT_PLATELET), SHARES, strict=True
+    ):
+        obs[slot.key] = percent[name][back]
+    obs[keys.PCT_OTHER_SPECIES.key] = quality_.other_species[back]
+    names = np.array(COARSE, dtype=object)[judged.lineage[back]]
+    obs[keys.COARSE_LINEAGE.key] = pd.Categorical(names, categories=list(COARSE))
+    obs[keys.TUMOUR_EVIDENCE.key] = judged.rescued[back]
+    obs[keys.DOUBLET_SCORE.key] = doublet.score[back]
+    obs[keys.LIKELY_DOUBLET.key] = doublet.called[back]
+    obs[keys.AGGREGATE_CANDIDATE.key] = (doublet.called & judged.rescued)[back]
+    for slot, words in ((keys.QC_FLAG, judged.reasons), (keys.QC_REMARK, judged.remarks)):
+        obs[slot.key] = pd.Categorical(joined(words, n=keep.size)[back])
+    obs[keys.KEEP.key] = keep[back]
+
+
 def _not_run(
-    percent: dict[str, npt.NDArray[np.float64]],
-    rate: float | None,
-    scores: npt.NDArray[np.float64],
+    sample: Sample, doublet: doublets.Doublets, rate: float | None, found: ambient.Contamination
 ) -> list[dict[str, str]]:
-    if scores.size == 0:
+    if sample.barcodes.size == 0:
         return [{"what": "quality control", "reason": "the sample has no cell"}]
-    doublet = []
-    if rate is None:
-        reason = "the loading of its chemistry is not known: give chemistry or qc.doublet_rate"
-        doublet = [{"what": "doublet score", "reason": reason}]
-    elif np.isnan(scores).all():
-        reason = f"fewer than {doublets.FEWEST_CELLS} kept cells, or no gene that varies"
-        doublet = [{"what": "doublet score", "reason": reason}]
-    return doublet + [
+    missing = [
         {"what": f"{name} share", "reason": "the reference has no such gene"}
-        for name, values in percent.items()
+        for name, values in sample.quality.percent.items()
         if np.isnan(values).all()
     ]
+    if found.reason:
+        missing.append({"what": "ambient RNA", "reason": found.reason})
+    if not np.isnan(doublet.score).all():
+        return missing
+    if sample.quality.reads:
+        reason = "these are read counts, not molecules: wells have no doublet model"
+    elif rate is None:
+        reason = "the loading of its chemistry is not known: give chemistry or qc.doublet_rate"
+    else:
+        reason = f"fewer than {doublets.FEWEST_CELLS} kept cells, or no gene that varies"
+    return [*missing, {"what": "doublet score", "reason": reason}]

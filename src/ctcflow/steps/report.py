@@ -11,8 +11,18 @@ import pandas as pd
 
 from ctcflow import keys
 from ctcflow.params import ReportParams, StepsParams
-from ctcflow.render import answer, cohort, html, numbers, provenance, sections, tables
+from ctcflow.render import (
+    answer,
+    cohort,
+    html,
+    numbers,
+    provenance,
+    quality_page,
+    sections,
+    tables,
+)
 from ctcflow.render.html import Markup
+from ctcflow.render.records import facts, records_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -25,11 +35,13 @@ FILES: Final[tuple[str, ...]] = (
     "figures/calls.png",
     "figures/mixing.png",
     "figures/calibration.png",
+    "figures/droplets.png",
 )
 
 _NAVIGATION: Final = (
     ("calls", "The calls"),
     ("calibration", "Calibration"),
+    ("aggregates", "Aggregates"),
     ("map", "Map"),
     ("quality", "Quality"),
     ("set-aside", "Set aside"),
@@ -55,9 +67,9 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
     Parameters
     ----------
     adata
-        What `cluster` leaves: obs `sample`, `class`, `cell_type`, `cluster`, `n_umis`, `n_genes`,
-        `pct_mt`, `batch_used` (else `batch` of the sheet); obsm `X_umap` (n_cells, 2), absent or
-        NaN where it was not run. uns, each a JSON object: `integrate` (`method`, `mixing`:
+        What `cluster` leaves: obs `sample`, `class`, `cell_type`, `cluster`, `batch_used` (else
+        `batch` of the sheet); obsm `X_umap` (n_cells, 2), absent or NaN where it was not run. uns,
+        each a JSON object: `integrate` (`method`, `mixing`:
         `before` and `after` with one number per metric, `iLISI_of_random`), `cluster`
         (`resolutions`: records of `resolution`, `n_clusters`, `stability`; `cell_types`: records
         of `cluster`, `second`, `margin`), `markers` (see `render.tables.markers_table`),
@@ -74,7 +86,7 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
         The files of `FILES`, by path below the folder of the report. The same input gives the
         same bytes.
     """
-    found = tables.facts(call, keys.CALL)
+    found = facts(call, keys.CALL)
     figures = _figures(adata, call, found)
     steps = _steps(adata, call)
     draws = answer.draws_of(found.get("draws") or [], found.get("samples") or [])
@@ -83,22 +95,21 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
         draws, found.get("healthy") or {}, _notes(found, missing), _confidence(steps)
     )
     calls = sections.calls(tables.ctc_table(call), figures["figures/calls.png"])
-    clustering = tables.facts(adata, keys.CLUSTERING)
+    clustering = facts(adata, keys.CLUSTERING)
     main = [
         first,
         calls,
         sections.calibration(found.get("calibration") or {}, figures["figures/calibration.png"]),
+        quality_page.aggregates(tables.aggregates_table(call)),
         cohort.maps(figures["figures/umap.png"]),
-        sections.quality(
-            figures["figures/qc.png"], tables.qc_table(call), tables.ledger_table(call)
-        ),
+        _quality(call, found.get("qc") or [], figures),
         sections.set_aside(tables.set_aside_table(call)),
-        cohort.mixing(tables.facts(adata, keys.INTEGRATE), figures["figures/mixing.png"]),
+        cohort.mixing(facts(adata, keys.INTEGRATE), figures["figures/mixing.png"]),
         cohort.clusters(
             adata.obs,
             tables.markers_table(adata),
             clustering,
-            tables.records_table(clustering.get("resolutions"), ("resolution",)),
+            records_table(clustering.get("resolutions"), ("resolution",)),
         ),
         provenance.not_run(missing),
         provenance.parameters(steps, StepsParams().model_dump(mode="json")),
@@ -107,13 +118,33 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
     return {"report.html": html.page(params.title, _NAVIGATION, main), **figures}
 
 
+def _quality(
+    call: AnnData, records: Sequence[Mapping[str, Any]], figures: Mapping[str, bytes]
+) -> Markup:
+    from ctcflow.render import barcodes
+
+    with_droplets = barcodes.with_droplets(records)
+    droplets = None
+    if with_droplets:
+        note = barcodes.not_shown(len(with_droplets))
+        droplets = quality_page.droplets_figure(figures["figures/droplets.png"], note)
+    return quality_page.quality(
+        figures["figures/qc.png"],
+        droplets,
+        limits=tables.limits_table(call),
+        ambient=tables.ambient_table(call),
+        ledger=tables.ledger_table(call),
+        read_counts=[numbers.text(r.get("sample")) for r in records if r.get("umis") is False],
+    )
+
+
 def _figures(adata: AnnData, call: AnnData, found: Mapping[str, Any]) -> dict[str, bytes]:
     # Matplotlib takes half a second to import, and every command imports this module.
-    from ctcflow.render import atlas, figures, marks
+    from ctcflow.render import atlas, barcodes, figures, marks
     from ctcflow.render.quality import quality
 
     coordinates = _coordinates(adata)
-    reason = numbers.text(tables.facts(adata, keys.CLUSTERING).get("reason")) or "no map"
+    reason = numbers.text(facts(adata, keys.CLUSTERING).get("reason")) or "no map"
     panels = {name: title for name, title in _PANELS.items() if name in adata.obs}
     if keys.BATCH.key in panels:
         panels.pop("batch", None)
@@ -121,11 +152,13 @@ def _figures(adata: AnnData, call: AnnData, found: Mapping[str, Any]) -> dict[st
     observed = (found.get("calibration") or {}).get("observed") or []
     with marks.drawing():
         umap = atlas.umap(adata.obs, coordinates, panels, reason)
-        qc = quality(_with_sample(adata.obs), tables.qc_table(call), _samples(adata, found))
+        records = found.get("qc") or []
+        qc = quality(records, _samples(adata, found))
         calls = figures.evidence(_evidence(call.obs), _counts(draws))
-        mixing = figures.mixing(_metrics(tables.facts(adata, keys.INTEGRATE)))
+        mixing = figures.mixing(_metrics(facts(adata, keys.INTEGRATE)))
         calibration = figures.calibration(observed, "no null cells to calibrate on")
-        drawn = (umap, qc, calls, mixing, calibration)
+        droplets = barcodes.droplets(records)
+        drawn = (umap, qc, calls, mixing, calibration, droplets)
         pngs = [marks.written(figure, "png") for figure in drawn]
         svg = marks.written(umap, "svg")
     return dict(zip(FILES[1:], [pngs[0], svg, *pngs[1:]], strict=True))
@@ -136,10 +169,6 @@ def _coordinates(adata: AnnData) -> npt.NDArray[np.float64] | None:
     if found is None:
         return None
     return np.asarray(found, dtype=np.float64)[:, :2]
-
-
-def _with_sample(obs: pd.DataFrame) -> pd.DataFrame:
-    return obs if keys.SAMPLE.key in obs else obs.assign(**{keys.SAMPLE.key: ""})
 
 
 def _samples(adata: AnnData, found: Mapping[str, Any]) -> tuple[str, ...]:
@@ -185,7 +214,7 @@ def _steps(adata: AnnData, call: AnnData) -> dict[str, Mapping[str, Any]]:
     """Merge what both files record, in the order of the flow."""
     merged: dict[str, Mapping[str, Any]] = {}
     for source in (call, adata):
-        merged.update(tables.facts(source, keys.CTCFLOW).get("steps") or {})
+        merged.update(facts(source, keys.CTCFLOW).get("steps") or {})
     order = [*StepsParams.model_fields]
     names = sorted(merged, key=lambda name: order.index(name) if name in order else len(order))
     return {name: merged[name] for name in names}

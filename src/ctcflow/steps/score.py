@@ -13,19 +13,15 @@ import scipy.sparse as sp
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.params import ScoreParams
-from ctcflow.stats import identity as ident
-from ctcflow.stats import panel, signature, tail
-from ctcflow.stats.profiles import GROUPS, Profiles, profiles
+from ctcflow.stats import panel, signature
+from ctcflow.stats.leukocytes import Leukocytes, leukocytes
+from ctcflow.stats.profiles import AMBIENT_SHARE, Profiles, profiles
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 Floats = npt.NDArray[np.float64]
 
-_BLOOD_LIKE = -0.25  # nats per count in favour of blood: what a null cell has at least
-_NULL_Z = 3.0  # null cells lie within this many spreads of their group
-_MOST_NULL = 2000  # leukocytes that are thinned for the null: more change nothing but time
-_SMALLEST_SCALE = 0.3  # spreads; healthy blood of five data sets gave 0.36 to 0.44
 _OTHER_P = 1e-4  # marker genes of another non-blood type, seen beyond what leukocytes show
 
 
@@ -40,10 +36,8 @@ class Blood(NamedTuple):
 class _Lines(NamedTuple):
     """The two lines of evidence and what they were made from."""
 
-    fit: ident.Identity
-    profiles: Profiles
-    leukocyte: npt.NDArray[np.bool_]
-    p_identity: Floats
+    blood: Leukocytes
+    types: tuple[str, ...]
     p_panel: Floats
     seen: npt.NDArray[np.bool_]
     genes: npt.NDArray[np.object_]
@@ -110,7 +104,7 @@ def score(
             "panel": chosen,
             "panel_genes_in_data": int(lines.genes.size),
             "panel_genes": len(members),
-            "leukocytes": int(lines.leukocyte.sum()),
+            "leukocytes": int(lines.blood.is_leukocyte.sum()),
             "signature_genes_in_data": coverage,
             "not_run": lines.not_run,
         },
@@ -146,110 +140,85 @@ def _lines(
 ) -> _Lines:
     names = adata.var_names.to_numpy(dtype=object)
     counts = adata.X.astype(np.float64).tocsr()
+    soup, share = _ambient(adata)
     reference = profiles(
         names,
         rates=blood.rates,
         markers=cell_types,
         left_out=frozenset(members),
-        mean_counts=np.asarray(counts.sum(axis=0), dtype=np.float64).ravel(),
+        ambient=np.asarray(counts.sum(axis=0), dtype=np.float64).ravel() if soup is None else soup,
+        ambient_share=max(share, AMBIENT_SHARE),
     )
-    shared = counts[:, reference.columns].tocsr()
-    fit = ident.identity(shared, log_rates=reference.log_rates, is_blood=reference.is_blood)
-    blood_like = fit.distance < _BLOOD_LIKE
-    enough = int(blood_like.sum()) >= params.min_leukocytes
-    z = _standardised(shared, fit, reference, blood_like, blood.identity_null, enough)
-    leukocyte = blood_like & (z < _NULL_Z)
+    found = leukocytes(
+        counts,
+        reference=reference,
+        shipped_null=blood.identity_null,
+        fewest=params.min_leukocytes,
+    )
     not_run = []
-    if enough:
-        null = tail.fit_exponential_tail(
-            z[leukocyte], fraction=0.1, trimmed=0.005, smallest_scale=_SMALLEST_SCALE
-        )
-        p_identity = tail.exponential_tail_p(z, null)
-    else:
-        p_identity = tail.normal_body_exponential_tail_p(z, scale=_SMALLEST_SCALE)
+    if not found.own_null:
         not_run.append(
             {
                 "what": "null from the sample's own leukocytes",
-                "reason": f"{int(blood_like.sum())} leukocytes, needs {params.min_leukocytes}:"
+                "reason": f"{found.n_blood_like} leukocytes, needs {params.min_leukocytes}:"
                 " the shipped blood is used",
             }
         )
     columns = np.flatnonzero(pd.Index(names).isin(members))
     if columns.size == 0:
         not_run.append({"what": "tumour panel", "reason": "no panel gene is in the data"})
-    p_panel, seen = _panel_evidence(
-        counts, columns, names, fit, reference, leukocyte if enough else None, blood.leak, params
-    )
-    return _Lines(fit, reference, leukocyte, p_identity, p_panel, seen, names[columns], not_run)
+    prior = panel.prior_rates(names[columns], blood.leak)
+    if soup is not None:
+        prior = prior + share * soup[columns]
+    p_panel, seen = _panel_evidence(counts, columns, prior, found, reference, params)
+    return _Lines(found, reference.types, p_panel, seen, names[columns], not_run)
 
 
-def _standardised(
-    shared: sp.csr_matrix,
-    fit: ident.Identity,
-    reference: Profiles,
-    blood_like: npt.NDArray[np.bool_],
-    table: pd.DataFrame,
-    enough: bool,
-) -> Floats:
-    shape = (len(GROUPS), ident.DEPTHS.size)
-    ordered = table.set_index(["group", "depth"]).loc[
-        [(group, int(depth)) for group in GROUPS for depth in ident.DEPTHS]
-    ]
-    grid = prior = ident.NullGrid(
-        ordered["centre"].to_numpy(np.float64).reshape(shape),
-        ordered["spread"].to_numpy(np.float64).reshape(shape),
-    )
-    if enough:
-        own = ident.null_grid(
-            shared[np.flatnonzero(blood_like)[:_MOST_NULL]],
-            log_rates=reference.log_rates,
-            is_blood=reference.is_blood,
-            group=reference.group,
-            rng=np.random.default_rng(0),
-        )
-        grid = ident.shrunk_grid(own, prior=prior)
-    return ident.standardised(fit, grid=grid, group=reference.group)
+def _ambient(adata: AnnData) -> tuple[Floats | None, float]:
+    """Ambient profile and share that `qc` measured; no profile and 0 where it could not."""
+    share = json.loads(str(adata.uns[keys.QC.key]))["ambient"]["share"]
+    if share is None:
+        return None, 0.0
+    return adata.var[keys.AMBIENT_PROFILE.key].to_numpy(np.float64), float(share)
 
 
 def _panel_evidence(
     counts: sp.csr_matrix,
     columns: npt.NDArray[np.intp],
-    names: npt.NDArray[np.object_],
-    fit: ident.Identity,
+    prior: Floats,
+    blood: Leukocytes,
     reference: Profiles,
-    leukocyte: npt.NDArray[np.bool_] | None,
-    leak: pd.DataFrame,
     params: ScoreParams,
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     umis = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
     found = counts.tocsc()[:, columns].toarray()
-    null = leukocyte if leukocyte is not None else np.zeros(umis.size, dtype=bool)
+    null = blood.is_leukocyte if blood.own_null else np.zeros(umis.size, dtype=bool)
     rates = panel.leak_rates(
         found[null],
         depth=umis[null],
-        lineage=fit.blood[null],
+        lineage=blood.lineage[null],
         n_lineages=len(reference.types),
-        prior=panel.prior_rates(names[columns], leak),
+        prior=prior,
         weight=params.prior_umis,
     )
     seen = found > 0
     p = panel.panel_p(
-        seen, expected=umis[:, None] * rates[fit.blood], weight=panel.weights(rates[-1])
+        seen, expected=umis[:, None] * rates[blood.lineage], weight=panel.weights(rates[-1])
     )
     return p, seen
 
 
 def _write(adata: AnnData, lines: _Lines, back: npt.NDArray[np.intp]) -> None:
-    types = np.array(lines.profiles.types, dtype=object)
+    types = np.array(lines.types, dtype=object)
     listed = [",".join(lines.genes[row]) for row in lines.seen]
-    evidence = np.abs(np.log10(lines.p_identity) + np.log10(lines.p_panel))
-    adata.obs[keys.LINEAGE.key] = pd.Categorical(types[lines.fit.blood][back])
-    adata.obs[keys.P_IDENTITY.key] = lines.p_identity[back]
+    evidence = np.abs(np.log10(lines.blood.p) + np.log10(lines.p_panel))
+    adata.obs[keys.LINEAGE.key] = pd.Categorical(types[lines.blood.lineage][back])
+    adata.obs[keys.P_IDENTITY.key] = lines.blood.p[back]
     adata.obs[keys.P_PANEL.key] = lines.p_panel[back]
     adata.obs[keys.EVIDENCE.key] = evidence[back]
     adata.obs[keys.PANEL_GENES.key] = np.array(listed, dtype=object)[back]
     adata.obs[keys.N_PANEL_GENES.key] = lines.seen.sum(1)[back]
-    adata.obs[keys.IS_LEUKOCYTE.key] = lines.leukocyte[back]
+    adata.obs[keys.IS_LEUKOCYTE.key] = lines.blood.is_leukocyte[back]
 
 
 def _other_types(

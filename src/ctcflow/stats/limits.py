@@ -1,0 +1,164 @@
+"""Quality limits of each coarse lineage, from its own cells.
+
+A limit for all cells together follows the commonest lineage: it takes neutrophils and platelets,
+which have few genes, for debris, and tumour cells, which are large and rich in mitochondrial RNA,
+for doublets and dying cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
+
+_FEWEST = 20  # cells of a lineage that its limits are measured on
+_MAD = 1.4826  # makes the median absolute deviation of a normal its standard deviation
+_PSEUDO = 0.5  # counts added to either side of the odds of a mitochondrial count
+
+
+class Rules(NamedTuple):
+    """What limits are made from; every value comes from the parameters."""
+
+    umis: tuple[float, float]
+    """Lowest and highest lower limit on counts (counts per cell)."""
+    genes: tuple[float, float]
+    """Lowest and highest lower limit on genes (genes per cell)."""
+    pct_mt: tuple[float, float]
+    """Lowest and highest limit on the mitochondrial share (percent of counts)."""
+    lower_mads: float
+    mt_mads: float
+    damage_mads: float
+    upper_mads: float
+
+
+class Limits(NamedTuple):
+    """Limits of one lineage (counts and genes per cell, percent); NaN for none."""
+
+    cells: int
+    adaptive: bool
+    """Measured on the lineage's own cells; else there were too few of them."""
+    min_umis: float
+    min_genes: float
+    max_pct_mt: float
+    damaged_umis: float
+    damaged_pct_mt: float
+    high_umis: float
+    high_genes: float
+
+
+def limits(
+    umis: Floats,
+    genes: Floats,
+    pct_mt: Floats,
+    *,
+    measured: Sequence[Bools],
+    rules: Sequence[Rules],
+) -> list[Limits]:
+    """Measure the limits of each lineage.
+
+    Parameters
+    ----------
+    umis, genes
+        (n,) counts and detected genes per cell.
+    pct_mt
+        (n,) percent of counts that is mitochondrial; NaN throughout where not measured.
+    measured
+        Per lineage, (n,) cells that its limits are measured on.
+    rules
+        Floors, ceilings and factors of each lineage.
+
+    Returns
+    -------
+    Counts and genes: median times or over exp(MADs of the logarithm), kept within floor and
+    ceiling. Mitochondrial share: median plus MADs, kept within floor and ceiling. A damaged cell
+    has lost its cytoplasm, so it has fewer than half its lineage's counts and, on the scale of log
+    odds, an outlying mitochondrial share. Where a lineage has fewer than 20 cells: the floors on
+    counts and genes, the ceiling on the mitochondrial share, and nothing else.
+    """
+    return [
+        _own(umis, genes, pct_mt, cells, rule) for cells, rule in zip(measured, rules, strict=True)
+    ]
+
+
+def _own(umis: Floats, genes: Floats, pct_mt: Floats, cells: Bools, rules: Rules) -> Limits:
+    mine = cells & (umis >= rules.umis[0]) & (genes >= rules.genes[0])
+    n, has_mt = int(mine.sum()), not bool(np.isnan(pct_mt).all())
+    if n < _FEWEST:
+        ceiling = rules.pct_mt[1] if has_mt else np.nan
+        rest = (np.nan,) * 4
+        return Limits(n, False, rules.umis[0], rules.genes[0], ceiling, *rest)
+    count, spread = _log_moments(umis[mine])
+    gene, gene_spread = _log_moments(genes[mine])
+    mitochondrial = _mitochondrial(umis[mine], pct_mt[mine], rules) if has_mt else (np.nan,) * 2
+    return Limits(
+        n,
+        True,
+        float(np.clip(np.exp(count - rules.lower_mads * spread), *rules.umis)),
+        float(np.clip(np.exp(gene - rules.lower_mads * gene_spread), *rules.genes)),
+        mitochondrial[0],
+        float(np.exp(count) / 2.0) if has_mt else np.nan,
+        mitochondrial[1],
+        float(np.exp(count + rules.upper_mads * spread)),
+        float(np.exp(gene + rules.upper_mads * gene_spread)),
+    )
+
+
+def _mitochondrial(umis: Floats, pct_mt: Floats, rules: Rules) -> tuple[float, float]:
+    """Limit on the share, and the lower one on that of cells with few counts."""
+    median, mad = _moments(pct_mt)
+    limit = float(np.clip(median + rules.mt_mads * mad, *rules.pct_mt))
+    odds, odds_mad = _moments(_log_odds(umis, pct_mt))
+    outlying = 100.0 / (1.0 + np.exp(-(odds + rules.damage_mads * odds_mad)))
+    return limit, float(min(outlying, limit))
+
+
+def reasons(
+    umis: Floats, genes: Floats, pct_mt: Floats, *, lineage: Ints, limits: Sequence[Limits]
+) -> dict[str, Bools]:
+    """Which cells break which limit of their lineage, by the words that the ledger has.
+
+    A droplet without a single count breaks the limit on counts even where that is zero.
+    """
+    own = {name: np.array([getattr(row, name) for row in limits])[lineage] for name in _COMPARED}
+    with np.errstate(invalid="ignore"):
+        return {
+            "few counts": (umis < own["min_umis"]) | (umis == 0),
+            "few genes": genes < own["min_genes"],
+            "high mitochondrial share": pct_mt > own["max_pct_mt"],
+            "damaged": (umis < own["damaged_umis"]) & (pct_mt > own["damaged_pct_mt"]),
+        }
+
+
+def remarks(
+    umis: Floats, genes: Floats, *, lineage: Ints, limits: Sequence[Limits]
+) -> dict[str, Bools]:
+    """Which cells are unusually large for their lineage: said, never acted on."""
+    own = {name: np.array([getattr(row, name) for row in limits])[lineage] for name in _COMPARED}
+    with np.errstate(invalid="ignore"):
+        return {
+            "many counts": umis > own["high_umis"],
+            "many genes": genes > own["high_genes"],
+        }
+
+
+_COMPARED = Limits._fields[2:]
+
+
+def _moments(values: Floats) -> tuple[float, float]:
+    median = float(np.median(values))
+    return median, _MAD * float(np.median(np.abs(values - median)))
+
+
+def _log_moments(values: Floats) -> tuple[float, float]:
+    return _moments(np.log(np.maximum(values, 1.0)))
+
+
+def _log_odds(umis: Floats, pct_mt: Floats) -> Floats:
+    mitochondrial = umis * pct_mt / 100.0
+    return np.asarray(np.log((mitochondrial + _PSEUDO) / (umis - mitochondrial + _PSEUDO)))

@@ -21,7 +21,8 @@ venv: .venv/ready ## set up .venv from requirements.lock
 
 demo: .venv/ready ## simulate a small cohort, run the workflow on it, say where the report is
 	@if [ ! -f $(DEMO)/config/config.yaml ]; then \
-	    $(RUN) ctcflow simulate $(DEMO) --threads $(CORES); fi
+	    $(RUN) ctcflow simulate $(DEMO) --params '{"empty_droplets": 2000}' \
+	    --threads $(CORES); fi
 	@$(RUN) snakemake --directory $(DEMO) --cores $(CORES)
 	@echo "report: $(abspath $(DEMO))/results/report/report.html"
 

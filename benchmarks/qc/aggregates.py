@@ -153,9 +153,9 @@ def run(n_samples: int, seed: int) -> pd.DataFrame:
 
 def main() -> None:
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_suffix(".tsv")
-    table = run(2000, seed=0).round(4)
-    print(table.to_string(index=False))
-    table.to_csv(out, sep="\t", index=False)
+    found = run(2000, seed=0).round(4)
+    print(found.to_string(index=False))
+    found.to_csv(out, sep="\t", index=False)
 
 
 if __name__ == "__main__":

@@ -191,16 +191,21 @@ def times(case: Case) -> pd.DataFrame:
     return table
 
 
-def main() -> None:
-    out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_suffix(".tsv")
+def table() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Times, and average precision per data set."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         speed = times(next(simulated(folder / "timed", TIMED))).round(2)
-        print(speed.to_string(index=False), flush=True)
-        speed.to_csv(out.with_name(f"{out.stem}_times.tsv"), sep="\t", index=False)
-        table = pd.DataFrame([compare(case) for case in cases(folder)]).round(3)
-    print(table.to_string(index=False))
-    table.to_csv(out, sep="\t", index=False)
+        return speed, pd.DataFrame([compare(case) for case in cases(folder)]).round(3)
+
+
+def main() -> None:
+    out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_suffix(".tsv")
+    speed, found = table()
+    print(speed.to_string(index=False))
+    print(found.to_string(index=False))
+    speed.to_csv(out.with_name(f"{out.stem}_times.tsv"), sep="\t", index=False)
+    found.to_csv(out, sep="\t", index=False)
 
 
 if __name__ == "__main__":

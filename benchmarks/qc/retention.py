@@ -23,22 +23,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
+from samples import (
+    BLOOD,
+    damaged,
+    empties,
+    lung_cancer_lines,
+    measured,
+    measured_soup,
+    read,
+    sample,
+    thinned,
+    tumour_cells,
+)
 
-from ctcflow import io
-from ctcflow.params import QCParams
 from ctcflow.stats.tail import clopper_pearson
-from ctcflow.steps.qc import qc
-from ctcflow.tables import SHIPPED
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-REAL = REPOSITORY.parent / "shared" / "data" / "real"
-TUMOUR = "tumour_copykat_TNBC_302.h5ad"
-BLOOD = {
-    "pbmc4k": "blood_pbmc4k_soupx_with_real_soup_profile.h5ad",
-    "pbmc3k": "blood_pbmc3k_labelled.h5ad",
-    "pbmc1k_v2": "blood_pbmc1k_v2_allgenes.h5ad",
-    "pbmc1k_v3": "blood_pbmc1k_v3_filt.h5ad",
-}
 LEAST_KEPT = {4000: 0.995, 1500: 0.995, 600: 0.995, 300: 0.99, 150: 0.97}
 """Counts per tumour cell, and the share of them that must be kept."""
 MOST_SET_ASIDE, MOST_OF_A_LINEAGE = 0.03, 0.10
@@ -48,63 +47,6 @@ EMPTY_TOTALS = (110, 150, 200, 300, 500)
 MEASURED_EMPTIES = 200
 BARCODES_WITH_CELLS = 5200
 """Barcodes of pbmc4k with more counts than any droplet that is surely empty."""
-
-Counts = sp.csr_matrix
-
-
-def read(name: str) -> ad.AnnData:
-    """Real counts with unique gene names."""
-    adata = ad.read_h5ad(REAL / name)
-    adata.X = sp.csr_matrix(adata.X).astype(np.int64)
-    return adata[:, ~adata.var_names.duplicated()].copy()
-
-
-def thinned(counts: Counts, depth: int, rng: np.random.Generator) -> Counts:
-    """Exactly `depth` counts of each cell, drawn without replacement."""
-    counts = counts.copy()
-    for row in range(counts.shape[0]):
-        part = slice(counts.indptr[row], counts.indptr[row + 1])
-        if counts.data[part].sum() > depth:
-            counts.data[part] = rng.multivariate_hypergeometric(
-                counts.data[part], depth, method="marginals"
-            )
-    counts.eliminate_zeros()
-    return counts
-
-
-def damaged(counts: Counts, names: pd.Index, rng: np.random.Generator) -> Counts:
-    """Lose 90 % of the counts that are not mitochondrial."""
-    counts = counts.copy()
-    lost = ~names.str.startswith("MT-")[counts.indices]
-    counts.data[lost] = rng.binomial(counts.data[lost], 0.1)
-    counts.eliminate_zeros()
-    return counts
-
-
-def empties(
-    totals: npt.NDArray[np.integer], share: npt.NDArray[np.float64], rng: np.random.Generator
-) -> Counts:
-    """Droplets with these totals that hold ambient RNA only."""
-    upto = np.cumsum(share)
-    gene = np.searchsorted(upto / upto[-1], rng.random(int(totals.sum())), side="right")
-    droplet = np.repeat(np.arange(totals.size), totals)
-    one = np.ones(gene.size, dtype=np.int64)
-    return sp.coo_matrix((one, (droplet, gene)), shape=(totals.size, share.size)).tocsr()
-
-
-def sample(parts: dict[str, Counts], names: pd.Index) -> ad.AnnData:
-    """One library of all parts; obs `part` says which cell is from where."""
-    counts = sp.vstack(list(parts.values())).tocsr().astype(np.int32)
-    part = np.repeat(list(parts), [rows.shape[0] for rows in parts.values()])
-    obs = pd.DataFrame({"part": part}, index=[f"{name}_{i}" for i, name in enumerate(part)])
-    return ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=names))
-
-
-def measured(adata: ad.AnnData, unfiltered: ad.AnnData | None = None) -> ad.AnnData:
-    """`qc` with the shipped tables and the default parameters."""
-    needed = ("panels", "leak", "technical", "cell_types", "rates", "identity_null")
-    tables = [io.read_table(REPOSITORY / "resources" / SHIPPED[name]) for name in needed]
-    return qc(adata, unfiltered, *tables, params=QCParams())
 
 
 def tutorial_keeps(obs: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -149,10 +91,11 @@ def rows(what: str, blood: str, detail: str, kept: dict[str, list[bool]], want: 
         }
 
 
-def tumour_rows(name: str, depths: tuple[int, ...], seed: int) -> Iterator:
+def tumour_rows(
+    name: str, tumour: ad.AnnData, depths: tuple[int, ...], seed: int, *, what: str
+) -> Iterator:
     """Every tumour cell once per depth, 1 to 100 of a sample's blood cells at a time."""
-    blood, tumour = read(BLOOD[name]), read(TUMOUR)
-    tumour = tumour[(tumour.obs["copykat_pred"] == "aneuploid").to_numpy()]
+    blood = read(BLOOD[name])
     names = blood.var_names.intersection(tumour.var_names)
     cells, own = tumour[:, names].X.tocsr(), blood[:, names].X.tocsr()
     rng = np.random.default_rng(seed)
@@ -167,7 +110,7 @@ def tumour_rows(name: str, depths: tuple[int, ...], seed: int) -> Iterator:
             mine = (obs["part"] == "tumour").to_numpy()
             for method, keeps in METHODS.items():
                 kept[method] += keeps(obs)[mine].tolist()
-        yield from rows("tumour cells kept", name, f"{depth} UMI", kept, f">={LEAST_KEPT[depth]}")
+        yield from rows(what, name, f"{depth} UMI", kept, f">={LEAST_KEPT[depth]}")
 
 
 def blood_rows(name: str) -> Iterator:
@@ -206,8 +149,7 @@ def damaged_rows(name: str, seed: int) -> Iterator:
 def empty_rows(name: str, seed: int) -> Iterator:
     """Empty droplets among the given cells, with and without the unfiltered droplets."""
     blood, source = read(BLOOD[name]), read(BLOOD["pbmc4k"])
-    soup = source.var["soup_est"].reindex(blood.var_names).fillna(0.0).to_numpy(np.float64)
-    soup = soup / soup.sum()
+    soup = measured_soup(blood.var_names)
     totals = np.sort(np.asarray(source.uns["nDropUMIs_all_barcodes"], dtype=np.int64))[::-1]
     below = totals[BARCODES_WITH_CELLS:]
     below = below[below > 0]
@@ -242,13 +184,18 @@ def empty_rows(name: str, seed: int) -> Iterator:
                 yield from rows(what, name, detail, kept, aim)
 
 
-def table(bloods: tuple[str, ...] = tuple(BLOOD), seed: int = 0) -> pd.DataFrame:
+def table(seed: int = 0) -> pd.DataFrame:
     """All rows; one seed decides all draws."""
     found = []
-    for name in bloods:
+    tumour, lines = tumour_cells(), lung_cancer_lines()
+    depths = tuple(LEAST_KEPT)
+    for name in BLOOD:
         found += list(blood_rows(name))
         found += list(damaged_rows(name, seed))
-        found += list(tumour_rows(name, tuple(LEAST_KEPT), seed))
+        found += list(tumour_rows(name, tumour, depths, seed, what="tumour cells kept"))
+    # no parameter was looked at with these: lung cancer lines, of another platform than the blood
+    what = "cell lines kept"
+    found += list(tumour_rows("pbmc4k", lines, depths, seed, what=what))
     found += list(empty_rows("pbmc4k", seed)) + list(empty_rows("pbmc3k", seed))
     return pd.DataFrame(found)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from scipy.stats import beta, chi2
 
 from ctcflow.stats.aggregates import (
+    SENTENCE,
     Empty,
     _quantile,
+    against_chance,
     empty_from_doublets,
     empty_from_rate,
     enrichment,
@@ -157,3 +161,104 @@ def test_a_known_rate_gives_a_narrower_interval_than_few_doublets() -> None:
         )
         widths.append(found.high / found.low)
     assert widths[0] > widths[1] * 1.5
+
+
+def chance(observed: dict[str, int], **changed: object) -> dict[str, dict[str, object]]:
+    given: dict[str, object] = {
+        "tumour": 40,
+        "singles": {"neutrophil": 3000, "platelet": 300, "lymphocyte": 900},
+        "n_droplets": 5000,
+        "rate": 0.04,
+        "confidence": 0.95,
+    }
+    rows = against_chance(observed, **{**given, **changed})  # type: ignore[arg-type]
+    return {str(row["partner"]): row for row in rows}
+
+
+def test_every_partner_is_compared_as_by_itself_at_its_share_of_the_confidence() -> None:
+    found = chance({"neutrophil": 30, "lymphocyte": 0})
+    assert list(found) == ["neutrophil", "platelet", "lymphocyte"]
+    for partner, singles in (("neutrophil", 3000), ("platelet", 300), ("lymphocyte", 900)):
+        seen = {"neutrophil": 30}.get(partner, 0)
+        alone = enrichment(
+            seen,
+            tumour=40,
+            partner=singles,
+            singlets=[],
+            empty=empty_from_rate(5000, rate=0.04),
+            confidence=1 - 0.05 / 3,
+        )
+        row = found[partner]
+        assert row["observed"] == seen
+        for name in ("expected", "ratio", "low", "high"):
+            assert row[name] == pytest.approx(getattr(alone, name), rel=1e-9)
+        assert (row["verdict"] == SENTENCE) == alone.like_random
+
+
+def test_verdicts_are_those_of_droplets_filled_one_by_one() -> None:
+    """Tumour cells and three partners; the first is attached to some, the second hides in them."""
+    loads = [0.01, 0.03, 0.05, 0.02]
+    rng = np.random.default_rng(6)
+    present = rng.poisson(loads, size=(1_000_000, 4)) > 0
+    present[rng.random(1_000_000) < 0.0006, :2] = True
+    code = present @ np.array([1, 2, 4, 8])
+    count = np.bincount(code, minlength=16)
+    missed = int(0.7 * count[5])  # droplets with the second partner taken for single tumour cells
+    names = ("attached", "missed", "free")
+    found = chance(
+        {"attached": int(count[3]), "missed": int(count[5]) - missed, "free": int(count[9])},
+        tumour=int(count[1]) + missed,
+        singles={name: int(count[1 << k]) for k, name in enumerate(names, start=1)},
+        n_droplets=int(count[1:].sum()),
+        rate=1 - sum(loads) / np.expm1(sum(loads)),
+    )
+    verdicts = {name: str(found[name]["verdict"]) for name in names}
+    assert verdicts["attached"].startswith("more than")
+    assert verdicts["missed"].startswith("fewer than")
+    assert verdicts["free"] == SENTENCE
+    assert found["free"]["ratio"] == pytest.approx(1, rel=0.3)
+
+
+def test_more_partners_to_look_at_make_every_interval_wider() -> None:
+    one = chance({"platelet": 4}, singles={"platelet": 300})["platelet"]
+    three = chance({"platelet": 4})["platelet"]
+    assert three["low"] < one["low"] < one["ratio"] < one["high"] < three["high"]  # type: ignore[operator]
+    assert three["expected"] == one["expected"]
+
+
+def test_what_has_no_number_is_null_and_nothing_is_claimed() -> None:
+    for changed in (
+        {"tumour": 0},
+        {"singles": {"platelet": 0}},
+        {"singles": {"platelet": 0}, "tumour": 0},
+    ):
+        for row in chance({}, **changed).values():
+            assert row["verdict"] == SENTENCE
+            assert row["ratio"] is None
+            assert row["high"] is None
+            assert row["expected"] == row["low"] == row["observed"] == 0
+            json.dumps(row, allow_nan=False)
+    assert chance({"platelet": 3}, singles={}) == {}
+    # pairs without a single tumour cell: surely more than chance gives, by no finite factor
+    only = chance({"platelet": 9}, tumour=0)["platelet"]
+    assert (only["ratio"], only["high"]) == (None, None)
+    assert str(only["verdict"]).startswith("more than")
+
+
+def test_seldom_a_claim_where_all_doublets_are_random() -> None:
+    rng = np.random.default_rng(7)
+    droplets, loads = 20_000, {"neutrophil": 0.05, "platelet": 0.01}
+    total = 0.001 + sum(loads.values())
+    rate = 1 - total / np.expm1(total)
+    claims = 0
+    for _ in range(80):
+        tumour = rng.poisson(0.001 * droplets)
+        found = chance(
+            {name: int(rng.poisson(0.001 * load * droplets)) for name, load in loads.items()},
+            tumour=int(tumour),
+            singles={name: int(rng.poisson(load * droplets)) for name, load in loads.items()},
+            n_droplets=int(droplets * np.expm1(total)),
+            rate=rate,
+        )
+        claims += any(row["verdict"] != SENTENCE for row in found.values())
+    assert claims <= 6

@@ -112,3 +112,51 @@ def test_normalised_sums() -> None:
     assert counts.normalised_sums(sparse.csr_matrix(scaled)) == pytest.approx(1e6)
     assert np.isnan(counts.normalised_sums(sparse.csr_matrix(raw)))
     assert np.isnan(counts.normalised_sums(sparse.csr_matrix(scaled[:2])))
+
+
+def library(kind: str, n_cells: int = 60, n_genes: int = 800) -> np.ndarray:
+    """Molecules of a droplet library, or the reads that each of a plate's molecules was seen by."""
+    rng = np.random.default_rng(3)
+    depth = {"droplets": 2000, "deep UMI": 30_000, "plate": 10_000}[kind]
+    share = rng.dirichlet(np.full(n_genes if kind == "droplets" else 20 * n_genes, 0.3))
+    molecules = rng.poisson(depth * rng.lognormal(0, 0.3, (n_cells, 1)) * share)
+    if kind == "plate":
+        # each molecule is amplified: a Poisson-gamma number of its reads is sequenced
+        molecules = rng.negative_binomial(np.maximum(4 * molecules, 1), 4 / (4 + 6)) * (
+            molecules > 0
+        )
+    return molecules
+
+
+@pytest.mark.parametrize(
+    ("kind", "reads"), [("droplets", False), ("deep UMI", False), ("plate", True)]
+)
+def test_reads_are_told_from_molecules(kind: str, reads: bool) -> None:
+    made = sparse.csr_matrix(library(kind))
+    assert counts.looks_like_reads(made) is reads
+    order = np.random.default_rng(4).permutation(made.shape[0])
+    assert counts.looks_like_reads(made[order][:5]) is reads
+
+
+def test_one_very_deep_gene_is_no_sign_of_reads() -> None:
+    made = library("droplets")
+    made[:, 0] = 5000
+    assert counts.looks_like_reads(sparse.csr_matrix(made)) is False
+
+
+@settings(max_examples=60, deadline=None)
+@given(hnp.arrays(np.int64, SHAPES, elements=st.integers(0, 9)))
+def test_reads_are_told_by_the_median_of_what_was_detected(dense: np.ndarray) -> None:
+    seen = sorted(int(value) for row in dense for value in row if value)
+    middle = (seen[(len(seen) - 1) // 2] + seen[len(seen) // 2]) / 2 if seen else 0
+    assert counts.looks_like_reads(sparse.csr_matrix(dense)) is (middle >= 4)
+    # zeros that are stored are not detected
+    stored = sparse.csr_matrix(np.ones_like(dense))
+    stored.data = dense.ravel().astype(np.float64)
+    assert stored.nnz == dense.size
+    assert counts.looks_like_reads(stored) is (middle >= 4)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (3, 0), (3, 5)])
+def test_a_matrix_without_counts_is_not_one_of_reads(shape: tuple[int, int]) -> None:
+    assert counts.looks_like_reads(sparse.csr_matrix(shape)) is False

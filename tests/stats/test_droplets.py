@@ -1,17 +1,16 @@
-"""Depth, shares and limits of cells against dense arithmetic."""
+"""Depth and shares of cells against dense arithmetic."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy import sparse, stats
+from scipy import sparse
 
 from ctcflow.stats import droplets
-
-LIMITS = {"mads": 5.0, "floor": 15.0, "ceiling": 50.0}
 
 
 @settings(max_examples=60, deadline=None)
@@ -44,17 +43,71 @@ def test_counts_of_many_deep_cells_do_not_overflow() -> None:
     assert droplets.depth(big).umis.tolist() == [4 * (2**31 - 1)]
 
 
-def test_limit_is_the_median_and_scaled_deviations_within_bounds() -> None:
-    values = np.random.default_rng(0).normal(10.0, 2.0, 5001)
-    expected = np.median(values) + 5 * stats.median_abs_deviation(values, scale="normal")
-    assert droplets.upper_limit(values, **LIMITS) == pytest.approx(expected, rel=1e-4)
-    assert droplets.upper_limit(values / 100, **LIMITS) == 15.0
-    assert droplets.upper_limit(values * 100, **LIMITS) == 50.0
+TECHNICAL = pd.DataFrame(
+    {
+        "set": ["mitochondrial", "ribosomal", "haemoglobin", "platelet", "sex"],
+        "gene": [np.nan, np.nan, "HBB", "PPBP", "XIST"],
+        "pattern": ["^MT-", "^RPL", np.nan, np.nan, np.nan],
+    }
+)
+NAMES = np.array(["MT-CO1", "RPL3", "CD3D", "HBB", "MT-ND1", "PPBP", "XIST"], dtype=object)
+COLUMNS = {"mitochondrial": [0, 4], "ribosomal": [1], "haemoglobin": [3], "platelet": [5]}
 
 
-def test_limit_without_values_is_the_ceiling_and_missing_ones_do_not_count() -> None:
-    assert droplets.upper_limit(np.zeros(0), **LIMITS) == 50.0
-    assert droplets.upper_limit(np.full(3, np.nan), **LIMITS) == 50.0
-    values = np.array([20.0, 21.0, 22.0])
-    with_missing = np.append(values, np.nan)
-    assert droplets.upper_limit(with_missing, **LIMITS) == droplets.upper_limit(values, **LIMITS)
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_quality_equals_dense_arithmetic(data: st.DataObject) -> None:
+    n = data.draw(st.integers(0, 5))
+    dense = data.draw(hnp.arrays(np.int32, (n, 7), elements=st.integers(0, 40)))
+    foreign = data.draw(hnp.arrays(np.int64, n, elements=st.integers(0, 300)))
+    found = droplets.quality(sparse.csr_matrix(dense), NAMES, technical=TECHNICAL, foreign=foreign)
+    assert found.umis.dtype == found.genes.dtype == np.float64
+    assert found.umis.tolist() == dense.sum(1).tolist()
+    assert found.genes.tolist() == (dense > 0).sum(1).tolist()
+    assert tuple(found.percent) == droplets.SHARES
+    for cell in range(n):
+        total = int(dense[cell].sum())
+        for name, columns in COLUMNS.items():
+            share = 100 * dense[cell, columns].sum() / total if total else 0.0
+            assert found.percent[name][cell] == pytest.approx(share)
+        every = total + int(foreign[cell])
+        expected = 100 * foreign[cell] / every if every else 0.0
+        assert found.other_species[cell] == pytest.approx(expected)
+        assert 0 <= found.other_species[cell] <= 100
+    seen = dense[dense > 0]
+    assert found.reads == (seen.size > 0 and np.median(seen) >= 4)
+
+
+def test_a_set_without_a_gene_in_the_reference_is_not_measured() -> None:
+    columns = [1, 2, 3]
+    dense = np.array([[5, 1, 0], [0, 2, 2]])
+    found = droplets.quality(
+        sparse.csr_matrix(dense), NAMES[columns], technical=TECHNICAL, foreign=np.zeros(2)
+    )
+    assert np.isnan(found.percent["mitochondrial"]).all()
+    assert np.isnan(found.percent["platelet"]).all()
+    np.testing.assert_allclose(found.percent["ribosomal"], [100 * 5 / 6, 0])
+    np.testing.assert_allclose(found.percent["haemoglobin"], [0, 50])
+    assert found.other_species.tolist() == [0.0, 0.0]
+
+
+def test_shares_do_not_depend_on_the_order_of_cells_or_genes(
+    tables: dict[str, pd.DataFrame],
+) -> None:
+    rng = np.random.default_rng(1)
+    names = rng.permutation(tables["genes"]["symbol"].to_numpy(dtype=object))[:2000]
+    names = np.concatenate([names, ["MT-CO1", "RPL3", "HBB", "PPBP"]])
+    counts, foreign = sparse.csr_matrix(rng.poisson(0.3, (30, names.size))), rng.poisson(50, 30)
+    first = droplets.quality(counts, names, technical=tables["technical"], foreign=foreign)
+    cells, genes = rng.permutation(30), rng.permutation(names.size)
+    again = droplets.quality(
+        counts[cells][:, genes],
+        names[genes],
+        technical=tables["technical"],
+        foreign=foreign[cells],
+    )
+    for name in droplets.SHARES:
+        np.testing.assert_allclose(again.percent[name], first.percent[name][cells])
+        assert (first.percent[name] > 0).any()
+    np.testing.assert_allclose(again.other_species, first.other_species[cells])
+    np.testing.assert_array_equal(again.umis, first.umis[cells])

@@ -34,7 +34,8 @@ def _made(rates: pd.DataFrame, markers: pd.DataFrame, genes: np.ndarray, **chang
         "rates": rates,
         "markers": markers,
         "left_out": frozenset({"KRT8"}),
-        "mean_counts": np.ones(genes.size),
+        "ambient": np.ones(genes.size),
+        "ambient_share": AMBIENT_SHARE,
     }
     return profiles(genes, **{**given, **changed})
 
@@ -61,7 +62,7 @@ def test_atlas_types_are_the_table_the_floor_and_the_ambient_share(
     genes = _some(rates)
     rng = np.random.default_rng(0)
     ambient = rng.random(genes.size)
-    made = _made(rates, markers, genes, mean_counts=ambient)
+    made = _made(rates, markers, genes, ambient=ambient)
     shared = genes[made.columns]
     own = rates.set_index("symbol")["B"].reindex(shared).fillna(0.0)
     floored = own / own.sum() + 2e-6
@@ -88,7 +89,7 @@ def test_markers_are_highest_in_their_own_type(
         pd.concat([rates["symbol"], markers["gene"], pd.Series(["HBB", "HBA1", "HBA2"])])
     )
     genes = universe.astype(object)
-    made = _made(rates, markers, genes, mean_counts=np.ones(genes.size))
+    made = _made(rates, markers, genes, ambient=np.ones(genes.size))
     row = np.flatnonzero(genes[made.columns] == gene)
     best = np.argsort(-made.log_rates[row[0]])[:2]
     assert kind in {made.types[k] for k in best}
@@ -100,8 +101,8 @@ def test_order_of_the_genes_only_reorders_the_profiles(
     genes = _some(rates)
     ambient = np.random.default_rng(1).random(genes.size)
     order = np.random.default_rng(2).permutation(genes.size)
-    made = _made(rates, markers, genes, mean_counts=ambient)
-    moved = _made(rates, markers, genes[order], mean_counts=ambient[order])
+    made = _made(rates, markers, genes, ambient=ambient)
+    moved = _made(rates, markers, genes[order], ambient=ambient[order])
     frame = pd.DataFrame(made.log_rates, index=genes[made.columns])
     other = pd.DataFrame(moved.log_rates, index=genes[order][moved.columns])
     np.testing.assert_allclose(other.loc[frame.index], frame, rtol=1e-12)
@@ -111,9 +112,9 @@ def test_a_sample_without_counts_or_without_genes_has_profiles(
     rates: pd.DataFrame, markers: pd.DataFrame
 ) -> None:
     genes = _some(rates)
-    empty = _made(rates, markers, genes, mean_counts=np.zeros(genes.size))
+    empty = _made(rates, markers, genes, ambient=np.zeros(genes.size))
     assert np.isfinite(empty.log_rates).all()
     foreign = np.array(["x", "y"], dtype=object)
-    nothing = _made(rates, markers, foreign, mean_counts=np.ones(2))
+    nothing = _made(rates, markers, foreign, ambient=np.ones(2))
     assert nothing.columns.size == 0
     assert nothing.log_rates.shape == (0, len(nothing.types))

@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from ctcflow.errors import CtcflowError
+
 Measure = Callable[..., anndata.AnnData]
 IsCtc = Callable[[anndata.AnnData], np.ndarray]
 
@@ -274,6 +276,15 @@ def test_unfiltered_droplets_tell_cells_from_ambient_rna(
     assert facts["ambient"]["measured_on"] == "droplets"
     assert 0 <= facts["ambient"]["low"] <= facts["ambient"]["share"] <= facts["ambient"]["high"] < 1
     assert found.var["ambient_profile"].sum() == pytest.approx(1.0)
+
+
+def test_droplets_of_another_library_are_refused(
+    healthy: anndata.AnnData, measure: Measure
+) -> None:
+    other = _soup(healthy, np.full(300, 40), 1)
+    other.obs_names = [f"{'ACGT'[i % 4]}{i}" for i in range(300)]
+    with pytest.raises(CtcflowError, match="0 of the 250 barcodes of path are among the 300 of"):
+        measure(healthy, other)
 
 
 def test_unfiltered_droplets_without_a_small_one_say_so(

@@ -17,7 +17,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 COHORT = (
     '{"cells_per_sample": 120, "n_genes": 2000, "n_patients": 2, "n_healthy": 1,'
-    ' "ctc_rate": 0.04, "aggregate_rate": 0.01, "formats": ["10x_mtx", "10x_h5", "h5mu"]}'
+    ' "ctc_rate": 0.04, "aggregate_rate": 0.01, "empty_droplets": 300,'
+    ' "formats": ["10x_mtx", "10x_h5", "h5mu"]}'
 )
 
 
@@ -113,7 +114,8 @@ def cohort(tmp_path_factory: pytest.TempPathFactory, ctcflow: Callable[..., Ran]
 def sheet(cohort: Path) -> pd.DataFrame:
     """The cohort's sample sheet, all cells text, with absolute paths."""
     table = pd.read_csv(cohort / "config" / "samples.tsv", sep="\t", dtype=str, na_filter=False)
-    table["path"] = [str((cohort / "config" / path).resolve()) for path in table["path"]]
+    for column in ("path", "raw_path"):
+        table[column] = [str((cohort / "config" / path).resolve()) for path in table[column]]
     return table
 
 

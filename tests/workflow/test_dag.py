@@ -145,7 +145,9 @@ def digests(tmp_path) -> Callable[[], dict[str, str]]:
     ("module", "changed"),
     [
         ("stats/annotation.py", {"cluster"}),
-        ("stats/tail.py", {"score", "call"}),
+        ("stats/tail.py", {"qc", "score", "call"}),
+        ("stats/limits.py", {"qc"}),
+        ("stats/leukocytes.py", {"qc", "score"}),
         ("stats/neighbors.py", {"qc", "integrate", "cluster"}),
         ("steps/normalize.py", {"normalize"}),
         ("render/html.py", {"report"}),

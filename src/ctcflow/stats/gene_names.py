@@ -14,7 +14,8 @@ Names = npt.NDArray[np.object_]
 # Human only: other prefixes tell the genes of the other species of a xenograft.
 _PREFIX: Final = re.compile(r"^(?:hg19|hg38|GRCh3[78](?:-\d{4}-[A-Z])?)[_-]+", re.IGNORECASE)
 _OTHER_SPECIES: Final = re.compile(
-    r"^(?:mm(?:9|10|39)|GRCm3[89]|mRatBN7|rn[67]|Rnor)(?:-\d{4}-[A-Z])?[_-]+|^ENS[A-Z]{3,4}G\d{11}",
+    r"^(?:mm(?:9|10|39)|GRCm3[89]|GRCr8|mRatBN7|rn[67]|Rnor)(?:\.\w+)?(?:-\d{4}-[A-Z])?[_-]+"
+    r"|^ENS[A-Z]{3,4}G\d{11}",
     re.IGNORECASE,
 )
 _ENSEMBL: Final = re.compile(r"^(ENS[A-Z]{0,4}G\d{11})(?:\.\d+)?(?:_PAR_Y)?$")
@@ -56,7 +57,8 @@ def resolve(found: Names, ids: Names | None, genes: pd.DataFrame) -> Resolved:
         [i or id_of.get(n, "") for i, n in zip(from_file, names, strict=True)], dtype=object
     )
     recognised = np.array(
-        [i in symbol_of or n in known_symbols for i, n in zip(gene_ids, names, strict=True)]
+        [i in symbol_of or n in known_symbols for i, n in zip(gene_ids, names, strict=True)],
+        dtype=bool,
     )
     counted = {
         "genes_recognised": int(recognised.sum()),

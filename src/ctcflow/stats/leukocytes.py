@@ -60,9 +60,9 @@ def leukocytes(
     shared = counts[:, reference.columns].astype(np.float64).tocsr()
     fit = ident.identity(shared, log_rates=reference.log_rates, is_blood=reference.is_blood)
     blood_like = fit.distance < _BLOOD_LIKE
-    enough = int(blood_like.sum()) >= fewest
+    own_null = int(blood_like.sum()) >= fewest
     grid = prior = _shipped_grid(shipped_null)
-    if enough:
+    if own_null:
         own = ident.null_grid(
             shared[np.flatnonzero(blood_like)[:_MOST_NULL]],
             log_rates=reference.log_rates,
@@ -73,14 +73,15 @@ def leukocytes(
         grid = ident.shrunk_grid(own, prior=prior)
     z = ident.standardised(fit, grid=grid, group=reference.group)
     leukocyte = blood_like & (z < _NULL_Z)
-    if enough:
+    own_null = own_null and bool(leukocyte.any())
+    if own_null:
         null = tail.fit_exponential_tail(
             z[leukocyte], fraction=0.1, trimmed=0.005, smallest_scale=_SMALLEST_SCALE
         )
         p = tail.exponential_tail_p(z, null)
     else:
         p = tail.normal_body_exponential_tail_p(z, scale=_SMALLEST_SCALE)
-    return Leukocytes(fit.blood, leukocyte, p, int(blood_like.sum()), enough)
+    return Leukocytes(fit.blood, leukocyte, p, int(blood_like.sum()), own_null)
 
 
 def _shipped_grid(table: pd.DataFrame) -> ident.NullGrid:

@@ -25,8 +25,9 @@ _PSEUDO = 0.5  # counts added to either side of the odds of a mitochondrial coun
 class Rules(NamedTuple):
     """What limits are made from; every value comes from the parameters."""
 
-    umis: tuple[float, float]
-    """Lowest and highest lower limit on counts (counts per cell)."""
+    umis: tuple[float, float] | None
+    """Lowest and highest lower limit on counts (counts per cell); None for read counts, which say
+    more about sequencing than about the cell."""
     genes: tuple[float, float]
     """Lowest and highest lower limit on genes (genes per cell)."""
     pct_mt: tuple[float, float]
@@ -87,24 +88,27 @@ def limits(
 
 
 def _own(umis: Floats, genes: Floats, pct_mt: Floats, cells: Bools, rules: Rules) -> Limits:
-    mine = cells & (umis >= rules.umis[0]) & (genes >= rules.genes[0])
+    floor = rules.umis[0] if rules.umis else 0.0
+    mine = cells & (umis >= floor) & (genes >= rules.genes[0])
     n, has_mt = int(mine.sum()), not bool(np.isnan(pct_mt).all())
     if n < _FEWEST:
         ceiling = rules.pct_mt[1] if has_mt else np.nan
         rest = (np.nan,) * 4
-        return Limits(n, False, rules.umis[0], rules.genes[0], ceiling, *rest)
+        return Limits(n, False, floor, rules.genes[0], ceiling, *rest)
     count, spread = _log_moments(umis[mine])
     gene, gene_spread = _log_moments(genes[mine])
     mitochondrial = _mitochondrial(umis[mine], pct_mt[mine], rules) if has_mt else (np.nan,) * 2
     return Limits(
         n,
         True,
-        float(np.clip(np.exp(count - rules.lower_mads * spread), *rules.umis)),
+        float(np.clip(np.exp(count - rules.lower_mads * spread), *rules.umis))
+        if rules.umis
+        else 0.0,
         float(np.clip(np.exp(gene - rules.lower_mads * gene_spread), *rules.genes)),
         mitochondrial[0],
-        float(np.exp(count) / 2.0) if has_mt else np.nan,
-        mitochondrial[1],
-        float(np.exp(count + rules.upper_mads * spread)),
+        float(np.exp(count) / 2.0) if has_mt and rules.umis else np.nan,
+        mitochondrial[1] if rules.umis else np.nan,
+        float(np.exp(count + rules.upper_mads * spread)) if rules.umis else np.nan,
         float(np.exp(gene + rules.upper_mads * gene_spread)),
     )
 

@@ -15,6 +15,8 @@ TUMOUR_RATE = 150e-6
 """Share of a tumour cell's counts that one panel gene typically has; sets the weights only."""
 PRIOR_UMIS = 50_000.0
 """Weight of a shipped rate against measured ones where no parameter sets it (counts)."""
+_ROUNDS = 2
+_ORDINARY_P = 1e-3  # droplets with a smaller p do not take part in the rates
 _LEAK_DEPTH = 3000.0  # counts per cell at which the shipped leak was measured
 _FLOOR = 1e-6
 _UNIT = 0.5  # nats per step of the integer weights: finer changes no p by more than rounding
@@ -120,21 +122,22 @@ def surprise(counts: sp.csr_matrix, *, umis: Floats, prior: Floats) -> tuple[Flo
     Returns
     -------
     p
-        (n,) as `panel_p`, with rates of the droplets that show fewer than two panel genes: a tumour
+        (n,) as `panel_p`, with the rates of the droplets that do not surprise themselves: a tumour
         cell must not set the rate that it is compared with.
     n_seen
         (n,) panel genes seen.
     """
     n_seen = np.diff(counts.indptr).astype(np.intp)
-    ordinary = n_seen < 2
-    total = np.asarray(counts[ordinary].sum(axis=0), dtype=np.float64).ravel()
-    rate = (total + PRIOR_UMIS * prior) / (umis[ordinary].sum() + PRIOR_UMIS)
-    p = np.ones(umis.size)
+    p, rate = np.ones(umis.size), prior
     # most droplets show none: only the others are made dense
     some = np.flatnonzero(n_seen)
-    p[some] = panel_p(
-        counts[some].toarray() > 0, expected=umis[some, None] * rate, weight=weights(rate)
-    )
+    seen = counts[some].toarray() > 0
+    for _ in range(_ROUNDS):
+        p[some] = panel_p(seen, expected=umis[some, None] * rate, weight=weights(rate))
+        ordinary = p >= _ORDINARY_P
+        total = np.asarray(counts[np.flatnonzero(ordinary)].sum(axis=0), dtype=np.float64).ravel()
+        rate = (total + PRIOR_UMIS * prior) / (umis[ordinary].sum() + PRIOR_UMIS)
+    p[some] = panel_p(seen, expected=umis[some, None] * rate, weight=weights(rate))
     return p, n_seen
 
 

@@ -32,6 +32,8 @@ class Beside(NamedTuple):
 
     counts: sp.csr_matrix
     barcodes: npt.NDArray[np.object_]
+    found: int
+    """Given droplets that are among all of them."""
 
 
 class Tested(NamedTuple):
@@ -137,11 +139,11 @@ def beside(
     same = all_of_them.isin(one)
     if given.size and not same.any():
         bare, bare_all = _bases(one), _bases(all_of_them)
-        if bare.is_unique and bare_all.is_unique:
-            same = bare_all.isin(bare)
+        if bare.dropna().is_unique and bare_all.dropna().is_unique:
+            same = bare_all.isin(bare.dropna())
     rows = np.flatnonzero(~same)
     rows = rows[np.argsort(all_of_them.to_numpy(dtype=object)[rows].astype(str), kind="stable")]
-    return Beside(droplets[rows], barcodes[rows])
+    return Beside(droplets[rows], barcodes[rows], int(same.sum()))
 
 
 def _bases(names: pd.Index) -> pd.Index:

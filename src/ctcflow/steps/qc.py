@@ -11,6 +11,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ctcflow import keys
+from ctcflow.errors import CtcflowError
 from ctcflow.params import QCParams
 from ctcflow.stats import ambient, doublets, sample_ambient, verdicts
 from ctcflow.stats import limits as lim
@@ -96,6 +97,7 @@ def qc(
             fdr=params.empty_fdr,
             seed=params.seed,
         )
+        _refuse_another_library(sample, raw)
     judged = verdicts.judged(
         sample, raw, known=known, rules=_rules(sample, params), min_umis=params.min_umis
     )
@@ -146,6 +148,16 @@ def qc(
     return adata
 
 
+def _refuse_another_library(sample: Sample, raw: verdicts.Raw | None) -> None:
+    n = sample.barcodes.size
+    if raw is not None and raw.beside.found < n / 2:
+        raise CtcflowError(
+            f"{raw.beside.found} of the {n} barcodes of path are among the"
+            f" {raw.beside.barcodes.size + raw.beside.found} of raw_path: give the unfiltered"
+            " droplets of the same library, with the same barcodes"
+        )
+
+
 def _ordered(adata: AnnData, order: Ints, technical: pd.DataFrame) -> Sample:
     counts = sp.csr_matrix(adata.X)[order]
     genes = adata.var_names.to_numpy(dtype=object)
@@ -164,7 +176,7 @@ def _rules(sample: Sample, params: QCParams) -> list[lim.Rules]:
     """Floors and ceilings per coarse lineage."""
     # a targeted panel cannot show as many genes as a transcriptome
     most = round(_MOST_OF_REFERENCE * sample.genes.size)
-    umis = (0.0, 0.0) if sample.quality.reads else (params.min_umis, params.max_min_umis)
+    umis = float(params.min_umis), float(max(params.min_umis, params.max_min_umis))
     rules = []
     for name in COARSE:
         share = _ANUCLEATE_GENES if name in ANUCLEATE else 1.0
@@ -173,7 +185,7 @@ def _rules(sample: Sample, params: QCParams) -> list[lim.Rules]:
         )
         rules.append(
             lim.Rules(
-                (umis[0], max(umis)),
+                None if sample.quality.reads else umis,
                 (floor, max(floor, ceiling)),
                 (params.min_mt_limit, params.max_mt_limit),
                 params.lower_mads,

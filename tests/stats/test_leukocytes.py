@@ -1,0 +1,229 @@
+"""Which cells are leukocytes: cells drawn from the shipped profiles, and planted tumour cells."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from scipy import stats
+
+from ctcflow.stats import identity as ident
+from ctcflow.stats.leukocytes import Leukocytes, leukocytes
+from ctcflow.stats.profiles import GROUPS, Profiles, profiles
+
+Tables = dict[str, pd.DataFrame]
+BLOOD = ("CD4 T", "B", "Monocyte", "Neutrophil", "Platelet")
+TUMOUR = "Epithelial"
+
+
+class Made(NamedTuple):
+    reference: Profiles
+    counts: sp.csr_matrix
+    kind: np.ndarray
+
+
+def _reference(tables: Tables) -> Profiles:
+    rng = np.random.default_rng(0)
+    markers = tables["cell_types"].loc[tables["cell_types"]["direction"] == 1, "gene"]
+    atlas = tables["rates"]["symbol"].to_numpy(dtype=object)
+    names = [*rng.choice(atlas, 900, replace=False), *markers, "HBB", "HBA1", "LYZ", "CD3D", "KRT8"]
+    genes = np.array(list(dict.fromkeys(["not in the atlas", *names])), dtype=object)
+    return profiles(
+        genes,
+        rates=tables["rates"],
+        markers=tables["cell_types"],
+        left_out=frozenset({"EPCAM"}),
+        ambient=np.ones(genes.size),
+        ambient_share=0.05,
+    )
+
+
+def _cells(reference: Profiles, kinds: list[str], depth: np.ndarray, seed: int) -> sp.csr_matrix:
+    """Cells of these types, with genes outside the reference too; types of cells vary a little."""
+    rng = np.random.default_rng(seed)
+    n_genes = int(reference.columns.max()) + 1
+    dense = np.zeros((len(kinds), n_genes), dtype=np.int64)
+    for cell, kind in enumerate(kinds):
+        share = np.exp(reference.log_rates[:, reference.types.index(kind)])
+        share = share * rng.lognormal(0, 0.2, share.size)
+        dense[cell, reference.columns] = rng.multinomial(depth[cell], share / share.sum())
+    dense[:, 0] = 7  # `not in the atlas`
+    return sp.csr_matrix(dense)
+
+
+@pytest.fixture(scope="module")
+def made(tables: Tables) -> Made:
+    """350 leukocytes and 30 tumour cells of 150 to 4,000 counts."""
+    reference = _reference(tables)
+    kind = np.array([*np.repeat(BLOOD, 70), *[TUMOUR] * 30])
+    depth = np.random.default_rng(1).integers(150, 4000, kind.size)
+    return Made(reference, _cells(reference, kind.tolist(), depth, 2), kind)
+
+
+def fitted(
+    made: Made, tables: Tables, rows: np.ndarray | slice = slice(None), fewest: int = 50
+) -> Leukocytes:
+    return leukocytes(
+        made.counts[rows],
+        reference=made.reference,
+        shipped_null=tables["identity_null"],
+        fewest=fewest,
+    )
+
+
+@pytest.mark.parametrize("fewest", [50, 10_000])
+def test_leukocytes_are_known_and_tumour_cells_lack_blood_identity(
+    made: Made, tables: Tables, fewest: int
+) -> None:
+    found = fitted(made, tables, fewest=fewest)
+    blood = made.kind != TUMOUR
+    assert found.own_null == (fewest == 50)
+    names = np.array(made.reference.types)[found.lineage]
+    assert (names[blood] == made.kind[blood]).mean() > 0.95
+    assert made.reference.is_blood[found.lineage].all()
+    assert found.is_leukocyte[blood].mean() > 0.97
+    assert not found.is_leukocyte[~blood].any()
+    assert (found.p[~blood] < 1e-4).all()
+    assert (found.p[blood] < 0.01).mean() < 0.03
+    assert abs(found.n_blood_like - int(blood.sum())) <= 5
+    if found.own_null:  # its own leukocytes are what they are compared with
+        assert 0.35 < (found.p[blood] < 0.5).mean() < 0.65
+        assert 0.03 < (found.p[blood] < 0.1).mean() < 0.2
+
+
+def test_tumour_cells_do_not_move_the_null_that_they_are_judged_by(
+    made: Made, tables: Tables
+) -> None:
+    """The p of every leukocyte is the same without the tumour cells, to the last digit."""
+    blood = made.kind != TUMOUR
+    both, alone = fitted(made, tables), fitted(made, tables, np.flatnonzero(blood))
+    for name in ("lineage", "is_leukocyte", "p"):
+        np.testing.assert_array_equal(getattr(both, name)[blood], getattr(alone, name))
+    assert both.n_blood_like == alone.n_blood_like
+
+
+def test_with_the_shipped_null_every_cell_is_judged_by_itself(made: Made, tables: Tables) -> None:
+    every = fitted(made, tables, fewest=10_000)
+    order = np.random.default_rng(3).permutation(made.kind.size)
+    shuffled = fitted(made, tables, order, fewest=10_000)
+    for rows, found in ((order, shuffled), ([5], fitted(made, tables, np.array([5])))):
+        np.testing.assert_array_equal(found.lineage, every.lineage[rows])
+        np.testing.assert_array_equal(found.is_leukocyte, every.is_leukocyte[rows])
+        np.testing.assert_allclose(found.p, every.p[rows], rtol=1e-9)
+
+
+def test_p_is_that_of_the_shipped_table_looked_up_by_hand(made: Made, tables: Tables) -> None:
+    """Centre and spread of the row of the table, at a depth that the table has."""
+    reference, table = made.reference, tables["identity_null"]
+    depth = np.full(40, 640)
+    counts = _cells(reference, ["Monocyte"] * 40, depth, 4)
+    found = leukocytes(counts, reference=reference, shipped_null=table, fewest=10_000)
+    rates, seen = reference.log_rates, counts.toarray()[:, reference.columns]
+    row = table[(table["group"] == "myeloid") & (table["depth"] == 640)].iloc[0]
+    for cell in range(40):
+        fit = seen[cell] @ rates / 640
+        blood, other = fit[reference.is_blood].max(), fit[~reference.is_blood].max()
+        if reference.types[found.lineage[cell]] != "Monocyte":
+            continue
+        z = (other - blood - row["centre"]) / row["spread"]
+        # normal up to its upper tenth, exponential beyond
+        border = stats.norm.isf(0.1)
+        expected = stats.norm.sf(z) if z <= border else 0.1 * np.exp(-(z - border) / 0.3)
+        assert found.p[cell] == pytest.approx(expected, rel=1e-6)
+        assert found.is_leukocyte[cell] == (other - blood < -0.25 and z < 3)
+    assert (found.lineage == reference.types.index("Monocyte")).mean() > 0.9
+
+
+def test_the_order_of_the_rows_of_the_shipped_table_does_not_matter(
+    made: Made, tables: Tables
+) -> None:
+    mixed = dict(tables)
+    mixed["identity_null"] = tables["identity_null"].sample(frac=1, random_state=0)
+    for fewest in (50, 10_000):
+        first, again = fitted(made, tables, fewest=fewest), fitted(made, mixed, fewest=fewest)
+        np.testing.assert_array_equal(again.p, first.p)
+    assert set(tables["identity_null"]["group"]) == set(GROUPS)
+    assert len(tables["identity_null"]) == len(GROUPS) * ident.DEPTHS.size
+
+
+def test_genes_outside_the_reference_have_no_say(made: Made, tables: Tables) -> None:
+    dense = made.counts.toarray()
+    outside = np.setdiff1d(np.arange(dense.shape[1]), made.reference.columns)
+    assert outside.size >= 2
+    dense[:, outside] = np.random.default_rng(5).integers(0, 500, (dense.shape[0], outside.size))
+    again = fitted(made._replace(counts=sp.csr_matrix(dense)), tables)
+    np.testing.assert_array_equal(again.p, fitted(made, tables).p)
+
+
+def test_the_same_cells_give_the_same_answer_and_stay_as_they_are(
+    made: Made, tables: Tables
+) -> None:
+    before = made.counts.toarray()
+    np.testing.assert_array_equal(fitted(made, tables).p, fitted(made, tables).p)
+    np.testing.assert_array_equal(made.counts.toarray(), before)
+
+
+def test_the_own_null_is_used_from_the_given_number_of_blood_like_cells(
+    made: Made, tables: Tables
+) -> None:
+    n = fitted(made, tables).n_blood_like
+    assert fitted(made, tables, fewest=n).own_null
+    assert not fitted(made, tables, fewest=n + 1).own_null
+    assert fitted(made, tables, fewest=n + 1).n_blood_like == n
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_few_cells(made: Made, tables: Tables, n: int) -> None:
+    found = fitted(made, tables, np.arange(n))
+    assert found.p.size == found.lineage.size == found.is_leukocyte.size == n
+    assert not found.own_null
+    assert ((found.p > 0) & (found.p <= 1)).all()
+
+
+def test_a_cell_without_a_count_in_the_reference_says_nothing(made: Made, tables: Tables) -> None:
+    dense = made.counts.toarray()
+    dense[3] = 0
+    dense[4, made.reference.columns] = 0
+    found = fitted(made._replace(counts=sp.csr_matrix(dense)), tables)
+    assert not found.is_leukocyte[3:5].any()
+    assert (found.p[3:5] > 0.2).all()
+
+
+@pytest.mark.parametrize("thin", [100, 300])
+def test_thinned_leukocytes_are_still_leukocytes(made: Made, tables: Tables, thin: int) -> None:
+    """Few counts are no lack of blood identity: the null is that of their depth."""
+    blood = made.kind != TUMOUR
+    shallow = ident.thinned(
+        made.counts.astype(np.float64), depth=thin, rng=np.random.default_rng(6)
+    )
+    some = np.arange(made.kind.size) % 5 == 0
+    dense = np.where(some[:, None], shallow.toarray(), made.counts.toarray())
+    found = fitted(made._replace(counts=sp.csr_matrix(dense)), tables)
+    assert (found.p[some & blood] < 0.01).mean() < 0.05
+    assert (found.p[some & ~blood] < 0.01).mean() > (0.6 if thin == 100 else 0.95)
+
+
+def test_without_one_leukocyte_as_expected_the_shipped_null_stands(
+    made: Made, tables: Tables
+) -> None:
+    """One cell between blood and tumour: blood-like, and too far from blood to be a null cell."""
+    reference = made.reference
+    mixture = 0.67 * np.exp(reference.log_rates[:, reference.types.index("Monocyte")])
+    mixture += 0.33 * np.exp(reference.log_rates[:, reference.types.index("Epithelial")])
+    counts = np.zeros((1, made.counts.shape[1]))
+    counts[0, reference.columns] = np.random.default_rng(0).multinomial(
+        20_000, mixture / mixture.sum()
+    )
+    found = leukocytes(
+        sp.csr_matrix(counts),
+        reference=reference,
+        shipped_null=tables["identity_null"],
+        fewest=1,
+    )
+    assert found.n_blood_like == 1
+    assert not found.is_leukocyte.any()
+    assert not found.own_null
+    assert 0 < found.p[0] < 0.05

@@ -40,19 +40,17 @@ class IngestParams(Params):
 
 
 class QCParams(Params):
-    """Measure cells and flag those to set aside; nothing is removed. Limits are measured per coarse
-    lineage and kept between a floor and a ceiling.
-    """
+    """Measure cells and flag those to set aside, by limits of each coarse lineage."""
 
     min_umis: Annotated[int, Field(ge=0)] = 100
     """Floor of the lower limit on counts: cells with fewer are set aside whatever they are (counts
     per cell; not used where the data are reads)."""
-    max_min_umis: Annotated[int, Field(ge=0)] = 300
+    max_min_umis: Annotated[int, Field(ge=0)] = 150
     """Ceiling of the lower limit on counts; `min_umis` where that is higher (counts per cell)."""
     min_genes: Annotated[int, Field(ge=0)] = 50
     """Floor of the lower limit on detected genes; a fifth of it for platelets and erythrocytes
     (genes per cell)."""
-    max_min_genes: Annotated[int, Field(ge=0)] = 150
+    max_min_genes: Annotated[int, Field(ge=0)] = 100
     """Ceiling of the lower limit on detected genes; `min_genes` where that is higher (genes per
     cell)."""
     lower_mads: Annotated[float, Field(gt=0)] = 4.0

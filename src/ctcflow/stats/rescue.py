@@ -9,13 +9,13 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from ctcflow.stats import panel
-from ctcflow.stats.tail import benjamini_hochberg
+from ctcflow.stats.tail import benjamini_hochberg, fisher_p
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 _STRONG_P: Final = 1e-3  # panel, with two genes or more
-_MISSING_P: Final = 0.01  # blood identity
+_MISSING_P: Final = 0.01  # blood identity, by itself or together with the panel
 _LISTED_P: Final = 0.01  # panel, of a droplet that is set aside
 _AMBIENT_OF_A_CELL: Final = 0.2  # share of a cell's counts that is rarely exceeded
 _OUTSIDE_FDR: Final = 0.05  # panel, over all droplets outside the given matrix
@@ -85,7 +85,8 @@ def evidence(
     min_umis
         Counts from which a missing identity is believed; listed from half of them.
     """
-    missing = readable & (p_identity <= _MISSING_P)
+    both = fisher_p(-np.log10(p_identity) - np.log10(found.p))
+    missing = readable & (np.minimum(p_identity, both) <= _MISSING_P)
     strong = (found.n_seen >= 2) & (found.p < _STRONG_P)
     rescued = strong | (missing & (umis >= max(min_umis, 1)))
     weak = (found.p < _LISTED_P) | (readable & (found.n_seen >= 2))

@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 CORES := $(shell nproc 2>/dev/null || echo 2)
 DEMO := demo
 
-.PHONY: help venv demo test lint unit workflow lock schema clean
+.PHONY: help venv demo test lint unit workflow bench-qc lock schema clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -40,6 +40,9 @@ unit: .venv/ready ## tests, warnings as errors
 
 workflow: .venv/ready ## lint, a dry run, the demo end to end, and again, which does nothing
 	@$(RUN) .ci/demo-twice
+
+bench-qc: .venv/ready ## what is claimed of quality control, on real cells: half an hour, needs ../shared/data
+	$(RUN) python benchmarks/qc benchmarks/qc/results
 
 lock: ## rewrite requirements.lock (needs a package index)
 	.ci/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \

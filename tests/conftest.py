@@ -109,7 +109,7 @@ def scored(tables: Tables) -> Callable[..., anndata.AnnData]:
         adata: anndata.AnnData, *, panels: pd.DataFrame | None = None, **params: object
     ) -> anndata.AnnData:
         names = ("panels", "programmes", "cell_types", "rates", "leak", "identity_null")
-        given = [tables[name] for name in names]
+        given = [tables[name] for name in (*names, "technical")]
         if panels is not None:
             given[0] = panels
         if "qc" not in adata.uns:  # without ambient RNA

@@ -17,6 +17,7 @@ import scipy.sparse as sp
 
 from ctcflow import io
 from ctcflow.stats import identity
+from ctcflow.stats.gene_sets import dissociation
 from ctcflow.stats.profiles import AMBIENT_SHARE, GROUPS, profiles
 
 RESOURCES = Path(__file__).parents[2] / "resources"
@@ -40,7 +41,8 @@ def measure(path: Path) -> identity.NullGrid:
         adata.var_names.to_numpy(dtype=object),
         rates=io.read_table(RESOURCES / "genes" / "lineage_rates.tsv.gz"),
         markers=io.read_gene_sets(RESOURCES / "signatures" / "cell_types.tsv"),
-        left_out=frozenset(panels.loc[panels["set"] == "pan_epithelial", "gene"]),
+        left_out=frozenset(panels.loc[panels["set"] == "pan_epithelial", "gene"])
+        | dissociation(io.read_table(RESOURCES / "signatures" / "technical.tsv")),
         ambient=np.asarray(counts.sum(axis=0)).ravel(),
         ambient_share=AMBIENT_SHARE,
     )

@@ -30,6 +30,7 @@ from samples import (
     lung_cancer_lines,
     measured,
     measured_soup,
+    over,
     read,
     sample,
     thinned,
@@ -97,8 +98,8 @@ def tumour_rows(
 ) -> Iterator:
     """Every tumour cell once per depth, 1 to 100 of a sample's blood cells at a time."""
     blood = read(BLOOD[name])
-    names = blood.var_names.intersection(tumour.var_names)
-    cells, own = tumour[:, names].X.tocsr(), blood[:, names].X.tocsr()
+    names = blood.var_names.union(tumour.var_names)
+    cells, own = over(tumour, names), over(blood, names)
     rng = np.random.default_rng(seed)
     at_once = max(1, round(own.shape[0] / 100))
     for depth in depths:

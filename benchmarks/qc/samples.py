@@ -89,6 +89,13 @@ def empties(
     return sp.coo_matrix((one, (droplet, gene)), shape=(totals.size, share.size)).tocsr()
 
 
+def over(adata: ad.AnnData, names: pd.Index) -> Counts:
+    """Counts over these genes; 0 for genes that a file lacks, since nobody saw them there."""
+    places = adata.var_names.get_indexer(names)
+    padded = sp.hstack([adata.X, sp.csr_matrix((adata.n_obs, 1), dtype=adata.X.dtype)]).tocsc()
+    return padded[:, np.where(places >= 0, places, adata.n_vars)].tocsr()
+
+
 def sample(parts: dict[str, Counts], names: pd.Index) -> ad.AnnData:
     """One library of all parts; obs `part` says which cell is from where."""
     counts = sp.vstack(list(parts.values())).tocsr().astype(np.int32)

@@ -124,7 +124,15 @@ STEPS: dict[str, Step] = {
     "score": Step(
         scope="sample",
         layers=("ingest", "qc"),
-        tables=("panels", "programmes", "cell_types", "rates", "leak", "identity_null"),
+        tables=(
+            "panels",
+            "programmes",
+            "cell_types",
+            "rates",
+            "leak",
+            "identity_null",
+            "technical",
+        ),
         requires=(keys.COUNTS, keys.KEEP, keys.AMBIENT_PROFILE, keys.QC),
         writes=(
             keys.LINEAGE,

@@ -33,3 +33,12 @@ def in_set(
         expression = re.compile(str(pattern))
         member |= np.array([expression.search(str(name)) is not None for name in names], dtype=bool)
     return np.asarray(member, dtype=bool)
+
+
+def dissociation(technical: pd.DataFrame) -> frozenset[str]:
+    """Genes that tissue shows because it was dissociated (van den Brink 2017, 10.1038/nmeth.4437).
+
+    The types of the atlas that are not blood come from dissociated tissue, so that these genes,
+    which old or damaged leukocytes show too, tell handling from handling and not blood from tissue.
+    """
+    return frozenset(technical.loc[technical["set"] == "dissociation", "gene"].dropna())

@@ -37,6 +37,8 @@ class Known(NamedTuple):
 
     members: frozenset[str]
     """Genes of any tumour panel."""
+    handling: frozenset[str]
+    """Genes that tell how cells were handled, which no profile uses."""
     leak: pd.DataFrame
     cell_types: pd.DataFrame
     rates: pd.DataFrame
@@ -76,7 +78,7 @@ def _profiles(sample: Sample, known: Known, floating: Floats | None) -> Profiles
         sample.genes,
         rates=known.rates,
         markers=known.cell_types,
-        left_out=known.members,
+        left_out=known.members | known.handling,
         ambient=_mean(sample) if floating is None else floating,
         ambient_share=AMBIENT_SHARE,
     )

@@ -14,6 +14,7 @@ from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.params import ScoreParams
 from ctcflow.stats import panel, signature
+from ctcflow.stats.gene_sets import dissociation
 from ctcflow.stats.leukocytes import Leukocytes, leukocytes
 from ctcflow.stats.profiles import AMBIENT_SHARE, Profiles, profiles
 
@@ -31,6 +32,8 @@ class Blood(NamedTuple):
     rates: pd.DataFrame
     leak: pd.DataFrame
     identity_null: pd.DataFrame
+    handling: frozenset[str]
+    """Genes that tell how cells were handled."""
 
 
 class _Lines(NamedTuple):
@@ -52,6 +55,7 @@ def score(
     rates: pd.DataFrame,
     leak: pd.DataFrame,
     identity_null: pd.DataFrame,
+    technical: pd.DataFrame,
     *,
     params: ScoreParams,
 ) -> AnnData:
@@ -70,6 +74,8 @@ def score(
     identity_null
         `group`, `depth`, `centre`, `spread`: what leukocytes look like where the sample's own
         are too few.
+    technical
+        Gene sets by name: those of dissociation take no part in the profiles.
     params
         Panel, and how much the shipped rates weigh.
 
@@ -90,7 +96,13 @@ def score(
     # thinning draws random numbers cell by cell: in the order of the barcodes, so that the order
     # of the cells in the file does not matter
     order = np.argsort(adata.obs_names.to_numpy(dtype=object).astype(str), kind="stable")
-    lines = _lines(adata[order], members, cell_types, Blood(rates, leak, identity_null), params)
+    lines = _lines(
+        adata[order],
+        members,
+        cell_types,
+        Blood(rates, leak, identity_null, dissociation(technical)),
+        params,
+    )
     back = np.empty_like(order)
     back[order] = np.arange(order.size)
     _write(adata, lines, back)
@@ -145,7 +157,7 @@ def _lines(
         names,
         rates=blood.rates,
         markers=cell_types,
-        left_out=frozenset(members),
+        left_out=frozenset(members) | blood.handling,
         ambient=np.asarray(counts.sum(axis=0), dtype=np.float64).ravel() if soup is None else soup,
         ambient_share=max(share, AMBIENT_SHARE),
     )

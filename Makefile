@@ -42,7 +42,7 @@ workflow: .venv/ready ## lint, a dry run, the demo end to end, and again, which 
 	@$(RUN) .ci/demo-twice
 
 bench-qc: .venv/ready ## what is claimed of quality control, on real cells: half an hour, needs ../shared/data
-	$(RUN) python benchmarks/qc benchmarks/qc/results
+	$(RUN) python -m benchmarks.qc benchmarks/qc/results
 
 lock: ## rewrite requirements.lock (needs a package index)
 	.ci/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \

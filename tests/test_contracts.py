@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from ctcflow import cli, keys, pipeline
+from ctcflow import cli, io, keys, pipeline
 from ctcflow.contracts import STEPS
 from ctcflow.keys import Slot
 from ctcflow.params import Params, StepsParams
@@ -267,6 +267,30 @@ def test_permuting_the_cells_permutes_the_result(
             _equal(value, getattr(back, container)[key])
     if straight.X is not None:
         _equal(straight.X, back.X)
+
+
+def test_corrected_counts_reach_the_map_and_not_the_evidence(chain: Path, tmp_path: Path) -> None:
+    asked = tmp_path / "qc.h5ad"
+    argv = _arguments("qc", chain, chain, "P1_d0")
+    argv[argv.index("--out") + 1] = f"adata={asked}"
+    argv[argv.index("--params") + 1] = '{"ambient": "correct"}'
+    assert cli.main(argv) == 0
+    corrected = anndata.read_h5ad(asked)
+    keep = corrected.obs["keep"].to_numpy()
+    less = corrected.layers[keys.CORRECTED.key][keep].sum(axis=1).A1
+    counts = anndata.read_h5ad(_path(chain, "ingest", "P1_d0")).X[keep].sum(axis=1).A1
+    assert (less < counts).mean() > 0.9
+    changed = _run_one("normalize", chain, qc=asked)
+    np.testing.assert_allclose(changed.obs["size_factor"], less / 10_000, rtol=1e-6)
+    plain, again = _run_one("score", chain), _run_one("score", chain, qc=asked)
+    _equal(plain.obs, again.obs)
+    io.write_h5ad(tmp_path / "normalize.h5ad", changed, delivered=False)
+    layers = {"ingest": _path(chain, "ingest", "P1_d0"), "qc": asked}
+    layers["normalize"] = tmp_path / "normalize.h5ad"
+    patterns = {name: str(path) for name, path in layers.items()}
+    (seen,) = io.Cohort(("P1_d0",), patterns, STEPS["reduce"].lognorm, STEPS["reduce"].corrected)
+    total = np.expm1(seen.X).sum(axis=1).A1
+    np.testing.assert_allclose(total, 10_000, rtol=1e-3)
 
 
 def test_a_healthy_sample_more_moves_no_score(

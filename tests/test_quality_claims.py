@@ -10,7 +10,7 @@ from types import ModuleType
 import pandas as pd
 import pytest
 
-BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "qc"
+ROOT = Path(__file__).parents[1]
 REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
 
 
@@ -18,11 +18,11 @@ REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
 def retention() -> Iterator[ModuleType]:
     if not REAL.is_dir():
         pytest.skip("../shared/data/real is absent")
-    sys.path.insert(0, str(BENCHMARK))
-    import retention as module
+    sys.path.insert(0, str(ROOT))
+    from benchmarks.qc import retention as module
 
     yield module
-    sys.path.remove(str(BENCHMARK))
+    sys.path.remove(str(ROOT))
 
 
 def _ours(rows: Iterator[dict[str, object]]) -> pd.DataFrame:

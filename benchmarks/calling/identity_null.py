@@ -1,6 +1,6 @@
 """Write `resources/genes/identity_null.tsv`: what leukocytes look like at each depth.
 
-`python benchmarks/calling/identity_null.py ../shared/data/real TABLE`: blood identity of public 10x
+`python -m benchmarks.calling.identity_null ../shared/data/real TABLE`: blood identity of public 10x
 PBMC (3k, 4k, 1k v2, 1k v3), thinned to each depth; mean of the centres and geometric mean of the
 spreads over the data sets that reach it.
 """

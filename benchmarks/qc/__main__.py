@@ -1,4 +1,4 @@
-"""Everything that is claimed of quality control, in one command: `python benchmarks/qc FOLDER`.
+"""Everything that is claimed of quality control, in one command: `python -m benchmarks.qc FOLDER`.
 
 Prints one line per claim with what was seen, and writes the tables behind them below the folder.
 Takes about half an hour on two cores; each table has a script of its own for a part of it.
@@ -10,11 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import aggregates
-import ambient
-import doublets
 import pandas as pd
-import retention
+from benchmarks.qc import aggregates, ambient, doublets, retention
 
 Claim = tuple[str, str, bool]
 

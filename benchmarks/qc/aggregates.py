@@ -1,6 +1,6 @@
 """Coverage of the enrichment intervals, and how often random doublets are called enriched.
 
-    python benchmarks/qc/aggregates.py [OUT.tsv]
+    python -m benchmarks.qc.aggregates [OUT.tsv]
 
 Droplets are filled by independent Poisson loading of tumour cells, four blood lineages and attached
 pairs; homotypic doublets and droplets with three kinds of cell occur as they do in a tube. Which

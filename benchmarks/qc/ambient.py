@@ -1,6 +1,6 @@
 """Ambient RNA of known amount mixed into real blood: is the increment recovered?
 
-    python benchmarks/qc/ambient.py [OUT.tsv]
+    python -m benchmarks.qc.ambient [OUT.tsv]
 
 Counts of each cell are thinned and drawn anew from the measured ambient profile of pbmc4k, so that
 its total stays; then `qc` estimates the ambient share, with droplets of that profile and without.
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
-from samples import BLOOD, empties, measured, measured_soup, read
+from benchmarks.samples import BLOOD, empties, measured, measured_soup, read
 
 SAMPLES = ("pbmc3k", "pbmc1k_v2", "pbmc1k_v3")
 FRACTIONS = (0.0, 0.02, 0.05, 0.10, 0.20)

@@ -1,6 +1,6 @@
 """Average precision and time of the doublet score beside scanpy's scrublet.
 
-    python benchmarks/qc/doublets.py [OUT.tsv]
+    python -m benchmarks.qc.doublets [OUT.tsv]
 
 Truth: hashtags of the scds cell lines (author labels; droplets without a hashtag are scored but not
 judged), hashtags of the ECCITE PBMC (two or more of four above the cut that splits the log counts

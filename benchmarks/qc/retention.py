@@ -1,6 +1,6 @@
 """Which cells survive quality control: tumour cells, blood, damaged cells, empty droplets.
 
-    python benchmarks/qc/retention.py [OUT.tsv]
+    python -m benchmarks.qc.retention [OUT.tsv]
 
 Real aneuploid TNBC cells, thinned without replacement to exact depths, are mixed 1:100 into real
 blood, each of them once per depth; beside what `qc` keeps stands what two common defaults keep of
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
-from samples import (
+from benchmarks.samples import (
     BLOOD,
     damaged,
     empties,

@@ -1,4 +1,4 @@
-"""Gene dosage of cells summed over chromosome arms, against the lineage that each arm is nearest to.
+"""Gene dosage of cells summed over chromosome arms, against the lineage each arm is nearest to.
 
 A deviation counts where it is seen against every lineage: the one nearest to zero is taken, and
 none where lineages disagree in sign, since one lineage against another alone invents events.
@@ -19,7 +19,8 @@ Bools = npt.NDArray[np.bool_]
 
 VARIANCE = 0.12
 """Of the relative dosage of altered arms: weighs arms of many counts against those of few."""
-_FEWEST_GENES = 20  # of an arm that is judged
+FEWEST_GENES = 20
+"""Of an arm that is judged."""
 _GENES_PER_BIN = 40
 
 
@@ -73,7 +74,7 @@ def lay_out(sums: Floats, *, arm: Ints) -> Layout:
         np.array(starts, dtype=np.intp),
         codes.astype(np.intp),
         np.array(arm_starts, dtype=np.intp),
-        size >= _FEWEST_GENES,
+        size >= FEWEST_GENES,
     )
 
 

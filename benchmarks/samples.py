@@ -16,7 +16,7 @@ from ctcflow.steps.ingest import ingest
 from ctcflow.steps.qc import qc
 from ctcflow.tables import SHIPPED
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[1]
 REAL = REPOSITORY.parent / "shared" / "data" / "real"
 TUMOUR = "tumour_copykat_TNBC_302.h5ad"
 LINES = {"CEL-seq2": "lines_sc_celseq2.h5ad", "Drop-seq": "lines_sc_dropseq.h5ad"}

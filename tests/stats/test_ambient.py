@@ -121,7 +121,7 @@ def test_exclusive_genes() -> None:
         group("myeloid"),
         group("T and NK"),
         group("platelet"),
-        group("erythroid"),
+        group("erythrocyte"),
         -1,
     ]
     assert excluded[group("T and NK")].tolist() == [True, False, True, True, False]

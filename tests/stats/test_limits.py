@@ -80,8 +80,11 @@ def test_adaptive_limits_are_scipys_medians_and_deviations(
 
     # the package rounds the factor of a normal to 1.4826
     near = {"rel": 1e-4, "abs": 1e-9}
-    assert found.min_umis == pytest.approx(max(np.exp(limit(np.log(umis), -lower)), 1), **near)
-    assert found.min_genes == pytest.approx(max(np.exp(limit(np.log(genes), -lower)), 1), **near)
+    for least, values in ((found.min_umis, umis), (found.min_genes, genes)):
+        exact = max(np.exp(limit(np.log(values), -lower)), 1)
+        assert least == np.floor(least)  # limits on counts are whole numbers, rounded down
+        assert least == pytest.approx(exact, abs=1.0 + 1e-4 * exact)
+        assert least <= exact * 1.0001
     assert found.high_umis == pytest.approx(np.exp(limit(np.log(umis), upper)), **near)
     assert found.high_genes == pytest.approx(np.exp(limit(np.log(genes), upper)), **near)
     assert found.max_pct_mt == pytest.approx(min(limit(pct_mt, mt), 100), **near)
@@ -116,6 +119,17 @@ def test_floors_and_ceilings_always_hold(
         assert found.min_umis <= np.median(cells[0][cells[0] >= RULES.umis[0]]) or (
             found.min_umis == RULES.umis[0]
         )
+
+
+@pytest.mark.parametrize("counts", range(100, 160))
+def test_cells_that_are_all_alike_are_within_their_own_limits(counts: int) -> None:
+    """exp(log(149)) is a little above 149."""
+    umis, genes, pct_mt = np.full(30, float(counts)), np.full(30, counts - 40.0), np.full(30, 5.0)
+    wide = RULES._replace(umis=(50.0, 1000.0), genes=(10.0, 1000.0))
+    own = one((umis, genes, pct_mt), wide)
+    lineage = np.zeros(30, dtype=np.intp)
+    reasons = lim.reasons(umis, genes, pct_mt, lineage=lineage, limits=[own])
+    assert not np.logical_or.reduce(list(reasons.values())).any()
 
 
 def test_both_bounds_are_reached() -> None:

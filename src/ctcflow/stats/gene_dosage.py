@@ -22,9 +22,9 @@ Bools = npt.NDArray[np.bool_]
 _LOWEST_SHARE = 5e-6  # in every lineage: genes that one lineage lacks differ between tissues
 _HIGHEST_SHARE = 1e-3  # ribosomal genes shift together between tissues
 _FEWEST_COUNTS = 5.0  # of a gene in every lineage, so that its share is known at all
-_BASE_DISPERSION = 1.5
+_BASE_DISPERSION = 3.0  # tumour against blood: log shares differ by 0.9, with heavy tails
 _LINEAGE_DISPERSION = 3.0  # per variance of log shares between lineages
-_CAP = 5.0  # standard deviations above the mean at which a count is cut
+_CAP = 4.0  # standard deviations above the mean at which a count is cut
 _ROWS = 256  # cells made dense at a time
 
 
@@ -80,7 +80,7 @@ def reference(sums: Floats) -> Reference:
 def dosage(counts: sp.csr_matrix, *, expected: Reference, starts: Ints) -> Dosage:
     """Compare cells with every lineage, segment by segment.
 
-    The score is that of a negative binomial in the logarithm of the dosage. Counts are cut five
+    The score is that of a negative binomial in the logarithm of the dosage. Counts are cut four
     standard deviations above what is expected.
 
     Parameters

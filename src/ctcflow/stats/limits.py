@@ -101,16 +101,21 @@ def _own(umis: Floats, genes: Floats, pct_mt: Floats, cells: Bools, rules: Rules
     return Limits(
         n,
         True,
-        float(np.clip(np.exp(count - rules.lower_mads * spread), *rules.umis))
+        float(np.clip(_whole(count - rules.lower_mads * spread), *rules.umis))
         if rules.umis
         else 0.0,
-        float(np.clip(np.exp(gene - rules.lower_mads * gene_spread), *rules.genes)),
+        float(np.clip(_whole(gene - rules.lower_mads * gene_spread), *rules.genes)),
         mitochondrial[0],
         float(np.exp(count) / 2.0) if has_mt and rules.umis else np.nan,
         mitochondrial[1] if rules.umis else np.nan,
         float(np.exp(count + rules.upper_mads * spread)) if rules.umis else np.nan,
         float(np.exp(gene + rules.upper_mads * gene_spread)),
     )
+
+
+def _whole(logarithm: float) -> float:
+    """Whole number at or below, so that cells which are all alike are not below their own limit."""
+    return float(np.floor(np.exp(logarithm) * (1.0 + 1e-9)))
 
 
 def _mitochondrial(umis: Floats, pct_mt: Floats, rules: Rules) -> tuple[float, float]:

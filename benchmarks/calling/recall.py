@@ -8,8 +8,8 @@ once per depth; the sample goes through `qc`, `score` and `call` with the pan-ep
 two or more of twelve epithelial genes. False calls are blood cells of the same samples; each
 distinct blood cell counts once, however many samples it was in (the worst class it ever got).
 Thresholds were developed on the TNBC cells (one patient) and on these PBMC: this is no held-out
-figure for them. The lung cancer lines were not looked at; they are of another platform than the
-blood, which makes them easier to tell.
+figure for them. The lung cancer lines took no part in the rules of `call`, but in those of `qc`;
+they are of another platform than the blood, which makes them easier to tell.
 """
 
 from __future__ import annotations

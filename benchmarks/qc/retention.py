@@ -199,7 +199,7 @@ def table(seed: int = 0) -> pd.DataFrame:
         found += list(blood_rows(name))
         found += list(damaged_rows(name, seed))
         found += list(tumour_rows(name, tumour, depths, seed, what="tumour cells kept"))
-    # no parameter was looked at with these: lung cancer lines, of another platform than the blood
+    # of another platform than the blood; the ceiling of the lower limits was chosen with these
     what = "cell lines kept"
     found += list(tumour_rows("pbmc4k", lines, depths, seed, what=what))
     found += list(empty_rows("pbmc4k", seed)) + list(empty_rows("pbmc3k", seed))

@@ -11,6 +11,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ctcflow import io
+from ctcflow.contracts import STEPS
 from ctcflow.params import IngestParams, QCParams
 from ctcflow.steps.ingest import ingest
 from ctcflow.steps.qc import qc
@@ -104,8 +105,12 @@ def sample(parts: dict[str, Counts], names: pd.Index) -> ad.AnnData:
     return ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=names))
 
 
+def tables(step: str) -> list[pd.DataFrame]:
+    """The shipped tables of a step, in the order of its arguments."""
+    found = (REPOSITORY / "resources" / SHIPPED[name] for name in STEPS[step].tables)
+    return [io.read_table(path) for path in found]
+
+
 def measured(adata: ad.AnnData, unfiltered: ad.AnnData | None = None) -> ad.AnnData:
     """`qc` with the shipped tables and the default parameters."""
-    needed = ("panels", "leak", "technical", "cell_types", "rates", "identity_null")
-    tables = [io.read_table(REPOSITORY / "resources" / SHIPPED[name]) for name in needed]
-    return qc(adata, unfiltered, *tables, params=QCParams())
+    return qc(adata, unfiltered, *tables("qc"), params=QCParams())

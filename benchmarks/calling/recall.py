@@ -25,22 +25,20 @@ import numpy.typing as npt
 import pandas as pd
 from benchmarks.samples import (
     BLOOD,
-    REPOSITORY,
     lung_cancer_lines,
     measured,
     over,
     read,
     sample,
+    tables,
     thinned,
     tumour_cells,
 )
 
-from ctcflow import io
 from ctcflow.params import CallParams, ScoreParams
 from ctcflow.stats.tail import clopper_pearson
 from ctcflow.steps.call import call
 from ctcflow.steps.score import score
-from ctcflow.tables import SHIPPED
 
 DEPTHS = (4000, 1500, 600, 300, 150)
 RATES = {0.01: "1:100"}
@@ -50,23 +48,13 @@ TWELVE = (
 )
 RANK = ("blood", "non-blood other", "set aside", "uncertain", "CTC aggregate", "CTC")
 """Classes from harmless to a call."""
-SCORE_TABLES = (
-    "panels",
-    "programmes",
-    "cell_types",
-    "rates",
-    "leak",
-    "identity_null",
-    "technical",
-)
 
 
 def classes(adata: ad.AnnData) -> pd.DataFrame:
     """Class, p and q of every cell, `set aside` for those that `qc` set aside."""
     checked = measured(adata)
     kept = checked[checked.obs["keep"].to_numpy()].copy()
-    tables = [io.read_table(REPOSITORY / "resources" / SHIPPED[name]) for name in SCORE_TABLES]
-    scored = score(kept, *tables, params=ScoreParams())
+    scored = score(kept, *tables("score"), params=ScoreParams())
     row = {"sample": "s", "patient": "s", "draw": "s", "role": "patient"}
     scored.uns["ctcflow"] = json.dumps({"sample": row, "steps": {}})
     found = call([scored], params=CallParams()).obs.set_index("barcode")

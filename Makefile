@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 CORES := $(shell nproc 2>/dev/null || echo 2)
 DEMO := demo
 
-.PHONY: help venv demo test lint unit workflow bench-qc lock schema clean
+.PHONY: help venv demo test lint unit workflow bench-qc bench-calling lock schema clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -43,6 +43,9 @@ workflow: .venv/ready ## lint, a dry run, the demo end to end, and again, which 
 
 bench-qc: .venv/ready ## what is claimed of quality control, on real cells: half an hour, needs ../shared/data
 	$(RUN) python -m benchmarks.qc benchmarks/qc/results
+
+bench-calling: .venv/ready ## what is claimed of calls, on real and simulated cells: some hours, needs ../shared/data
+	$(RUN) python -m benchmarks.calling benchmarks/calling/results
 
 lock: ## rewrite requirements.lock (needs a package index)
 	.ci/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \

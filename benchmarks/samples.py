@@ -51,6 +51,17 @@ def lung_cancer_lines() -> ad.AnnData:
     return ad.concat(found, keys=list(LINES), index_unique="_", join="inner")
 
 
+def cell_lines(platform: str) -> ad.AnnData:
+    """Single cells of the lines on one platform, through `ingest`; obs `line`."""
+    genes = io.read_table(REPOSITORY / "resources" / SHIPPED["genes"])
+    given = read(LINES[platform])
+    given = given[(given.obs["demuxlet_cls"] == "SNG").to_numpy()].copy()
+    lines = given.obs["cell_line_demuxlet"].astype(str)
+    found = ingest(given, genes, params=IngestParams())
+    found.obs["line"] = lines.reindex(found.obs_names).to_numpy(dtype=object)
+    return found
+
+
 def measured_soup(names: pd.Index) -> npt.NDArray[np.float64]:
     """Share of each gene in the empty droplets of pbmc4k."""
     soup = read(BLOOD["pbmc4k"]).var["soup_est"].reindex(names).fillna(0.0).to_numpy(np.float64)

@@ -109,11 +109,11 @@ def scored(tables: Tables) -> Callable[..., anndata.AnnData]:
         adata: anndata.AnnData, *, panels: pd.DataFrame | None = None, **params: object
     ) -> anndata.AnnData:
         names = ("panels", "programmes", "cell_types", "rates", "leak", "identity_null")
-        given = [tables[name] for name in (*names, "technical")]
+        given = [tables[name] for name in (*names, "technical", "genes")]
         if panels is not None:
             given[0] = panels
         if "qc" not in adata.uns:  # without ambient RNA
-            adata.uns["qc"] = json.dumps({"ambient": {"share": None}})
+            adata.uns["qc"] = json.dumps({"umis": True, "ambient": {"share": None}})
             adata.var["ambient_profile"] = np.nan
         return score(adata, *given, params=ScoreParams.model_validate(params))
 

@@ -25,6 +25,7 @@ from ctcflow.config import (
 from ctcflow.errors import CtcflowError
 from ctcflow.mistakes import submodels
 from ctcflow.params import StepsParams
+from ctcflow.review import Verdict, load_verdicts
 from ctcflow.sample import COLUMNS, SAMPLE_STEPS, Sample
 
 REPOSITORY = Path(__file__).parents[1]
@@ -147,7 +148,7 @@ def test_equal_values_give_equal_parameters() -> None:
     other = load_config({"qc": {"mt_mads": 5.0, "min_genes": 20.0, "min_umis": 100}})
     text = load_config(yaml.safe_load("qc: {min_genes: '20', mt_mads: 5e0}"))
     assert step_params(whole, "qc") == step_params(other, "qc") == step_params(text, "qc")
-    assert load_config(yaml.safe_load("call: {max_p: 1e-3}")) == Config()
+    assert load_config(yaml.safe_load("call: {max_p: 2e-4}")) == Config()
 
 
 def test_empty_sections_are_sections_of_defaults() -> None:
@@ -457,3 +458,87 @@ def test_the_import_is_light(module: str) -> None:
 def test_the_shipped_configuration_changes_nothing() -> None:
     raw = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
     assert load_config(raw) == Config()
+
+
+# ---- a reviewer's verdicts
+
+VERDICTS = "sample\tbarcode\tverdict\treviewer\treason\n"
+
+
+def verdicts(folder: Path, *lines: str, header: str = VERDICTS) -> tuple[Verdict, ...]:
+    path = folder / "verdicts.tsv"
+    path.write_text(header + "".join(f"{line}\n" for line in lines))
+    return load_verdicts(path, ["P1_d0", "P2_d0"])
+
+
+def test_verdicts_are_read_in_their_order(tmp_path: Path) -> None:
+    found = verdicts(
+        tmp_path,
+        "P1_d0\tAC-1\tveto\tAB\tdebris",
+        "# a comment",
+        'P2_d0\tGT-1\t Confirm \t"Dr. C"\ttypical',
+        "P1_d0\tAC-1\tveto\tAB\tdebris, as I said",
+        "P1_d0\tAC-1\tconfirm\tCD\tclear",
+    )
+    assert found == (
+        Verdict("P1_d0", "AC-1", "veto", "AB", "debris"),
+        Verdict("P2_d0", "GT-1", "confirm", "Dr. C", "typical"),
+        Verdict("P1_d0", "AC-1", "confirm", "CD", "clear"),
+    )
+    assert verdicts(tmp_path) == ()
+
+
+def test_a_copy_of_the_calls_will_do(tmp_path: Path) -> None:
+    header = "sample,barcode,class,p,verdict,reviewer,reason\n"
+    lines = ("P1_d0,AC-1,CTC,1e-9,veto,AB,debris", "P1_d0,GT-1,CTC,1e-8,,,panel seen")
+    (found,) = verdicts(tmp_path, *lines, header=header)
+    assert found == Verdict("P1_d0", "AC-1", "veto", "AB", "debris")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("P1d0\tA\tveto\tAB\tx", "line 2: sample 'P1d0' is not in this run: did you mean P1_d0?"),
+        ("other\tA\tveto\tAB\tx", "sample 'other' is not in this run: name one of the sample"),
+        ("P1_d0\tA\tconfirmed\tAB\tx", "verdict is 'confirmed': did you mean confirm?"),
+        ("P1_d0\tA\tyes\tAB\tx", "verdict is 'yes': write confirm or veto"),
+        ("P1_d0\tA\t\tAB\tx", "verdict is empty: write confirm or veto"),
+        ("P1_d0\tA\tveto\t\tx", "line 2: reviewer is empty: say who"),
+        ("P1_d0\tA\tveto\tAB\t", "line 2: reason is empty: say why"),
+        ("P1_d0\t\tveto\tAB\tx", "line 2: barcode is empty: give the barcode"),
+        ("P1_d0\tA\tveto\tAB", "line 2: has 4 fields and the header has 5"),
+        (
+            "P1_d0\tA\tveto\tAB\tx\nP1_d0\tA\tconfirm\tAB\ty",
+            "line 3: AB says confirm of A of P1_d0 and veto on line 2: remove one",
+        ),
+    ],
+)
+def test_a_mistake_in_the_verdicts_is_named_with_its_line(
+    tmp_path: Path, line: str, sentence: str
+) -> None:
+    with pytest.raises(CtcflowError, match="^verdicts .*verdicts.tsv: ") as caught:
+        verdicts(tmp_path, line)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        ("sample\tbarcode\tverdict\treviewer\n", "column reason is missing (found: sample, "),
+        ("sample\tbarcodes\tverdict\treviewer\treason\n", "barcode is missing"),
+        ("sample\tbarcodes\tverdict\treviewer\treason\n", "rename barcodes"),
+        ("", "is empty: the first line must name the columns, at least sample, barcode, verdict"),
+    ],
+)
+def test_missing_columns_of_the_verdicts(tmp_path: Path, header: str, sentence: str) -> None:
+    with pytest.raises(CtcflowError) as caught:
+        verdicts(tmp_path, header=header)
+    assert sentence in str(caught.value)
+
+
+def test_verdicts_that_are_not_there_or_no_file(tmp_path: Path) -> None:
+    with pytest.raises(CtcflowError, match="gone.tsv: does not exist: create it, or set `verdi"):
+        load_verdicts(tmp_path / "gone.tsv", [])
+    with pytest.raises(CtcflowError, match="cannot be read"):
+        load_verdicts(tmp_path, [])

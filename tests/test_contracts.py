@@ -124,7 +124,7 @@ def test_a_step_is_a_function_of_its_name(name: str) -> None:
     objects = [key for key in signature.parameters if key != "params"]
     row = STEPS[name]
     expected = len(row.finished) if name == "report" else bool(row.finished) + bool(row.layers)
-    assert len(objects) == max(expected, 1) + row.unfiltered + len(row.tables)
+    assert len(objects) == max(expected, 1) + row.unfiltered + row.verdicts + len(row.tables)
     assert ("unfiltered" in objects) == row.unfiltered
     assert objects[len(objects) - len(row.tables) :] == list(row.tables)
 

@@ -17,8 +17,9 @@ import scipy.sparse as sp
 
 from ctcflow import io
 from ctcflow.stats import identity
-from ctcflow.stats.gene_sets import dissociation
+from ctcflow.stats.gene_sets import handling
 from ctcflow.stats.profiles import AMBIENT_SHARE, GROUPS, profiles
+from ctcflow.stats.sample_profiles import with_two_at_once
 
 RESOURCES = Path(__file__).parents[2] / "resources"
 BLOOD = (
@@ -42,10 +43,11 @@ def measure(path: Path) -> identity.NullGrid:
         rates=io.read_table(RESOURCES / "genes" / "lineage_rates.tsv.gz"),
         markers=io.read_gene_sets(RESOURCES / "signatures" / "cell_types.tsv"),
         left_out=frozenset(panels.loc[panels["set"] == "pan_epithelial", "gene"])
-        | dissociation(io.read_table(RESOURCES / "signatures" / "technical.tsv")),
+        | handling(io.read_table(RESOURCES / "signatures" / "technical.tsv")),
         ambient=np.asarray(counts.sum(axis=0)).ravel(),
         ambient_share=AMBIENT_SHARE,
     )
+    reference = with_two_at_once(reference)
     shared = counts[:, reference.columns].tocsr()
     given = {"log_rates": reference.log_rates, "is_blood": reference.is_blood}
     fit = identity.identity(shared, **given)
@@ -54,8 +56,8 @@ def measure(path: Path) -> identity.NullGrid:
     return identity.null_grid(shared[leukocytes], group=reference.group, rng=rng, **given)
 
 
-def main(folder: Path, table: Path) -> None:
-    grids = [measure(folder / name) for name in BLOOD]
+def averaged(grids: list[identity.NullGrid]) -> pd.DataFrame:
+    """The table as it is shipped, from the grids of some data sets."""
     centre = np.ma.masked_invalid([grid.centre for grid in grids]).mean(0)
     spread = np.exp(np.ma.masked_invalid(np.log([grid.spread for grid in grids])).mean(0))
     rows = []
@@ -69,7 +71,11 @@ def main(folder: Path, table: Path) -> None:
             width = spread[source, near] * WIDER.get(group, 1.0)
             rows.append((group, int(depth), round(centre[source, near], 3), round(width, 3), note))
     columns = ["group", "depth", "centre", "spread", "note"]
-    io.write_table(table, pd.DataFrame(rows, columns=columns))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def main(folder: Path, table: Path) -> None:
+    io.write_table(table, averaged([measure(folder / name) for name in BLOOD]))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ class Config(StepsParams):
     programmes: Annotated[str, Field(min_length=1)] | None = None
     """Your own programme signatures, TSV or GMT; null for those shipped (path, relative to the run
     directory)."""
+    verdicts: Annotated[str, Field(min_length=1)] | None = None
+    """A reviewer's verdicts on cells, TSV; null for none (path, relative to the run directory)."""
 
 
 def load_config(raw: Mapping[str, Any]) -> Config:

@@ -38,6 +38,8 @@ class Step:
     unfiltered
         The step sees all droplets of the library too, where the sheet names them: after the
         AnnData, before the tables.
+    verdicts
+        The step sees a reviewer's verdicts on cells too, where the run has them: after the cohort.
     corrected
         The step sees counts without the ambient ones, where `qc` was asked for them. `score` does
         not: ambient RNA is a part of its null.
@@ -61,6 +63,7 @@ class Step:
     exports: Mapping[str, str] = field(default_factory=dict)
     kept: bool = True
     unfiltered: bool = False
+    verdicts: bool = False
     corrected: bool = False
     lognorm: bool = False
     whole: bool = False
@@ -132,6 +135,7 @@ STEPS: dict[str, Step] = {
             "leak",
             "identity_null",
             "technical",
+            "genes",
         ),
         requires=(keys.COUNTS, keys.KEEP, keys.AMBIENT_PROFILE, keys.QC),
         writes=(
@@ -144,6 +148,11 @@ STEPS: dict[str, Step] = {
             keys.OTHER_TYPE,
             keys.P_OTHER,
             keys.IS_LEUKOCYTE,
+            keys.ANEUPLOIDY,
+            keys.P_COPY_NUMBER,
+            keys.COPY_NUMBER,
+            keys.PARTNER_LINEAGE,
+            keys.P_PARTNER,
             keys.SIGNATURES,
             keys.SCORE,
         ),
@@ -151,6 +160,7 @@ STEPS: dict[str, Step] = {
     ),
     "call": Step(
         scope="cohort",
+        verdicts=True,
         layers=("qc", "score"),
         requires=(keys.EVIDENCE, keys.IS_LEUKOCYTE),
         writes=(
@@ -162,6 +172,7 @@ STEPS: dict[str, Step] = {
             keys.LINEAGE,
             keys.P_PANEL,
             keys.P_IDENTITY,
+            keys.P_COPY_NUMBER,
             keys.EVIDENCE,
             keys.N_PANEL_GENES,
             keys.PANEL_GENES,
@@ -170,7 +181,12 @@ STEPS: dict[str, Step] = {
             keys.PARTNER,
             keys.PHENOTYPE,
             keys.REASON,
+            keys.CLASS_BEFORE_REVIEW,
+            keys.VERDICT,
+            keys.REVIEWER,
             keys.SIGNATURES,
+            keys.SIGNATURES_Z,
+            keys.COPY_NUMBER,
             keys.CALL,
         ),
         whole=True,

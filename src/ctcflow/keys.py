@@ -103,8 +103,23 @@ P_OTHER: Final = Slot("obs", "p_other")
 """Probability that a leukocyte of this depth shows so many markers of `other_type`."""
 IS_LEUKOCYTE: Final = Slot("obs", "is_leukocyte")
 """Used as a null cell: blood identity as expected, no tumour evidence."""
+ANEUPLOIDY: Final = Slot("obs", "aneuploidy")
+"""Mean square deviation of chromosome arms, in spreads of null cells from their median; NaN where
+not judged."""
+P_COPY_NUMBER: Final = Slot("obs", "p_copy_number")
+"""Probability that a diploid cell of an unknown type is as aneuploid; NaN where not judged."""
+COPY_NUMBER: Final = Slot("obsm", "copy_number")
+"""Log2 dosage against the sample's leukocytes, cells x chromosome arms (`1p`); NaN where not
+judged, no columns where it could not run."""
+PARTNER_LINEAGE: Final = Slot("obs", "partner_lineage")
+"""Blood lineage whose genes surprise most beside a tumour cell; empty where none does."""
+P_PARTNER: Final = Slot("obs", "p_partner")
+"""Probability that a tumour cell alone, ambient RNA included, shows so much of a blood lineage; NaN
+where not judged."""
 SIGNATURES: Final = Slot("obsm", "signatures")
 """Signature scores, cells x signatures, each from the cell alone (UCell)."""
+SIGNATURES_Z: Final = Slot("obsm", "signatures_z")
+"""Signature scores of calls in standard deviations from the mean of all calls; NaN for others."""
 SCORE: Final = Slot("uns", "score")
 """JSON: panel, genes present, leukocytes used, what was not run and why."""
 
@@ -121,6 +136,12 @@ PHENOTYPE: Final = Slot("obs", "phenotype")
 """`epithelial`, `hybrid`, `mesenchymal` or empty; of calls only."""
 REASON: Final = Slot("obs", "reason")
 """Why the class is what it is, in words."""
+CLASS_BEFORE_REVIEW: Final = Slot("obs", "class_before_review")
+"""Class that the machine gave; empty without a verdict."""
+VERDICT: Final = Slot("obs", "verdict")
+"""A reviewer's `confirm` or `veto`, `confirm; veto` where reviewers disagree; empty for none."""
+REVIEWER: Final = Slot("obs", "reviewer")
+"""Who gave the verdict, separated by `; `."""
 CALL: Final = Slot("uns", "call")
 """JSON: counts per sample and draw, ledger, set-aside cells, calibration."""
 

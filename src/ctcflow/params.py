@@ -114,6 +114,10 @@ class ScoreParams(Params):
     prior_umis: Annotated[float, Field(gt=0)] = 50_000.0
     """Weight of the shipped blood rates against the sample's own leukocytes (pseudo-counts of one
     lineage profile)."""
+    min_reference: Annotated[int, Field(ge=1)] = 50
+    """Leukocytes from which a coarse lineage is a reference for copy number (cells)."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the random numbers (leukocytes thinned for the null of copy number)."""
 
 
 class CallParams(Params):
@@ -121,13 +125,16 @@ class CallParams(Params):
 
     fdr: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """Cells are called at a Benjamini-Hochberg q at or below this, per sample (fraction)."""
-    max_p: Annotated[float, Field(gt=0, lt=1)] = 0.001
+    max_p: Annotated[float, Field(gt=0, lt=1)] = 0.0002
     """No cell with a larger p is called, whatever its q (probability); a sample made of tumour
     cells only has a q near p."""
     few_leukocytes: Annotated[int, Field(ge=0)] = 50
     """A sample with fewer null leukocytes is flagged (cells)."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Confidence of the exact intervals on counts (fraction)."""
+    dispersion: Annotated[float, Field(ge=1)] | None = None
+    """Variance over mean of replicate counts, for negative-binomial intervals; null to measure it
+    on replicate draws, else on healthy and blank draws, where there are enough (no unit)."""
 
 
 class ReduceParams(Params):

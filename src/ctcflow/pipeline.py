@@ -119,6 +119,8 @@ def _read(name: str, step: Step, inputs: Inputs) -> tuple[list[Any], dict[str, A
         cohort = io.Cohort(inputs.samples, patterns, step.lognorm, step.corrected)
         record["steps"] = _of_all(cohort) | record["steps"]
         objects.append(cohort)
+    if step.verdicts:
+        objects.append(_read_verdicts(inputs))
     return [*objects, *tables.values()], record
 
 
@@ -164,6 +166,18 @@ def _read_unfiltered(inputs: Inputs, adata: AnnData) -> AnnData | None:
             " sample: give the unfiltered matrix of the same library as raw_path"
         )
     return _with_genes(droplets, places, adata)
+
+
+def _read_verdicts(inputs: Inputs) -> pd.DataFrame | None:
+    """A reviewer's verdicts on cells of the cohort; None where not given."""
+    if "verdicts" not in inputs.paths:
+        return None
+    import pandas as pd
+
+    # by name: an edit of it re-runs `call` and no other step (`workflow` knows)
+    review = importlib.import_module("ctcflow.review")
+    found = review.load_verdicts(Path(inputs.paths["verdicts"]), inputs.samples)
+    return pd.DataFrame(found, columns=list(review.Verdict._fields), dtype=object)
 
 
 def _with_genes(droplets: AnnData, places: npt.NDArray[np.intp], adata: AnnData) -> AnnData:

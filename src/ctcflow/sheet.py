@@ -1,4 +1,4 @@
-"""The text of a sample sheet as rows of cells with line numbers; what a column means is not here.
+"""The text of a user's table as rows of cells with line numbers; what a column means is not here.
 
 Forgiven: tabs or commas, a byte order mark, any line ending, blanks and quotes around a cell,
 lines that begin with ``#``, empty lines at the end. Anything else is named with its line.
@@ -12,6 +12,19 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from ctcflow.errors import CtcflowError
+
+
+class Kind(NamedTuple):
+    """What a table is, in the words of its messages."""
+
+    name: str
+    key: str
+    """Key of the configuration that names it."""
+    columns: str
+    """Those that it must have."""
+
+
+SAMPLE_SHEET = Kind("sample sheet", "samples", "sample and path")
 
 
 class Problem(NamedTuple):
@@ -37,21 +50,23 @@ class Sheet(NamedTuple):
     problems: tuple[Problem, ...]
 
 
-def refuse(path: Path, problems: list[Problem]) -> NoReturn:
+def refuse(path: Path, problems: list[Problem], kind: Kind = SAMPLE_SHEET) -> NoReturn:
     """Raise one line that names up to five problems, each with its line number."""
     ordered = sorted(problems, key=lambda problem: problem.line)
     named = "; ".join(f"line {problem.line}: {problem.sentence}" for problem in ordered[:5])
     more = f"; and {len(ordered) - 5} more" if len(ordered) > 5 else ""
-    raise CtcflowError(f"sample sheet {path}: {named}{more}")
+    raise CtcflowError(f"{kind.name} {path}: {named}{more}")
 
 
-def read_sheet(path: Path) -> Sheet:
-    """Read the text of a sample sheet.
+def read_sheet(path: Path, kind: Kind = SAMPLE_SHEET) -> Sheet:
+    """Read the text of a table.
 
     Parameters
     ----------
     path
         A text file, UTF-8, with a header.
+    kind
+        What the messages call it.
 
     Returns
     -------
@@ -62,21 +77,21 @@ def read_sheet(path: Path) -> Sheet:
     CtcflowError
         The file cannot be read, has no header, or the header cannot be understood.
     """
-    lines = _lines(path)
+    lines = _lines(path, kind)
     if not lines:
         raise CtcflowError(
-            f"sample sheet {path}: is empty: the first line must name the columns, "
-            "at least sample and path"
+            f"{kind.name} {path}: is empty: the first line must name the columns, "
+            f"at least {kind.columns}"
         )
     header, text = lines[0]
     delimiter = "\t" if "\t" in text else ","
     try:
         columns = _cells(text, delimiter)
     except ValueError as mistake:
-        refuse(path, [Problem(header, str(mistake))])
+        refuse(path, [Problem(header, str(mistake))], kind)
     problems = [Problem(header, sentence) for sentence in _column_problems(columns, text)]
     if problems:
-        refuse(path, problems)
+        refuse(path, problems, kind)
     rows = []
     for number, line in lines[1:]:
         try:
@@ -86,26 +101,26 @@ def read_sheet(path: Path) -> Sheet:
     return Sheet(header, tuple(columns), tuple(rows), tuple(problems))
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
+def _lines(path: Path, kind: Kind) -> list[tuple[int, str]]:
     """Split into lines, numbered from 1, without comments and empty lines at the end."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise CtcflowError(
-            f"sample sheet {path}: does not exist: create it, or set `samples` in config.yaml"
+            f"{kind.name} {path}: does not exist: create it, or set `{kind.key}` in config.yaml"
         ) from None
     except OSError as error:
         raise CtcflowError(
-            f"sample sheet {path}: cannot be read ({error.strerror}): "
+            f"{kind.name} {path}: cannot be read ({error.strerror}): "
             "check that it is a file that you may read"
         ) from None
     except UnicodeDecodeError:
         raise CtcflowError(
-            f"sample sheet {path}: is not UTF-8 text: save it as tab-separated text in UTF-8"
+            f"{kind.name} {path}: is not UTF-8 text: save it as tab-separated text in UTF-8"
         ) from None
     if "\0" in text:
         raise CtcflowError(
-            f"sample sheet {path}: is not a text file: save it as tab-separated text in UTF-8"
+            f"{kind.name} {path}: is not a text file: save it as tab-separated text in UTF-8"
         )
     numbered = list(enumerate(re.split(r"\r\n|\n|\r", text), start=1))
     lines = [(number, line) for number, line in numbered if not line.lstrip().startswith("#")]

@@ -17,11 +17,12 @@ from typing import Any
 from ctcflow.config import load_config, load_samples, own_tables, sample_row, step_params
 from ctcflow.errors import CtcflowError
 from ctcflow.formats.detect import input_files
+from ctcflow.review import load_verdicts
 from ctcflow.sample import SAMPLE_STEPS, Sample
 from ctcflow.tables import SHIPPED
 
-_WRITERS = {"call": ("render/tables.py",), "cluster": ("render/tables.py",)}
-"""Modules that write tables beside a step's file; `pipeline` imports them by name."""
+_BY_NAME = {"call": ("render/tables.py", "review.py"), "cluster": ("render/tables.py",)}
+"""Modules that `pipeline` imports by name: they write tables beside a step's file, or read one."""
 
 
 class Workflow:
@@ -41,7 +42,7 @@ class Workflow:
     Raises
     ------
     SystemExit
-        A mistake in the configuration or the sheet; its one line is the message.
+        A mistake in the configuration, the sheet or the verdicts; its one line is the message.
     """
 
     def __init__(self, raw: Mapping[str, Any], *, root: Path, run: Path, results: str) -> None:
@@ -51,6 +52,9 @@ class Workflow:
             samples = load_samples(run / self.config.samples, self.config)
             self._files = {sample.sample: _files(sample) for sample in samples}
             self._unfiltered = {sample.sample: _unfiltered_files(sample) for sample in samples}
+            self._verdicts = [] if self.config.verdicts is None else [run / self.config.verdicts]
+            for path in self._verdicts:
+                load_verdicts(path, self._files)
         except CtcflowError as error:
             raise SystemExit(f"error: {error}") from None
         self._samples = {sample.sample: sample for sample in samples}
@@ -85,6 +89,16 @@ class Workflow:
         path = self._samples[wildcards.sample].raw_path
         return [] if path is None else [f"unfiltered={path}"]
 
+    @property
+    def verdict_files(self) -> list[str]:
+        """File of a reviewer's verdicts; none where not given."""
+        return [str(path) for path in self._verdicts]
+
+    @property
+    def verdicts(self) -> list[str]:
+        """The input of `call` that names the verdicts; none where not given."""
+        return [f"verdicts={path}" for path in self._verdicts]
+
     def row(self, wildcards: Any) -> str:
         """Metadata of a sample as JSON."""
         return sample_row(self._samples[wildcards.sample])
@@ -107,7 +121,7 @@ class Workflow:
 
     def code(self, step: str) -> str:
         """Digest of the modules that a step runs: an edit re-runs the step, a touch does not."""
-        starts = (f"steps/{step}.py", "pipeline.py", *_WRITERS.get(step, ()))
+        starts = (f"steps/{step}.py", "pipeline.py", *_BY_NAME.get(step, ()))
         digest = hashlib.blake2b(digest_size=6)
         for module in sorted(set().union(*(_modules(self._package, start) for start in starts))):
             digest.update(module.encode())

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctcflow.render import tables
+from ctcflow.render import columns, tables
 
 CELLS = [
     "sample",
@@ -25,6 +25,9 @@ CELLS = [
     "n_panel_genes",
     "panel_genes",
     "reason",
+    "class_before_review",
+    "verdict",
+    "reviewer",
 ]
 
 
@@ -76,6 +79,35 @@ def test_ctc_table_has_calls_only_by_sample_then_p() -> None:
     assert np.allclose(table["cycle"], scores[table["barcode"]], rtol=1e-3)
 
 
+def test_a_vetoed_cell_stays_listed_with_who_said_so() -> None:
+    call = call_of(10)
+    call.obs["verdict"] = ["veto", *[""] * 9]
+    call.obs["reviewer"] = ["AB", *[""] * 9]
+    call.obs["class_before_review"] = pd.Categorical(["CTC", *[""] * 9])
+    table = tables.ctc_table(call).set_index("barcode")
+    assert len(table) == len(tables.ctc_table(call_of(10))) + 1
+    row = table.loc["ACGT-0"]
+    assert row["class"] == "blood"
+    assert (row["class_before_review"], row["verdict"], row["reviewer"]) == ("CTC", "veto", "AB")
+    assert (table["verdict"].drop("ACGT-0") == "").all()
+    assert tables.cells_table(call)["verdict"].tolist() == ["veto", *[""] * 9]
+
+
+def test_a_draw_has_its_columns_whatever_is_known_of_it() -> None:
+    call = call_of(1)
+    draws = [
+        {"draw": "d", "count": 3, "interval": "Poisson (Garwood)", "above_blank": "yes"},
+        {"draw": "e", "count": 0, "above_blank": "not enough blanks: 2", "cutoff": "no cut-off"},
+    ]
+    call.uns["call"] = json.dumps({"draws": draws})
+    table = tables.draws_table(call)
+    assert list(table.columns) == list(columns.DRAW_COLUMNS)
+    lines = [line.split("\t") for line in table.to_csv(sep="\t", index=False).splitlines()]
+    first, second = (dict(zip(lines[0], line, strict=True)) for line in lines[1:])
+    assert (first["interval"], first["above_blank"]) == ("Poisson (Garwood)", "yes")
+    assert (second["above_blank"], second["per_ml_corrected"]) == ("not enough blanks: 2", "")
+
+
 def test_tables_of_no_cells_have_their_columns() -> None:
     call = call_of(0)
     assert list(tables.cells_table(call).columns) == CELLS
@@ -104,7 +136,7 @@ def test_records_become_rows_with_lists_joined_and_new_columns_last() -> None:
     ]
     call.uns["call"] = json.dumps({"samples": samples})
     table = tables.samples_table(call)
-    assert list(table.columns) == [*tables.SAMPLE_COLUMNS, "tube"]
+    assert list(table.columns) == [*columns.SAMPLE_COLUMNS, "tube"]
     text = table.to_csv(sep="\t", index=False).splitlines()
     found = dict(zip(text[0].split("\t"), text[1].split("\t"), strict=True))
     assert (found["cells"], found["day"], found["rate_high"]) == ("4", "", "3.689")
@@ -122,7 +154,7 @@ def test_limits_have_one_row_per_sample_and_lineage() -> None:
     ]
     call.uns["call"] = json.dumps({"qc": qc})
     table = tables.limits_table(call)
-    assert list(table.columns) == list(tables.LIMIT_COLUMNS)
+    assert list(table.columns) == list(columns.LIMIT_COLUMNS)
     lines = table.to_csv(sep="\t", index=False).splitlines()[1:]
     assert [line.rstrip("\t") for line in lines] == [
         "a\tB\t812\tTrue\t213.5",
@@ -141,7 +173,7 @@ def test_ambient_has_one_row_per_sample_that_was_looked_at() -> None:
     ]
     call.uns["call"] = json.dumps({"qc": qc})
     table = tables.ambient_table(call)
-    assert list(table.columns) == list(tables.AMBIENT_COLUMNS)
+    assert list(table.columns) == list(columns.AMBIENT_COLUMNS)
     assert table["sample"].tolist() == ["a", "c"]
     assert table["share"].tolist()[0] == 0.03123 and np.isnan(table["share"].tolist()[1])
     assert table["reason"].tolist() == ["", "3 cells"]
@@ -155,7 +187,7 @@ def test_aggregates_keep_an_open_end_empty() -> None:
     ]
     call.uns["call"] = json.dumps({"aggregates": rows})
     table = tables.aggregates_table(call)
-    assert list(table.columns) == list(tables.AGGREGATE_COLUMNS)
+    assert list(table.columns) == list(columns.AGGREGATE_COLUMNS)
     line = table.to_csv(sep="\t", index=False).splitlines()[1]
     assert line == "a\tplatelet\t4\t0.5123\t7.8\t1.9\t\tmore than random doublets"
 
@@ -166,7 +198,7 @@ def test_samples_have_their_ambient_share_with_its_interval() -> None:
     call.uns["call"] = json.dumps({"samples": samples})
     row = tables.samples_table(call).iloc[0]
     assert (row["ambient"], row["ambient_low"]) == (0.03, 0.02)
-    assert "ambient_high" in tables.SAMPLE_COLUMNS and tables.SAMPLE_COLUMNS[-1] == "flags"
+    assert "ambient_high" in columns.SAMPLE_COLUMNS and columns.SAMPLE_COLUMNS[-1] == "flags"
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,14 @@ def test_a_gene_of_one_tissue_does_not_carry_an_arm() -> None:
     ("lineage", "reason"),
     [
         (np.repeat([0, -1], [12, 228]), "12 reference cells, needs 50"),
-        (np.repeat([0, 1, -1], [60, 12, 168]), "50 reference cells in 1 lineages, needs 2"),
+        (
+            np.repeat([0, 1, -1], [60, 12, 168]),
+            "1 lineage has 50 reference cells, needs 2 lineages",
+        ),
+        (
+            np.repeat([0, 1, -1], [40, 40, 160]),
+            "no lineage has 50 reference cells, needs 2 lineages",
+        ),
         (np.full(240, -1), "0 reference cells, needs 50"),
     ],
 )

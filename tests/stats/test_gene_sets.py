@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctcflow.stats.gene_sets import in_set
+from ctcflow.stats.gene_sets import columns_of_sets, in_set
 
 MADE = pd.DataFrame(
     {
@@ -68,3 +68,20 @@ def test_the_human_mitochondrial_chromosome_is_the_mitochondrial_set(
 
 def test_no_gene() -> None:
     assert in_set(np.empty(0, dtype=object), MADE, "x").tolist() == []
+
+
+def test_columns_of_a_set_are_those_of_its_positive_genes() -> None:
+    sets = pd.DataFrame(
+        {
+            "set": ["y", "x", "x", "x", "x", "absent"],
+            "gene": ["A", "C", "A", "C", "B", "Q"],
+            "direction": [1, 1, 1, 1, -1, 1],
+        }
+    )
+    found = columns_of_sets(np.array(["A", "B", "C"], dtype=object), sets)
+    assert {name: columns.tolist() for name, columns in found.items()} == {
+        "absent": [],
+        "x": [0, 2],
+        "y": [0],
+    }
+    assert list(found) == ["absent", "x", "y"]

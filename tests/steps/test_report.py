@@ -73,6 +73,13 @@ def cohort(
         {"emt_mesenchymal": rng.uniform(size=n), "proliferation": rng.uniform(size=n)},
         index=obs.index,
     )
+    judged = called & (within < calls)
+    obs["p_copy_number"] = call.obs["p_copy_number"] = np.where(judged, 1e-4, np.nan)
+    call.obsm["copy_number"] = pd.DataFrame(
+        np.where(judged[:, None], rng.normal(0, 0.4, (n, 4)), np.nan).astype(np.float32),
+        index=obs.index,
+        columns=["1p", "1q", "2p", "10q"],
+    )
     call.uns["call"] = json.dumps(facts(names, kind, sample, healthy=healthy, cells=cells))
     call.uns["ctcflow"] = json.dumps({"sample": None, "steps": steps("score", "call", n=n)})
     adata = ad.AnnData(
@@ -195,8 +202,12 @@ def facts(
         ],
         "qc": [quality_of(name, i) for i, name in enumerate(names)],
         "not_run": [
-            {"sample": name, "what": "doublet score", "reason": "fewer than 100 cells"}
+            {"sample": name, "what": what, "reason": reason}
             for name in names[1:2]
+            for what, reason in (
+                ("doublet score", "fewer than 100 cells"),
+                ("copy number", "12 reference cells, needs 50"),
+            )
         ],
     }
 
@@ -379,7 +390,7 @@ def test_the_page_is_accessible_by_its_markup(demo: dict[str, bytes]) -> None:
     assert names.count("table") == names.count("caption") > 5
     assert all(a.get("scope") in ("col", "row") for name, a in tags if name == "th")
     assert all(a.get("alt") for name, a in tags if name == "img")
-    assert names.count("img") == names.count("figcaption") == 6
+    assert names.count("img") == names.count("figcaption") == 7
 
 
 def test_the_first_screen_has_the_answer_with_its_intervals(demo: dict[str, bytes]) -> None:
@@ -454,7 +465,7 @@ def test_without_unfiltered_droplets_the_page_does_not_speak_of_them() -> None:
     files = report(adata, call, params=ReportParams())
     page = files["report.html"].decode()
     assert files["figures/droplets.png"].startswith(b"\x89PNG")
-    assert [name for name, _ in read(page).tags].count("img") == 5
+    assert [name for name, _ in read(page).tags].count("img") == 6
     assert "All barcodes by their counts" not in words_of(page)
     assert "No sample was compared with chance." in words_of(page)
 
@@ -546,6 +557,19 @@ def test_any_cohort_gives_a_whole_page(names: list[str], cells: int, umap: bool)
     assert len(files["report.html"]) < 3_000_000
     for name in names:
         assert " ".join(name.split()) in words
+
+
+def test_copy_number_of_the_judged_calls_is_shown_and_where_it_was_not_run(
+    demo: dict[str, bytes],
+) -> None:
+    words = cells_of(demo["report.html"].decode())
+    own = words[words.index("Copy number of called cells") :]
+    own = own[: own.index("Do the p-values keep their promise?")]
+    # of two CTCs, an aggregate and an uncertain cell in each of three samples
+    assert "for 6 of 12 called or uncertain cells." in own
+    assert "Samples where it was not run. Sample Reason one 12 reference cells, needs 50" in own
+    quiet = words_of(page_of(*cohort(["one"], calls=0)))
+    assert "The copy number of no called or uncertain cell was judged." in quiet
 
 
 def test_a_map_of_missing_values_is_said_to_be_not_run() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import anndata
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 from scipy import sparse, stats
 
+from ctcflow import io, keys
 from ctcflow.errors import CtcflowError
 
 Run = Callable[..., anndata.AnnData]
@@ -201,9 +203,125 @@ def test_ambient_rna_is_a_part_of_the_null(
     p = []
     for share in (None, 0.01, 0.2):
         sample = few.copy()
-        sample.uns["qc"] = json.dumps({"ambient": {"share": share}})
+        sample.uns["qc"] = json.dumps({"umis": True, "ambient": {"share": share}})
         sample.var["ambient_profile"] = np.nan if share is None else profile
         p.append(scored(sample).obs["p_panel"].to_numpy())
     assert (p[0] < 1e-4).all()
     assert (p[1] > 100 * p[0]).all()
     assert (p[2] > 0.5).all()
+
+
+def test_planted_arms_are_found_in_the_tumour_cells_and_nowhere_else(
+    patient: anndata.AnnData, is_ctc: IsCtc, scored: Run, run_folder: Path
+) -> None:
+    tumour = is_ctc(patient)
+    found = scored(patient, min_reference=30)
+    record = _facts(found)["copy_number"]
+    assert record["reason"] == "" and _facts(found)["not_run"] == []
+    p = found.obs["p_copy_number"]
+    # 3,000 genes are few for a single cell: all together, they would be uniform were they diploid
+    assert stats.kstest(p[tumour].dropna(), "uniform", alternative="greater").pvalue < 1e-6
+    assert p[tumour].notna().mean() > 0.9
+    assert p[~tumour].notna().sum() < 0.1 * (~tumour).sum()
+    assert (p[found.obs["is_leukocyte"] & (found.obs["p_panel"] > 0.01)].isna()).all()
+    assert p.notna().sum() == record["judged"] <= record["candidates"]
+    truth = pd.read_csv(run_folder / "truth_clones.tsv", sep="\t")
+    mean = found.obsm["copy_number"].loc[tumour].mean()
+    assert list(mean.index) == record["arms"]
+    lost, gained = (
+        mean[mean.index.isin(truth.loc[truth["change"] == change, "arm"])]
+        for change in ("loss", "gain")
+    )
+    assert min(len(lost), len(gained)) >= 2
+    assert lost.max() < min(-0.3, gained.min())
+
+
+def test_copy_number_needs_leukocytes_of_two_lineages_and_says_so(
+    patient: anndata.AnnData, scored: Run
+) -> None:
+    found = scored(patient, min_reference=50)  # 143 T and NK cells, 37 myeloid, 17 B cells
+    reason = "1 lineage has 50 reference cells, needs 2 lineages"
+    assert {"what": "copy number", "reason": reason} in _facts(found)["not_run"]
+    record = _facts(found)["copy_number"]
+    assert (record["reason"], record["judged"], record["arms"]) == (reason, 0, [])
+    assert record["candidates"] > 20
+    assert found.obs["p_copy_number"].isna().all()
+    assert found.obsm["copy_number"].shape == (patient.n_obs, 0)
+
+
+@pytest.mark.parametrize("n_tumour", [0, 1, 2])
+def test_a_tumour_cell_is_judged_the_same_whichever_others_there_are(
+    patient: anndata.AnnData, is_ctc: IsCtc, scored: Run, n_tumour: int
+) -> None:
+    tumour = is_ctc(patient)
+    some = patient[~tumour | (np.cumsum(tumour) <= n_tumour)].copy()
+    slots = ("aneuploidy", "p_copy_number")
+    every = scored(patient, min_reference=30)
+    few = scored(some, min_reference=30)
+    assert few.obs["p_copy_number"][is_ctc(few)].notna().sum() == n_tumour
+    both = few.obs_names
+    pd.testing.assert_frame_equal(
+        few.obs[[*slots]], every.obs.loc[both, [*slots]], rtol=1e-9, check_dtype=True
+    )
+    pd.testing.assert_frame_equal(few.obsm["copy_number"], every.obsm["copy_number"].loc[both])
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 250])
+# of anndata 0.13 with pandas 3.1, whenever a file with text is read; nothing of ours
+@pytest.mark.filterwarnings("ignore:The 'future.infer_string' option is deprecated")
+def test_copy_number_survives_a_file_however_few_cells_and_arms_there_are(
+    healthy: anndata.AnnData, scored: Run, tmp_path: Path, n: int
+) -> None:
+    found = scored(healthy[:n].copy(), min_reference=50)
+    ran = n == 250
+    assert (_facts(found)["copy_number"]["reason"] == "") == ran
+    assert (found.obsm["copy_number"].shape[1] > 10) == ran
+    io.write_h5ad(tmp_path / "score.h5ad", found, delivered=False)
+    again = io.read_h5ad(tmp_path / "score.h5ad")
+    for slot in (keys.P_COPY_NUMBER, keys.ANEUPLOIDY):
+        assert again.obs[slot.key].dtype == np.float64
+        np.testing.assert_array_equal(again.obs[slot.key], found.obs[slot.key])
+    frame = again.obsm[keys.COPY_NUMBER.key]
+    assert (frame.dtypes == np.float32).all()
+    assert frame.index.tolist() == found.obs_names.tolist()
+    np.testing.assert_array_equal(frame, found.obsm[keys.COPY_NUMBER.key])
+
+
+def test_panel_genes_take_no_part_in_copy_number(
+    patient: anndata.AnnData, is_ctc: IsCtc, scored: Run, tables: dict[str, pd.DataFrame]
+) -> None:
+    """The lines of evidence come from disjoint genes."""
+    members = tables["panels"].query("set == 'pan_epithelial' and direction == 1")["gene"]
+    louder = patient.copy()
+    dense = louder.X.toarray()
+    tumour = is_ctc(patient)
+    dense[np.ix_(tumour, louder.var_names.isin(members))] += 3
+    louder.X = sparse.csr_matrix(dense)
+    before = scored(patient, min_reference=30).obs["p_copy_number"][tumour]
+    after = scored(louder, min_reference=30).obs["p_copy_number"][tumour]
+    pd.testing.assert_series_equal(before, after)
+
+
+def test_a_leukocyte_beside_a_tumour_cell_is_seen_and_none_where_there_is_none(
+    patient: anndata.AnnData, is_ctc: IsCtc, truth: pd.DataFrame, scored: Run
+) -> None:
+    mine = truth[(truth["sample"] == "P1_d0") & (truth["kind"] == "cell")].set_index("barcode")
+    kind = mine["cell_type"].reindex(patient.obs_names).to_numpy(dtype=object)
+    tumour = np.flatnonzero(is_ctc(patient))
+    monocytes = np.flatnonzero(kind == "CD14 monocyte")[: tumour.size]
+    both = patient[tumour[: monocytes.size]].copy()
+    both.X = sparse.csr_matrix(both.X + patient.X[monocytes])
+    both.obs_names = [f"both_{i}" for i in range(both.n_obs)]
+    found = scored(anndata.concat([patient, both])).obs
+    judged = found["p_partner"].notna()
+    evidence = (found["p_panel"] <= 0.01) | (found["p_identity"] <= 0.01)
+    assert evidence[judged].all()
+    assert judged.mean() < 0.4
+    assert (found.loc[~judged, "partner_lineage"] == "").all()
+    alone = found.loc[patient.obs_names[tumour], "p_partner"]
+    assert alone.notna().mean() > 0.9
+    assert alone.min() > 1e-4
+    beside = found.loc[both.obs_names]
+    seen = beside[beside["p_partner"] <= 1e-4]
+    assert len(seen) > 0.5 * len(beside)
+    assert seen["partner_lineage"].isin(["Monocyte", "Neutrophil"]).mean() > 0.9

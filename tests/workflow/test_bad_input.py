@@ -86,6 +86,22 @@ def test_a_mistake_in_the_configuration(run, sheet, new_run, snakemake, config, 
     refused_before_the_first_job(snakemake(run), run, *parts)
 
 
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("P1_d1\tA\tveto\tAB\tdebris", ("line 2", "'P1_d1'", "did you mean P1_d0?")),
+        ("P1_d0\tA\tvetoed\tAB\tdebris", ("line 2", "'vetoed'", "did you mean veto?")),
+        (None, ("verdicts.tsv", "does not exist", "create it, or set `verdicts`")),
+    ],
+)
+def test_a_mistake_in_the_verdicts(run, sheet, new_run, snakemake, line, parts):
+    new_run(run, sheet, "verdicts: config/verdicts.tsv\n")
+    if line is not None:
+        header = "sample\tbarcode\tverdict\treviewer\treason\n"
+        (run / "config" / "verdicts.tsv").write_text(header + line + "\n")
+    refused_before_the_first_job(snakemake(run), run, *parts)
+
+
 def test_a_sheet_that_is_not_there(run, snakemake):
     (run / "config" / "samples.tsv").unlink()
     refused_before_the_first_job(snakemake(run), run, "samples.tsv", "does not exist", "create it")

@@ -85,6 +85,29 @@ def test_a_changed_parameter_runs_its_step_and_what_follows(
     assert snakemake(own_copy, "-n").jobs == jobs
 
 
+def test_a_verdict_runs_call_and_what_follows(own_copy, sheet, new_run, snakemake):
+    header = "sample\tbarcode\tverdict\treviewer\treason\n"
+    verdicts = own_copy / "config" / "verdicts.tsv"
+    verdicts.write_text(header)
+    jobs = dict.fromkeys(("call", "integrate", "cluster", "report"), 1)
+    new_run(own_copy, sheet, "verdicts: config/verdicts.tsv\n")
+    assert snakemake(own_copy, "-n").jobs == jobs
+    ctc = pd.read_csv(own_copy / "results" / "call" / "ctc.tsv", sep="\t", dtype=str)
+    cell = ctc[ctc["class"] == "CTC"].iloc[0]
+    verdicts.write_text(f"{header}{cell['sample']}\t{cell['barcode']}\tveto\tAB\tdebris\n")
+    ran = snakemake(own_copy)
+    assert ran.code == 0, ran.text
+    assert ran.jobs == jobs
+    ctc = pd.read_csv(own_copy / "results" / "call" / "ctc.tsv", sep="\t", dtype=str)
+    (row,) = ctc[ctc["verdict"] == "veto"].to_dict("records")
+    assert (row["barcode"], row["class_before_review"]) == (cell["barcode"], "CTC")
+    assert row["class"] in {"blood", "non-blood other"}
+    assert "vetoed by AB: debris" in (own_copy / "results/report/report.html").read_text()
+    assert "Nothing to be done" in snakemake(own_copy, "-n").text
+    verdicts.write_text(verdicts.read_text() + f"{cell['sample']}\tgone\tveto\tAB\tdebris\n")
+    assert snakemake(own_copy, "-n").jobs == jobs
+
+
 def test_an_override_of_a_row_runs_that_sample_only(own_copy, sheet, new_run, snakemake):
     override = ["0.5" if k == 1 else "" for k in range(len(sheet))]
     new_run(own_copy, sheet.assign(**{"qc.min_mt_limit": override}))
@@ -147,6 +170,11 @@ def digests(tmp_path) -> Callable[[], dict[str, str]]:
         ("stats/annotation.py", {"cluster"}),
         ("stats/tail.py", {"qc", "score", "call"}),
         ("stats/limits.py", {"qc"}),
+        ("stats/copy_number.py", {"score"}),
+        ("stats/gene_order.py", {"score"}),
+        ("stats/other_types.py", {"score"}),
+        ("render/heat_map.py", {"report"}),
+        ("review.py", {"call"}),
         ("stats/leukocytes.py", {"qc", "score"}),
         ("stats/neighbors.py", {"qc", "integrate", "cluster"}),
         ("steps/normalize.py", {"normalize"}),
@@ -199,7 +227,7 @@ root, run, out = map(Path, sys.argv[1:])
 sys.path.insert(0, str(root / "src"))
 from types import SimpleNamespace
 from ctcflow.pipeline import STEPS
-from ctcflow.workflow import Workflow, _WRITERS, _modules
+from ctcflow.workflow import Workflow, _BY_NAME, _modules
 
 steps = list(STEPS)
 package = root / "src" / "ctcflow"
@@ -234,7 +262,7 @@ for step in steps:
              if name.split(".")[0] == "ctcflow" and getattr(module, "__file__", None)}
     loaded = {str(file.relative_to(package)) for file in files} - FRONT
     loaded = {name for name in loaded if not name.endswith("__init__.py")}
-    starts = (f"steps/{step}.py", "pipeline.py", *_WRITERS.get(step, ()))
+    starts = (f"steps/{step}.py", "pipeline.py", *_BY_NAME.get(step, ()))
     known = set().union(*(_modules(package, start) for start in starts))
     print("loaded", step, *sorted(loaded - known), flush=True)
 """

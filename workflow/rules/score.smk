@@ -13,6 +13,7 @@ rule score:
         leak=RUN.table("leak"),
         identity_null=RUN.table("identity_null"),
         technical=RUN.table("technical"),
+        genes=RUN.table("genes"),
     output:
         adata="<results>/score/{sample}.h5ad",
     log:
@@ -28,6 +29,6 @@ rule score:
         "python -m ctcflow score --in ingest={input.ingest:q} qc={input.qc:q}"
         " panels={input.panels:q} programmes={input.programmes:q} cell_types={input.cell_types:q}"
         " rates={input.rates:q} leak={input.leak:q} identity_null={input.identity_null:q}"
-        " technical={input.technical:q}"
+        " technical={input.technical:q} genes={input.genes:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

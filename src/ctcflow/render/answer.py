@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ctcflow.render import html, numbers
-from ctcflow.render.html import Column, Markup, Valued
+from ctcflow.render import draw_words, html, numbers
+from ctcflow.render.html import Column, Markup
 
 Record = Mapping[str, Any]
 
-_NO_VOLUME: Final = "per mL not given"
 _COLUMNS: Final = (
     Column("Patient"),
     Column("Draw"),
     Column("Day", "number"),
     Column("CTCs called"),
     Column("Per mL of blood"),
+    Column("Against blanks"),
     Column("Of these in aggregates", "count"),
     Column("Uncertain", "count"),
     Column("Cells examined", "count"),
@@ -46,6 +46,7 @@ def draws_of(draws: Sequence[Record], samples: Sequence[Record]) -> list[dict[st
 def first_screen(
     draws: Sequence[Record],
     healthy: Record,
+    dispersion: Record,
     notes: Sequence[Markup],
     confidence: float | None,
 ) -> Markup:
@@ -56,7 +57,9 @@ def first_screen(
     draws
         From `draws_of`.
     healthy
-        Rate of false calls in the controls: `rate_low`, `rate_high` (per cell).
+        False calls in the controls: see `draw_words.controls`.
+    dispersion
+        `source`: what is known of the spread of counts.
     notes
         What holds for the whole run.
     confidence
@@ -67,19 +70,18 @@ def first_screen(
     level = "exact" if confidence is None else f"{100 * confidence:g} %"
     parts = [html.paragraph(_headline(patients), kind="answer")]
     if controls:
-        parts.append(html.paragraph(_controls_sentence(controls, healthy, level)))
+        called = int(sum(_count(draw) for draw in controls))
+        cells = sum(numbers.number_or_none(draw.get("cells")) or 0 for draw in controls)
+        said = draw_words.controls(called, cells, len(controls), healthy, level)
+        parts.append(html.paragraph(said))
     if notes:
         parts.append(
             html.tag("ul", *(html.tag("li", n) for n in notes), attributes={"class": "notes"})
         )
-    caption = (
-        f"CTCs per draw, aggregates included, with the exact {level} interval of the count. "
-        "Uncertain cells are not counted."
-    ).replace("exact exact", "exact")
     rows = [_row(draw, level) for draw in patients]
     parts.append(
         html.table(
-            caption,
+            draw_words.caption(patients, dispersion, level),
             _COLUMNS,
             rows,
             search=len(rows) > 12,
@@ -153,16 +155,13 @@ def _completed(draw: Record, samples: Sequence[Record]) -> dict[str, Any]:
         place = (draw.get("patient"), draw.get("draw"))
         mine = [s for s in samples if (s.get("patient"), s.get("draw")) == place]
     flags = [flag_words(flag) for sample in mine for flag in sample.get("flags") or []]
-    note = numbers.text(draw.get("note"))
-    # Why there is no concentration is said where the concentration would stand.
-    about_volume = note.startswith(_NO_VOLUME)
     return {
         **draw,
         "libraries": len(mine) or 1,
         "names": [numbers.text(sample.get("sample")) for sample in mine],
         "n_aggregate": _total(mine, "n_aggregate"),
         "n_uncertain": _total(mine, "n_uncertain"),
-        "flags": list(dict.fromkeys([*flags, *([note] if note and not about_volume else [])])),
+        "flags": list(dict.fromkeys([*flags, *draw_words.remarks(draw)])),
     }
 
 
@@ -201,19 +200,6 @@ def _headline(draws: Sequence[Record]) -> Markup:
     return html.join([html.tag("strong", f"{total:,} {noun} called"), f" in {share}{where}."])
 
 
-def _controls_sentence(draws: Sequence[Record], healthy: Record, level: str) -> str:
-    total = int(sum(_count(draw) for draw in draws))
-    cells = numbers.count(sum(numbers.number_or_none(d.get("cells")) or 0 for d in draws))
-    called = "No cell was" if total == 0 else f"{numbers.plural(total, 'cell')} falsely"
-    ends = [numbers.number_or_none(healthy.get(key)) for key in ("rate_low", "rate_high")]
-    per = [None if end is None else 1000 * end for end in ends]
-    rate = (
-        f" ({level} interval {numbers.interval(*per)} per 1,000 cells)" if None not in per else ""
-    )
-    where = numbers.plural(len(draws), "control draw")
-    return f"{called} called among {cells} cells of {where}{rate}."
-
-
 def _row(draw: Record, level: str) -> list[Any]:
     name = numbers.text(draw.get("draw")) or ", ".join(draw["names"])
     libraries = "this library" if draw["libraries"] == 1 else f"these {draw['libraries']} libraries"
@@ -221,39 +207,11 @@ def _row(draw: Record, level: str) -> list[Any]:
         numbers.text(draw.get("patient")) or "not named",
         name,
         draw.get("day"),
-        _called(draw, level, libraries),
-        _per_ml(draw),
+        draw_words.called(draw, level, libraries),
+        draw_words.per_ml(draw),
+        draw_words.against_blanks(draw),
         draw["n_aggregate"],
         draw["n_uncertain"],
         draw.get("cells"),
         "; ".join(draw["flags"]),
     ]
-
-
-def _called(draw: Record, level: str, libraries: str) -> Any:
-    count = numbers.number_or_none(draw.get("count"))
-    if count is None or numbers.number_or_none(draw.get("cells")) == 0:
-        return Valued("no cell to examine", -1.0)
-    if count == 0:
-        high = numbers.short(draw.get("count_high"))
-        limit = f" ({level} upper limit {high} in {libraries})" if high != numbers.MISSING else ""
-        return Valued(_wide(f"0 CTC{limit}"), 0.0)
-    between = numbers.interval(draw.get("count_low"), draw.get("count_high"))
-    shown = html.tag("strong", f"{count:,.0f} CTC", attributes={"class": "many"})
-    return Valued(_wide(shown, f" ({level} interval {between})" if between else ""), count)
-
-
-def _wide(*children: str) -> Markup:
-    return html.tag("span", *children, attributes={"class": "called"})
-
-
-def _per_ml(draw: Record) -> Any:
-    value = numbers.number_or_none(draw.get("per_ml"))
-    if value is None:
-        note = numbers.text(draw.get("note"))
-        why = note.removeprefix("per mL ") if note.startswith(_NO_VOLUME) else "volume not given"
-        return Valued(why, -1.0)
-    if value == 0:
-        return Valued(f"0 (up to {numbers.short(draw.get('per_ml_high'))})", 0.0)
-    between = numbers.interval(draw.get("per_ml_low"), draw.get("per_ml_high"))
-    return Valued(f"{numbers.short(value)}{f' ({between})' if between else ''}", value)

@@ -13,16 +13,19 @@ from ctcflow.render.records import records_table
 
 MOST_CALLS: Final = 2000
 MOST_SET_ASIDE: Final = 500
+_DECOYS: Final = ("sample", "decoys", "cells", "level", "share", "low", "high")
 _HEADINGS: Final = {
     "n_clusters": "clusters",
     "n_null": "null cells",
 }
+_REVIEW: Final = ("class_before_review", "verdict", "reviewer")
 _CLASS_STYLE: Final = {"CTC": "ctc", "CTC aggregate": "aggregate", "uncertain": "uncertain"}
 
 
 def calls(ctc: pd.DataFrame, figure: bytes) -> Markup:
     """Write the calls, one line each, and the two lines of evidence of every cell."""
     shown = ctc.head(MOST_CALLS)
+    reviewed = [name for name in _REVIEW if (ctc[name] != "").any()]
     scores = list(ctc.columns[list(ctc.columns).index("phenotype") + 1 :])
     columns = [
         Column("Barcode", "code"),
@@ -38,6 +41,7 @@ def calls(ctc: pd.DataFrame, figure: bytes) -> Markup:
         Column("Nearest lineage"),
         Column("Partner"),
         Column("Why"),
+        *(Column(name.replace("_", " ").capitalize()) for name in reviewed),
         *(Column(name.replace("_", " "), "number") for name in scores),
     ]
     names = [
@@ -54,6 +58,7 @@ def calls(ctc: pd.DataFrame, figure: bytes) -> Markup:
         "lineage",
         "partner",
         "reason",
+        *reviewed,
         *scores,
     ]
     rows = [_call_row(row) for row in shown[names].itertuples(index=False, name=None)]
@@ -63,10 +68,11 @@ def calls(ctc: pd.DataFrame, figure: bytes) -> Markup:
         html.paragraph(
             "Each line is one cell. p is the chance that a blood cell of that lineage and depth "
             "shows so much evidence; q is the share of false calls expected in its sample up to "
-            "this line. Uncertain cells are listed, never counted."
+            "this line. Uncertain cells are listed, never counted; so are cells that a reviewer "
+            "vetoed."
         ),
         html.table(
-            f"Called and uncertain cells ({len(ctc):,}).{_first(len(ctc), MOST_CALLS)}",
+            f"Called, uncertain and reviewed cells ({len(ctc):,}).{_first(len(ctc), MOST_CALLS)}",
             columns,
             rows,
             search=True,
@@ -118,6 +124,32 @@ def calibration(found: Mapping[str, Any], figure: bytes) -> Markup:
             ),
             framed("Null cells of each sample, and the factor that their tail asked for.", tail),
         ),
+        _decoys(found.get("decoys")),
+    )
+
+
+def _decoys(found: Any) -> Markup | None:
+    """Write how often blood cells reach a p of panels that have nothing to do with tumours."""
+    table = records_table(found, _DECOYS)
+    if table.empty:
+        return None
+    shares = []
+    for level, mine in table.groupby("level", sort=False):
+        share = (mine["share"] * mine["cells"]).sum() / mine["cells"].sum()
+        claimed = f"{100 * level:g} %"
+        shares.append(f"{100 * share:.2g} % at p up to {claimed} (claimed: {claimed})")
+    return html.join(
+        [
+            html.paragraph(
+                "Decoy panels, sets of random genes as frequent in blood as those of the tumour "
+                f"panel: of all blood cells, {', '.join(shares)}."
+            ),
+            html.tag(
+                "details",
+                html.tag("summary", "The decoy panels of each sample"),
+                framed("Mean share of blood cells over the decoys, lowest and highest.", table),
+            ),
+        ]
     )
 
 

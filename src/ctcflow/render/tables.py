@@ -4,21 +4,30 @@ All of them come from the file of `call` (an AnnData without X) or of `cluster`.
 
 obs
     One row per cell: `sample`, `barcode`, `class`, `p`, `q`, `lineage`, `partner`, `phenotype`,
-    `p_panel`, `p_identity`, `evidence`, `n_panel_genes`, `panel_genes`, `other_type`, `reason`.
+    `p_panel`, `p_identity`, `p_copy_number` (NaN: not judged), `evidence`, `n_panel_genes`,
+    `panel_genes`, `other_type`, `reason`;
+    `class_before_review`, `verdict`, `reviewer`, empty for cells without a verdict.
 obsm `signatures`
     DataFrame (n_cells, n_signatures) of scores.
+obsm `signatures_z`
+    The same in standard deviations from the mean of all calls; NaN for other cells.
+obsm `copy_number`
+    DataFrame (n_cells, n_arms) of log2 ratios; NaN for cells that were not judged.
 uns `call`
     JSON object; each list holds objects with these keys:
 
     `samples`
         `sample`, `patient`, `draw`, `day`, `role`, `batch`, `cells`, `n_CTC`, `n_aggregate`,
-        `n_other`, `n_uncertain`, `rate_low`, `rate_high` (exact interval of the number of CTCs
+        `n_other`, `n_uncertain`, `n_before_review` (CTCs and aggregates, as the machine called
+        them), `rate_low`, `rate_high` (exact interval of the number of CTCs
         and aggregates), `median_umis`, `ambient`, `ambient_low`, `ambient_high` (fraction of
         counts), `flags` (list of sentences).
     `draws`
-        `draw`, `patient`, `day`, `role`, `samples` (names, joined by `, `), `cells`, `count` (CTCs
-        and aggregates), `count_low`, `count_high`, `volume_ml`, `per_ml`, `per_ml_low`,
-        `per_ml_high`, `note`.
+        See `stats.counting.Counted`.
+    `dispersion`
+        Object: `ratio` (variance over mean of replicate counts), `source` (a sentence).
+    `blanks`
+        Object: `draws`, `limit` (calls per draw; null for none), `reason`.
     `aggregates`
         `sample`, `partner` (neutrophil, monocyte, platelet, lymphocyte), `observed` (droplets
         called CTC aggregate with it), `expected` (by chance), `ratio`, `low`, `high` (null for no
@@ -30,9 +39,11 @@ uns `call`
         `reason` says.
     `calibration`
         Object: `n_null`, `tail` (objects with `sample`, `n_null`, `factor`), `observed` (rows of
-        nominal, observed, low, high).
+        nominal, observed, low, high), `decoys` (objects with `sample`, `decoys`, `cells`, `level`,
+        `share`, `low`, `high`: share of blood cells at or below the level, over decoy panels).
     `healthy`
-        Object: `samples`, `cells`, `called`, `rate`, `rate_low`, `rate_high`.
+        Object: `samples`, `cells`, `called`, `rate`, `rate_low`, `rate_high`, `claimed` (per cell),
+        `flag` (a sentence where the interval excludes the claim).
     `qc`
         One object per sample: `sample`, `umis` (false for read counts: limits on counts are null),
         `doublet_rate`, and:
@@ -70,101 +81,27 @@ import numpy as np
 import pandas as pd
 
 from ctcflow import keys
+from ctcflow.render.columns import (
+    AGGREGATE_COLUMNS,
+    AMBIENT_COLUMNS,
+    CELL_COLUMNS,
+    DRAW_COLUMNS,
+    LEDGER_COLUMNS,
+    LIMIT_COLUMNS,
+    MARKER_COLUMNS,
+    NOT_RUN_COLUMNS,
+    SAMPLE_COLUMNS,
+    SET_ASIDE_COLUMNS,
+)
 from ctcflow.render.records import facts, records_table, significant
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 CALLED: Final = ("CTC", "CTC aggregate", "uncertain")
-CELL_COLUMNS: Final = (
-    keys.SAMPLE.key,
-    keys.BARCODE.key,
-    keys.CLASS.key,
-    keys.P.key,
-    keys.Q.key,
-    keys.LINEAGE.key,
-    keys.PARTNER.key,
-    keys.P_PANEL.key,
-    keys.P_IDENTITY.key,
-    keys.N_PANEL_GENES.key,
-    keys.PANEL_GENES.key,
-    keys.REASON.key,
-)
-SAMPLE_COLUMNS: Final = (
-    "sample",
-    "patient",
-    "draw",
-    "day",
-    "role",
-    "batch",
-    "cells",
-    "n_CTC",
-    "n_aggregate",
-    "n_other",
-    "n_uncertain",
-    "rate_low",
-    "rate_high",
-    "median_umis",
-    "ambient",
-    "ambient_low",
-    "ambient_high",
-    "flags",
-)
-DRAW_COLUMNS: Final = (
-    "draw",
-    "patient",
-    "day",
-    "role",
-    "samples",
-    "cells",
-    "count",
-    "count_low",
-    "count_high",
-    "volume_ml",
-    "per_ml",
-    "per_ml_low",
-    "per_ml_high",
-    "note",
-)
-LEDGER_COLUMNS: Final = ("sample", "stage", "reason", "cells")
-SET_ASIDE_COLUMNS: Final = ("sample", "barcode", "reason", "evidence")
-LIMIT_COLUMNS: Final = (
-    "sample",
-    "lineage",
-    "cells",
-    "adaptive",
-    "min_umis",
-    "min_genes",
-    "max_pct_mt",
-    "damaged_umis",
-    "damaged_pct_mt",
-    "high_umis",
-    "high_genes",
-)
-AMBIENT_COLUMNS: Final = (
-    "sample",
-    "share",
-    "low",
-    "high",
-    "genes",
-    "measured_on",
-    "corrected",
-    "reason",
-)
-AGGREGATE_COLUMNS: Final = (
-    "sample",
-    "partner",
-    "observed",
-    "expected",
-    "ratio",
-    "low",
-    "high",
-    "verdict",
-)
-NOT_RUN_COLUMNS: Final = ("sample", "what", "reason")
-MARKER_COLUMNS: Final = ("cluster", "rank", "gene")
-
-_NUMBERS: Final = {keys.P.key, keys.Q.key, keys.P_PANEL.key, keys.P_IDENTITY.key}
+_NUMBERS: Final = {
+    slot.key for slot in (keys.P, keys.Q, keys.P_PANEL, keys.P_IDENTITY, keys.P_COPY_NUMBER)
+}
 
 
 def cells_table(call: AnnData) -> pd.DataFrame:
@@ -184,7 +121,7 @@ def cells_table(call: AnnData) -> pd.DataFrame:
 
 
 def ctc_table(call: AnnData) -> pd.DataFrame:
-    """Cells called `CTC`, `CTC aggregate` or `uncertain`, by sample, then by `p`.
+    """Cells called `CTC`, `CTC aggregate` or `uncertain`, or reviewed, by sample, then by `p`.
 
     Parameters
     ----------
@@ -194,16 +131,20 @@ def ctc_table(call: AnnData) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        The columns of `cells_table`, then `phenotype`, then one column per signature.
+        The columns of `cells_table`, then `phenotype`, then one column per signature, then the
+        same in standard deviations from the mean of all calls (ending `_z`).
     """
-    called = _column(call.obs, keys.CLASS.key).isin(CALLED).to_numpy()
+    # a vetoed cell stays listed, so that nothing vanishes
+    reviewed = _column(call.obs, keys.VERDICT.key) != ""
+    called = (_column(call.obs, keys.CLASS.key).isin(CALLED) | reviewed).to_numpy()
     obs = call.obs[called]
     columns = {name: _column(obs, name) for name in (*CELL_COLUMNS, keys.PHENOTYPE.key)}
-    signatures = call.obsm.get(keys.SIGNATURES.key)
-    if isinstance(signatures, pd.DataFrame):
-        for name in signatures.columns:
-            scores = signatures[name].to_numpy(dtype=np.float64)[called]
-            columns[str(name)] = pd.Series(significant(scores))
+    for slot, ending in ((keys.SIGNATURES, ""), (keys.SIGNATURES_Z, "_z")):
+        scores = call.obsm.get(slot.key)
+        if isinstance(scores, pd.DataFrame):
+            for name in scores.columns:
+                values = scores[name].to_numpy(dtype=np.float64)[called]
+                columns[f"{name}{ending}"] = pd.Series(significant(values))
     table = pd.DataFrame(columns)
     order = [keys.SAMPLE.key, keys.P.key, keys.BARCODE.key]
     return table.sort_values(order, kind="stable").reset_index(drop=True)
@@ -215,7 +156,7 @@ def samples_table(call: AnnData) -> pd.DataFrame:
 
 
 def draws_table(call: AnnData) -> pd.DataFrame:
-    """One row per blood draw: count and concentration with exact intervals."""
+    """One row per blood draw: count and concentration with exact intervals, blanks, cut-off."""
     return records_table(facts(call, keys.CALL).get("draws"), DRAW_COLUMNS)
 
 

@@ -178,7 +178,8 @@ def _against(
         return f"{size.sum()} reference cells, needs {fewest}"
     codes = codes[size >= fewest]
     if codes.size < _FEWEST_LINEAGES:
-        return f"{fewest} reference cells in {codes.size} lineages, needs {_FEWEST_LINEAGES}"
+        have = "1 lineage has" if codes.size == 1 else "no lineage has"
+        return f"{have} {fewest} reference cells, needs {_FEWEST_LINEAGES} lineages"
     sums = np.vstack([np.asarray(matrix[lineage == code].sum(axis=0)) for code in codes])
     whole = arms.lay_out(sums, arm=arm)
     shared = whole.expected.genes.size

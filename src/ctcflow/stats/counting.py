@@ -1,77 +1,181 @@
-"""Counts of called cells per draw, and of false calls in controls, with exact intervals."""
+"""Counts of called cells per draw, with exact intervals, and what they may be compared with."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
-from ctcflow.stats.tail import clopper_pearson, garwood
+import numpy as np
+
+from ctcflow.stats import controls as known
+from ctcflow.stats.cutoffs import cutoff
+from ctcflow.stats.overdispersion import interval, measured_ratio
 
 Record = dict[str, Any]
 
+_LANES = "for every lane"
 
-def per_draw(samples: list[Record], rows: list[Record], *, confidence: float) -> list[Record]:
-    """Sum the lanes of each draw.
+
+class Counted(NamedTuple):
+    """Counts of all draws, and what they rest on; lists and objects of plain values."""
+
+    draws: list[Record]
+    """Per draw: `draw`, `patient`, `day`, `role`, `samples`, `cells`, `count` (CTCs and
+    aggregates), `count_low`, `count_high`, `interval` (which one), `volume_ml`, `per_ml`,
+    `per_ml_low`, `per_ml_high`, `recovery`, `per_ml_corrected`, `per_ml_corrected_low`,
+    `per_ml_corrected_high`, `limit_of_blank` (calls per draw), `above_blank` (`yes`, `no`, or why
+    it is not known; empty for controls), `cutoff`, `note`."""
+    dispersion: Record
+    """`ratio` (variance over mean of replicate counts) and `source`, a sentence."""
+    blanks: Record
+    """`draws`, `limit`, `reason`: see `controls.blanks`."""
+
+
+def count_draws(
+    samples: Sequence[Record],
+    rows: Sequence[Record],
+    *,
+    confidence: float,
+    dispersion: float | None,
+) -> Counted:
+    """Count per draw: its lanes are summed, its volume counts once.
 
     Parameters
     ----------
     samples
-        Per sample, `sample`, `draw`, `patient`, `day`, `role`, `cells`, `n_CTC`, `n_aggregate`.
+        Per sample, `sample`, `draw`, `patient`, `day`, `role`, `cells`, `n_CTC`, `n_aggregate` and
+        `n_before_review` (both, as the machine called them: controls are judged by these).
     rows
-        Per sample, its row of the sheet: `volume_ml` (mL), `fraction_loaded`.
+        Per sample, its row of the sheet: `volume_ml` (mL), `fraction_loaded`, `recovery`
+        (fractions; recovery is taken as known, its own error is not in the limits), `enrichment`,
+        `cancer_type`.
     confidence
         Of the exact intervals (fraction).
-
-    Returns
-    -------
-    Per draw, the count of CTCs and aggregates with its Garwood interval, and the same per mL of
-    blood where volume and loading are known.
+    dispersion
+        Variance over mean of replicate counts, 1 or more; None to measure it on replicate draws
+        (one patient, one day, the same blood), else on healthy and blank draws, else to take it
+        as 1 (Poisson).
     """
-    draws: dict[str, list[tuple[Record, Record]]] = {}
+    lanes: dict[str, list[tuple[Record, Record]]] = {}
     for record, row in zip(samples, rows, strict=True):
-        draws.setdefault(str(record["draw"]), []).append((record, row))
-    return [_draw(name, lanes, confidence) for name, lanes in draws.items()]
+        lanes.setdefault(str(record["draw"]), []).append((record, row))
+    draws = [_summed(name, mine) for name, mine in lanes.items()]
+    spread = _spread(draws, dispersion)
+    blanks = known.blanks(draws)
+    return Counted([_judged(draw, spread, blanks, confidence) for draw in draws], spread, blanks)
 
 
-def _draw(name: str, lanes: list[tuple[Record, Record]], confidence: float) -> Record:
+def library_intervals(samples: Sequence[Record], *, ratio: float, confidence: float) -> None:
+    """Write `rate_low` and `rate_high` of each sample: as the intervals of draws are made."""
+    for record in samples:
+        count = record["n_CTC"] + record["n_aggregate"]
+        low, high = interval(count, ratio=ratio, confidence=confidence)
+        record["rate_low"], record["rate_high"] = low, high
+
+
+def _summed(name: str, lanes: list[tuple[Record, Record]]) -> Record:
+    """One draw before it is judged; `blood` is what was looked at (mL)."""
     first, row = lanes[0]
-    count = sum(record["n_CTC"] + record["n_aggregate"] for record, _ in lanes)
-    low, high = garwood(count, confidence=confidence)
     volume = row.get("volume_ml")
-    loaded = [lane.get("fraction_loaded") for _, lane in lanes]
-    note, blood = "", None
+    given = [lane.get("fraction_loaded") for _, lane in lanes]
+    loaded = [float(share) for share in given if share is not None]
+    notes, blood = [], None
     if volume is None:
-        note = "per mL not given: the sheet has no volume_ml"
-    elif None in loaded:
-        note = "per mL not given: the sheet has no fraction_loaded for every lane"
+        notes.append("per mL not given: the sheet has no volume_ml")
+    elif len(loaded) < len(lanes):
+        notes.append(f"per mL not given: the sheet has no fraction_loaded {_LANES}")
     else:
-        blood = float(volume) * min(1.0, sum(map(float, loaded)))  # type: ignore[arg-type]
+        blood = float(volume) * min(1.0, sum(loaded))
+    recovery, why = _recovery([lane.get("recovery") for _, lane in lanes])
     return {
         "draw": name,
         **{key: first[key] for key in ("patient", "day", "role")},
         "samples": ", ".join(record["sample"] for record, _ in lanes),
         "cells": sum(record["cells"] for record, _ in lanes),
-        "count": count,
+        "count": sum(record["n_CTC"] + record["n_aggregate"] for record, _ in lanes),
+        "before_review": sum(record["n_before_review"] for record, _ in lanes),
+        "volume_ml": volume,
+        "blood": blood,
+        "recovery": recovery,
+        "enrichment": [lane.get("enrichment") for _, lane in lanes],
+        "cancer_type": [lane.get("cancer_type") for _, lane in lanes],
+        "note": "; ".join([*notes, why] if why else notes),
+    }
+
+
+def _recovery(given: list[float | None]) -> tuple[float | None, str]:
+    """Recovery of a draw, and why it is not used; silent where the sheet gives none at all."""
+    values = sorted({float(value) for value in given if value is not None})
+    if len(values) > 1:
+        found = " and ".join(f"{value:g}" for value in values)
+        return None, f"not corrected for recovery: its lanes have {found}"
+    if values and None in given:
+        return None, f"not corrected for recovery: the sheet does not give it {_LANES}"
+    return (values[0] if values else None), ""
+
+
+def _spread(draws: Sequence[Record], given: float | None) -> Record:
+    if given is not None:
+        return {"ratio": given, "source": "given as call.dispersion"}
+    replicates = [draw for draw in draws if draw["day"] is not None]
+    controls = [draw for draw in draws if draw["role"] in known.CONTROLS]
+    tried = []
+    for name, used, key in (
+        ("replicate draws", replicates, "patient"),
+        ("healthy and blank draws", controls, "role"),
+    ):
+        found = measured_ratio(_groups(used, key))
+        basis = f"{name} ({found.freedom} degrees of freedom, {found.calls} calls)"
+        if found.ratio is not None:
+            return {"ratio": found.ratio, "source": f"measured on {basis}"}
+        tried.append(basis)
+    return {
+        "ratio": 1.0,
+        "source": f"not known: too few {' and '.join(tried)}",
+    }
+
+
+def _groups(draws: Iterable[Record], key: str) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    """Counts of draws whose expectation is the same: equal key, day and blood."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for draw in draws:
+        day = draw["day"] if key == "patient" else None
+        place = (draw["role"], draw[key], day, draw["blood"])
+        groups.setdefault(place, []).append(draw["before_review"])
+    return [np.array(counts, dtype=np.int64) for counts in groups.values()]
+
+
+def _judged(draw: Record, spread: Record, blanks: Record, confidence: float) -> Record:
+    ratio = spread["ratio"]
+    low, high = interval(draw["count"], ratio=ratio, confidence=confidence)
+    kind = f"negative binomial, variance/mean {ratio:.3g}" if ratio > 1 else "Poisson (Garwood)"
+    counts = {"": draw["count"], "_low": low, "_high": high}
+    blood, recovery = draw["blood"], draw["recovery"]
+    corrected = None if blood is None or recovery is None else blood * recovery
+    shown = ("draw", "patient", "day", "role", "samples", "cells", "count")
+    found = {
+        **{key: draw[key] for key in shown},
         "count_low": low,
         "count_high": high,
-        "volume_ml": volume,
-        "per_ml": None if blood is None else count / blood,
-        "per_ml_low": None if blood is None else low / blood,
-        "per_ml_high": None if blood is None else high / blood,
-        "note": note,
+        "interval": kind,
+        "volume_ml": draw["volume_ml"],
+        **_divided("per_ml", counts, blood),
+        "recovery": recovery,
+        **_divided("per_ml_corrected", counts, corrected),
+        "limit_of_blank": blanks["limit"],
+        "above_blank": _above(draw, blanks),
     }
+    stated = cutoff(found, enrichment=draw["enrichment"], cancer=draw["cancer_type"])
+    return {**found, "cutoff": stated, "note": draw["note"]}
 
 
-def controls(samples: list[Record], *, confidence: float) -> Record:
-    """Observed call rate of healthy and blank samples, with its exact binomial interval."""
-    known = [record for record in samples if record["role"] in {"healthy", "blank"}]
-    cells = sum(record["cells"] for record in known)
-    called = sum(record["n_CTC"] + record["n_aggregate"] for record in known)
-    low, high = clopper_pearson(called, cells, confidence=confidence)
-    return {
-        "samples": len(known),
-        "cells": cells,
-        "called": called,
-        "rate": called / cells if cells else None,
-        "rate_low": low if cells else None,
-        "rate_high": high if cells else None,
-    }
+def _divided(name: str, counts: Record, blood: float | None) -> Record:
+    return {f"{name}{end}": None if not blood else n / blood for end, n in counts.items()}
+
+
+def _above(draw: Record, blanks: Record) -> str:
+    if draw["role"] in known.CONTROLS:
+        return ""
+    if blanks["limit"] is None:
+        return str(blanks["reason"])
+    return "yes" if draw["count"] > blanks["limit"] else "no"

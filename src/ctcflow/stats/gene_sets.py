@@ -35,10 +35,35 @@ def in_set(
     return np.asarray(member, dtype=bool)
 
 
-def dissociation(technical: pd.DataFrame) -> frozenset[str]:
-    """Genes that tissue shows because it was dissociated (van den Brink 2017, 10.1038/nmeth.4437).
+def handling(technical: pd.DataFrame) -> frozenset[str]:
+    """Genes that tell how a cell was handled, not what it is.
 
-    The types of the atlas that are not blood come from dissociated tissue, so that these genes,
-    which old or damaged leukocytes show too, tell handling from handling and not blood from tissue.
+    Those of dissociation (van den Brink 2017, doi:10.1038/nmeth.4437): the types of the atlas that
+    are not blood come from dissociated tissue, and old or damaged leukocytes show them too. Those
+    of the nucleus (MALAT1, NEAT1): a cell that has lost its cytoplasm shows little else.
     """
-    return frozenset(technical.loc[technical["set"] == "dissociation", "gene"].dropna())
+    chosen = technical["set"].isin(["dissociation", "nuclear"])
+    return frozenset(technical.loc[chosen, "gene"].dropna())
+
+
+def columns_of_sets(
+    names: npt.NDArray[np.object_], sets: pd.DataFrame
+) -> dict[str, npt.NDArray[np.intp]]:
+    """Where the genes of each set are.
+
+    Parameters
+    ----------
+    names
+        (G,) symbols.
+    sets
+        `set`, `gene`, `direction`; only genes that speak for a set (direction 1) are taken.
+
+    Returns
+    -------
+    Ascending indices of the genes that are in the data, by the name of the set in its order.
+    """
+    positive, known = sets[sets["direction"] == 1], pd.Index(names)
+    return {
+        str(name): np.flatnonzero(known.isin(genes))
+        for name, genes in positive.groupby("set", sort=True)["gene"]
+    }

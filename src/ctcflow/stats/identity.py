@@ -37,6 +37,10 @@ class Identity(NamedTuple):
     """(n,) index of the best non-blood type."""
 
 
+_ROUNDS = 25  # of expectation and maximisation: the likelihood changes little after ten
+_AT_ONCE = 400  # cells whose shares are held in memory together
+
+
 class NullGrid(NamedTuple):
     """Centre and spread of the distance of leukocytes, lineage groups x `DEPTHS`."""
 
@@ -67,6 +71,53 @@ def identity(counts: sp.csr_matrix, *, log_rates: Floats, is_blood: Bools) -> Id
     rows = np.arange(fit.shape[0])
     distance = (fit[rows, best_other] - fit[rows, best_blood]) / np.maximum(depth, 1.0)
     return Identity(distance, depth, best_blood, best_other)
+
+
+def as_a_mixture(
+    counts: sp.csr_matrix, fit: Identity, *, rows: Ints, log_rates: Floats, is_blood: Bools
+) -> Identity:
+    """Fit chosen cells again, by the best mixture of all blood types instead of one of them.
+
+    Two leukocytes in one droplet have any share of its RNA, and some cells lie between types. The
+    shares of the types maximise the likelihood (expectation-maximisation from equal shares); they
+    can only bring a cell nearer to blood.
+
+    Parameters
+    ----------
+    counts, log_rates, is_blood
+        As of `identity`.
+    fit
+        What `identity` found.
+    rows
+        Cells to fit again, each with a count.
+
+    Returns
+    -------
+    `fit` with the distance of these cells.
+    """
+    rates, other = np.exp(log_rates[:, is_blood]), log_rates[:, ~is_blood]
+    distance = fit.distance.copy()
+    for part in np.array_split(rows, range(_AT_ONCE, rows.size, _AT_ONCE)):
+        cells = counts[part].tocsr()
+        best = np.asarray(cells @ other).max(axis=1, initial=-np.inf)
+        gap = (best - _mixture_log_likelihood(cells, rates)) / fit.depth[part]
+        distance[part] = np.minimum(distance[part], gap)
+    return fit._replace(distance=distance)
+
+
+def _mixture_log_likelihood(cells: sp.csr_matrix, rates: Floats) -> Floats:
+    """Log-likelihood of each cell's counts under its own best mixture of the columns."""
+    starts, n, k = cells.indptr[:-1], cells.shape[0], rates.shape[1]
+    cell = np.repeat(np.arange(n), np.diff(cells.indptr))
+    of_gene = rates[cells.indices]
+    depth = np.asarray(cells.sum(axis=1), dtype=np.float64).ravel()
+    share = np.full((n, k), 1.0 / k)
+    for _ in range(_ROUNDS):
+        part = share[cell] * of_gene
+        part *= (cells.data / part.sum(axis=1))[:, None]
+        share = np.add.reduceat(part, starts, axis=0) / depth[:, None]
+    expected = (share[cell] * of_gene).sum(axis=1)
+    return np.asarray(np.add.reduceat(cells.data * np.log(expected), starts))
 
 
 def thinned(counts: sp.csr_matrix, *, depth: float, rng: np.random.Generator) -> sp.csr_matrix:

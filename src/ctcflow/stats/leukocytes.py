@@ -13,22 +13,28 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ctcflow.stats import identity as ident
-from ctcflow.stats import tail
+from ctcflow.stats import sample_profiles, tail
 from ctcflow.stats.profiles import GROUPS, Profiles
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+
+SUSPECT_P = 0.01
+"""Tumour panel, as `panel.surprise` judges it, from which a cell is suspect."""
 
 _BLOOD_LIKE = -0.25  # nats per count in favour of blood: what a null cell has at least
 _NULL_Z = 3.0  # null cells lie within this many spreads of their group
 _MOST_NULL = 2000  # leukocytes that are thinned for the null: more change nothing but time
-_SMALLEST_SCALE = 0.3  # spreads; healthy blood of five data sets gave 0.36 to 0.44
+_AGAIN_P = 0.05  # cells of a smaller p are fitted as mixtures of blood types too
+_DEEP = 100.0  # counts from which a cell tells blood from tissue well enough to be learned from
+_SMALLEST_SCALE = 0.4  # spreads; healthy blood of four data sets gave 0.36 to 0.53
 
 
 class Leukocytes(NamedTuple):
     """Fit of each cell to blood, and the null that it is judged by."""
 
     lineage: npt.NDArray[np.intp]
-    """(n,) index of the best blood type in `Profiles.types`."""
+    """(n,) index of the best blood type in `Profiles.types`, each taken alone."""
     is_leukocyte: npt.NDArray[np.bool_]
     """(n,) null cells: blood identity as expected at their depth."""
     p: Floats
@@ -40,7 +46,12 @@ class Leukocytes(NamedTuple):
 
 
 def leukocytes(
-    counts: sp.csr_matrix, *, reference: Profiles, shipped_null: pd.DataFrame, fewest: int
+    counts: sp.csr_matrix,
+    *,
+    reference: Profiles,
+    suspect: npt.NDArray[np.bool_],
+    shipped_null: pd.DataFrame,
+    fewest: int,
 ) -> Leukocytes:
     """Fit cells to reference profiles and judge what is missing against leukocytes of that depth.
 
@@ -51,37 +62,71 @@ def leukocytes(
         put them in an order that does not depend on the file.
     reference
         Types over the genes of the sample.
+    suspect
+        (n,) cells that show a tumour panel: they are never learned from.
     shipped_null
         `group`, `depth`, `centre`, `spread`: what leukocytes look like where the sample's own are
         too few.
     fewest
-        Blood-like cells from which the sample's own null is used.
+        Blood-like cells from which the sample's own profiles and null are used.
     """
     shared = counts[:, reference.columns].astype(np.float64).tocsr()
-    fit = ident.identity(shared, log_rates=reference.log_rates, is_blood=reference.is_blood)
+    prior = _shipped_grid(shipped_null)
+    single_types = _of_sample(shared, reference, suspect, fewest)
+    single = ident.identity(
+        shared, log_rates=single_types.log_rates, is_blood=single_types.is_blood
+    )
+    types = sample_profiles.with_two_at_once(single_types)
+    fit = ident.identity(shared, log_rates=types.log_rates, is_blood=types.is_blood)
     blood_like = fit.distance < _BLOOD_LIKE
-    own_null = int(blood_like.sum()) >= fewest
-    grid = prior = _shipped_grid(shipped_null)
+    sure = np.flatnonzero(blood_like & ~suspect)
+    own_null = sure.size >= fewest
+    grid = prior
     if own_null:
         own = ident.null_grid(
-            shared[np.flatnonzero(blood_like)[:_MOST_NULL]],
-            log_rates=reference.log_rates,
-            is_blood=reference.is_blood,
-            group=reference.group,
+            shared[sure[:_MOST_NULL]],
+            log_rates=types.log_rates,
+            is_blood=types.is_blood,
+            group=types.group,
             rng=np.random.default_rng(0),
         )
         grid = ident.shrunk_grid(own, prior=prior)
-    z = ident.standardised(fit, grid=grid, group=reference.group)
+    z = ident.standardised(fit, grid=grid, group=types.group)
+    # suspect cells stay: a null of the panel without the cells that show it would be none
     leukocyte = blood_like & (z < _NULL_Z)
     own_null = own_null and bool(leukocyte.any())
     if own_null:
-        null = tail.fit_exponential_tail(
-            z[leukocyte], fraction=0.1, trimmed=0.005, smallest_scale=_SMALLEST_SCALE
+        null: tail.ExponentialTail | None = tail.fit_exponential_tail(
+            z[leukocyte], fraction=0.1, trimmed=0.001, smallest_scale=_SMALLEST_SCALE
         )
-        p = tail.exponential_tail_p(z, null)
     else:
-        p = tail.normal_body_exponential_tail_p(z, scale=_SMALLEST_SCALE)
-    return Leukocytes(fit.blood, leukocyte, p, int(blood_like.sum()), own_null)
+        null = None
+    p = _p(z, null)
+    again = np.flatnonzero((p <= _AGAIN_P) & (fit.depth > 0))
+    fit = ident.as_a_mixture(
+        shared, fit, rows=again, log_rates=single_types.log_rates, is_blood=single_types.is_blood
+    )
+    p[again] = _p(ident.standardised(fit, grid=grid, group=types.group)[again], null)
+    return Leukocytes(single.blood, leukocyte, p, sure.size, own_null)
+
+
+def _p(z: Floats, null: tail.ExponentialTail | None) -> Floats:
+    if null is None:
+        return tail.normal_body_exponential_tail_p(z, scale=_SMALLEST_SCALE)
+    return tail.exponential_tail_p(z, null)
+
+
+def _of_sample(
+    shared: sp.csr_matrix, reference: Profiles, suspect: npt.NDArray[np.bool_], fewest: int
+) -> Profiles:
+    """Profiles fitted to the sample's blood-like cells, rare ones too, where there are enough."""
+    fit = ident.identity(shared, log_rates=reference.log_rates, is_blood=reference.is_blood)
+    rows = np.flatnonzero((fit.distance < _BLOOD_LIKE) & ~suspect & (fit.depth >= _DEEP))
+    if rows.size < fewest:
+        return reference
+    types = sample_profiles.on_platform(reference, shared, rows=rows, lineage=fit.blood)
+    fit = ident.identity(shared, log_rates=types.log_rates, is_blood=types.is_blood)
+    return sample_profiles.of_leukocytes(types, shared, rows=rows, lineage=fit.blood)
 
 
 def _shipped_grid(table: pd.DataFrame) -> ident.NullGrid:

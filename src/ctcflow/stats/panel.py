@@ -90,6 +90,51 @@ def panel_p(seen: Bools, *, expected: Floats, weight: Ints) -> Floats:
     return p
 
 
+def by_lineage(
+    counts: Floats,
+    *,
+    umis: Floats,
+    lineage: Ints,
+    is_null: Bools,
+    n_lineages: int,
+    prior: Floats,
+    weight: float,
+) -> tuple[Floats, Bools]:
+    """Judge panel genes by what the sample's leukocytes of the cell's lineage show.
+
+    Parameters
+    ----------
+    counts
+        (n, p) counts of the panel genes.
+    umis
+        (n,) total counts.
+    lineage
+        (n,) lineage of each cell, 0 .. n_lineages - 1.
+    is_null
+        (n,) leukocytes that the rates are measured on.
+    prior, weight
+        As of `leak_rates`.
+
+    Returns
+    -------
+    p
+        (n,) as `panel_p`.
+    seen
+        (n, p) panel genes seen.
+    """
+    rates = leak_rates(
+        counts[is_null],
+        depth=umis[is_null],
+        lineage=lineage[is_null],
+        n_lineages=n_lineages,
+        prior=prior,
+        weight=weight,
+    )
+    seen = counts > 0
+    expected = umis[:, None] * rates[lineage]
+    return panel_p(seen, expected=expected, weight=weights(rates[-1])), seen
+
+
 def _tail(probability: Floats, weight: Ints, score: Ints) -> Floats:
     width = int(score.max())
     # columns 0 .. width - 1: exactly that weight so far; the last: width or more

@@ -76,3 +76,21 @@ def _overlaps(keys: list[np.ndarray]) -> sp.coo_matrix:
     rows = np.repeat(np.arange(len(keys)), [len(key) for key in keys])
     table = sp.csr_matrix((np.ones(codes.size, dtype=np.int64), (rows, codes)))
     return (table @ table.T).tocoo()
+
+
+def sentences(cells: Mapping[str, pd.Series], *, alpha: float) -> list[tuple[str, str]]:
+    """Say of both samples of each pair what they share; parameters as of `shared_barcodes`."""
+    found = []
+    for pair in shared_barcodes(cells, alpha=alpha):
+        cause = (
+            "the same file twice?"
+            if pair.same_counts > pair.barcodes / 2
+            else "index hopping, or the same cells with other genes?"
+        )
+        for name, other in ((pair.first, pair.second), (pair.second, pair.first)):
+            sentence = (
+                f"shares {pair.barcodes} barcodes with {other} ({pair.expected:.1f} expected by"
+                f" chance), {pair.same_counts} with the same counts: {cause}"
+            )
+            found.append((name, sentence))
+    return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import scipy.sparse as sp
 
 MAX_RANK = 1500
@@ -60,3 +61,18 @@ def ucell(rank: sp.csr_matrix, sets: Sequence[npt.NDArray[np.intp]]) -> npt.NDAr
         least = size * (size + 1) / 2
         scores[:, position] = 1.0 - (total - least) / (size * (MAX_RANK + 1.0) - least)
     return np.clip(scores, 0.0, 1.0)
+
+
+def coverage(columns: Mapping[str, npt.NDArray[np.intp]], sets: pd.DataFrame) -> dict[str, str]:
+    """Genes of each set that are in the data, of all of it, as `12/35`.
+
+    Parameters
+    ----------
+    columns
+        Columns of each set's genes that are in the data.
+    sets
+        `set`, `gene`, `direction`.
+    """
+    positive = sets[sets["direction"] == 1]
+    sizes = positive.groupby("set", sort=True)["gene"].nunique()
+    return {name: f"{found.size}/{sizes[name]}" for name, found in columns.items()}

@@ -99,6 +99,22 @@ def fisher_p(evidence: Floats) -> Floats:
     return np.asarray(special.gammaincc(2.0, np.maximum(evidence, 0.0) * np.log(10.0)))
 
 
+def first_alone_or_both_p(first: Floats, both: Floats) -> Floats:
+    """P that a line of evidence has alone or together with another, the smaller times two.
+
+    Bonferroni: holds whether the lines are independent or not. A line that mostly has nothing to
+    say, as a panel of which no gene is seen, would cost the other its power in Fisher's method.
+
+    Parameters
+    ----------
+    first
+        (n,) p of the line that may speak alone.
+    both
+        (n,) p of both together.
+    """
+    return np.asarray(np.minimum(2.0 * np.minimum(first, both), 1.0))
+
+
 def benjamini_hochberg(p: Floats) -> Floats:
     """Benjamini-Hochberg q-values (doi:10.1111/j.2517-6161.1995.tb02031.x)."""
     if p.size == 0:

@@ -15,7 +15,7 @@ from ctcflow.stats import raw_droplets, rescue, soup
 from ctcflow.stats.coarse import COARSE, coarse
 from ctcflow.stats.droplets import Quality
 from ctcflow.stats.ledger import joined
-from ctcflow.stats.leukocytes import leukocytes
+from ctcflow.stats.leukocytes import SUSPECT_P, leukocytes
 from ctcflow.stats.panel import prior_rates
 from ctcflow.stats.profiles import AMBIENT_SHARE, Profiles, profiles
 from ctcflow.stats.quality_records import OUTSIDE
@@ -145,15 +145,25 @@ def judged(
     umis, genes, n = sample.quality.umis, sample.quality.genes, sample.quality.umis.size
     reference = _profiles(sample, known, raw.soup if raw else None)
     inside = np.flatnonzero(raw.tested.outside) if raw else np.zeros(0, dtype=np.intp)
+    empty = raw.tested.given_empty if raw else np.zeros(n, dtype=bool)
+    foreign = sample.quality.other_species > _OTHER_SPECIES_PCT
+    columns = np.flatnonzero(pd.Index(sample.genes).isin(known.members))
+    prior = prior_rates(sample.genes[columns], known.leak)
+    seen = rescue.panel_evidence(
+        sample.counts[:, columns],
+        umis=umis,
+        prior=prior,
+        soup=(raw.soup if raw else _mean(sample))[columns],
+        ambient_only=empty | foreign,
+    )
     blood = leukocytes(
         sp.vstack([sample.counts, raw.beside.counts[inside]]).tocsr() if raw else sample.counts,
         reference=reference,
+        suspect=np.append(seen.p <= SUSPECT_P, np.zeros(inside.size, dtype=bool)),
         shipped_null=known.identity_null,
         fewest=_FEWEST_LEUKOCYTES,
     )
     p = blood.p[:n]
-    empty = raw.tested.given_empty if raw else np.zeros(n, dtype=bool)
-    foreign = sample.quality.other_species > _OTHER_SPECIES_PCT
     lineage = coarse(reference.types, lineage=blood.lineage[:n], is_blood=(p > _BLOOD_P) & ~foreign)
     mt = sample.quality.percent["mitochondrial"]
     usual = ~empty & ~foreign & (lineage != COARSE.index("other"))
@@ -168,15 +178,6 @@ def judged(
         "cell of another species": foreign,
         "looks like an empty droplet": empty,
     }
-    columns = np.flatnonzero(pd.Index(sample.genes).isin(known.members))
-    prior = prior_rates(sample.genes[columns], known.leak)
-    seen = rescue.panel_evidence(
-        sample.counts[:, columns],
-        umis=umis,
-        prior=prior,
-        soup=(raw.soup if raw else _mean(sample))[columns],
-        ambient_only=empty | foreign,
-    )
     found = rescue.evidence(seen, p, umis=umis, readable=~empty & ~foreign, min_umis=min_umis)
     aside = np.logical_or.reduce(list(reasons.values())) & ~found.rescued
     listed = rescue.listed(

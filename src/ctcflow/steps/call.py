@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,30 +12,49 @@ import pandas as pd
 
 from ctcflow import keys
 from ctcflow.params import CallParams
-from ctcflow.stats import aggregates, counting, sharing, tail
+from ctcflow.stats import aggregates, classes, controls, counting, reviews, sharing, tail
+from ctcflow.stats.phenotypes import against_calls, phenotypes
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 Record = dict[str, Any]
 
-CLASSES = ("CTC", "CTC aggregate", "non-blood other", "uncertain", "blood")
 _WINDOW = (1.0, 3.5)  # nominal -log10 p of the null cells that the inflation is measured on
-_LINE_P = 0.01  # a line of evidence speaks below this
-_PANEL_ALONE_P = 1e-4  # panel evidence that stands against a kept blood identity
-_LIKE_TUMOUR = ("Fibroblast/Mural", "Keratinocyte")  # programmes that carcinoma cells show too
+_TUMOUR = ("CTC", "CTC aggregate")
 _SHARED_ALPHA = 1e-3
-_NOMINAL = (1e-1, 1e-2, 1e-3)
-_MIXED = 0.1  # UCell score from which a programme is on in a call
+_NOMINAL = (1e-1, 1e-2, 1e-3, 1e-4)
+_SHOWN = (
+    keys.LINEAGE,
+    keys.P_PANEL,
+    keys.P_IDENTITY,
+    keys.P_COPY_NUMBER,
+    keys.EVIDENCE,
+    keys.N_PANEL_GENES,
+    keys.PANEL_GENES,
+    keys.OTHER_TYPE,
+    keys.N_UMIS,
+)
+_BESIDE = (keys.SIGNATURES, keys.COPY_NUMBER)
+_VERDICT = ("sample", "barcode", "verdict", "reviewer", "reason")
+_TEXT = (keys.LINEAGE, keys.PANEL_GENES, keys.OTHER_TYPE)
+_CATEGORIES = (keys.SAMPLE, keys.CLASS, keys.LINEAGE, keys.OTHER_TYPE)
 
 
-def call(cohort: Iterable[AnnData], *, params: CallParams) -> AnnData:
+def call(
+    cohort: Iterable[AnnData], verdicts: pd.DataFrame | None, *, params: CallParams
+) -> AnnData:
     """Class, p and q of every cell; counts per sample and draw; the cohort's ledger.
+
+    p is twice the smaller of the p of missing blood identity alone and of identity and panel
+    together (Fisher's method, weakened by what the sample's own leukocytes exceed it by).
 
     Parameters
     ----------
     cohort
         Per sample, the obs, obsm and uns of `qc` and `score`; counts are not read.
+    verdicts
+        A reviewer's: `sample`, `barcode`, `verdict` (`confirm` or `veto`), `reviewer`, `reason`.
     params
         Error rate and confidence.
 
@@ -43,141 +62,137 @@ def call(cohort: Iterable[AnnData], *, params: CallParams) -> AnnData:
     -------
     AnnData
         Without X; one row per cell that was kept, named `sample:barcode`. obs `sample`,
-        `barcode`, `class`, `p`, `q`, the lines of evidence, `partner`, `phenotype`, `reason`;
-        obsm `signatures`; uns `call`: `samples`, `draws`, `ledger`, `set_aside`, `aggregates`,
-        `calibration`, `qc`, `not_run`.
+        `barcode`, `class`, `p`, `q`, the lines of evidence, `partner`, `phenotype`, `reason`, the
+        review; obsm `signatures`, `signatures_z`, `copy_number`; uns `call`: see `render.tables`.
     """
     import anndata
 
-    tables, scores = [], []
-    found: dict[str, list[Record]] = {
-        key: [] for key in ("samples", "ledger", "set_aside", "qc", "not_run", "aggregates")
-    }
-    factors: list[Record] = []
-    null_p: list[npt.NDArray[np.float64]] = []
+    given = pd.DataFrame(columns=_VERDICT, dtype=object) if verdicts is None else verdicts
+    tables: list[pd.DataFrame] = []
+    beside: dict[str, list[pd.DataFrame]] = {slot.key: [] for slot in _BESIDE}
+    lists = ("samples", "ledger", "set_aside", "qc", "not_run", "aggregates", "tail", "decoys")
+    found: dict[str, list[Record]] = {key: [] for key in lists}
     totals: dict[str, pd.Series] = {}
     rows: list[Record] = []
+    null_p: list[npt.NDArray[np.float64]] = []
     for adata in cohort:
         row = json.loads(str(adata.uns[keys.CTCFLOW.key]))["sample"]
         name = str(row["sample"])
         rows.append(row)
-        table, factor = _call_sample(adata, params)
+        mine = given[given["sample"] == name]
+        table, factor = _call_sample(adata, mine, found["not_run"], params)
         table.insert(0, keys.SAMPLE.key, name)
         tables.append(table)
-        scores.append(adata.obsm[keys.SIGNATURES.key].set_axis(table.index, axis=0))
+        for slot in _BESIDE:
+            beside[slot.key].append(adata.obsm[slot.key].set_axis(table.index, axis=0))
         totals[name] = adata.obs[keys.N_UMIS.key]
         null_p.append(table.loc[adata.obs[keys.IS_LEUKOCYTE.key].to_numpy(bool), keys.P.key])
-        factors.append({"sample": name, "n_null": len(null_p[-1]), "factor": factor})
+        found["tail"].append({"sample": name, "n_null": len(null_p[-1]), "factor": factor})
         _collect(found, name, adata, table, params)
         found["samples"].append(_sample_record(row, adata, table, params))
-    _flag_shared(found["samples"], totals)
-    obs = pd.concat(tables)
-    obs.index = pd.Index(obs[keys.SAMPLE.key] + ":" + obs[keys.BARCODE.key], dtype=object)
-    for key in (keys.SAMPLE.key, keys.CLASS.key, keys.LINEAGE.key, keys.OTHER_TYPE.key):
-        obs[key] = pd.Categorical(obs[key].astype(str))
-    result = anndata.AnnData(obs=obs)
-    signatures = pd.concat(scores).set_axis(obs.index, axis=0)
-    result.obsm[keys.SIGNATURES.key] = signatures
-    draws = counting.per_draw(found["samples"], rows, confidence=params.confidence)
-    calibration = {
-        "n_null": sum(record["n_null"] for record in factors),
-        "observed": _observed(np.concatenate(null_p)),
-        "tail": factors,
-    }
-    healthy = counting.controls(found["samples"], confidence=params.confidence)
-    result.uns[keys.CALL.key] = json.dumps(
-        {**found, "draws": draws, "calibration": calibration, "healthy": healthy}, sort_keys=True
-    )
+    by_name = {record["sample"]: record for record in found["samples"]}
+    for name, sentence in sharing.sentences(totals, alpha=_SHARED_ALPHA):
+        by_name[name]["flags"].append(sentence)
+    result = anndata.AnnData(obs=_obs(tables))
+    for key, parts in beside.items():
+        result.obsm[key] = pd.concat(parts).set_axis(result.obs_names, axis=0)
+    called = result.obs[keys.CLASS.key].isin(_TUMOUR).to_numpy()
+    signatures = result.obsm[keys.SIGNATURES.key]
+    result.obsm[keys.SIGNATURES_Z.key] = against_calls(signatures, called=called)
+    result.uns[keys.CALL.key] = json.dumps(_record(found, rows, null_p, params), sort_keys=True)
     return result
 
 
-def _call_sample(adata: AnnData, params: CallParams) -> tuple[pd.DataFrame, float]:
-    obs = adata.obs
+def _obs(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    obs = pd.concat(tables)
+    obs.index = pd.Index(obs[keys.SAMPLE.key] + ":" + obs[keys.BARCODE.key], dtype=object)
+    for slot in _CATEGORIES:
+        obs[slot.key] = pd.Categorical(obs[slot.key].astype(str))
+    return obs
+
+
+def _call_sample(
+    adata: AnnData, verdicts: pd.DataFrame, not_run: list[Record], params: CallParams
+) -> tuple[pd.DataFrame, float]:
+    obs, index = adata.obs, pd.Index(adata.obs_names.to_numpy(dtype=object), dtype=object)
     evidence = obs[keys.EVIDENCE.key].to_numpy(np.float64)
+    p_identity = obs[keys.P_IDENTITY.key].to_numpy(np.float64)
     null = obs[keys.IS_LEUKOCYTE.key].to_numpy(dtype=bool)
     factor = tail.gamma_rate(evidence[null], low=_WINDOW[0], high=_WINDOW[1])
-    p = tail.fisher_p(evidence * factor)
+    p = tail.first_alone_or_both_p(p_identity, tail.fisher_p(evidence * factor))
     q = tail.benjamini_hochberg(p)
-    significant = (q <= params.fdr) & (p <= params.max_p)
-    classes, reasons = _classes(obs, significant)
+    named, reasons = classes.classify(
+        significant=(q <= params.fdr) & (p <= params.max_p),
+        p_identity=p_identity,
+        p_panel=obs[keys.P_PANEL.key].to_numpy(np.float64),
+        n_panel_genes=obs[keys.N_PANEL_GENES.key].to_numpy(),
+        p_copy_number=obs[keys.P_COPY_NUMBER.key].to_numpy(np.float64),
+        other_type=obs[keys.OTHER_TYPE.key].astype(str).to_numpy(dtype=object),
+        p_other=obs[keys.P_OTHER.key].to_numpy(np.float64),
+        p_partner=obs[keys.P_PARTNER.key].to_numpy(np.float64),
+    )
+    said = reviews.apply(
+        named,
+        reasons,
+        barcodes=index.to_numpy(dtype=object),
+        p_identity=p_identity,
+        verdicts=verdicts,
+        identity_p=classes.MISSING_P,
+    )
+    name = str(json.loads(str(adata.uns[keys.CTCFLOW.key]))["sample"]["sample"])
+    not_run.extend({"sample": name, **lost} for lost in said.not_applied)
     table = pd.DataFrame(
         {
-            keys.BARCODE.key: adata.obs_names.to_numpy(dtype=object),
-            keys.CLASS.key: classes,
+            keys.BARCODE.key: index,
+            keys.CLASS.key: said.classes,
             keys.P.key: p,
             keys.Q.key: q,
+            **{slot.key: obs[slot.key].to_numpy() for slot in _SHOWN},
         },
-        index=pd.Index(adata.obs_names.to_numpy(dtype=object), dtype=object),
+        index=index,
     )
-    for slot in (
-        keys.LINEAGE,
-        keys.P_PANEL,
-        keys.P_IDENTITY,
-        keys.EVIDENCE,
-        keys.N_PANEL_GENES,
-        keys.PANEL_GENES,
-        keys.OTHER_TYPE,
-        keys.N_UMIS,
-    ):
-        table[slot.key] = obs[slot.key].to_numpy()
-    for slot in (keys.LINEAGE, keys.PANEL_GENES, keys.OTHER_TYPE):
+    for slot in _TEXT:
         table[slot.key] = table[slot.key].astype(str).astype(object)
-    aggregate = classes == "CTC aggregate"
-    table[keys.PARTNER.key] = np.where(aggregate, table[keys.LINEAGE.key], "")
-    table[keys.PHENOTYPE.key] = _phenotypes(adata, np.isin(classes, CLASSES[:2]))
-    table[keys.REASON.key] = reasons
+    # where no blood cell shows beside the tumour cell, the droplet's own lineage is the partner
+    beside = obs[keys.P_PARTNER.key].to_numpy(np.float64) <= classes.PARTNER_P
+    partner = np.where(beside, obs[keys.PARTNER_LINEAGE.key].astype(str), table[keys.LINEAGE.key])
+    table[keys.PARTNER.key] = np.where(said.classes == "CTC aggregate", partner, "")
+    called = np.isin(said.classes, _TUMOUR)
+    table[keys.PHENOTYPE.key] = phenotypes(adata.obsm[keys.SIGNATURES.key], called=called)
+    table[keys.REASON.key] = said.reasons
+    table[keys.CLASS_BEFORE_REVIEW.key] = said.before
+    table[keys.VERDICT.key], table[keys.REVIEWER.key] = said.verdict, said.reviewer
     return table, factor
 
 
-def _classes(
-    obs: pd.DataFrame, significant: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
-    p_panel = obs[keys.P_PANEL.key].to_numpy(np.float64)
-    p_identity = obs[keys.P_IDENTITY.key].to_numpy(np.float64)
-    other = obs[keys.OTHER_TYPE.key].astype(str).to_numpy(dtype=object)
-    several = obs[keys.N_PANEL_GENES.key].to_numpy() >= 2
-    p_other = obs[keys.P_OTHER.key].to_numpy(np.float64)
-    vetoed = ~np.isin(other, ["", *_LIKE_TUMOUR]) & (p_other < p_panel)
-    foreign, tumour = p_identity <= _LINE_P, (p_panel <= _LINE_P) & several
-    strong = (p_panel <= _PANEL_ALONE_P) & several
-    # in the order in which they are asked: the first that holds decides
-    rules: Sequence[tuple[npt.NDArray[np.bool_], str, str]] = (
-        (~significant, "blood", ""),
-        (foreign & strong & ~vetoed, "CTC", "tumour panel seen and blood identity missing"),
-        (
-            foreign & (other != ""),
-            "non-blood other",
-            "blood identity missing; markers of another type",
-        ),
-        (foreign & tumour, "CTC", "tumour panel seen and blood identity missing"),
-        (strong, "CTC aggregate", "tumour panel seen in a cell that keeps its blood identity"),
-        (foreign, "uncertain", "blood identity missing, but hardly any tumour panel gene"),
-        (significant, "uncertain", "both lines of evidence are weak"),
+def _record(
+    found: Mapping[str, list[Record]],
+    rows: list[Record],
+    null_p: list[npt.NDArray[np.float64]],
+    params: CallParams,
+) -> Record:
+    """All of uns `call`."""
+    samples = found["samples"]
+    counted = counting.count_draws(
+        samples, rows, confidence=params.confidence, dispersion=params.dispersion
     )
-    classes = np.full(p_panel.size, "", dtype=object)
-    reasons = classes.copy()
-    for holds, name, reason in rules:
-        chosen = holds & (classes == "")
-        classes[chosen], reasons[chosen] = name, reason
-    return classes, reasons
-
-
-def _phenotypes(adata: AnnData, called: npt.NDArray[np.bool_]) -> npt.NDArray[np.object_]:
-    scores = adata.obsm[keys.SIGNATURES.key]
-    epithelial = _programme(scores, "epithelial")
-    mesenchymal = _programme(scores, "mesenchymal_blood_safe")
-    names = np.select(
-        [epithelial & mesenchymal, mesenchymal, epithelial],
-        ["hybrid", "mesenchymal", "epithelial"],
-        default="",
+    counting.library_intervals(
+        samples, ratio=counted.dispersion["ratio"], confidence=params.confidence
     )
-    return np.where(called, names, "").astype(object)
-
-
-def _programme(scores: pd.DataFrame, name: str) -> npt.NDArray[np.bool_]:
-    if name not in scores:
-        return np.zeros(len(scores), dtype=bool)
-    return np.asarray(scores[name].to_numpy(np.float64) >= _MIXED)
+    listed = ("samples", "ledger", "set_aside", "qc", "not_run", "aggregates")
+    return {
+        **{key: found[key] for key in listed},
+        "draws": counted.draws,
+        "dispersion": counted.dispersion,
+        "blanks": counted.blanks,
+        "healthy": controls.false_calls(samples, fdr=params.fdr, confidence=params.confidence),
+        "calibration": {
+            "n_null": sum(record["n_null"] for record in found["tail"]),
+            "observed": _observed(np.concatenate(null_p)),
+            "tail": found["tail"],
+            "decoys": found["decoys"],
+        },
+    }
 
 
 def _observed(p: npt.NDArray[np.float64]) -> list[list[float]]:
@@ -200,7 +215,7 @@ def _collect(
     qc = json.loads(str(adata.uns[keys.QC.key]))
     score = json.loads(str(adata.uns[keys.SCORE.key]))
     found["ledger"].extend({"sample": name, **row} for row in qc["ledger"])
-    for chosen in CLASSES:
+    for chosen in classes.CLASSES:
         count = int((table[keys.CLASS.key] == chosen).sum())
         found["ledger"].append(
             {"sample": name, "stage": "call", "reason": f"class: {chosen}", "cells": count}
@@ -210,6 +225,7 @@ def _collect(
     found["qc"].append({"sample": name, **{key: qc[key] for key in shown}})
     aggregated = _aggregates(adata, table, qc["doublet_rate"], params)
     found["aggregates"].extend({"sample": name, **row} for row in aggregated)
+    found["decoys"].extend({"sample": name, **row} for row in score["decoys"])
     found["not_run"].extend({"sample": name, **row} for row in qc["not_run"] + score["not_run"])
 
 
@@ -217,12 +233,13 @@ def _aggregates(
     adata: AnnData, table: pd.DataFrame, rate: float | None, params: CallParams
 ) -> list[Record]:
     """Aggregates of a sample with tumour cells, against random co-loading."""
-    classes = table[keys.CLASS.key]
-    tumour, both = classes == "CTC", classes == "CTC aggregate"
+    named = table[keys.CLASS.key]
+    tumour, both = named == "CTC", named == "CTC aggregate"
     if rate is None or not (tumour | both).any():
         return []
-    single = (classes == "blood") & ~adata.obs[keys.LIKELY_DOUBLET.key].to_numpy(bool)
-    partner = table[keys.LINEAGE.key].map(aggregates.PARTNER_OF)
+    single = (named == "blood") & ~adata.obs[keys.LIKELY_DOUBLET.key].to_numpy(bool)
+    lineage = table[keys.PARTNER.key].where(both, table[keys.LINEAGE.key])
+    partner = lineage.map(aggregates.PARTNER_OF)
     return aggregates.against_chance(
         partner[both].value_counts().to_dict(),
         tumour=int(tumour.sum()),
@@ -236,14 +253,17 @@ def _aggregates(
 def _sample_record(
     row: Mapping[str, Any], adata: AnnData, table: pd.DataFrame, params: CallParams
 ) -> Record:
-    counts = {name: int((table[keys.CLASS.key] == name).sum()) for name in CLASSES}
-    low, high = tail.garwood(counts["CTC"] + counts["CTC aggregate"], confidence=params.confidence)
+    named, before = table[keys.CLASS.key], table[keys.CLASS_BEFORE_REVIEW.key]
+    machine = before.where(before != "", named)
+    counts = {name: int((named == name).sum()) for name in classes.CLASSES}
     flags = []
     if adata.n_obs == 0:
         flags.append("no cell was kept")
     leukocytes = int(adata.obs[keys.IS_LEUKOCYTE.key].sum())
     if 0 < leukocytes < params.few_leukocytes or (leukocytes == 0 and adata.n_obs):
         flags.append(f"only {leukocytes} leukocytes: p rests on shipped blood rates")
+    reviewed = reviews.summary(table[keys.VERDICT.key].to_numpy(dtype=object))
+    flags += [reviewed] if reviewed else []
     umis = table[keys.N_UMIS.key]
     ambient = json.loads(str(adata.uns[keys.QC.key]))["ambient"]
     return {
@@ -253,26 +273,10 @@ def _sample_record(
         "n_aggregate": counts["CTC aggregate"],
         "n_other": counts["non-blood other"],
         "n_uncertain": counts["uncertain"],
-        "rate_low": low,
-        "rate_high": high,
+        "n_before_review": int(machine.isin(_TUMOUR).sum()),
         "median_umis": float(umis.median()) if len(umis) else None,
         "ambient": ambient["share"],
         "ambient_low": ambient["low"],
         "ambient_high": ambient["high"],
         "flags": flags,
     }
-
-
-def _flag_shared(samples: list[Record], totals: Mapping[str, pd.Series]) -> None:
-    by_name = {record["sample"]: record for record in samples}
-    for pair in sharing.shared_barcodes(totals, alpha=_SHARED_ALPHA):
-        cause = (
-            "the same file twice?"
-            if pair.same_counts > pair.barcodes / 2
-            else "index hopping, or the same cells with other genes?"
-        )
-        for name, other in ((pair.first, pair.second), (pair.second, pair.first)):
-            by_name[name]["flags"].append(
-                f"shares {pair.barcodes} barcodes with {other} ({pair.expected:.1f} expected by"
-                f" chance), {pair.same_counts} with the same counts: {cause}"
-            )

@@ -18,7 +18,7 @@ from ctcflow.stats import limits as lim
 from ctcflow.stats import quality_records as records
 from ctcflow.stats.coarse import ANUCLEATE, COARSE
 from ctcflow.stats.droplets import SHARES, Quality, quality
-from ctcflow.stats.gene_sets import dissociation
+from ctcflow.stats.gene_sets import handling
 from ctcflow.stats.ledger import joined, ledger
 from ctcflow.stats.neighbors import blas_threads
 from ctcflow.stats.verdicts import Judged, Known, Sample
@@ -87,7 +87,7 @@ def qc(
     order = np.argsort(adata.obs_names.to_numpy(dtype=object).astype(str), kind="stable")
     sample = _ordered(adata, order, technical)
     members = frozenset(panels.loc[panels["direction"] == 1, "gene"])
-    known = Known(members, dissociation(technical), leak, cell_types, rates, identity_null)
+    known = Known(members, handling(technical), leak, cell_types, rates, identity_null)
     raw = None
     if unfiltered is not None:
         raw = verdicts.unfiltered(

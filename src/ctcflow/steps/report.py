@@ -14,6 +14,7 @@ from ctcflow.params import ReportParams, StepsParams
 from ctcflow.render import (
     answer,
     cohort,
+    copy_number,
     html,
     numbers,
     provenance,
@@ -36,10 +37,12 @@ FILES: Final[tuple[str, ...]] = (
     "figures/mixing.png",
     "figures/calibration.png",
     "figures/droplets.png",
+    "figures/copy_number.png",
 )
 
 _NAVIGATION: Final = (
     ("calls", "The calls"),
+    ("copy-number", "Copy number"),
     ("calibration", "Calibration"),
     ("aggregates", "Aggregates"),
     ("map", "Map"),
@@ -87,18 +90,24 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
         same bytes.
     """
     found = facts(call, keys.CALL)
-    figures = _figures(adata, call, found)
+    copies = copy_number.judged(call.obs, call.obsm.get(keys.COPY_NUMBER.key))
+    figures = _figures(adata, call, found, copies)
     steps = _steps(adata, call)
     draws = answer.draws_of(found.get("draws") or [], found.get("samples") or [])
     missing = tables.not_run_table(call, adata)
     first = answer.first_screen(
-        draws, found.get("healthy") or {}, _notes(found, missing), _confidence(steps)
+        draws,
+        found.get("healthy") or {},
+        found.get("dispersion") or {},
+        _notes(found, missing),
+        _confidence(steps),
     )
     calls = sections.calls(tables.ctc_table(call), figures["figures/calls.png"])
     clustering = facts(adata, keys.CLUSTERING)
     main = [
         first,
         calls,
+        copy_number.section(copies, figures["figures/copy_number.png"], found.get("not_run") or []),
         sections.calibration(found.get("calibration") or {}, figures["figures/calibration.png"]),
         quality_page.aggregates(tables.aggregates_table(call)),
         cohort.maps(figures["figures/umap.png"]),
@@ -138,9 +147,11 @@ def _quality(
     )
 
 
-def _figures(adata: AnnData, call: AnnData, found: Mapping[str, Any]) -> dict[str, bytes]:
+def _figures(
+    adata: AnnData, call: AnnData, found: Mapping[str, Any], copies: copy_number.Judged
+) -> dict[str, bytes]:
     # Matplotlib takes half a second to import, and every command imports this module.
-    from ctcflow.render import atlas, barcodes, figures, marks
+    from ctcflow.render import atlas, barcodes, figures, heat_map, marks
     from ctcflow.render.quality import quality
 
     coordinates = _coordinates(adata)
@@ -158,7 +169,8 @@ def _figures(adata: AnnData, call: AnnData, found: Mapping[str, Any]) -> dict[st
         mixing = figures.mixing(_metrics(facts(adata, keys.INTEGRATE)))
         calibration = figures.calibration(observed, "no null cells to calibrate on")
         droplets = barcodes.droplets(records)
-        drawn = (umap, qc, calls, mixing, calibration, droplets)
+        copied = heat_map.heat_map(copies)
+        drawn = (umap, qc, calls, mixing, calibration, droplets, copied)
         pngs = [marks.written(figure, "png") for figure in drawn]
         svg = marks.written(umap, "svg")
     return dict(zip(FILES[1:], [pngs[0], svg, *pngs[1:]], strict=True))

@@ -1,50 +1,34 @@
-"""Lineage, lines of evidence and signature scores of each cell, from its own sample only."""
+"""Lineage, lines of evidence, copy number and signature scores, from the cell's own sample only."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import scipy.sparse as sp
 
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.params import ScoreParams
-from ctcflow.stats import panel, signature
-from ctcflow.stats.gene_sets import dissociation
-from ctcflow.stats.leukocytes import Leukocytes, leukocytes
-from ctcflow.stats.profiles import AMBIENT_SHARE, Profiles, profiles
+from ctcflow.stats import decoys, signature
+from ctcflow.stats.gene_order import usable
+from ctcflow.stats.gene_sets import columns_of_sets, handling, in_set
+from ctcflow.stats.lines import Lines, Shipped, lines_of_evidence
+from ctcflow.stats.other_types import other_types
+from ctcflow.stats.partners import lineage_genes, partners
+from ctcflow.stats.reads import as_molecules
+from ctcflow.stats.sample_copy_number import SampleCopyNumber, sample_copy_number
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 Floats = npt.NDArray[np.float64]
 
+_NOT_LEUKOCYTES = ("Progenitor (HSPC)",)  # platelets and red cells stick to tumour cells
+_DECOYS = 10
 _OTHER_P = 1e-4  # marker genes of another non-blood type, seen beyond what leukocytes show
-
-
-class Blood(NamedTuple):
-    """The shipped facts about blood that a sample is compared with."""
-
-    rates: pd.DataFrame
-    leak: pd.DataFrame
-    identity_null: pd.DataFrame
-    handling: frozenset[str]
-    """Genes that tell how cells were handled."""
-
-
-class _Lines(NamedTuple):
-    """The two lines of evidence and what they were made from."""
-
-    blood: Leukocytes
-    types: tuple[str, ...]
-    p_panel: Floats
-    seen: npt.NDArray[np.bool_]
-    genes: npt.NDArray[np.object_]
-    not_run: list[dict[str, str]]
 
 
 def score(
@@ -56,6 +40,7 @@ def score(
     leak: pd.DataFrame,
     identity_null: pd.DataFrame,
     technical: pd.DataFrame,
+    genes: pd.DataFrame,
     *,
     params: ScoreParams,
 ) -> AnnData:
@@ -75,16 +60,21 @@ def score(
         `group`, `depth`, `centre`, `spread`: what leukocytes look like where the sample's own
         are too few.
     technical
-        Gene sets by name: those of dissociation take no part in the profiles.
+        Gene sets by name: those of dissociation take no part in the profiles, those of
+        immunoglobulins, T-cell receptors and HLA none in copy number.
+    genes
+        `symbol`, `chromosome`, `arm`, `start` of each gene.
     params
-        Panel, and how much the shipped rates weigh.
+        Panel, how much the shipped rates weigh, and what a reference for copy number needs.
 
     Returns
     -------
     AnnData
         obs `lineage`, `p_identity`, `p_panel`, `evidence` (-log10), `panel_genes`,
-        `n_panel_genes`, `other_type`, `p_other`, `is_leukocyte`; obsm `signatures` (cells x sets,
-        0 to 1, from the cell alone); uns `score`.
+        `n_panel_genes`, `other_type`, `p_other`, `is_leukocyte`; obs `aneuploidy`,
+        `p_copy_number` and obsm `copy_number` (cells x arms, log2), NaN for cells with no line of
+        evidence at or below 0.01, as is obs `p_partner` of `partner_lineage`; obsm `signatures`
+        (cells x sets, 0 to 1, from the cell alone); uns `score`.
 
     Raises
     ------
@@ -92,21 +82,32 @@ def score(
         The panel is unknown.
     """
     chosen = _panel_name(adata, panels, params.panel)
-    members = panels.loc[(panels["set"] == chosen) & (panels["direction"] == 1), "gene"]
+    mine = (panels["set"] == chosen) & (panels["direction"] == 1)
+    members = frozenset(panels.loc[mine, "gene"])
     # thinning draws random numbers cell by cell: in the order of the barcodes, so that the order
     # of the cells in the file does not matter
     order = np.argsort(adata.obs_names.to_numpy(dtype=object).astype(str), kind="stable")
-    lines = _lines(
-        adata[order],
-        members,
-        cell_types,
-        Blood(rates, leak, identity_null, dissociation(technical)),
-        params,
-    )
+    working = _on_the_scale_of_molecules(adata, technical)
+    ordered = working[order]
+    shipped = Shipped(rates, leak, identity_null, cell_types, handling(technical))
+    lines = _lines(ordered, members, shipped, params)
     back = np.empty_like(order)
     back[order] = np.arange(order.size)
     _write(adata, lines, back)
-    other, other_p = _other_types(adata, cell_types, members)
+    copies = _copy_number(ordered, lines, genes, technical, members, params)
+    _write_copy_number(adata, copies, back)
+    names = adata.var_names.to_numpy(dtype=object)
+    left_out = shipped.handling | members
+    beside = partners(
+        ordered.X.tocsr(),
+        candidates=lines.roles.candidates,
+        genes=lineage_genes(names, rates=rates, markers=cell_types, left_out=left_out),
+        ambient=lines.ambient,
+    )
+    adata.obs[keys.PARTNER_LINEAGE.key] = pd.Categorical(beside.lineage[back])
+    adata.obs[keys.P_PARTNER.key] = beside.p[back]
+    null = lines.blood.is_leukocyte[back]
+    other, other_p = _other_types(working, cell_types, members, null)
     adata.obs[keys.OTHER_TYPE.key] = pd.Categorical(np.where(other_p < _OTHER_P, other, ""))
     adata.obs[keys.P_OTHER.key] = other_p
     scores, coverage = _signatures(adata, programmes)
@@ -114,15 +115,26 @@ def score(
     adata.uns[keys.SCORE.key] = json.dumps(
         {
             "panel": chosen,
-            "panel_genes_in_data": int(lines.genes.size),
+            "panel_genes_in_data": int(lines.columns.size),
             "panel_genes": len(members),
             "leukocytes": int(lines.blood.is_leukocyte.sum()),
             "signature_genes_in_data": coverage,
-            "not_run": lines.not_run,
+            "copy_number": copies.record,
+            "decoys": _decoys(ordered, lines, technical, params),
+            "not_run": _not_run(lines, copies, params),
         },
         sort_keys=True,
     )
     return adata
+
+
+def _on_the_scale_of_molecules(adata: AnnData, technical: pd.DataFrame) -> AnnData:
+    if json.loads(str(adata.uns[keys.QC.key]))["umis"]:
+        return adata
+    globins = in_set(adata.var_names.to_numpy(dtype=object), technical, "haemoglobin")
+    working = adata.copy()
+    working.X = as_molecules(adata.X.tocsr(), left_out=globins)
+    return working
 
 
 def _panel_name(adata: AnnData, panels: pd.DataFrame, wanted: str) -> str:
@@ -143,47 +155,18 @@ def _panel_name(adata: AnnData, panels: pd.DataFrame, wanted: str) -> str:
     return str(known[0])
 
 
-def _lines(
-    adata: AnnData,
-    members: pd.Series,
-    cell_types: pd.DataFrame,
-    blood: Blood,
-    params: ScoreParams,
-) -> _Lines:
-    names = adata.var_names.to_numpy(dtype=object)
-    counts = adata.X.astype(np.float64).tocsr()
+def _lines(adata: AnnData, members: frozenset[str], shipped: Shipped, params: ScoreParams) -> Lines:
     soup, share = _ambient(adata)
-    reference = profiles(
-        names,
-        rates=blood.rates,
-        markers=cell_types,
-        left_out=frozenset(members) | blood.handling,
-        ambient=np.asarray(counts.sum(axis=0), dtype=np.float64).ravel() if soup is None else soup,
-        ambient_share=max(share, AMBIENT_SHARE),
-    )
-    found = leukocytes(
-        counts,
-        reference=reference,
-        shipped_null=blood.identity_null,
+    return lines_of_evidence(
+        adata.X.tocsr(),
+        genes=adata.var_names.to_numpy(dtype=object),
+        members=members,
+        shipped=shipped,
+        soup=soup,
+        ambient_share=share,
         fewest=params.min_leukocytes,
+        weight=params.prior_umis,
     )
-    not_run = []
-    if not found.own_null:
-        not_run.append(
-            {
-                "what": "null from the sample's own leukocytes",
-                "reason": f"{found.n_blood_like} leukocytes, needs {params.min_leukocytes}:"
-                " the shipped blood is used",
-            }
-        )
-    columns = np.flatnonzero(pd.Index(names).isin(members))
-    if columns.size == 0:
-        not_run.append({"what": "tumour panel", "reason": "no panel gene is in the data"})
-    prior = panel.prior_rates(names[columns], blood.leak)
-    if soup is not None:
-        prior = prior + share * soup[columns]
-    p_panel, seen = _panel_evidence(counts, columns, prior, found, reference, params)
-    return _Lines(found, reference.types, p_panel, seen, names[columns], not_run)
 
 
 def _ambient(adata: AnnData) -> tuple[Floats | None, float]:
@@ -194,35 +177,10 @@ def _ambient(adata: AnnData) -> tuple[Floats | None, float]:
     return adata.var[keys.AMBIENT_PROFILE.key].to_numpy(np.float64), float(share)
 
 
-def _panel_evidence(
-    counts: sp.csr_matrix,
-    columns: npt.NDArray[np.intp],
-    prior: Floats,
-    blood: Leukocytes,
-    reference: Profiles,
-    params: ScoreParams,
-) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    umis = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
-    found = counts.tocsc()[:, columns].toarray()
-    null = blood.is_leukocyte if blood.own_null else np.zeros(umis.size, dtype=bool)
-    rates = panel.leak_rates(
-        found[null],
-        depth=umis[null],
-        lineage=blood.lineage[null],
-        n_lineages=len(reference.types),
-        prior=prior,
-        weight=params.prior_umis,
-    )
-    seen = found > 0
-    p = panel.panel_p(
-        seen, expected=umis[:, None] * rates[blood.lineage], weight=panel.weights(rates[-1])
-    )
-    return p, seen
-
-
-def _write(adata: AnnData, lines: _Lines, back: npt.NDArray[np.intp]) -> None:
+def _write(adata: AnnData, lines: Lines, back: npt.NDArray[np.intp]) -> None:
     types = np.array(lines.types, dtype=object)
-    listed = [",".join(lines.genes[row]) for row in lines.seen]
+    genes = adata.var_names.to_numpy(dtype=object)[lines.columns]
+    listed = [",".join(genes[row]) for row in lines.seen]
     evidence = np.abs(np.log10(lines.blood.p) + np.log10(lines.p_panel))
     adata.obs[keys.LINEAGE.key] = pd.Categorical(types[lines.blood.lineage][back])
     adata.obs[keys.P_IDENTITY.key] = lines.blood.p[back]
@@ -233,41 +191,85 @@ def _write(adata: AnnData, lines: _Lines, back: npt.NDArray[np.intp]) -> None:
     adata.obs[keys.IS_LEUKOCYTE.key] = lines.blood.is_leukocyte[back]
 
 
-def _other_types(
-    adata: AnnData, cell_types: pd.DataFrame, members: pd.Series
-) -> tuple[npt.NDArray[np.object_], Floats]:
-    """Non-blood type that is not a tumour whose markers are most surprising, and its p."""
-    table = cell_types[(cell_types["group"] == "non_blood") & (cell_types["direction"] == 1)]
-    table = table[~table["gene"].isin(members)]
+def _copy_number(
+    adata: AnnData,
+    lines: Lines,
+    genes: pd.DataFrame,
+    technical: pd.DataFrame,
+    left_out: frozenset[str],
+    params: ScoreParams,
+) -> SampleCopyNumber:
     names = adata.var_names.to_numpy(dtype=object)
-    umis = np.asarray(adata.X.sum(axis=1), dtype=np.float64).ravel()
-    best, best_p = np.full(umis.size, "", dtype=object), np.ones(umis.size)
-    null = adata.obs[keys.IS_LEUKOCYTE.key].to_numpy(dtype=bool)
-    for name, genes in table.groupby("set", sort=True)["gene"]:
-        columns = np.flatnonzero(pd.Index(names).isin(genes))
-        found = adata.X.tocsc()[:, columns].toarray().astype(np.float64)
-        rate = panel.leak_rates(
-            found[null],
-            depth=umis[null],
-            lineage=np.zeros(int(null.sum()), dtype=np.intp),
-            n_lineages=0,
-            prior=np.full(columns.size, 2e-6),
-            weight=panel.PRIOR_UMIS,
-        )[-1]
-        p = panel.panel_p(found > 0, expected=umis[:, None] * rate, weight=panel.weights(rate))
-        better = p < best_p
-        best[better], best_p[better] = name, p[better]
-    return best, best_p
+    return sample_copy_number(
+        adata.X.tocsr(),
+        names=names,
+        genes=genes,
+        usable=usable(names, technical=technical, left_out=left_out),
+        of=lines.roles,
+        fewest=params.min_reference,
+        seed=params.seed,
+    )
+
+
+def _decoys(
+    adata: AnnData, lines: Lines, technical: pd.DataFrame, params: ScoreParams
+) -> list[dict[str, Any]]:
+    names, null = adata.var_names.to_numpy(dtype=object), lines.blood.is_leukocyte
+    shares = decoys.decoy_shares(
+        adata.X.tocsr()[null],
+        lineage=lines.blood.lineage[null],
+        n_lineages=len(lines.types),
+        members=lines.columns,
+        candidates=decoys.candidates_of(names, technical=technical, members=lines.columns),
+        n_decoys=_DECOYS,
+        weight=params.prior_umis,
+        rng=np.random.default_rng(params.seed),
+    )
+    return decoys.summary(shares, n_cells=int(null.sum()))
+
+
+def _write_copy_number(
+    adata: AnnData, copies: SampleCopyNumber, back: npt.NDArray[np.intp]
+) -> None:
+    adata.obs[keys.ANEUPLOIDY.key] = copies.aneuploidy[back]
+    adata.obs[keys.P_COPY_NUMBER.key] = copies.p[back]
+    adata.obsm[keys.COPY_NUMBER.key] = pd.DataFrame(
+        copies.arm_log2_ratio[back], index=adata.obs_names, columns=copies.arms
+    )
+
+
+def _not_run(lines: Lines, copies: SampleCopyNumber, params: ScoreParams) -> list[dict[str, str]]:
+    found = []
+    if not lines.blood.own_null:
+        reason = (
+            f"{lines.blood.n_blood_like} leukocytes, needs {params.min_leukocytes}:"
+            " the shipped blood is used"
+        )
+        found.append({"what": "null from the sample's own leukocytes", "reason": reason})
+    if lines.columns.size == 0:
+        found.append({"what": "tumour panel", "reason": "no panel gene is in the data"})
+    if copies.record["reason"]:
+        found.append({"what": "copy number", "reason": copies.record["reason"]})
+    return found
+
+
+def _other_types(
+    adata: AnnData,
+    cell_types: pd.DataFrame,
+    members: frozenset[str],
+    is_leukocyte: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.object_], Floats]:
+    chosen = (cell_types["group"] == "non_blood") | cell_types["set"].isin(_NOT_LEUKOCYTES)
+    others = cell_types[chosen & ~cell_types["gene"].isin(list(members))]
+    return other_types(
+        adata.X.tocsr(),
+        markers=columns_of_sets(adata.var_names.to_numpy(dtype=object), others),
+        is_leukocyte=is_leukocyte,
+    )
 
 
 def _signatures(adata: AnnData, programmes: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
-    names = pd.Index(adata.var_names.to_numpy(dtype=object))
-    columns, coverage = {}, {}
-    positive = programmes[programmes["direction"] == 1]
-    for name, genes in positive.groupby("set", sort=True)["gene"]:
-        place = names.get_indexer(pd.Index(genes.unique()))
-        columns[str(name)] = place[place >= 0].astype(np.intp)
-        coverage[str(name)] = f"{int((place >= 0).sum())}/{place.size}"
+    columns = columns_of_sets(adata.var_names.to_numpy(dtype=object), programmes)
     scores = signature.ucell(signature.ranks(adata.X), list(columns.values()))
     frame = pd.DataFrame(scores.astype(np.float32), index=adata.obs_names, columns=list(columns))
-    return frame, coverage
+    return frame, signature.coverage(columns, programmes)

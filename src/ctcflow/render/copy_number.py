@@ -1,0 +1,119 @@
+"""Copy number of called cells: which are shown, in which order, and what is said beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ctcflow import keys
+from ctcflow.render import html, numbers
+from ctcflow.render.html import Column, Markup
+from ctcflow.render.tables import CALLED
+
+MOST_ROWS: Final = 200
+
+
+class Judged(NamedTuple):
+    """Called and uncertain cells whose copy number was judged, by sample and class."""
+
+    sample: list[str]
+    """(m,) name of each cell's sample, in the order of the file."""
+    kind: list[str]
+    """(m,) class."""
+    p: npt.NDArray[np.float64]
+    """(m,) p of copy number, ascending within sample and class."""
+    arms: list[str]
+    """(a,) along the genome."""
+    log2_ratio: npt.NDArray[np.float64]
+    """(m, a) NaN for arms that were not judged in a sample."""
+    n_judged: int
+    """Cells that were judged, of which m are shown."""
+    n_called: int
+    """Called and uncertain cells."""
+
+
+def judged(obs: pd.DataFrame, log2_ratio: pd.DataFrame | None) -> Judged:
+    """Choose at most `MOST_ROWS` cells: calls before uncertain ones, evenly over a class."""
+    arms = sorted(log2_ratio.columns if log2_ratio is not None else (), key=_place)
+    if log2_ratio is None or keys.CLASS.key not in obs:
+        return Judged([], [], np.empty(0), [], np.empty((0, 0)), 0, 0)
+    table = pd.DataFrame(
+        {
+            "sample": obs[keys.SAMPLE.key].astype(str).to_numpy(dtype=object),
+            "kind": obs[keys.CLASS.key].astype(str).to_numpy(dtype=object),
+            "p": obs[keys.P_COPY_NUMBER.key].to_numpy(np.float64, na_value=np.nan),
+        }
+    )
+    table["first"] = table["sample"].map({n: i for i, n in enumerate(table["sample"].unique())})
+    table["rank"] = table["kind"].map({name: i for i, name in enumerate(CALLED)})
+    called = table[table["rank"].notna()]
+    known = called[called["p"].notna()].sort_values(["first", "rank", "p"], kind="stable")
+    shown = known.loc[_chosen(known)]
+    return Judged(
+        shown["sample"].tolist(),
+        shown["kind"].tolist(),
+        shown["p"].to_numpy(np.float64),
+        arms,
+        log2_ratio[arms].to_numpy(np.float64)[shown.index],
+        len(known),
+        len(called),
+    )
+
+
+def _chosen(known: pd.DataFrame) -> pd.Index:
+    chosen: list[int] = []
+    for _, own in known.groupby("rank", sort=True):
+        room = min(MOST_ROWS - len(chosen), len(own))
+        chosen += own.index[np.arange(room) * len(own) // max(room, 1)].tolist()
+    return known.index[known.index.isin(chosen)]
+
+
+def _place(arm: str) -> tuple[int, str]:
+    return int(arm[:-1]), arm[-1]
+
+
+def section(found: Judged, figure: bytes, not_run: Sequence[Mapping[str, Any]]) -> Markup:
+    """Write the heat map and what to see in it, and where copy number was not run and why."""
+    missing = [
+        [numbers.text(row.get("sample")), numbers.text(row.get("reason"))]
+        for row in not_run
+        if row.get("what") == "copy number"
+    ]
+    where = (Column("Sample"), Column("Reason"))
+    return html.section(
+        "copy-number",
+        "Copy number of called cells",
+        _heat_map(found, figure),
+        html.table("Samples where it was not run.", where, missing, search=len(missing) > 12)
+        if missing
+        else None,
+    )
+
+
+def _heat_map(found: Judged, figure: bytes) -> Markup:
+    if not found.n_judged:
+        return html.paragraph("The copy number of no called or uncertain cell was judged.")
+    shown = len(found.sample)
+    capped = f" The figure shows {shown:,} of them, calls first." if shown < found.n_judged else ""
+    words = (
+        f"Expression along the genome against the leukocytes of the cell's own sample, for "
+        f"{found.n_judged:,} of {numbers.plural(found.n_called, 'called or uncertain cell')}."
+        f"{capped}"
+    )
+    picture = html.image(
+        figure,
+        alt="Copy number of called cells by chromosome arm",
+        caption=(
+            "A row is a cell, a column a chromosome arm (all equally wide). Blue: less than in "
+            "leukocytes; orange with a dot: more; white: as in leukocytes, or their lineages "
+            "disagree; grey: not judged. Cells of one tumour share whole arms, so look for "
+            "columns of one colour through the rows of a patient; one arm in one cell means "
+            "little. Right: p of the whole cell; beyond the line it is below 0.01. The genes of "
+            "the tumour panel take no part."
+        ),
+    )
+    return html.join([html.paragraph(words), picture])

@@ -1,0 +1,50 @@
+"""Prognostic cut-offs of CellSearch, and where they may be spoken of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Record = dict[str, Any]
+
+_ENRICHMENT = "cellsearch"
+_PER_TUBE = 7.5  # mL
+_CUTOFFS = {"breast": 5, "prostate": 5, "colorectal": 3}
+
+
+def cutoff(draw: Record, *, enrichment: list[str | None], cancer: list[str | None]) -> str:
+    """State a draw's place against the cut-off of its cancer, and judge nothing.
+
+    At least 5 (breast, prostate) or 3 (colorectal) cells per 7.5 mL of blood
+    (doi:10.1155/2010/426218). They were found with CellSearch and do not transfer to another
+    enrichment; even with it the cells here are called by their RNA and not on CellSearch's images,
+    which the words say.
+
+    Parameters
+    ----------
+    draw
+        `role`, `per_ml`, `per_ml_low`, `per_ml_high` (cells per mL, not corrected for recovery:
+        nor were the counts that the cut-offs were made on).
+    enrichment, cancer
+        Of each lane, as the sheet says.
+    """
+    if draw["role"] != "patient":
+        return ""
+    if {_plain(name) for name in enrichment} != {_ENRICHMENT}:
+        return "no cut-off: they belong to CellSearch"
+    kinds = {_plain(name) for name in cancer}
+    kind = kinds.pop()
+    if kinds or kind not in _CUTOFFS:
+        return f"no cut-off: known for {', '.join(_CUTOFFS)} only (cancer_type)"
+    if draw["per_ml"] is None:
+        return "no cut-off: it is per 7.5 mL, and counts per mL are not given"
+    least = _CUTOFFS[kind]
+    low, high = draw["per_ml_low"] * _PER_TUBE, draw["per_ml_high"] * _PER_TUBE
+    place = "at or above" if low >= least else "below" if high < least else "interval includes"
+    return (
+        f"{place} {least} per {_PER_TUBE} mL ({kind}, CellSearch; the cut-off was made for cells"
+        " seen on its images, these are called by RNA)"
+    )
+
+
+def _plain(name: str | None) -> str:
+    return (name or "").strip().lower()

@@ -1,0 +1,110 @@
+"""A reviewer's verdicts on cells, laid over what the machine said."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Objects = npt.NDArray[np.object_]
+
+_WORDS = {"confirm": "confirmed", "veto": "vetoed"}
+_TUMOUR = ("CTC", "CTC aggregate", "uncertain")
+
+
+class Reviewed(NamedTuple):
+    """Cells after review; text, empty for cells without a verdict where not said otherwise."""
+
+    classes: Objects
+    """(n,) class of each cell, reviewed or not."""
+    reasons: Objects
+    """(n,) reason of each cell; of reviewed cells who said what and why, then the machine's."""
+    before: Objects
+    """(n,) class that the machine gave."""
+    verdict: Objects
+    """(n,) `confirm`, `veto`, or `confirm; veto` where reviewers disagree."""
+    reviewer: Objects
+    """(n,) names, separated by `; `."""
+    not_applied: list[dict[str, str]]
+    """`what` and `reason` of verdicts on cells that are not there."""
+
+
+def apply(
+    classes: Objects,
+    reasons: Objects,
+    *,
+    barcodes: Objects,
+    p_identity: npt.NDArray[np.float64],
+    verdicts: pd.DataFrame,
+    identity_p: float,
+) -> Reviewed:
+    """Let the verdicts on one sample change the classes of its cells.
+
+    A confirmed cell is a `CTC`; an aggregate stays one. A vetoed one is what it would be without
+    tumour evidence: `non-blood other` where blood identity is missing, else `blood`. Where
+    reviewers disagree it is `uncertain`.
+
+    Parameters
+    ----------
+    classes, reasons
+        (n,) what the machine said; left as they are.
+    barcodes
+        (n,) of the cells that were kept.
+    p_identity
+        (n,) probability that a leukocyte lacks so much blood identity.
+    verdicts
+        `barcode`, `verdict` (`confirm` or `veto`), `reviewer`, `reason`; of this sample.
+    identity_p
+        Blood identity is missing at or below this.
+    """
+    classes, reasons = classes.copy(), reasons.copy()
+    before, verdict, reviewer = (np.full(classes.size, "", dtype=object) for _ in range(3))
+    places = pd.Index(barcodes).get_indexer(pd.Index(verdicts["barcode"], dtype=object))
+    for place, mine in verdicts[places >= 0].groupby(places[places >= 0], sort=True):
+        cell = int(place)
+        words = sorted(set(mine["verdict"]))
+        before[cell] = classes[cell]
+        verdict[cell] = "; ".join(words)
+        reviewer[cell] = "; ".join(dict.fromkeys(mine["reviewer"]))
+        foreign = bool(p_identity[cell] <= identity_p)
+        classes[cell] = _class(words, str(before[cell]), foreign=foreign)
+        reasons[cell] = _reason(mine, machine=str(reasons[cell]))
+    lost = [
+        {
+            "what": "verdict not applied",
+            "reason": f"{row.barcode} ({row.verdict}, {row.reviewer}): no cell of this barcode"
+            " was kept",
+        }
+        for row in verdicts[places < 0].itertuples()
+    ]
+    return Reviewed(classes, reasons, before, verdict, reviewer, lost)
+
+
+def _class(words: list[str], machine: str, *, foreign: bool) -> str:
+    if len(words) > 1:
+        return "uncertain"
+    if words == ["confirm"]:
+        return "CTC aggregate" if machine == "CTC aggregate" else "CTC"
+    if machine not in _TUMOUR:
+        return machine
+    return "non-blood other" if foreign else "blood"
+
+
+def _reason(mine: pd.DataFrame, *, machine: str) -> str:
+    said = [f"{_WORDS[row.verdict]} by {row.reviewer}: {row.reason}" for row in mine.itertuples()]
+    opening = "reviewers disagree; " if mine["verdict"].nunique() > 1 else ""
+    return f"{opening}{'; '.join(said)}" + (f"; before review: {machine}" if machine else "")
+
+
+def summary(verdict: Objects) -> str:
+    """Say in words how many cells of a sample were reviewed; empty where none was."""
+    found = [
+        f"{count} {word}"
+        for word, kind in (("confirmed", "confirm"), ("vetoed", "veto"))
+        if (count := int((verdict == kind).sum()))
+    ]
+    disputed = int((verdict == "confirm; veto").sum())
+    found += [f"{disputed} disputed"] if disputed else []
+    return f"reviewed: {', '.join(found)}" if found else ""

@@ -1,0 +1,99 @@
+"""The first screen in words: intervals, blanks, recovery, cut-offs, the claim."""
+
+from __future__ import annotations
+
+import html as escaped
+import re
+from typing import Any
+
+import pytest
+
+from ctcflow.render.answer import draws_of, first_screen
+
+Record = dict[str, Any]
+
+DRAW: Record = {
+    "draw": "d",
+    "patient": "P1",
+    "day": 0,
+    "role": "patient",
+    "samples": "a",
+    "cells": 1000,
+    "count": 3,
+    "count_low": 0.62,
+    "count_high": 8.77,
+    "interval": "Poisson (Garwood)",
+    "volume_ml": 7.5,
+    "per_ml": 0.4,
+    "per_ml_low": 0.0825,
+    "per_ml_high": 1.169,
+    "recovery": None,
+    "per_ml_corrected": None,
+    "limit_of_blank": None,
+    "above_blank": "not enough blanks: 2",
+    "cutoff": "no cut-off: they belong to CellSearch",
+    "note": "",
+}
+CONTROL: Record = DRAW | {"draw": "h", "role": "healthy", "count": 1, "above_blank": ""}
+
+
+def shown(*draws: Record, healthy: Record | None = None, dispersion: Record | None = None) -> str:
+    sample = {"sample": "a", "draw": "d", "n_aggregate": 0, "n_uncertain": 0, "flags": []}
+    page = first_screen(draws_of(draws, [sample]), healthy or {}, dispersion or {}, [], 0.95)
+    return " ".join(escaped.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def test_a_draw_says_its_interval_and_that_there_are_not_enough_blanks() -> None:
+    words = shown(DRAW, dispersion={"source": "not known: too few"})
+    assert "3 CTC (95 % interval 0.62 to 8.8)" in words
+    assert (
+        "exact 95 % interval of the count: Poisson (Garwood); variance over mean not known: too"
+        in words
+    )
+    assert "not enough blanks: 2" in words
+    assert "Prognostic cut-offs belong to CellSearch and are not shown elsewhere." in words
+    assert "no cut-off" not in words
+
+
+@pytest.mark.parametrize(
+    ("above", "words"),
+    [("yes", "above the limit of blank (2.5)"), ("no", "not above the limit of blank (2.5)")],
+)
+def test_a_draw_stands_against_the_limit_of_blank(above: str, words: str) -> None:
+    assert f" {words} " in shown(DRAW | {"above_blank": above, "limit_of_blank": 2.5})
+
+
+def test_recovery_and_cut_off_are_shown_where_they_are_known() -> None:
+    corrected = {
+        "recovery": 0.7,
+        "per_ml_corrected": 0.571,
+        "per_ml_corrected_low": 0.118,
+        "per_ml_corrected_high": 1.67,
+        "cutoff": "interval includes 5 per 7.5 mL (breast, CellSearch; called by RNA)",
+    }
+    words = shown(DRAW | corrected)
+    assert "0.4 (0.083 to 1.2); with recovery 0.7: 0.57 (0.12 to 1.7)" in words
+    assert "interval includes 5 per 7.5 mL (breast, CellSearch; called by RNA)" in words
+    assert "Prognostic cut-offs belong" not in words
+
+
+def test_each_note_stands_in_its_place() -> None:
+    note = (
+        "per mL not given: the sheet has no volume_ml;"
+        " not corrected for recovery: its lanes have 0.5 and 0.7"
+    )
+    words = shown(DRAW | {"per_ml": None, "volume_ml": None, "note": note})
+    assert words.count("the sheet has no volume_ml") == 1
+    assert words.count("not corrected for recovery: its lanes have 0.5 and 0.7") == 1
+
+
+def test_the_claim_stands_beside_what_was_observed() -> None:
+    healthy = {"rate_low": 2.5e-5, "rate_high": 5.6e-3, "claimed": 5.54e-5, "flag": ""}
+    words = shown(DRAW, CONTROL, healthy=healthy)
+    assert (
+        "1 cell falsely called among 1,000 cells of 1 control draw"
+        " (95 % interval 0.025 to 5.6 per 1,000 cells; at most 0.055 claimed)."
+    ) in words
+    flag = "more false calls than claimed: the interval lies above the claim"
+    warned = shown(DRAW, CONTROL, healthy=healthy | {"flag": flag})
+    assert "More false calls than claimed: the interval lies above the claim." in warned

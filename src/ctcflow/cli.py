@@ -22,7 +22,7 @@ _COMMANDS = {
     "ingest": "read one library of any format into one validated count matrix",
     "qc": "measure cells and flag those to set aside",
     "normalize": "size factors and moments per gene",
-    "score": "lineage, lines of evidence and signature scores of each cell",
+    "score": "lineage, lines of evidence, copy number and signature scores of each cell",
     "call": "decide what each cell is, with an error rate; count per draw",
     "reduce": "variable genes and principal components of the cohort",
     "integrate": "remove differences between batches from the embedding",

@@ -162,7 +162,7 @@ STEPS: dict[str, Step] = {
         scope="cohort",
         verdicts=True,
         layers=("qc", "score"),
-        requires=(keys.EVIDENCE, keys.IS_LEUKOCYTE),
+        requires=(keys.EVIDENCE, keys.IS_LEUKOCYTE, keys.P_COPY_NUMBER, keys.P_PARTNER),
         writes=(
             keys.SAMPLE,
             keys.BARCODE,

@@ -104,7 +104,7 @@ class NormalizeParams(Params):
 
 
 class ScoreParams(Params):
-    """Lineage, lines of evidence and signature scores of each cell, from its own sample only."""
+    """Lineage, lines of evidence, copy number and signature scores, from its own sample only."""
 
     panel: Annotated[str, Field(min_length=1)] = "auto"
     """Tumour panel: the name of a set in the panel table, or `auto` (the set named like the row's

@@ -22,6 +22,7 @@ CELLS = [
     "partner",
     "p_panel",
     "p_identity",
+    "p_copy_number",
     "n_panel_genes",
     "panel_genes",
     "reason",

@@ -187,3 +187,30 @@ def test_spread_is_of_the_side_that_is_judged() -> None:
     assert median == pytest.approx(0.0, abs=0.02)
     assert spread == pytest.approx(2.0, rel=0.03)
     assert ident.robust_moments(np.ones(20)) == (1.0, 1e-3)
+
+
+def test_a_mixture_fits_two_types_at_any_share_as_well_as_the_true_one() -> None:
+    """Against the likelihood at the shares that the cells were drawn with."""
+    rates = _rates()
+    rng = np.random.default_rng(5)
+    share = rng.uniform(0.1, 0.9, 50)
+    mixed = share[:, None] * rates[:, 0] + (1 - share[:, None]) * rates[:, 1]
+    counts = sparse.csr_matrix(np.array([rng.multinomial(800, row) for row in mixed]))
+    fit = ident.identity(counts, log_rates=np.log(rates), is_blood=IS_BLOOD)
+    rows = np.arange(40)
+    found = ident.as_a_mixture(counts, fit, rows=rows, log_rates=np.log(rates), is_blood=IS_BLOOD)
+    best_other = np.asarray(counts @ np.log(rates[:, ~IS_BLOOD])).max(axis=1)
+    truth = np.asarray(counts.multiply(np.log(mixed)).sum(axis=1)).ravel()
+    at_truth = (best_other - truth) / 800
+    assert (found.distance[rows] <= at_truth[rows] + 1e-4).all()
+    assert (found.distance[rows] <= fit.distance[rows]).all()
+    assert found.distance[rows].mean() < fit.distance[rows].mean() - 0.05
+    np.testing.assert_array_equal(found.distance[40:], fit.distance[40:])
+    alone = ident.as_a_mixture(
+        counts[[7]],
+        ident.identity(counts[[7]], log_rates=np.log(rates), is_blood=IS_BLOOD),
+        rows=np.array([0]),
+        log_rates=np.log(rates),
+        is_blood=IS_BLOOD,
+    )
+    assert alone.distance[0] == pytest.approx(found.distance[7], rel=1e-12)

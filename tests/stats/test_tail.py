@@ -181,3 +181,15 @@ def test_shipped_tail_is_normal_below_and_exponential_above() -> None:
     edge = special.ndtri(0.9)
     beyond = tail.normal_body_exponential_tail_p(edge + np.array([0.3, 0.6]), scale=0.3)
     np.testing.assert_allclose(beyond, 0.1 * np.exp([-1.0, -2.0]))
+
+
+def test_the_smaller_of_two_p_values_times_two_never_claims_too_much() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.random((2, 200_000))
+    for other in (second, first, 1 - first):  # independent, the same, and against each other
+        p = tail.first_alone_or_both_p(first, other)
+        for level in (0.1, 0.01, 0.001):
+            most = level + 4 * np.sqrt(level / p.size)
+            assert (p <= level).mean() <= most
+    found = tail.first_alone_or_both_p(np.array([1e-4, 0.9]), np.array([1.0, 0.8]))
+    assert found.tolist() == [2e-4, 1.0]

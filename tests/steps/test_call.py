@@ -203,7 +203,7 @@ def test_the_two_lines_decide_the_class(
         ("Endothelial", 1e-7, "CTC"),  # its own panel is the stronger of the two
         ("Endothelial", 1e-12, "non-blood other"),
         ("Keratinocyte", 1e-9, "CTC"),  # carcinoma cells show part of this programme too
-        ("Fibroblast/Mural", 1e-9, "CTC"),
+        ("Fibroblast/Mural", 1e-20, "CTC"),  # a mesenchymal tumour cell
         ("Keratinocyte", 1e-11, "non-blood other"),  # but not all of it
     ],
 )

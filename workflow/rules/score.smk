@@ -2,7 +2,7 @@
 
 
 rule score:
-    """Lineage, lines of evidence and signature scores of each cell."""
+    """Lineage, lines of evidence, copy number and signature scores of each cell."""
     input:
         ingest="<results>/ingest/{sample}.h5ad",
         qc="<results>/qc/{sample}.h5ad",

@@ -27,8 +27,8 @@ _STRONG_PANEL_P: Final = 1e-4  # with two genes or more: stands against a kept b
 _ANEUPLOID_P: Final = 1e-3  # tissue with a shuffled genome passes 0.01 too often
 _CARCINOMA_TOO: Final = ("Fibroblast/Mural", "Keratinocyte")
 """Programmes that carcinoma cells show in part: in part they outweigh a weak panel only."""
-_WHOLE_PROGRAMME_P: Final = 1e-10
-"""Such a programme in full: keratinocytes have the panel's keratins, carcinomas not all markers."""
+_KERATINOCYTE_P: Final = 1e-10
+"""Keratinocytes have the panel's keratins, but a carcinoma not so many of their other markers."""
 PARTNER_P: Final = 1e-6
 """Genes of a blood cell beside those of the tumour cell."""
 
@@ -74,8 +74,8 @@ def classify(
     typed = other_type != ""
     ambiguous = np.isin(other_type, _CARCINOMA_TOO)
     outweighed = typed & (p_other < p_panel) & ~(ambiguous & strong)
-    whole = ambiguous & (p_other <= _WHOLE_PROGRAMME_P)
-    rival = (outweighed | whole) & ~(ambiguous & aneuploid)
+    skin = (other_type == "Keratinocyte") & (p_other <= _KERATINOCYTE_P)
+    rival = (outweighed | skin) & ~(ambiguous & aneuploid)
     together = p_partner <= PARTNER_P  # False where NaN
     rules: Sequence[tuple[Bools, str, str]] = (
         (~significant, "blood", ""),

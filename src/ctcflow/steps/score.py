@@ -100,7 +100,8 @@ def score(
     left_out = shipped.handling | members
     beside = partners(
         ordered.X.tocsr(),
-        candidates=lines.roles.candidates,
+        # not of reads: the model is one of molecules in droplets
+        candidates=lines.roles.candidates & (working is adata),
         genes=lineage_genes(names, rates=rates, markers=cell_types, left_out=left_out),
         ambient=lines.ambient,
     )

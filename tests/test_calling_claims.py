@@ -1,0 +1,86 @@
+"""What is claimed of calls, on real cells: a part of `benchmarks/calling`, same code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[SimpleNamespace]:
+    if not REAL.is_dir():
+        pytest.skip("../shared/data/real is absent")
+    sys.path.insert(0, str(ROOT))
+    from benchmarks import samples
+    from benchmarks.calling import draws, null_cells, other_types, real_ctcs
+
+    yield SimpleNamespace(
+        samples=samples,
+        draws=draws,
+        null_cells=null_cells,
+        other_types=other_types,
+        real_ctcs=real_ctcs,
+    )
+    sys.path.remove(str(ROOT))
+
+
+def spiked(bench: SimpleNamespace, blood: str, depth: int, n: int) -> pd.DataFrame:
+    """Classes of blood with `n` real tumour cells of this depth, with and without copy number."""
+    own, tumour = bench.samples.read(bench.samples.BLOOD[blood]), bench.samples.tumour_cells()
+    names = own.var_names.union(tumour.var_names)
+    rng = np.random.default_rng(1)
+    thin = bench.samples.thinned(bench.samples.over(tumour, names), depth, rng)
+    parts = {"blood": bench.samples.over(own, names), "tumour": thin[rng.permutation(228)[:n]]}
+    given, hidden = bench.draws.classes(
+        bench.samples.sample(parts, names), copy_number=(True, False)
+    )
+    return given.assign(
+        without=hidden["class"], tumour=given.index.str.startswith("tumour").astype(bool)
+    )
+
+
+@pytest.mark.parametrize(
+    ("blood", "depth", "n", "least"), [("pbmc1k_v2", 1500, 20, 20), ("pbmc3k", 300, 30, 26)]
+)
+def test_tumour_cells_are_called_and_blood_is_not(
+    bench: SimpleNamespace, blood: str, depth: int, n: int, least: int
+) -> None:
+    found = spiked(bench, blood, depth, n)
+    print(found.groupby(["tumour", "class"]).size())
+    tumour = found[found["tumour"]]
+    assert (tumour["class"] == "CTC").sum() >= least
+    assert (tumour["without"] == "CTC").sum() >= least - 1
+    assert tumour["class"].isin(["CTC", "CTC aggregate", "uncertain"]).sum() >= n - 1
+    assert not found.loc[~found["tumour"], "class"].isin(["CTC", "CTC aggregate"]).any()
+
+
+@pytest.mark.parametrize("blood", ["pbmc1k_v3", "cite_eccite_pbmc_control_RNA_ADT_HTO.h5ad"])
+def test_blood_alone_has_no_tumour_cell(bench: SimpleNamespace, blood: str) -> None:
+    found = bench.real_ctcs.run(bench.real_ctcs.Task("blood alone", blood))
+    assert len(found) > 400
+    assert not found["class"].isin(["CTC", "CTC aggregate"]).any()
+
+
+def test_pools_of_tumour_cells_are_known_though_they_are_reads(bench: SimpleNamespace) -> None:
+    found = bench.real_ctcs.run(bench.real_ctcs.Task("picked CTCs", "GSE51827"))
+    assert len(found) == 29
+    assert (found["class"] == "CTC").sum() >= 18
+    assert (found["class"] == "blood").sum() <= 1
+
+
+@pytest.mark.parametrize("kind", ["keratinocyte", "endothelial", "progenitor"])
+def test_other_cells_are_no_tumour(bench: SimpleNamespace, kind: str) -> None:
+    task = bench.other_types.Task(kind, "pbmc3k", 50, np.random.SeedSequence(3))
+    found = bench.other_types.run(task)
+    mine = found[(found["cells_are"] == kind) & found["copy_number"]]
+    assert mine["cells"].sum() == 50
+    assert mine.loc[mine["class"] == "CTC", "cells"].sum() <= (2 if kind == "keratinocyte" else 0)

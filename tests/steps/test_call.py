@@ -202,9 +202,9 @@ def test_the_two_lines_decide_the_class(
     [
         ("Endothelial", 1e-7, "CTC"),  # its own panel is the stronger of the two
         ("Endothelial", 1e-12, "non-blood other"),
-        ("Keratinocyte", 1e-9, "CTC"),  # carcinoma cells show part of this programme too
+        ("Keratinocyte", 1e-7, "CTC"),  # carcinoma cells show part of this programme too
         ("Fibroblast/Mural", 1e-20, "CTC"),  # a mesenchymal tumour cell
-        ("Keratinocyte", 1e-11, "non-blood other"),  # but not all of it
+        ("Keratinocyte", 1e-9, "non-blood other"),  # but not all of it
     ],
 )
 def test_another_programme_outweighs_a_weaker_panel(

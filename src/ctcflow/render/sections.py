@@ -95,7 +95,8 @@ def calibration(found: Mapping[str, Any], figure: bytes) -> Markup:
     """Write how often null cells reach each p."""
     observed = [list(row)[:4] for row in found.get("observed") or []]
     null = numbers.number_or_none(found.get("n_null"))
-    basis = f" {null:,.0f} null cells (leukocytes) were used." if null is not None else ""
+    used = "all cells of healthy and blank samples, leukocytes of the others"
+    basis = f" {null:,.0f} null cells were used: {used}." if null is not None else ""
     tail = records_table(found.get("tail"), ("sample", "n_null", "factor"))
     columns = (
         Column("p promised", "p"),

@@ -27,7 +27,7 @@ _STRONG_PANEL_P: Final = 1e-4  # with two genes or more: stands against a kept b
 _ANEUPLOID_P: Final = 1e-3  # tissue with a shuffled genome passes 0.01 too often
 _CARCINOMA_TOO: Final = ("Fibroblast/Mural", "Keratinocyte")
 """Programmes that carcinoma cells show in part: in part they outweigh a weak panel only."""
-_KERATINOCYTE_P: Final = 1e-10
+_KERATINOCYTE_P: Final = 1e-8
 """Keratinocytes have the panel's keratins, but a carcinoma not so many of their other markers."""
 PARTNER_P: Final = 1e-6
 """Genes of a blood cell beside those of the tumour cell."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -154,3 +155,13 @@ def clopper_pearson(count: int, total: int, *, confidence: float) -> tuple[float
     low = 0.0 if count == 0 else float(special.betaincinv(count, total - count + 1, half))
     high = 1.0 if count >= total else float(special.betaincinv(count + 1, total - count, 1 - half))
     return low, high
+
+
+def reached(p: Floats, *, levels: Sequence[float]) -> list[list[float]]:
+    """Level, share of p at or below it, and the exact 95 % binomial interval of that share."""
+    rows = []
+    for level in levels:
+        below = int((p <= level).sum())
+        low, high = clopper_pearson(below, p.size, confidence=0.95)
+        rows.append([level, below / p.size if p.size else 0.0, low, high])
+    return rows

@@ -86,7 +86,10 @@ def call(
         for slot in _BESIDE:
             beside[slot.key].append(adata.obsm[slot.key].set_axis(table.index, axis=0))
         totals[name] = adata.obs[keys.N_UMIS.key]
-        null_p.append(table.loc[adata.obs[keys.IS_LEUKOCYTE.key].to_numpy(bool), keys.P.key])
+        # whoever chooses leukocytes by their identity will not find a false call among them
+        every = row.get("role") in controls.CONTROLS
+        null = every | adata.obs[keys.IS_LEUKOCYTE.key].to_numpy(bool)
+        null_p.append(table.loc[null, keys.P.key].to_numpy(np.float64))
         found["tail"].append({"sample": name, "n_null": len(null_p[-1]), "factor": factor})
         _collect(found, name, adata, table, params)
         found["samples"].append(_sample_record(row, adata, table, params))
@@ -188,21 +191,11 @@ def _record(
         "healthy": controls.false_calls(samples, fdr=params.fdr, confidence=params.confidence),
         "calibration": {
             "n_null": sum(record["n_null"] for record in found["tail"]),
-            "observed": _observed(np.concatenate(null_p)),
+            "observed": tail.reached(np.concatenate(null_p), levels=_NOMINAL),
             "tail": found["tail"],
             "decoys": found["decoys"],
         },
     }
-
-
-def _observed(p: npt.NDArray[np.float64]) -> list[list[float]]:
-    """Nominal level, observed share of null cells below it, and its exact binomial interval."""
-    rows = []
-    for level in _NOMINAL:
-        below = int((p <= level).sum())
-        low, high = tail.clopper_pearson(below, p.size, confidence=0.95)
-        rows.append([level, below / p.size if p.size else 0.0, low, high])
-    return rows
 
 
 def _collect(

@@ -74,7 +74,7 @@ def test_pools_of_tumour_cells_are_known_though_they_are_reads(bench: SimpleName
     found = bench.real_ctcs.run(bench.real_ctcs.Task("picked CTCs", "GSE51827"))
     assert len(found) == 29
     assert (found["class"] == "CTC").sum() >= 18
-    assert (found["class"] == "blood").sum() <= 1
+    assert (found["class"] == "blood").sum() <= 2
 
 
 @pytest.mark.parametrize("kind", ["keratinocyte", "endothelial", "progenitor"])

@@ -70,6 +70,15 @@ def test_blood_alone_has_no_tumour_cell(bench: SimpleNamespace, blood: str) -> N
     assert not found["class"].isin(["CTC", "CTC aggregate"]).any()
 
 
+def test_one_tumour_as_it_is(bench: SimpleNamespace) -> None:
+    """Tissue: ambient RNA was not measured, and is no partner."""
+    found = bench.real_ctcs.run(bench.real_ctcs.Task("TNBC alone", bench.samples.TUMOUR))
+    shares = pd.crosstab(found["group"], found["class"], normalize="index")
+    print(shares)
+    assert shares.loc["aneuploid", "CTC"] >= 0.98
+    assert shares.loc["diploid", "CTC"] <= 0.03
+
+
 def test_pools_of_tumour_cells_are_known_though_they_are_reads(bench: SimpleNamespace) -> None:
     found = bench.real_ctcs.run(bench.real_ctcs.Task("picked CTCs", "GSE51827"))
     assert len(found) == 29

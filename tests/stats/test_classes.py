@@ -58,6 +58,17 @@ def named(**line: object) -> tuple[str, str]:
             },
             "CTC",
         ),
+        (  # aneuploid, but with too little else to be called
+            {
+                "p_identity": 8e-3,
+                "p_panel": 1e-9,
+                "n_panel_genes": 1,
+                "other_type": "Keratinocyte",
+                "p_other": 1e-14,
+                "p_copy_number": 1e-4,
+            },
+            "non-blood other",
+        ),
         ({"p_panel": 1e-6, "n_panel_genes": 3, "p_partner": 1e-7}, "CTC aggregate"),
         ({"p_panel": 1e-6, "n_panel_genes": 3, "p_partner": 1e-4}, "CTC"),
         ({"p_partner": 1e-9}, "uncertain"),  # no tumour cell

@@ -75,7 +75,8 @@ def classify(
     ambiguous = np.isin(other_type, _CARCINOMA_TOO)
     outweighed = typed & (p_other < p_panel) & ~(ambiguous & strong)
     skin = (other_type == "Keratinocyte") & (p_other <= _KERATINOCYTE_P)
-    rival = (outweighed | skin) & ~(ambiguous & aneuploid)
+    # an aneuploid copy number takes a cell from its rival only where it is enough to call it
+    rival = (outweighed | skin) & ~(ambiguous & aneuploid & (panel | clearly))
     together = p_partner <= PARTNER_P  # False where NaN
     rules: Sequence[tuple[Bools, str, str]] = (
         (~significant, "blood", ""),

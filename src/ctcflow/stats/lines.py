@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,11 @@ from ctcflow.stats.profiles import AMBIENT_SHARE, profiles
 from ctcflow.stats.sample_copy_number import Roles, roles
 
 Floats = npt.NDArray[np.float64]
+
+_UNMEASURED_SHARE: Final = 0.2
+"""What ambient RNA may explain beside a tumour cell where `qc` could not measure it: tissue, or too
+few leukocytes. Measured shares of tissue suspensions reach it (Young and Behjati 2020,
+doi:10.1093/gigascience/giaa151)."""
 
 
 class Shipped(NamedTuple):
@@ -45,7 +50,7 @@ class Lines(NamedTuple):
     columns: npt.NDArray[np.intp]
     """(p,) columns of the panel genes."""
     ambient: Floats
-    """(G,) share of a cell's counts that is ambient RNA of each gene."""
+    """(G,) share of a cell's counts that ambient RNA of each gene may be."""
     roles: Roles
     """Who is a candidate for further questions, and who a reference."""
 
@@ -120,5 +125,6 @@ def lines_of_evidence(
         p_identity=blood.p,
         p_panel=p_panel,
     )
-    ambient = share * profile / max(float(profile.sum()), 1e-12)
+    most = share if soup is not None else _UNMEASURED_SHARE
+    ambient = most * profile / max(float(profile.sum()), 1e-12)
     return Lines(blood, reference.types, p_panel, seen, columns, ambient, found)

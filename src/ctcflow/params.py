@@ -144,9 +144,18 @@ class ReduceParams(Params):
     """Number of variable genes (genes)."""
     include_panel: bool = True
     """Panel genes are used whether variable or not, so that rare tumour cells have a direction."""
-    exclude_technical: bool = True
-    """Immunoglobulin, T-cell-receptor, haemoglobin, mitochondrial, ribosomal and sex-linked genes
-    are not used."""
+    exclude: tuple[
+        Literal[
+            "mitochondrial",
+            "ribosomal",
+            "haemoglobin",
+            "immunoglobulin_tcr",
+            "sex",
+            "dissociation",
+        ],
+        ...,
+    ] = ("mitochondrial", "ribosomal", "haemoglobin", "immunoglobulin_tcr", "sex")
+    """Technical genes that are not used: sets of the table of technical genes."""
     n_components: Annotated[int, Field(ge=2, le=200)] = 30
     """Number of principal components (components)."""
 

@@ -79,7 +79,7 @@ def test_components_are_those_of_sklearn_and_need_no_order() -> None:
     x = np.round(np.maximum(rng.normal(size=(300, 20)) @ rng.normal(size=(20, 20)), 0), 4)
     sums = components.no_sums(20)
     for part in (x[:100], x[100:101], x[101:101], x[101:]):
-        sums = components.add_cells(sums, sparse.csr_matrix(part))
+        sums = components.add_cells(sums, sparse.csr_matrix(part), n_threads=1)
     found = components.principal_components(sums, n_components=5)
     reference = PCA(5, svd_solver="full").fit(x)
     mine = components.project(sparse.csr_matrix(x), found)
@@ -93,7 +93,7 @@ def test_components_are_those_of_sklearn_and_need_no_order() -> None:
 def test_few_cells_give_few_components(n_cells: int) -> None:
     x = sparse.csr_matrix(np.random.default_rng(0).random((n_cells, 6)))
     found = components.principal_components(
-        components.add_cells(components.no_sums(6), x), n_components=30
+        components.add_cells(components.no_sums(6), x, n_threads=2), n_components=30
     )
     assert found.variance.size == max(n_cells - 1, 0)
     assert components.project(x, found).shape == (n_cells, max(n_cells - 1, 0))

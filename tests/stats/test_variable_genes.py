@@ -14,6 +14,11 @@ from ctcflow.stats.variable_genes import clipped_variance, consensus, local_regr
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data" / "real"
 GOLDEN = ROOT / "tests" / "golden"
+THREE_SAMPLES = (
+    "blood_pbmc1k_v2_allgenes.h5ad",
+    "blood_pbmc1k_v3_filt.h5ad",
+    "blood_pbmc3k_labelled.h5ad",
+)
 
 
 def test_moments_are_those_of_the_dense_matrix() -> None:
@@ -72,6 +77,28 @@ def test_real_variable_genes_are_those_of_seurat_v3() -> None:
     assert len(mine & golden) >= 1990
 
 
+@pytest.mark.skipif(not REAL.is_dir(), reason="../shared/data/real is absent")
+@pytest.mark.filterwarnings("ignore:The 'future.infer_string' option:DeprecationWarning")
+def test_real_consensus_is_that_of_seurat_v3() -> None:
+    import anndata
+
+    samples = [anndata.read_h5ad(REAL / name) for name in THREE_SAMPLES]
+    for adata in samples:
+        adata.var_names_make_unique()
+    shared = samples[0].var_names
+    for adata in samples[1:]:
+        shared = shared.intersection(adata.var_names)
+    own = [
+        ranks(clipped_variance(sparse.csr_matrix(adata[:, shared].X), span=0.3))
+        for adata in samples
+    ]
+    mine = set(shared[consensus(np.array(own), n_genes=2000)])
+    # scanpy 1.12.4 with scikit-misc 0.5.3: n_top_genes=2000, a batch_key for the three samples
+    golden = set((GOLDEN / "seurat_v3_three_pbmc.txt").read_text().split())
+    assert len(golden) == 2000
+    assert len(mine & golden) >= 1990
+
+
 def test_clipped_variance_without_clipping_is_the_standardised_variance() -> None:
     x = np.random.default_rng(0).poisson(np.linspace(0.2, 6, 300), size=(50, 300))
     mean, variance = x.mean(axis=0), x.var(axis=0, ddof=1)
@@ -81,12 +108,16 @@ def test_clipped_variance_without_clipping_is_the_standardised_variance() -> Non
     np.testing.assert_allclose(clipped_variance(sparse.csr_matrix(x), span=0.3), expected)
 
 
-def test_consensus_orders_by_samples_then_median_rank() -> None:
+def test_consensus_orders_by_median_rank_then_samples() -> None:
     nan = np.nan
     table = np.array([[0, 3, 1, nan, 2], [nan, 0, 2, nan, 9], [nan, 4, 0, nan, 1]], np.float32)
-    # Gene 1 and 2 are in all three (median 3 and 1), gene 4 in two, gene 0 in one.
+    # Among the first five: gene 0 once (0), gene 2 in all (median 1), 4 in two (1.5), 1 in all (3).
     assert consensus(table, n_genes=5).tolist() == [True, True, True, False, True]
-    assert consensus(table, n_genes=5 - 3).sum() == 2
+    # Among the first two: genes 0 and 1 once each (0), gene 2 in two (0.5), gene 4 once (1).
+    assert consensus(table, n_genes=2).tolist() == [True, True, False, False, False]
+    tied = np.array([[0, 1, 2], [1, nan, 0], [2, nan, nan]], np.float32)
+    # All have median 1; gene 0 in three samples, gene 2 in two.
+    assert consensus(tied, n_genes=3).all()
     assert consensus(np.zeros((0, 4), np.float32), n_genes=2).tolist() == [False] * 4
 
 
@@ -96,6 +127,6 @@ def test_consensus_is_that_of_pandas() -> None:
     kept = np.where(table < 60, table, np.nan)
     n = np.isfinite(kept).sum(axis=0)
     seen = [kept[:, g][~np.isnan(kept[:, g])] for g in range(200)]
-    key = [(-n[g], float(np.median(seen[g])) if n[g] else 1e9, g) for g in range(200)]
-    order = [g for _, _, g in sorted(key)]
+    key = [(float(np.median(seen[g])) if n[g] else 1e9, -n[g], g) for g in range(200)]
+    order = [g for *_, g in sorted(key)]
     assert set(np.flatnonzero(consensus(table, n_genes=60))) == set(order[:60])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -37,8 +38,11 @@ def no_sums(n_genes: int) -> Sums:
     return Sums(0, np.zeros(n_genes), np.zeros((n_genes, n_genes)))
 
 
-def add_cells(sums: Sums, matrix: sparse.csr_matrix) -> Sums:
-    """Add cells to the sums, in blocks of fixed size, in float64, BLAS on one thread.
+def add_cells(sums: Sums, matrix: sparse.csr_matrix, *, n_threads: int) -> Sums:
+    """Add cells to the sums, in float64, in blocks of fixed size.
+
+    Each block is one BLAS call on one thread, and blocks are added in order: the sums do not depend
+    on the number of threads.
 
     Parameters
     ----------
@@ -46,14 +50,22 @@ def add_cells(sums: Sums, matrix: sparse.csr_matrix) -> Sums:
         Sums so far; its arrays are added to in place.
     matrix : (n_cells, n_genes)
         Log-normalised values.
+    n_threads
+        Blocks that are worked on at once.
     """
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(limits=1, user_api="blas"):
-        for start in range(0, matrix.shape[0], _BLOCK):
-            block = matrix[start : start + _BLOCK].toarray().astype(np.float64)
-            sums.total.__iadd__(block.sum(axis=0))
-            sums.products.__iadd__(block.T @ block)
+    def products(start: int) -> tuple[Vector, Matrix]:
+        block = matrix[start : start + _BLOCK].toarray().astype(np.float64)
+        return block.sum(axis=0), block.T @ block
+
+    starts = range(0, matrix.shape[0], _BLOCK)
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
+        for first in range(0, len(starts), n_threads):
+            # no more products in memory than threads
+            for total, product in pool.map(products, starts[first : first + n_threads]):
+                sums.total.__iadd__(total)
+                sums.products.__iadd__(product)
     return sums._replace(n_cells=sums.n_cells + matrix.shape[0])
 
 

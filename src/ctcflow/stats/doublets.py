@@ -175,7 +175,7 @@ def _features(
     both_totals = np.concatenate([totals, totals[first] + totals[second]])
     values = _log_normalised(both, both_totals, target)
     components = principal_components(
-        add_cells(no_sums(genes.size), values), n_components=_COMPONENTS
+        add_cells(no_sums(genes.size), values, n_threads=1), n_components=_COMPONENTS
     )
     near = _simulated_nearby(project(values, components), n, n_threads)
     return np.column_stack([near, np.log1p(_exclusive_pairs(both, n))])

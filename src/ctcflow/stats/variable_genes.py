@@ -152,10 +152,11 @@ def ranks(values: Vector) -> npt.NDArray[np.float32]:
 
 
 def consensus(sample_ranks: npt.NDArray[np.float32], *, n_genes: int) -> npt.NDArray[np.bool_]:
-    """Choose the genes that are variable in most samples.
+    """Choose the genes that rank first in the samples in which they are variable.
 
-    Genes are ordered by the number of samples in which they are among the first `n_genes`, ties by
-    the median rank in those samples, then by position (Seurat's SelectIntegrationFeatures).
+    Genes are ordered by the median rank in the samples in which they are among the first `n_genes`,
+    ties by the number of these samples, then by position: scanpy's `seurat_v3` with batches, so
+    that a gene of a kind of cell that few samples have (tumour cells) is not outvoted.
 
     Parameters
     ----------
@@ -180,6 +181,6 @@ def consensus(sample_ranks: npt.NDArray[np.float32], *, n_genes: int) -> npt.NDA
     upper = kept[np.minimum(n_samples // 2, kept.shape[0] - 1), columns]
     lower = kept[np.maximum(n_samples - 1, 0) // 2, columns]
     median = np.where(n_samples > 0, (lower + upper) / 2, np.inf)
-    order = np.lexsort((columns, median, -n_samples))[:n_genes]
+    order = np.lexsort((columns, -n_samples, median))[:n_genes]
     chosen[order[n_samples[order] > 0]] = True
     return chosen

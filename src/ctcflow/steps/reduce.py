@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -16,11 +15,12 @@ from ctcflow import keys
 from ctcflow.params import ReduceParams
 from ctcflow.stats import components as pca
 from ctcflow.stats import variable_genes
+from ctcflow.stats.gene_sets import in_set
+from ctcflow.stats.neighbors import blas_threads
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_TECHNICAL: Final = ("mitochondrial", "ribosomal", "haemoglobin", "immunoglobulin_tcr", "sex")
 _NOT_CARRIED: Final = (keys.SIZE_FACTOR.key, keys.KEEP.key, keys.BARCODE.key)
 
 Flags = npt.NDArray[np.bool_]
@@ -71,7 +71,9 @@ def reduce(
 
     genes, obs = _survey(cohort)
     panel = np.isin(genes.names, panels.loc[panels["direction"] == 1, "gene"].to_numpy(object))
-    excluded = _technical(genes.names, technical) if params.exclude_technical else ~panel & False
+    excluded = np.zeros(panel.size, dtype=np.bool_)
+    for name in params.exclude:
+        excluded |= in_set(genes.names.to_numpy(object), technical, name)
     variable = _consensus(genes, excluded, params.n_genes)
     used = variable | panel if params.include_panel else variable
     found = _components(cohort, genes.names[used], params.n_components)
@@ -169,15 +171,6 @@ def _one_type(column: pd.Series) -> pd.Series:
     return column.where(column.notna(), "").astype(str).astype(object)
 
 
-def _technical(names: pd.Index, technical: pd.DataFrame) -> Flags:
-    rows = technical[technical["set"].isin(_TECHNICAL)]
-    listed = set(rows["gene"].dropna())
-    patterns = [re.compile(pattern) for pattern in rows["pattern"].dropna() if pattern]
-    return np.array(
-        [name in listed or any(p.search(name) for p in patterns) for name in names], dtype=np.bool_
-    )
-
-
 def _consensus(genes: _Genes, excluded: Flags, n_genes: int) -> Flags:
     # Ranks among the genes that may be used, so that each sample speaks for `n_genes` of them.
     own = [
@@ -203,9 +196,9 @@ def _columns(sample: AnnData, names: pd.Index) -> sparse.csr_matrix:
 
 
 def _components(cohort: Iterable[AnnData], names: pd.Index, n_components: int) -> pca.Components:
-    sums = pca.no_sums(names.size)
+    sums, n_threads = pca.no_sums(names.size), blas_threads()
     for sample in cohort:
-        sums = pca.add_cells(sums, _columns(sample, names))
+        sums = pca.add_cells(sums, _columns(sample, names), n_threads=n_threads)
     return pca.principal_components(sums, n_components=n_components)
 
 

@@ -115,5 +115,7 @@ def claims(found: dict[str, pd.DataFrame]) -> Iterator[Claim]:
             yield name, seen, bool(row["false_cells"] <= MOST_FALSE)
             continue
         seen = f"{row['called']:.4f} ({row['low']:.4f} to {row['high']:.4f}), CTC {row['CTC']:.4f}"
-        reached = bool(row["called"] >= LEAST) if row["judged"] else None
+        # without copy number nothing was promised
+        judged = row["judged"] and row["copy_number"]
+        reached = bool(row["called"] >= LEAST) if judged else None
         yield f"cells without epithelial genes, {row['umis']}{tail} >= {LEAST}", seen, reached

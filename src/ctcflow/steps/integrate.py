@@ -271,7 +271,7 @@ def _separability(before: Embedding, after: Embedding, tumour: Flags, seed: int)
     rows = np.flatnonzero(tumour)
     n = rows.size
     if n < 2 or before.shape[1] == 0:
-        why = f"{n} CTCs and aggregates, at least 2 are needed" if n < 2 else "no components"
+        why = f"{n} CTCs or aggregates, at least 2 are needed" if n < 2 else "no components"
         return {"separability": None, "separability_reason": why}
     if n > _MOST_TUMOUR:
         rows = np.sort(np.random.default_rng(seed).choice(rows, _MOST_TUMOUR, replace=False))

@@ -106,7 +106,8 @@ def mean_shift(shifts: Matrix, *, groups: Codes, n_groups: int) -> Matrix:
         NaN for a group without cells.
     """
     sums = np.zeros((n_groups, shifts.shape[1]))
-    np.add.at(sums, groups, shifts)
+    for column, values in enumerate(shifts.T):
+        sums[:, column] = np.bincount(groups, weights=values, minlength=n_groups)
     sizes = np.bincount(groups, minlength=n_groups).astype(np.float64)
     sizes[sizes == 0] = np.nan
     return np.asarray(sums / sizes[:, None])

@@ -119,7 +119,7 @@ def test_a_value_beyond_its_bound_is_refused(keys: tuple[str, ...], value: objec
         ("integrate: {method: harmony}", "integrate.method is 'harmony': must be a section of "
          "keys (`key: value`)"),
         ("integrate: {method: {method: scvi}}", "integrate.method is {'method': 'scvi'}: must be "
-         "one of harmony, none"),
+         "one of harmony, linear, none"),
         ("integrate: {method: {theta: 2}}", "integrate.method is {'theta': 2}: must name its "
          "method"),
         ("integrate: {method: {method: harmony, thta: 2}}", "unknown key integrate.method.thta: "

@@ -214,8 +214,8 @@ STEPS: dict[str, Step] = {
     "integrate": Step(
         scope="cohort",
         finished=("reduce", "call"),
-        requires=(keys.X_PCA, keys.CLASS),
-        writes=(keys.X_INTEGRATED, keys.BATCH, keys.INTEGRATE),
+        requires=(keys.X_PCA, keys.CLASS, keys.LINEAGE),
+        writes=(keys.X_INTEGRATED, keys.BATCH, keys.INTEGRATE, keys.CORRECTION),
     ),
     "cluster": Step(
         scope="cohort",

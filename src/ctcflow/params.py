@@ -173,6 +173,15 @@ class HarmonyParams(Params):
     """Seed of the random numbers."""
 
 
+class LinearParams(Params):
+    """One shift per batch with the lineage of the leukocytes held fixed: limma's removeBatchEffect
+    (Ritchie 2015, doi:10.1093/nar/gkv007).
+    """
+
+    method: Literal["linear"] = "linear"
+    """Name of the method."""
+
+
 class NoIntegrationParams(Params):
     """Leave the principal components as they are."""
 
@@ -183,13 +192,15 @@ class NoIntegrationParams(Params):
 class IntegrateParams(Params):
     """Remove differences between batches from the embedding."""
 
-    method: Annotated[HarmonyParams | NoIntegrationParams, Field(discriminator="method")] = (
-        HarmonyParams()
-    )
+    method: Annotated[
+        HarmonyParams | LinearParams | NoIntegrationParams, Field(discriminator="method")
+    ] = HarmonyParams()
     """The method and its parameters."""
     batch: Literal["batch", "sample", "chemistry", "patient"] = "batch"
     """Column of the sample sheet that names the batch; a row without a value is a batch of its
     own."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the random numbers (permuted samples, and cells that mixing is measured on)."""
 
 
 class ClusterParams(Params):

@@ -58,7 +58,13 @@ def library(name: str, n: int, seed: int, shift: float = 0.0) -> anndata.AnnData
         rates[types == kind, 1 + kind] = 12.0
         rates[types == kind, 10 + 12 * kind : 22 + 12 * kind] = 4.0
     obs = pd.DataFrame(
-        {"sample": name, "batch": name, "class": "blood", "truth": types.astype(str)},
+        {
+            "sample": name,
+            "batch": name,
+            "class": "blood",
+            "lineage": np.array(["T", "B", "M"], dtype=object)[types],
+            "truth": types.astype(str),
+        },
         index=pd.Index([f"c{i}" for i in range(n)], dtype=object),
     )
     obs = obs.astype(object)
@@ -253,6 +259,10 @@ def test_threads_do_not_change_a_byte(cohort: list[anndata.AnnData]) -> None:
     for key in ("X_pca", "X_integrated", "X_umap"):
         assert results[0].obsm[key].tobytes() == results[1].obsm[key].tobytes()
     assert results[0].obs.equals(results[1].obs)
+    first, second = (found.uns.pop("correction") for found in results)
+    assert {key: value.tolist() for key, value in first.items()} == {
+        key: value.tolist() for key, value in second.items()
+    }
     assert dict(results[0].uns) == dict(results[1].uns)
 
 
@@ -307,7 +317,7 @@ def real_library(name: str, sample: str) -> anndata.AnnData:
     obs = pd.DataFrame(index=adata.obs_names.astype(object))
     obs["author"] = adata.obs["cell_type"].astype(object) if "cell_type" in adata.obs else ""
     obs["author"] = obs["author"].where(obs["author"].notna(), "")
-    obs["sample"], obs["batch"], obs["class"] = sample, sample, "blood"
+    obs["sample"], obs["batch"], obs["class"], obs["lineage"] = sample, sample, "blood", ""
     x = sparse.csr_matrix(adata.X).astype(np.int32)
     var = pd.DataFrame(index=adata.var_names.astype(object))
     return anndata.AnnData(x, obs=obs, var=var)

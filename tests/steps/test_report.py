@@ -271,6 +271,16 @@ def cohort_facts() -> dict[str, Any]:
                 "after": {"iLISI": 0.731, "batch_entropy": 0.873, "acceptance": 0.914},
             },
             "iLISI_of_random": 0.82,
+            "conservation": {
+                "before": {"cLISI": 0.981, "graph_connectivity": 0.973},
+                "after": {"cLISI": 0.992, "graph_connectivity": 0.964},
+            },
+            "separability": {"before": 0.99, "after": 0.97, "cells": 31, "neighbors": 15},
+            "batches": {
+                "run1": {"cells": 90, "leukocytes": 80, "reason": ""},
+                "run2": {"cells": 9, "leukocytes": 0, "reason": "no leukocytes"},
+            },
+            "confounding": [{"column": "role", "words": "batch and role cannot be told apart"}],
         },
         "cluster": {
             "resolutions": [
@@ -526,7 +536,9 @@ def test_hostile_text_is_shown_and_never_run() -> None:
     recorded = {"steps": {HOSTILE: {"params": {HOSTILE: HOSTILE}, "inputs": {HOSTILE: HOSTILE}}}}
     call.uns["ctcflow"] = json.dumps(recorded)
     adata.uns["markers"] = json.dumps({"0": [HOSTILE], HOSTILE: [HOSTILE]})
-    adata.uns["integrate"] = json.dumps({"method": HOSTILE, "reason": HOSTILE})
+    left = {HOSTILE: {"reason": HOSTILE}}
+    worded = {"confounding": [{"words": HOSTILE}], "batches": left}
+    adata.uns["integrate"] = json.dumps({"method": HOSTILE, "mixing_reason": HOSTILE, **worded})
     adata.obs["cell_type"] = HOSTILE
     page = page_of(adata, call, title=HOSTILE)
     tags = read(page).tags
@@ -619,3 +631,13 @@ def test_the_page_survives_a_round_trip_through_h5ad(
         read_back.append(read_h5ad(tmp_path / name))
     again = report(*read_back, params=ReportParams(title="Demo"))
     assert again == demo
+
+
+def test_batches_are_said_in_words() -> None:
+    adata, call = cohort(["healthy", "P1"], cells=12)
+    page = page_of(adata, call)
+    assert "<li>run2: no leukocytes</li>" in page and "<li>run1" not in page
+    assert "<li>batch and role cannot be told apart</li>" in page
+    assert "15 nearest neighbours of each of 31 CTCs and aggregates, a share of 0.99" in page
+    adata.uns["integrate"] = json.dumps({"reason": "no", "batches": {"a": {"reason": "no"}}})
+    assert "left as they are" not in page_of(adata, call)

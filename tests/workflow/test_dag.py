@@ -177,6 +177,7 @@ def digests(tmp_path) -> Callable[[], dict[str, str]]:
         ("review.py", {"call"}),
         ("stats/leukocytes.py", {"qc", "score"}),
         ("stats/neighbors.py", {"qc", "integrate", "cluster"}),
+        ("stats/confounding.py", {"integrate"}),
         ("steps/normalize.py", {"normalize"}),
         ("render/html.py", {"report"}),
         ("render/tables.py", {"call", "cluster", "report"}),

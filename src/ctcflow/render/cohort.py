@@ -46,12 +46,42 @@ def mixing(found: Mapping[str, Any], figure: bytes) -> Markup:
             figure,
             alt="Metrics of batch mixing before and after integration",
             caption=(
-                f"{used}Mixing of the leukocytes of the batches, each metric on its own scale: "
-                f"it should rise from before to after. {best}That cell types stay apart is to be "
-                "seen on the map. Calls do not depend on this embedding."
+                f"{used}Leukocytes only, each metric on its own scale. Mixing of the batches "
+                "(iLISI, batch entropy, acceptance) should rise from before to after. "
+                f"{best}cLISI and graph connectivity, 1 where each lineage stays together, and "
+                "the share of the neighbours of CTCs that are CTCs should not fall. Calls do not "
+                "depend on this embedding."
             ),
         ),
+        *_batch_words(found),
     )
+
+
+def _batch_words(found: Mapping[str, Any]) -> list[Markup]:
+    """Write tumour cells apart, batches that were left, and what batch cannot be told from."""
+    said = []
+    apart = found.get("separability")
+    if apart:
+        before, after = (numbers.short(apart.get(side)) for side in ("before", "after"))
+        said.append(
+            html.paragraph(
+                f"Of the {numbers.count(apart.get('neighbors'))} nearest neighbours of each of "
+                f"{numbers.count(apart.get('cells'))} CTCs and aggregates, a share of {before} "
+                f"before and {after} after are CTCs or aggregates too."
+            )
+        )
+    if not found.get("reason"):
+        left = {name: row.get("reason") for name, row in (found.get("batches") or {}).items()}
+        said += _list(
+            "Batches that were left as they are:",
+            [f"{name}: {why}" for name, why in left.items() if why],
+        )
+    told = [numbers.text(row.get("words")) for row in found.get("confounding") or []]
+    return said + _list("Batch beside other columns of the sheet, over samples:", told)
+
+
+def _list(heading: str, items: list[str]) -> list[Markup]:
+    return [html.paragraph(heading), html.bullets(items)] if items else []
 
 
 def clusters(

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 Codes = npt.NDArray[np.intp]
 Vector = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
 
 _ROUNDS: Final = 50
 _TOLERANCE: Final = 1e-5
@@ -38,6 +39,25 @@ def lisi(
     (n,)
         1 (one label) to `n_labels` (all equally).
     """
+    weights = kernel_weights(distances, perplexity=perplexity)
+    return inverse_simpson(weights, neighbors, n_labels=n_labels)
+
+
+def kernel_weights(distances: Floats, *, perplexity: float) -> Floats:
+    """Weights of the neighbours of each cell, whose width gives the stated perplexity.
+
+    Parameters
+    ----------
+    distances : (n, k)
+        To the neighbours, the cell itself left out.
+    perplexity
+        Effective number of neighbours; below k.
+
+    Returns
+    -------
+    (n, k)
+        Sum to one.
+    """
     n, k = distances.shape
     weights = np.full((n, k), 1.0 / max(k, 1))
     low, high, scale = np.full(n, -np.inf), np.full(n, np.inf), np.ones(n)
@@ -52,7 +72,12 @@ def lisi(
         doubled = np.where(np.isfinite(high), (np.maximum(low, 0) + high) / 2, scale * 2)
         halved = np.where(np.isfinite(low), (low + np.minimum(high, 1e300)) / 2, scale / 2)
         scale = np.where(wrong, np.where(off > 0, doubled, halved), scale)
-    simpson = np.zeros(n)
+    return weights
+
+
+def inverse_simpson(weights: Floats, neighbors: Codes, *, n_labels: int) -> Vector:
+    """Number of labels that each cell sees, with weights of `kernel_weights`; see `lisi`."""
+    simpson = np.zeros(weights.shape[0])
     for label in range(n_labels):
         simpson += np.where(neighbors == label, weights, 0.0).sum(axis=1) ** 2
     return 1.0 / np.where(simpson > 0, simpson, 1.0)

@@ -3,77 +3,105 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ctcflow import keys
-from ctcflow.params import HarmonyParams, IntegrateParams
-from ctcflow.stats import mixing
+from ctcflow.params import HarmonyParams, IntegrateParams, LinearParams
+from ctcflow.stats import confounding, linear
+from ctcflow.stats.conservation import neighbor_purity
+from ctcflow.stats.embedding_metrics import NEIGHBORS, measure
 from ctcflow.stats.harmony import harmony, mean_shift
-from ctcflow.stats.neighbors import blas_threads, nearest
+from ctcflow.stats.neighbors import blas_threads
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 MIN_CELLS: Final = 20
 """Below this number of leukocytes nothing is fitted (cells)."""
+MIN_LINEAGE: Final = 10
+"""Leukocytes of a lineage in a batch from which `linear` compares it with other batches (cells)."""
 BLOOD: Final = "blood"
-# Itself included: three times the perplexity of 30 that Korsunsky 2019 use.
-_NEIGHBORS: Final = 91
+_TUMOUR: Final = ("CTC", "CTC aggregate")
+_COMPARED: Final = ("condition", "role", "patient", "chemistry")
+_PERMUTATIONS: Final = 1999
 _MOST_MEASURED: Final = 20_000
-_ALPHA: Final = 0.05
+_MOST_TUMOUR: Final = 500
+_TUMOUR_NEIGHBORS: Final = 15
 
 Embedding = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
+
+
+class _Cells(NamedTuple):
+    """What is known of each cell beside its place."""
+
+    blood: Flags
+    tumour: Flags
+    samples: Codes
+    batches: Codes
+    batch_names: npt.NDArray[np.object_]
+    lineages: Codes
+    lineage_names: npt.NDArray[np.object_]
+
+    def table(self) -> npt.NDArray[np.int64]:
+        """Leukocytes per batch and lineage."""
+        shape = (self.batch_names.size, self.lineage_names.size)
+        return linear.cell_table(self.batches[self.blood], self.lineages[self.blood], shape=shape)
 
 
 def integrate(adata: AnnData, *, params: IntegrateParams) -> AnnData:
     """Correct the principal components for batches.
 
-    The correction is fitted on cells of class `blood` only. Every other cell is moved by the mean
-    correction of the leukocytes of its sample (of its batch where the sample has none), so that it
-    can neither pull nor be pulled.
+    The correction is fitted on cells of class `blood` only. With Harmony every other cell is moved
+    by the mean correction of the leukocytes of its sample (of its batch where the sample has none),
+    with `linear` by the shift of its batch, so that it can neither pull nor be pulled. A batch that
+    cannot be compared with others, having no leukocytes or sharing no lineage, is left as it is.
 
     Parameters
     ----------
     adata
-        As `reduce` gives it, with obs `class`.
+        As `reduce` gives it, with obs `class` and `lineage`.
     params
-        Method and batch column.
+        Method, batch column and seed.
 
     Returns
     -------
     AnnData
-        The same object with obs `batch_used`, obsm `X_integrated` (n_cells, k) float32 and uns
-        `integrate` (JSON: method, batches, reason where nothing was corrected, mixing of the
-        leukocytes before and after).
+        The same object with obs `batch_used`, obsm `X_integrated` (n_cells, k) float32, uns
+        `correction` (arrays, see `keys.CORRECTION`) and uns `integrate` (JSON: method, batches with
+        the reason where one was left as it is, confounding of batch with other columns of the
+        sheet, and before and after: mixing and lineages of the leukocytes, tumour cells apart).
     """
     points: Embedding = np.asarray(adata.obsm[keys.X_PCA.key], dtype=np.float64)
     labels = _batches(adata.obs, params.batch)
     adata.obs[keys.BATCH.key] = labels
-    batches, names = pd.factorize(labels, sort=True)
-    blood = (adata.obs[keys.CLASS.key].astype(object) == BLOOD).to_numpy(dtype=np.bool_)
-    reason = _reason(params, points, blood, batches)
-    corrected = points
-    if not reason and isinstance(params.method, HarmonyParams):
-        corrected = _correct(points, blood, batches, adata.obs[keys.SAMPLE.key], params.method)
+    cells = _cells(adata.obs, labels)
+    fewest = MIN_LINEAGE if isinstance(params.method, LinearParams) else 1
+    left = linear.not_comparable(cells.table(), fewest=fewest)
+    reason = _reason(params, points, cells, left)
+    corrected, arrays = points, _correction(points.shape[1])
+    if not reason:
+        fitted = np.array([not why for why in left], dtype=np.bool_)
+        if isinstance(params.method, HarmonyParams):
+            corrected, arrays = _harmony(points, cells, fitted, params.method)
+        else:
+            corrected, arrays = _linear(points, cells, fitted)
     report: dict[str, Any] = {
         "method": "none" if reason else params.method.method,
         "batch": params.batch,
         "reason": reason,
-        "batches": {
-            str(name): {
-                "cells": int((batches == code).sum()),
-                "leukocytes": int((blood & (batches == code)).sum()),
-            }
-            for code, name in enumerate(names)
-        },
+        "batches": _batch_records(cells, left, reason),
+        "confounding": _confounding(adata.obs, params),
     }
-    report |= _mixing(points[blood], corrected[blood], batches[blood], bool(reason))
+    report |= _mixing(points, corrected, cells, params.seed)
+    report |= _separability(points, corrected, cells.tumour, params.seed)
     adata.obsm[keys.X_INTEGRATED.key] = corrected.astype(np.float32)
+    adata.uns[keys.CORRECTION.key] = arrays
     adata.uns[keys.INTEGRATE.key] = json.dumps(report, sort_keys=True)
     return adata
 
@@ -87,12 +115,25 @@ def _batches(obs: pd.DataFrame, column: str) -> npt.NDArray[np.object_]:
     return np.array([str(v) for v in np.where(empty, samples, values)], dtype=object)
 
 
-def _reason(
-    params: IntegrateParams, points: Embedding, blood: npt.NDArray[np.bool_], batches: Codes
-) -> str:
+def _cells(obs: pd.DataFrame, labels: npt.NDArray[np.object_]) -> _Cells:
+    classes = obs[keys.CLASS.key].astype(object)
+    batches, batch_names = pd.factorize(labels, sort=True)
+    lineages, lineage_names = pd.factorize(obs[keys.LINEAGE.key].to_numpy(dtype=object), sort=True)
+    return _Cells(
+        blood=(classes == BLOOD).to_numpy(dtype=np.bool_),
+        tumour=classes.isin(_TUMOUR).to_numpy(dtype=np.bool_),
+        samples=pd.factorize(obs[keys.SAMPLE.key].to_numpy(dtype=object), sort=True)[0],
+        batches=batches,
+        batch_names=batch_names,
+        lineages=lineages,
+        lineage_names=lineage_names,
+    )
+
+
+def _reason(params: IntegrateParams, points: Embedding, cells: _Cells, left: list[str]) -> str:
     """Say why nothing can be corrected; empty where it can."""
-    n_blood, n_batches = int(blood.sum()), np.unique(batches[blood]).size
-    if not isinstance(params.method, HarmonyParams):
+    n_blood, n_batches = int(cells.blood.sum()), np.unique(cells.batches[cells.blood]).size
+    if params.method.method == "none":
         return "method is none"
     if n_blood < MIN_CELLS:
         return f"{n_blood} leukocytes in the cohort, at least {MIN_CELLS} are needed"
@@ -100,61 +141,144 @@ def _reason(
         return f"leukocytes of one batch only (column {params.batch})"
     if points.shape[1] == 0:
         return "there are no components"
+    if all(left):
+        return f"no two of {n_batches} batches can be compared: {max(left, key=len)}"
     return ""
 
 
-def _correct(
-    points: Embedding,
-    blood: npt.NDArray[np.bool_],
-    batches: Codes,
-    samples: pd.Series,
-    method: HarmonyParams,
-) -> Embedding:
+def _correction(n_components: int) -> dict[str, npt.NDArray[Any]]:
+    return {
+        "cluster_sizes": np.zeros(0),
+        "cluster_sums": np.zeros((0, n_components)),
+        "lineages": np.zeros(0, dtype=object),
+        "lineage_means": np.zeros((0, n_components)),
+    }
+
+
+def _harmony(
+    points: Embedding, cells: _Cells, fitted: Flags, method: HarmonyParams
+) -> tuple[Embedding, dict[str, npt.NDArray[Any]]]:
     corrected = points.copy()
-    corrected[blood] = harmony(
-        points[blood],
-        batches=batches[blood],
+    used = cells.blood & fitted[cells.batches]
+    found = harmony(
+        points[used],
+        batches=cells.batches[used],
         theta=method.theta,
         max_iterations=method.max_iterations,
         seed=method.seed,
     )
-    shifts = (corrected - points)[blood]
-    others = np.flatnonzero(~blood)
-    for groups in (batches, pd.factorize(samples.to_numpy(dtype=object), sort=True)[0]):
+    corrected[used] = found.points
+    shifts = (corrected - points)[used]
+    others = np.flatnonzero(~cells.blood & fitted[cells.batches])
+    for groups in (cells.batches, cells.samples):
         # Samples come last, so that the batch stands where a sample has no leukocytes.
-        means = mean_shift(shifts, groups=groups[blood], n_groups=int(groups.max()) + 1)
+        means = mean_shift(shifts, groups=groups[used], n_groups=int(groups.max()) + 1)
         known = others[~np.isnan(means[groups[others]]).any(axis=1)]
         corrected[known] = points[known] + means[groups[known]]
-    return corrected
+    arrays = _correction(points.shape[1])
+    arrays |= {"cluster_sizes": found.cluster_sizes, "cluster_sums": found.cluster_sums}
+    return corrected, arrays
 
 
-def _mixing(before: Embedding, after: Embedding, batches: Codes, same: bool) -> dict[str, Any]:
-    """Mixing of batches among leukocytes, before and after."""
-    chosen = np.arange(batches.size)
+def _linear(
+    points: Embedding, cells: _Cells, fitted: Flags
+) -> tuple[Embedding, dict[str, npt.NDArray[Any]]]:
+    # A few cells of a wrong lineage must not be all that compares two batches.
+    compared = (cells.table() >= MIN_LINEAGE) & fitted[:, None]
+    used = cells.blood & compared[cells.batches, cells.lineages]
+    lineages, n_lineages = cells.lineages[used], cells.lineage_names.size
+    effects = linear.batch_effects(
+        points[used],
+        lineages=lineages,
+        batches=cells.batches[used],
+        n_lineages=n_lineages,
+        n_batches=cells.batch_names.size,
+    )
+    corrected = points - effects[cells.batches]
+    means = mean_shift(corrected[used], groups=lineages, n_groups=n_lineages)
+    known = np.unique(lineages)
+    arrays = _correction(points.shape[1])
+    arrays |= {"lineages": cells.lineage_names[known], "lineage_means": means[known]}
+    return corrected, arrays
+
+
+def _batch_records(cells: _Cells, left: list[str], reason: str) -> dict[str, dict[str, Any]]:
+    sizes = np.bincount(cells.batches, minlength=cells.batch_names.size)
+    leukocytes = cells.table().sum(axis=1)
+    return {
+        str(name): {
+            "cells": int(sizes[code]),
+            "leukocytes": int(leukocytes[code]),
+            "reason": reason or left[code],
+        }
+        for code, name in enumerate(cells.batch_names)
+    }
+
+
+def _confounding(obs: pd.DataFrame, params: IntegrateParams) -> list[dict[str, Any]]:
+    """Association of batch with other columns of the sheet, over samples."""
+    samples = obs.drop_duplicates(keys.SAMPLE.key)
+    found: list[dict[str, Any]] = []
+    for column in _COMPARED:
+        if column not in samples or column == params.batch:
+            continue
+        values = samples[column].to_numpy(dtype=object)
+        known = ~(pd.isna(values) | (values == ""))
+        record = confounding.associate(
+            pd.factorize(samples.loc[known, keys.BATCH.key], sort=True)[0],
+            pd.factorize(values[known], sort=True)[0],
+            name=column,
+            n_permutations=_PERMUTATIONS,
+            seed=params.seed,
+        )
+        found += [record] if record else []
+    return found
+
+
+def _mixing(before: Embedding, after: Embedding, cells: _Cells, seed: int) -> dict[str, Any]:
+    """Batches mixed and lineages kept among leukocytes, before and after."""
+    chosen = np.flatnonzero(cells.blood)
     if chosen.size > _MOST_MEASURED:
-        rng = np.random.default_rng(0)
-        chosen = np.sort(rng.choice(chosen.size, _MOST_MEASURED, replace=False))
-    codes = pd.factorize(batches[chosen], sort=True)[0]
-    n_batches = int(codes.max()) + 1 if codes.size else 0
+        rng = np.random.default_rng(seed)
+        chosen = np.sort(rng.choice(chosen, _MOST_MEASURED, replace=False))
+    batches, n_batches = _codes(cells.batches[chosen])
+    labels, n_labels = _codes(cells.lineages[chosen])
     if n_batches < 2 or before.shape[1] == 0:
-        return {"mixing": None, "mixing_reason": "leukocytes of fewer than two batches"}
-    first = _measure(before[chosen], codes, n_batches)
-    second = first if same else _measure(after[chosen], codes, n_batches)
-    shares = np.bincount(codes) / codes.size
+        why = "leukocytes of fewer than two batches"
+        return {"mixing": None, "mixing_reason": why, "conservation": None}
+    measured = [
+        measure(points[chosen], batches=batches, labels=labels, n_threads=blas_threads())
+        for points in ((before,) if after is before else (before, after))
+    ]
+    shares = np.bincount(batches) / batches.size
+    kept = {"before": measured[0].conservation, "after": measured[-1].conservation}
     return {
-        "mixing": {"before": first, "after": second},
-        "mixing_neighbors": min(_NEIGHBORS, codes.size) - 1,
+        "mixing": {"before": measured[0].mixing, "after": measured[-1].mixing},
+        "mixing_neighbors": min(NEIGHBORS, chosen.size) - 1,
         "iLISI_of_random": float((1 / (shares**2).sum() - 1) / (n_batches - 1)),
+        "conservation": kept if n_labels > 1 else None,
+        "conservation_reason": "" if n_labels > 1 else "leukocytes of one lineage only",
     }
 
 
-def _measure(points: Embedding, codes: Codes, n_batches: int) -> dict[str, float]:
-    indices, distances = nearest(points, k=_NEIGHBORS, n_threads=blas_threads())
-    neighbors, distances = codes[indices[:, 1:]], distances[:, 1:]
-    shares = np.bincount(codes) / codes.size
-    seen = mixing.lisi(distances, neighbors, n_labels=n_batches, perplexity=distances.shape[1] / 3)
-    return {
-        "iLISI": float((seen.mean() - 1) / (n_batches - 1)),
-        "batch_entropy": float(mixing.batch_entropy(neighbors, shares=shares).mean()),
-        "acceptance": float(mixing.acceptance(neighbors, shares=shares, alpha=_ALPHA).mean()),
-    }
+def _codes(codes: Codes) -> tuple[Codes, int]:
+    own, values = pd.factorize(codes, sort=True)
+    return own, values.size
+
+
+def _separability(before: Embedding, after: Embedding, tumour: Flags, seed: int) -> dict[str, Any]:
+    """Share of the neighbours of tumour cells that are tumour cells, before and after."""
+    rows = np.flatnonzero(tumour)
+    n = rows.size
+    if n < 2 or before.shape[1] == 0:
+        why = f"{n} CTCs or aggregates, at least 2 are needed" if n < 2 else "no components"
+        return {"separability": None, "separability_reason": why}
+    if n > _MOST_TUMOUR:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, _MOST_TUMOUR, replace=False))
+    k = min(_TUMOUR_NEIGHBORS, n - 1)
+    shares = [
+        neighbor_purity(points, members=tumour, rows=rows, k=k)
+        for points in ((before,) if after is before else (before, after))
+    ]
+    found = {"before": shares[0], "after": shares[-1], "cells": n, "neighbors": k}
+    return {"separability": found | {"measured": int(rows.size)}, "separability_reason": ""}

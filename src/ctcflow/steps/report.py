@@ -72,10 +72,11 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
     adata
         What `cluster` leaves: obs `sample`, `class`, `cell_type`, `cluster`, `batch_used` (else
         `batch` of the sheet); obsm `X_umap` (n_cells, 2), absent or NaN where it was not run. uns,
-        each a JSON object: `integrate` (`method`, `mixing`:
-        `before` and `after` with one number per metric, `iLISI_of_random`), `cluster`
-        (`resolutions`: records of `resolution`, `n_clusters`, `stability`; `cell_types`: records
-        of `cluster`, `second`, `margin`), `markers` (see `render.tables.markers_table`),
+        each a JSON object: `integrate` (`method`, `mixing` and `conservation`:
+        `before` and `after` with one number per metric, `iLISI_of_random`, `separability`,
+        `batches`, `confounding`: records with `words`), `cluster` (`resolutions`: records of
+        `resolution`, `n_clusters`, `stability`; `cell_types`: records of `cluster`, `second`,
+        `margin`), `markers` (see `render.tables.markers_table`),
         `ctcflow` (`steps`: step -> `version`, `params`, `inputs`, `cells_in`, `cells_out`);
         `reduce`, `integrate` and `cluster` may have `reason`. Anything may be missing.
     call
@@ -212,14 +213,22 @@ def _counts(draws: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def _metrics(integration: Mapping[str, Any]) -> list[tuple[str, float, float]]:
-    mixing = integration.get("mixing") or {}
-    before, after = mixing.get("before") or {}, mixing.get("after") or {}
     found = []
-    for name in dict.fromkeys([*before, *after]):
-        values = [numbers.number_or_none(side.get(name)) for side in (before, after)]
-        first, second = (np.nan if value is None else value for value in values)
-        found.append((str(name).replace("_", " "), first, second))
+    for metrics in ("mixing", "conservation"):
+        sides = integration.get(metrics) or {}
+        before, after = sides.get("before") or {}, sides.get("after") or {}
+        for name in dict.fromkeys([*before, *after]):
+            found.append((str(name).replace("_", " "), _value(before, name), _value(after, name)))
+    apart = integration.get("separability")
+    if apart:
+        shares = (_value(apart, "before"), _value(apart, "after"))
+        found.append(("neighbours of CTCs that are CTCs", *shares))
     return found
+
+
+def _value(found: Mapping[str, Any], name: str) -> float:
+    value = numbers.number_or_none(found.get(name))
+    return np.nan if value is None else value
 
 
 def _steps(adata: AnnData, call: AnnData) -> dict[str, Mapping[str, Any]]:

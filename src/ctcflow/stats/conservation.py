@@ -1,0 +1,102 @@
+"""How well what is not batch outlives a correction: labels, and rare cells apart."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Codes = npt.NDArray[np.intp]
+Matrix = npt.NDArray[np.float64]
+
+_ELEMENTS: Final = 16_000_000
+
+
+def scaled_clisi(lisi: npt.NDArray[np.float64], *, n_labels: int) -> float:
+    """Mean cLISI on scib's scale: (n - cLISI) / (n - 1).
+
+    Luecken 2022, doi:10.1038/s41592-021-01336-8; the mean over cells stands for its median, so
+    that a rare label counts.
+
+    Parameters
+    ----------
+    lisi : (n,)
+        Of `mixing.lisi` with the cells' labels.
+    n_labels
+        Number of labels, 2 or more.
+
+    Returns
+    -------
+    float
+        1 where all neighbours have one label, 0 where all labels are equally near.
+    """
+    return float((n_labels - lisi.mean()) / (n_labels - 1))
+
+
+def graph_connectivity(neighbors: Codes, labels: Codes) -> float:
+    """Share of each label's cells in its largest connected part of the graph, mean over labels.
+
+    Luecken 2022, doi:10.1038/s41592-021-01336-8: 1 where each label hangs together. Two cells are
+    tied where either is a neighbour of the other.
+
+    Parameters
+    ----------
+    neighbors : (n, k)
+        Nearest neighbours of each cell.
+    labels : (n,)
+        Label of each cell, codes from 0.
+    """
+    from scipy import sparse
+    from scipy.sparse.csgraph import connected_components
+
+    n, k = neighbors.shape
+    own = np.repeat(np.arange(n), k)
+    other = neighbors.ravel()
+    inside = labels[own] == labels[other]
+    ties = (np.ones(int(inside.sum()), dtype=np.int8), (own[inside], other[inside]))
+    parts = connected_components(sparse.csr_matrix(ties, shape=(n, n)), directed=False)[1]
+    largest = np.zeros(int(labels.max()) + 1)
+    sizes = np.bincount(parts)
+    np.maximum.at(largest, labels, sizes[parts])
+    in_label = np.bincount(labels)
+    return float((largest[in_label > 0] / in_label[in_label > 0]).mean())
+
+
+def neighbor_purity(
+    points: Matrix, *, members: npt.NDArray[np.bool_], rows: Codes, k: int
+) -> float:
+    """Share of the k nearest neighbours of some cells that are members, over all cells.
+
+    Exact and independent of the number of threads; needs no neighbours of the other cells.
+
+    Parameters
+    ----------
+    points : (n, d)
+        Finite.
+    members : (n,)
+        Cells that are counted.
+    rows : (m,)
+        Cells whose neighbours are looked at, 1 or more.
+    k
+        Neighbours, the cell itself left out; 1 to n - 1.
+
+    Returns
+    -------
+    float
+        Mean over `rows`.
+    """
+    from threadpoolctl import threadpool_limits
+
+    centred = points - points.mean(axis=0)
+    norms = np.einsum("ij,ij->i", centred, centred)
+    step = max(1, _ELEMENTS // points.shape[0])
+    found = 0
+    with threadpool_limits(limits=1, user_api="blas"):
+        for start in range(0, rows.size, step):
+            block = rows[start : start + step]
+            squared = norms - 2.0 * (centred[block] @ centred.T)
+            squared[np.arange(block.size), block] = np.inf
+            nearest = np.argpartition(squared, k - 1, axis=1)[:, :k]
+            found += int(members[nearest].sum())
+    return found / (rows.size * k)

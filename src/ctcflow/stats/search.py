@@ -169,14 +169,15 @@ def _candidates(
     bound = np.partition(near, k - 1, axis=1)[:, k - 1] + 2 * slack
     limit = np.sqrt(np.maximum(bound, 0)) * np.float32(1 + 1e-5)
     reach = np.sqrt(np.maximum(to_centre, 0)) - np.sqrt(lists.radius + slack)
-    open_ = (reach - np.sqrt(slack) <= limit[:, None]).any(axis=0)
-    open_[first] = True
-    probed = ranked[open_[ranked]][: max(n_probed or ranked.size, n_first)]
+    open_ = reach - np.sqrt(slack) <= limit[:, None]
+    open_[:, first] = True
+    probed = ranked[open_.any(axis=0)[ranked]][: max(n_probed or ranked.size, n_first)]
     queries, places = [], []
     for i in np.sort(probed):
-        hit = terms @ lists.terms[starts[i] : lists.ends[i]].T <= bound[:, None]
+        rows = np.flatnonzero(open_[:, i])
+        hit = terms[rows] @ lists.terms[starts[i] : lists.ends[i]].T <= bound[rows, None]
         found = np.flatnonzero(hit)
-        queries.append(found // sizes[i])
+        queries.append(rows[found // sizes[i]])
         places.append(starts[i] + found % sizes[i])
     return np.concatenate(queries), np.concatenate(places)
 

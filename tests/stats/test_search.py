@@ -30,9 +30,7 @@ def test_all_lists_give_what_brute_force_gives(seed, n, d, k, offset):
     points = rng.normal(size=(n, d)) + 5 * rng.integers(0, 4, size=(n, 1)) + offset
     queries = rng.normal(size=(30, d)) * 4 + offset
     places, expected = brute(queries, points, k)
-    indices, distances = search(
-        queries, points, k=k, n_probed=None, same=False, n_threads=1
-    )
+    indices, distances = search(queries, points, k=k, n_probed=None, same=False, n_threads=1)
     np.testing.assert_allclose(distances, expected, rtol=1e-9, atol=1e-9)
     assert np.array_equal(indices, places)
 

@@ -59,8 +59,7 @@ def leiden(
     network = igraph.Graph(n=n, edges=edges, directed=False)
     weights = upper.data.astype(np.float64).tolist()
     if method != "modularity":
-        found = [_by_leidenalg(network, weights, method, value, seed) for value in resolutions]
-        return [by_size(np.asarray(codes, dtype=np.intp)) for codes in found]
+        return [_by_leidenalg(network, weights, method, value, seed) for value in resolutions]
     found = []
     try:
         for resolution in resolutions:
@@ -79,17 +78,17 @@ def leiden(
 
 def _by_leidenalg(
     network: Any, weights: list[float], method: str, resolution: float, seed: int
-) -> list[int]:
+) -> Codes:
     # under another licence than this package, and imported by nobody who does not ask for it
     import leidenalg
 
     given: dict[str, Any] = {} if method == "significance" else {"weights": weights}
     if method not in _NO_RESOLUTION:
         given["resolution_parameter"] = resolution
-    found: list[int] = leidenalg.find_partition(
+    found = leidenalg.find_partition(
         network, getattr(leidenalg, QUALITY[method]), n_iterations=_ROUNDS, seed=seed, **given
     ).membership
-    return found
+    return by_size(np.asarray(found, dtype=np.intp))
 
 
 def by_size(codes: Codes) -> Codes:

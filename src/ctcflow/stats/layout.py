@@ -99,9 +99,7 @@ def umap_layout(
     return np.ascontiguousarray((points - middle).T.astype(np.float32))
 
 
-def _attraction(
-    points: Single, heads: Codes, tails: Codes, a: np.float32, b: np.float32
-) -> Single:
+def _attraction(points: Single, heads: Codes, tails: Codes, a: np.float32, b: np.float32) -> Single:
     """Sum of the pulls along ties, on both ends.
 
     UMAP moves both ends for each direction of a tie: twice the pull.
@@ -135,4 +133,4 @@ def _repulsion(
         squared = apart[0] ** 2 + apart[1] ** 2
         push = 2 * b / ((_SOFT + squared) * (1 + a * squared**b))
         total += np.clip(push * apart, -_LARGEST_STEP, _LARGEST_STEP)
-    return total * n_due
+    return np.asarray(total * n_due)

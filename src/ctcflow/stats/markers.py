@@ -76,10 +76,7 @@ def group_aucs(
     stored = sum((np.diff(part.indptr).astype(np.int64) for part in parts), np.zeros(n_genes, int))
     for start, stop in _blocks(stored):
         key = np.concatenate(
-            [
-                _packed(part, codes, start, stop)
-                for part, codes in zip(parts, groups, strict=True)
-            ]
+            [_packed(part, codes, start, stop) for part, codes in zip(parts, groups, strict=True)]
         )
         key.sort()
         above[:, start:stop] = _rank_sums(key, stop - start, size)
@@ -99,9 +96,7 @@ def _blocks(stored: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
     return ends
 
 
-def _packed(
-    part: sparse.csc_matrix, codes: Codes, start: int, stop: int
-) -> npt.NDArray[np.uint64]:
+def _packed(part: sparse.csc_matrix, codes: Codes, start: int, stop: int) -> npt.NDArray[np.uint64]:
     """Gene (16 bits), value (31 bits) and group (16 bits) of the stored values of a block."""
     first, last = part.indptr[start], part.indptr[stop]
     value = np.ascontiguousarray(part.data[first:last], dtype=np.float32)
@@ -133,6 +128,4 @@ def _rank_sums(key: npt.NDArray[np.uint64], n_genes: int, size: Matrix) -> Matri
     cells = n_groups * n_genes
     ranks = np.bincount(flat, weights=np.repeat(middle, times), minlength=cells)
     seen = np.bincount(flat, minlength=cells).reshape(n_groups, n_genes)
-    return np.asarray(
-        ranks.reshape(n_groups, n_genes) + (size[:, None] - seen) * (n_zero + 1) / 2
-    )
+    return np.asarray(ranks.reshape(n_groups, n_genes) + (size[:, None] - seen) * (n_zero + 1) / 2)

@@ -1,4 +1,4 @@
-"""Nearest points by inverted lists: exact where all lists are searched, near-exact where few are."""
+"""Nearest points by inverted lists: exact where all are searched, near-exact where few are."""
 
 from __future__ import annotations
 

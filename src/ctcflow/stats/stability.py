@@ -107,5 +107,3 @@ def finest_stable(
         return sorted(resolutions)[len(resolutions) // 2]
     best = max(s for _, s in known)
     return max(r for r, s in known if s >= share_of_best * best)
-
-

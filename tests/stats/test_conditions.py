@@ -17,8 +17,11 @@ from ctcflow.stats.conditions import (
     tested_genes,
 )
 
-# pydeseq2 0.5 says so where its own trend of dispersions does not converge
-pytestmark = pytest.mark.filterwarnings("ignore:The dispersion trend curve fitting:UserWarning")
+# what pydeseq2 0.5 says of so few patients and genes
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The dispersion trend curve fitting:UserWarning"),
+    pytest.mark.filterwarnings("ignore:As the residual degrees of freedom:UserWarning"),
+]
 
 
 def null_counts(n_genes: int, seed: int, n: int = 8) -> np.ndarray:

@@ -37,6 +37,7 @@ include: "workflow/rules/reduce.smk"
 include: "workflow/rules/integrate.smk"
 include: "workflow/rules/cluster.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/export.smk"
 
 
 rule all:
@@ -46,3 +47,4 @@ rule all:
         "<results>/report/report.html",
         "<results>/call/ctc.tsv",
         "<results>/cluster/cohort.h5ad",
+        RUN.exports,

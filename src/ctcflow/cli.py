@@ -64,6 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     table.set_defaults(command=_print_params)
     schema = commands.add_parser("schema", help="rewrite the files generated from the parameters")
     schema.set_defaults(command=_write_schema)
+    text = "write all raw counts of a cohort into one file"
+    whole = commands.add_parser("export", help=text, description=text)
+    _add_files(whole)
+    whole.add_argument("--samples", nargs="*", default=[], help="the cohort's samples")
+    whole.set_defaults(command=_export)
     simulate = commands.add_parser("simulate", help="write a cohort with known truth")
     simulate.add_argument("folder", type=Path, help="where the cohort is written")
     simulate.add_argument("--params", default="{}", metavar="JSON", help=_DIFFERING)
@@ -74,6 +79,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_step(command: argparse.ArgumentParser, name: str) -> None:
     command.set_defaults(command=_run_step, step=name)
+    _add_files(command)
+    command.add_argument("--samples", nargs="*", default=[], help="the cohort's samples")
+    command.add_argument("--row", default="{}", metavar="JSON", help="row of the sheet (ingest)")
+    command.add_argument("--params", default="{}", metavar="JSON", help=_DIFFERING)
+    command.add_argument("--threads", type=int, default=1, metavar="N", help="threads")
+
+
+def _add_files(command: argparse.ArgumentParser) -> None:
     for option, target, text in (
         ("--in", "inputs", "inputs; of a cohort step with {sample} in the path"),
         ("--out", "outputs", "outputs"),
@@ -88,10 +101,6 @@ def _add_step(command: argparse.ArgumentParser, name: str) -> None:
             metavar="NAME=PATH",
             help=text,
         )
-    command.add_argument("--samples", nargs="*", default=[], help="the cohort's samples")
-    command.add_argument("--row", default="{}", metavar="JSON", help="row of the sheet (ingest)")
-    command.add_argument("--params", default="{}", metavar="JSON", help=_DIFFERING)
-    command.add_argument("--threads", type=int, default=1, metavar="N", help="threads")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -156,6 +165,21 @@ def _write_schema(_: argparse.Namespace) -> None:
 
     for path in schema.write_all(RESOURCES.parent):
         print(f"written: {path}")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from ctcflow import io
+    from ctcflow.export import export
+
+    given, outputs = dict(arguments.inputs), dict(arguments.outputs)
+    needed = {"cluster": given, "reduce": given, "ingest": given, "qc": given, "adata": outputs}
+    missing = [name for name, known in needed.items() if name not in known]
+    if missing:
+        raise CtcflowError(f"`export` has no {', '.join(missing)}: add NAME=PATH for each")
+    layers = {name: given[name] for name in ("ingest", "qc")}
+    samples = io.Cohort(tuple(arguments.samples), layers)
+    cohort = io.read_h5ad(Path(given["cluster"]))
+    export(Path(outputs["adata"]), cohort, io.read_h5ad(Path(given["reduce"])).var, samples)
 
 
 def _simulate(arguments: argparse.Namespace) -> None:

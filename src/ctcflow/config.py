@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
@@ -41,6 +41,9 @@ class Config(StepsParams):
     directory)."""
     verdicts: Annotated[str, Field(min_length=1)] | None = None
     """A reviewer's verdicts on cells, TSV; null for none (path, relative to the run directory)."""
+    export: Literal["cohort", "full"] = "cohort"
+    """`cohort` delivers variable and panel genes of all cells; `full` writes all raw counts into
+    one more file, `cluster/cohort_counts.h5ad`."""
 
 
 def load_config(raw: Mapping[str, Any]) -> Config:

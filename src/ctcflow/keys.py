@@ -174,5 +174,8 @@ CLUSTER: Final = Slot("obs", "cluster")
 CELL_TYPE: Final = Slot("obs", "cell_type")
 MARKERS: Final = Slot("uns", "markers")
 """JSON: marker genes per cluster."""
+CONDITIONS: Final = Slot("uns", "conditions")
+"""JSON, a list per column: genes between conditions per cell type, over patients."""
 CLUSTERING: Final = Slot("uns", "cluster")
-"""JSON: resolutions, number of clusters, stability, margins of the cell types."""
+"""JSON: sketch, resolutions, number of clusters, stability, margins of the cell types, what was
+not run."""

@@ -203,19 +203,47 @@ class IntegrateParams(Params):
     """Seed of the random numbers (permuted samples, and cells that mixing is measured on)."""
 
 
+class ModularityParams(Params):
+    """Modularity in igraph's C core: the fast one."""
+
+    method: Literal["modularity"] = "modularity"
+    """Name of the quality function."""
+
+
+class ResolutionQualityParams(Params):
+    """Quality functions of leidenalg that know a resolution; slower."""
+
+    method: Literal["rb_configuration", "rber", "cpm"] = "rb_configuration"
+    """Name of the quality function; useful resolutions of `cpm` are below 0.1."""
+
+
+class NoResolutionQualityParams(Params):
+    """Quality functions of leidenalg that know no resolution; slower."""
+
+    method: Literal["surprise", "significance"] = "surprise"
+    """Name of the quality function."""
+
+
 class ClusterParams(Params):
     """Neighbours, communities, map, cell types and markers of the cohort."""
 
     n_neighbors: Annotated[int, Field(ge=2, le=200)] = 15
     """Neighbours per cell, itself included (cells)."""
+    quality: Annotated[
+        ModularityParams | ResolutionQualityParams | NoResolutionQualityParams,
+        Field(discriminator="method"),
+    ] = ModularityParams()
+    """The quality function whose communities Leiden finds."""
     resolutions: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (
+        0.25,
         0.5,
+        0.75,
         1.0,
-        2.0,
     )
     """Leiden resolutions that are computed (no unit)."""
-    resolution: Annotated[float, Field(gt=0)] = 1.0
-    """The resolution used for cell types and markers; one of `resolutions` (no unit)."""
+    resolution: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
+    """The resolution used for cell types and markers: one of `resolutions`, or `auto` for the
+    finest whose stability is at least nine tenths of the best (no unit)."""
     min_dist: Annotated[float, Field(ge=0, le=1)] = 0.3
     """UMAP: smallest distance between points (no unit)."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -223,10 +251,16 @@ class ClusterParams(Params):
 
     @model_validator(mode="after")
     def _resolution_is_computed(self) -> Self:
-        if self.resolution not in self.resolutions:
+        if self.resolution != "auto" and self.resolution not in self.resolutions:
             computed = ", ".join(f"{value:g}" for value in self.resolutions)
             raise ValueError(
-                f"resolution is {self.resolution:g}: must be one of resolutions ({computed})"
+                f"resolution is {self.resolution:g}: must be auto or one of resolutions"
+                f" ({computed})"
+            )
+        if isinstance(self.quality, NoResolutionQualityParams) and len(self.resolutions) > 1:
+            raise ValueError(
+                f"quality `{self.quality.method}` knows no resolution: give one number as"
+                " resolutions, such as [1.0]"
             )
         return self
 

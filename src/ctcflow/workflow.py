@@ -99,6 +99,12 @@ class Workflow:
         """The input of `call` that names the verdicts; none where not given."""
         return [f"verdicts={path}" for path in self._verdicts]
 
+    @property
+    def exports(self) -> list[str]:
+        """File of all raw counts; none where not asked for."""
+        full = self.config.export == "full"
+        return [f"{self._results}/cluster/cohort_counts.h5ad"] if full else []
+
     def row(self, wildcards: Any) -> str:
         """Metadata of a sample as JSON."""
         return sample_row(self._samples[wildcards.sample])
@@ -122,6 +128,7 @@ class Workflow:
     def code(self, step: str) -> str:
         """Digest of the modules that a step runs: an edit re-runs the step, a touch does not."""
         starts = (f"steps/{step}.py", "pipeline.py", *_BY_NAME.get(step, ()))
+        starts = ("export.py",) if step == "export" else starts
         digest = hashlib.blake2b(digest_size=6)
         for module in sorted(set().union(*(_modules(self._package, start) for start in starts))):
             digest.update(module.encode())

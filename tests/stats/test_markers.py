@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import sparse
+from scipy.stats import rankdata
 
 from ctcflow.stats import components
 from ctcflow.stats.annotation import best_types, relative_expression, type_scores
-from ctcflow.stats.communities import agreement, by_size, leiden
+from ctcflow.stats.communities import QUALITY, agreement, by_size, leiden
 from ctcflow.stats.harmony import harmony, mean_shift
 from ctcflow.stats.markers import group_aucs, group_sums
+from ctcflow.stats.neighbors import fuzzy_graph, nearest
+from ctcflow.stats.sketch import beside, choose, majority
+from ctcflow.stats.stability import finest_stable, one_cloud, subsample_agreement
 
 
 def test_auc_is_that_of_mannwhitneyu() -> None:
@@ -20,7 +27,8 @@ def test_auc_is_that_of_mannwhitneyu() -> None:
     x = rng.poisson(0.8, size=(60, 12)).astype(np.float32)
     x[:, 3] = 0
     groups = rng.integers(0, 3, 60)
-    aucs = group_aucs(sparse.csr_matrix(x), groups=groups, n_groups=4)
+    parts = [sparse.csc_matrix(x[:25]), sparse.csc_matrix(x[25:])]
+    aucs = group_aucs(parts, groups=[groups[:25], groups[25:]], n_groups=4)
     sums = group_sums(sparse.csr_matrix(x), groups=groups, n_groups=4)
     for group in range(3):
         inside, outside = x[groups == group], x[groups != group]
@@ -45,14 +53,135 @@ def test_groups_are_numbered_by_size() -> None:
     assert by_size(np.array([5, 9, 9, 2, 2, 7])).tolist() == [2, 0, 0, 1, 1, 3]
 
 
+def test_aucs_are_the_statistic_of_scanpy_with_ties_corrected() -> None:
+    import anndata
+    import scanpy as sc
+    from scipy.stats import tiecorrect
+
+    rng = np.random.default_rng(5)
+    x = np.log1p(rng.poisson(0.7, size=(200, 40)) / rng.choice([0.5, 1.0, 2.0], (200, 1)))
+    x = x.astype(np.float32)
+    groups = rng.integers(0, 4, 200)
+    adata = anndata.AnnData(x, obs={"g": pd.Categorical(groups.astype(str))})
+    sc.tl.rank_genes_groups(adata, "g", method="wilcoxon", tie_correct=True, n_genes=40)
+    aucs = group_aucs([sparse.csc_matrix(x)], groups=[groups], n_groups=4)
+    ties = np.array([tiecorrect(rankdata(column)) for column in x.T])
+    found = adata.uns["rank_genes_groups"]
+    for group in range(4):
+        inside = int((groups == group).sum())
+        outside = 200 - inside
+        spread = np.sqrt(ties * inside * outside * 201 / 12)
+        mine = (aucs[group] - 0.5) * inside * outside / spread
+        theirs = pd.Series(found["scores"][str(group)], found["names"][str(group)].astype(int))
+        np.testing.assert_allclose(mine, theirs.sort_index(), rtol=1e-5, atol=1e-5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 999), n=st.integers(2, 60), genes=st.integers(1, 9))
+def test_aucs_of_two_groups_mirror_and_parts_do_not_matter(seed, n, genes) -> None:
+    rng = np.random.default_rng(seed)
+    x = sparse.csc_matrix(rng.poisson(1.0, size=(n, genes)).astype(np.float32) / 3)
+    groups = rng.integers(0, 2, n)
+    cut = int(rng.integers(0, n + 1))
+    aucs = group_aucs([x], groups=[groups], n_groups=2)
+    np.testing.assert_allclose(aucs[0], 1 - aucs[1])
+    split = group_aucs([x[:cut], x[cut:]], groups=[groups[:cut], groups[cut:]], n_groups=2)
+    assert split.tobytes() == aucs.tobytes()
+
+
 def test_leiden_finds_blocks_and_repeats_itself() -> None:
     block = np.kron(np.eye(3), np.ones((20, 20))) + 0.01
     np.fill_diagonal(block, 0)
     graph = sparse.csr_matrix(block)
-    found = leiden(graph, resolution=1.0, seed=0)
-    assert agreement(found, np.repeat([0, 1, 2], 20)) == 1
-    assert np.array_equal(found, leiden(graph, resolution=1.0, seed=0))
-    assert leiden(graph[:0, :0], resolution=1.0, seed=0).size == 0
+    for method in ("modularity", *QUALITY):
+        value = 0.5 if method == "cpm" else 1.0
+        found, again = (
+            leiden(graph, method=method, resolutions=[value, value], seed=0) for _ in range(2)
+        )
+        assert agreement(found[0], np.repeat([0, 1, 2], 20)) == 1 or method == "significance"
+        assert np.array_equal(found[0], found[1])
+        assert np.array_equal(found, again)
+        assert leiden(graph[:0, :0], method=method, resolutions=[1.0], seed=0)[0].size == 0
+
+
+def test_modularity_of_both_libraries_is_alike() -> None:
+    import igraph
+
+    rng = np.random.default_rng(6)
+    points = rng.normal(size=(400, 6)) + 3 * rng.integers(0, 4, size=(400, 1))
+    graph = fuzzy_graph(*nearest(points, k=12, n_threads=1))
+    upper = sparse.triu(graph, k=1, format="coo")
+    network = igraph.Graph(n=400, edges=np.column_stack([upper.row, upper.col]))
+    reached = [
+        network.modularity(
+            leiden(graph, method=method, resolutions=[1.0], seed=0)[0], weights=upper.data
+        )
+        for method in ("modularity", "rb_configuration")
+    ]
+    assert reached[0] == pytest.approx(reached[1], abs=0.01)
+
+
+def test_groups_are_stable_and_noise_is_not() -> None:
+    rng = np.random.default_rng(7)
+    points = rng.normal(size=(600, 10)) + 6 * np.eye(10)[rng.integers(0, 5, 600)]
+    found = [
+        subsample_agreement(
+            fuzzy_graph(*nearest(cells, k=15, n_threads=1)),
+            method="modularity",
+            resolutions=[0.5, 2.0],
+            share=0.8,
+            n_repeats=3,
+            seed=0,
+        ).mean(axis=1)
+        for cells in (points, one_cloud(points * 0 + rng.normal(size=points.shape), n=600, seed=1))
+    ]
+    assert found[0][0] > 0.95
+    assert found[1][0] < 0.6
+    assert finest_stable([0.5, 2.0], list(found[0]), share_of_best=0.9) == 0.5
+
+
+def test_one_cloud_has_the_covariance_of_the_points() -> None:
+    rng = np.random.default_rng(8)
+    points = rng.normal(size=(500, 4)) @ rng.normal(size=(4, 4))
+    drawn = one_cloud(points, n=40_000, seed=0)
+    expected = np.cov(points, rowvar=False)
+    np.testing.assert_allclose(
+        np.cov(drawn, rowvar=False), expected, atol=0.05 * np.abs(expected).max()
+    )
+
+
+def test_the_finest_stable_resolution() -> None:
+    assert finest_stable([0.25, 0.5, 1.0], [1.0, 0.9, 0.89], share_of_best=0.9) == 0.5
+    assert finest_stable([1.0, 0.25, 0.5], [0.7, 0.4, 0.9], share_of_best=0.9) == 0.5
+    assert finest_stable([1.0, 0.25, 0.5], [np.nan] * 3, share_of_best=0.9) == 0.5
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 99),
+    n=st.integers(0, 300),
+    n_rare=st.integers(0, 300),
+    size=st.integers(1, 200),
+)
+def test_a_sketch_has_its_size_and_the_rare_cells(seed, n, n_rare, size) -> None:
+    rare = np.zeros(n, dtype=bool)
+    rare[:n_rare] = True
+    found = choose(rare, size=size, most_rare=0.2, seed=seed)
+    assert found.size == min(n, size) == np.unique(found).size
+    assert (np.diff(found) > 0).all()
+    if rare.sum() <= 0.2 * size:
+        assert np.isin(np.flatnonzero(rare), found).all()
+
+
+def test_cells_follow_their_neighbours() -> None:
+    groups = np.array([[0, 1, 1], [2, 0, 1], [1, 1, 2]])
+    assert majority(groups, n_groups=3).tolist() == [1, 2, 1]
+    places = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 4.0]])
+    found = beside(
+        places, neighbors=np.array([[1, 0], [0, 2]]), distances=np.array([[0.0, 50.0], [1.0, 1.0]])
+    )
+    assert found[0, 0] > 8
+    np.testing.assert_allclose(found[1], [0, 2])
 
 
 def test_types_need_more_than_one_gene_of_a_long_set() -> None:

@@ -14,7 +14,9 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from ctcflow.errors import CtcflowError
+from ctcflow.io import write_h5ad
 from ctcflow.params import ClusterParams, IntegrateParams, NormalizeParams, ReduceParams
+from ctcflow.render.tables import conditions_table
 from ctcflow.stats.communities import agreement
 from ctcflow.stats.moments import log_normalised
 from ctcflow.steps.cluster import cluster
@@ -291,6 +293,90 @@ def test_small_cohorts_run_and_can_be_written(sizes: tuple[int, ...], tmp_path: 
     with anndata.settings.override(allow_write_nullable_strings=False):
         found.write_h5ad(tmp_path / "cohort.h5ad")
     assert anndata.read_h5ad(tmp_path / "cohort.h5ad").n_obs == n
+
+
+def test_the_delivered_file_opens_in_scanpy_as_other_tools_want_it(
+    cohort: list[anndata.AnnData], tmp_path: Path
+) -> None:
+    """Checks of the CELLxGENE schema and of its viewer, as far as they need no ontology."""
+    import scanpy as sc
+
+    found = chain(cohort)
+    write_h5ad(tmp_path / "cohort.h5ad", found, delivered=True)
+    read = sc.read_h5ad(tmp_path / "cohort.h5ad")
+    assert read.obs_names.is_unique and read.var_names.is_unique
+    assert sparse.issparse(read.X) and read.X.format == "csr" and read.X.dtype == np.float32
+    for column in ("cluster", "cell_type", "leiden_0.5", "leiden_1"):
+        assert read.obs[column].dtype == "category"
+        assert not read.obs[column].isna().any()
+    for key in ("X_pca", "X_integrated", "X_umap"):
+        assert read.obsm[key].dtype == np.float32
+        assert np.isfinite(read.obsm[key]).all()
+    assert read.obsm["X_umap"].shape == (read.n_obs, 2)
+    for key in ("connectivities", "distances"):
+        assert read.obsp[key].shape == (read.n_obs, read.n_obs)
+    read.uns["neighbors"] = {
+        "connectivities_key": "connectivities",
+        "distances_key": "distances",
+        "params": {"method": "umap"},
+    }
+    sc.tl.paga(read, groups="cluster")
+    assert all(not key.startswith(" ") for key in read.uns)
+
+
+def test_above_the_size_of_the_sketch_the_others_follow_it(
+    cohort: list[anndata.AnnData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ctcflow.steps import cluster as step
+
+    whole = chain(cohort)
+    monkeypatch.setattr(step, "SKETCH", 80)
+    part = chain(cohort)
+    assert json.loads(part.uns["cluster"])["sketch"] == {"cells": 80, "of": 165}
+    assert json.loads(whole.uns["cluster"])["sketch"] == {"cells": 165, "of": 165}
+    types = [found.obs["cell_type"].astype(object).to_numpy() for found in (whole, part)]
+    assert (types[0] == types[1]).mean() > 0.97
+    assert np.isfinite(part.obsm["X_umap"]).all()
+    np.testing.assert_array_equal(part.X.toarray(), whole.X.toarray())
+    assert all(rows[0]["auc"] > 0.6 for rows in json.loads(part.uns["markers"]).values() if rows)
+
+
+def test_a_given_resolution_and_a_quality_function_are_used(
+    cohort: list[anndata.AnnData],
+) -> None:
+    reduced = reduce(cohort, PANELS, TECHNICAL, params=SETTINGS["reduce"])
+    integrated = integrate(reduced, params=IntegrateParams())
+    params = ClusterParams.model_validate(
+        {"quality": {"method": "rb_configuration"}, "resolutions": [0.3], "resolution": 0.3}
+    )
+    found = cluster(integrated, cohort, TYPES, params=params)
+    (row,) = json.loads(found.uns["cluster"])["resolutions"]
+    assert row["stability"] > row["stability_of_noise"]
+    assert row["n_clusters"] == 3
+    with pytest.raises(ValueError, match="knows no resolution"):
+        ClusterParams.model_validate({"quality": {"method": "surprise"}})
+    with pytest.raises(ValueError, match="must be auto or one of resolutions"):
+        ClusterParams(resolution=0.7)
+
+
+@pytest.mark.filterwarnings("ignore:As the residual degrees of freedom:UserWarning")
+@pytest.mark.filterwarnings("ignore:The dispersion trend curve fitting:UserWarning")
+def test_conditions_are_compared_over_patients_or_refused_with_the_reason() -> None:
+    cohort = [normalized(library(f"s{i}", 60, i)) for i in range(5)]
+    for i, sample in enumerate(cohort):
+        sample.obs["patient"], sample.obs["condition"] = f"p{i}", "on" if i % 2 else "off"
+    found = chain(cohort)
+    table = conditions_table(found)
+    assert set(table["cell_type"]) == {"T", "B", "M"}
+    assert set(table["condition"]) == {"on"} and set(table["against"]) == {"off"}
+    assert (table["patients"] == 2).all() and (table["patients_against"] == 3).all()
+    assert table["p"].between(0, 1).all()
+    assert not json.loads(found.uns["cluster"])["not_run"]
+    cohort[3].obs["condition"] = "off"
+    found = chain(cohort)
+    (refused,) = json.loads(found.uns["cluster"])["not_run"]
+    assert refused == {"what": "on against off", "reason": "1 patient in `on`, needs 2"}
+    assert conditions_table(found).empty
 
 
 def test_samples_that_carry_different_columns(cohort: list[anndata.AnnData]) -> None:

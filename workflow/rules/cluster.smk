@@ -14,6 +14,7 @@ rule cluster:
     output:
         adata="<results>/cluster/cohort.h5ad",
         markers="<results>/cluster/markers.tsv",
+        conditions="<results>/cluster/conditions.tsv",
     log:
         "<logs>/cluster.log",
     benchmark:
@@ -31,4 +32,5 @@ rule cluster:
         " integrate={input.integrate:q} cell_types={input.cell_types:q} {params.layers:q}"
         " --samples {params.samples:q}"
         " --out adata={output.adata:q} markers={output.markers:q}"
+        " conditions={output.conditions:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -111,10 +111,26 @@ def clusters(
             empty="There are none.",
         ),
         framed(
-            "Resolutions that were computed; stability is the agreement between seeds, 1 at best.",
+            f"Resolutions that were computed; {numbers.text(found.get('resolution')) or 'none'} is "
+            "the one that names clusters. Stability: mean adjusted Rand index of five subsamples "
+            "of 80 % of the cells against all of them, 1 at best, with its standard deviation. "
+            "Noise is one cloud of points without groups and of the same covariance: Leiden finds "
+            "clusters there too, and a stability that is no better than its own proves no group."
+            f"{_on_sketch(found)}",
             resolutions,
             empty="None is recorded.",
         ),
+    )
+
+
+def _on_sketch(found: Mapping[str, Any]) -> str:
+    sketch = found.get("sketch") or {}
+    cells, of = (numbers.number_or_none(sketch.get(key)) for key in ("cells", "of"))
+    if cells is None or of is None or cells >= of:
+        return ""
+    return (
+        f" Clusters, map and the AUC of markers were made on {cells:,.0f} of {of:,.0f} cells; the "
+        "others follow their nearest cells there."
     )
 
 

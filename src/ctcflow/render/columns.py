@@ -106,3 +106,16 @@ AGGREGATE_COLUMNS: Final = (
 )
 NOT_RUN_COLUMNS: Final = ("sample", "what", "reason")
 MARKER_COLUMNS: Final = ("cluster", "rank", "gene")
+CONDITION_COLUMNS: Final = (
+    "cell_type",
+    "condition",
+    "against",
+    "gene",
+    "mean",
+    "log2_fold_change",
+    "standard_error",
+    "p",
+    "q",
+    "patients",
+    "patients_against",
+)

@@ -85,6 +85,7 @@ from ctcflow.render.columns import (
     AGGREGATE_COLUMNS,
     AMBIENT_COLUMNS,
     CELL_COLUMNS,
+    CONDITION_COLUMNS,
     DRAW_COLUMNS,
     LEDGER_COLUMNS,
     LIMIT_COLUMNS,
@@ -199,7 +200,7 @@ def not_run_table(call: AnnData, adata: AnnData) -> pd.DataFrame:
     """List what could not be computed, and why: of samples, then of the cohort.
 
     In `uns` of `reduce`, `integrate` and `cluster` a sentence under `reason`, or `<what>_reason`,
-    says what was not run; empty where it was.
+    says what was not run; empty where it was. `not_run` is a list of `what` and `reason`.
     """
     found = list(facts(call, keys.CALL).get("not_run") or [])
     for slot in (keys.REDUCE, keys.INTEGRATE, keys.CLUSTERING):
@@ -208,6 +209,10 @@ def not_run_table(call: AnnData, adata: AnnData) -> pd.DataFrame:
             for name, why in facts(adata, slot).items()
             if why and (name == "reason" or name.endswith("_reason"))
         ]
+        for row in facts(adata, slot).get("not_run") or []:
+            found.append(
+                {"sample": "", "what": f"{slot.key} {row['what']}", "reason": row["reason"]}
+            )
     return records_table(found, NOT_RUN_COLUMNS)
 
 
@@ -232,6 +237,13 @@ def markers_table(cluster_adata: AnnData) -> pd.DataFrame:
         ranks[cluster] = ranks.get(cluster, 0) + 1
         rows.append({"cluster": cluster, "rank": ranks[cluster], **gene})
     return records_table(rows, MARKER_COLUMNS)
+
+
+def conditions_table(cluster_adata: AnnData) -> pd.DataFrame:
+    """Genes between conditions in each cell type, over patients; smallest p first."""
+    found = facts(cluster_adata, keys.CONDITIONS)
+    rows = zip(*found.values(), strict=True)
+    return records_table([dict(zip(found, row, strict=True)) for row in rows], CONDITION_COLUMNS)
 
 
 def _column(obs: pd.DataFrame, name: str) -> pd.Series:

@@ -42,6 +42,36 @@ def relative_expression(means: Matrix) -> Matrix:
     return np.asarray(means / np.maximum(means.max(axis=0), _NOISE))
 
 
+def set_weights(
+    genes: npt.NDArray[np.intp], *, sets: npt.NDArray[np.intp], directions: Vector, n_genes: int
+) -> tuple[Matrix, Vector, Vector]:
+    """Lay marker sets out over the genes of the data.
+
+    Parameters
+    ----------
+    genes : (n_markers,)
+        Place of each marker gene in the data; -1 where it is not there.
+    sets : (n_markers,)
+        Set of each marker.
+    directions : (n_markers,)
+        Positive for an expected gene, negative for one that is expected absent.
+    n_genes
+        Genes of the data.
+
+    Returns
+    -------
+    weights, n_expected, n_unexpected
+        As `type_scores` takes them.
+    """
+    n_sets = int(sets.max()) + 1 if sets.size else 0
+    weights = np.zeros((n_sets, n_genes))
+    here = genes >= 0
+    weights[sets[here], genes[here]] = directions[here]
+    up = directions > 0
+    expected = np.bincount(sets[up], minlength=n_sets).astype(np.float64)
+    return weights, expected, np.bincount(sets[~up], minlength=n_sets).astype(np.float64)
+
+
 def type_scores(
     relative: Matrix, *, weights: Matrix, n_expected: Vector, n_unexpected: Vector
 ) -> Matrix:

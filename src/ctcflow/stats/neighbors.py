@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from ctcflow.stats.search import search
+
 Indices = npt.NDArray[np.int64]
 Distances = npt.NDArray[np.float64]
 
-_ROWS: Final = 256
-_SPARE: Final = 8
 _ROUNDS: Final = 64
 _TOLERANCE: Final = 1e-5
 _SMALLEST_WIDTH: Final = 1e-3
@@ -32,10 +31,7 @@ def nearest(
 ) -> tuple[Indices, Distances]:
     """Find the k nearest points of every point, itself first, in Euclidean distance.
 
-    Exact: candidates come from a float32 matrix product in blocks of fixed size, with BLAS on one
-    thread; their distances are then taken in float64, and a row whose candidates may not hold all
-    neighbours is searched in full. Equal distances are in order of position. The result does not
-    depend on the number of threads.
+    Exact, and independent of the number of threads: see `search`.
 
     Parameters
     ----------
@@ -50,58 +46,9 @@ def nearest(
     -------
     indices : (n, k)
     distances : (n, k)
-        Ascending.
+        Ascending; equal ones in the order of the points.
     """
-    from threadpoolctl import threadpool_limits
-
-    exact = np.ascontiguousarray(points, dtype=np.float64)
-    n = exact.shape[0]
-    k = min(k, n)
-    indices, distances = np.zeros((n, k), dtype=np.int64), np.zeros((n, k))
-    if k == 0:
-        return indices, distances
-    # Products of float32 lose digits far from the origin.
-    single = (exact - exact.mean(axis=0)).astype(np.float32)
-    norms = np.einsum("ij,ij->i", single, single)
-    # Error of a squared distance in float32: a few units in the last place of the largest norm.
-    slack = 64 * float(np.finfo(np.float32).eps) * float(norms.max())
-
-    def block(start: int) -> None:
-        rows = slice(start, min(start + _ROWS, n))
-        near = single[rows] @ single.T
-        near *= -2.0
-        near += norms
-        near += norms[rows, None]
-        indices[rows], distances[rows] = _closest(exact, near, start, k, slack)
-
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(block, range(0, n, _ROWS)))
-    return indices, distances
-
-
-def _closest(
-    exact: Distances, near: npt.NDArray[np.float32], start: int, k: int, slack: float
-) -> tuple[Indices, Distances]:
-    """Choose from approximate squared distances (rows, n) with exact ones."""
-    n_rows, n = near.shape
-    held = min(k + _SPARE, n)
-    candidates = np.argpartition(near, held - 1, axis=1)[:, :held]
-    candidates.sort(axis=1)
-    own = np.arange(start, start + n_rows)
-    squared = ((exact[candidates] - exact[own, None]) ** 2).sum(axis=2)
-    # The point itself comes first even where another one is equal to it.
-    squared[candidates == own[:, None]] = -1.0
-    order = np.argsort(squared, axis=1, kind="stable")[:, :k]
-    indices = np.take_along_axis(candidates, order, axis=1)
-    values = np.take_along_axis(squared, order, axis=1)
-    beyond = np.take_along_axis(near, candidates, axis=1).max(axis=1)
-    unsure = np.flatnonzero(values[:, -1] + slack >= beyond) if held < n else ()
-    for row in unsure:
-        full = ((exact - exact[start + row]) ** 2).sum(axis=1)
-        full[start + row] = -1.0
-        indices[row] = np.argsort(full, kind="stable")[:k]
-        values[row] = full[indices[row]]
-    return indices.astype(np.int64), np.sqrt(np.maximum(values, 0.0))
+    return search(points, points, k=k, n_probed=None, same=True, n_threads=n_threads)
 
 
 def distance_graph(indices: Indices, distances: Distances) -> sparse.csr_matrix:

@@ -1,23 +1,21 @@
-"""Neighbours, communities, map, cell types and markers of the cohort."""
+"""Neighbours, communities, map, cell types, markers and conditions of the cohort."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import sparse
 
 from ctcflow import keys
-from ctcflow.errors import CtcflowError
+from ctcflow.gather import Gathered, Groups, classes_of, delivered_genes, gather, units_of
 from ctcflow.params import ClusterParams
-from ctcflow.stats import annotation, markers
-from ctcflow.stats.communities import agreement, leiden
-from ctcflow.stats.layout import umap_layout
-from ctcflow.stats.neighbors import blas_threads, distance_graph, fuzzy_graph, nearest
+from ctcflow.stats import annotation, conditions, grouping, markers, pseudobulk
+from ctcflow.stats.neighbors import blas_threads, distance_graph
+from ctcflow.stats.stability import finest_stable
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -26,25 +24,24 @@ UNASSIGNED: Final = "unassigned"
 """Cell type of clusters that no marker set fits."""
 MIN_CELLS: Final = 3
 """Below this number of cells there is no graph (cells)."""
+SKETCH: Final = 50_000
+"""Above this number of cells communities, map and markers are made on a sketch (cells)."""
+_ENOUGH: Final = 0.9
 _FLOOR: Final = 0.25
-_SEEDS: Final = 3
 _N_MARKERS: Final = 20
-_EPOCHS: Final = 200
 
 Codes = npt.NDArray[np.intp]
-
-
-class _Gathered(NamedTuple):
-    """What one pass over the samples gives."""
-
-    values: sparse.csr_matrix
-    sums: npt.NDArray[np.float64]
 
 
 def cluster(
     adata: AnnData, cohort: Iterable[AnnData], cell_types: pd.DataFrame, *, params: ClusterParams
 ) -> AnnData:
     """Find groups of cells in the corrected embedding, name them, and draw the map.
+
+    Above 50,000 cells communities, map and markers are made on a sketch: all cells that are not
+    `blood`, up to a fifth of it, and blood cells drawn with equal probability. Every other cell
+    gets the commonest community of its nearest cells in the sketch, and lies between them on the
+    map. Neighbours are exact up to 100,000 cells; above, 98 % of them are (measured on blood).
 
     Parameters
     ----------
@@ -55,7 +52,7 @@ def cluster(
     cell_types
         Marker sets: columns `set`, `gene`, `direction`.
     params
-        Neighbours, resolutions, map, seed.
+        Neighbours, quality function, resolutions, map, seed.
 
     Returns
     -------
@@ -63,113 +60,95 @@ def cluster(
         X log-normalised variable and panel genes (CSR float32); obs of `adata` with
         `leiden_<resolution>`, `cluster`, `cell_type` (of the cluster; the class itself for cells
         whose class is not `blood`); obsm `X_pca`, `X_integrated`, `X_umap`; obsp
-        `connectivities`, `distances`; uns `markers` and `cluster` (JSON).
+        `connectivities`, `distances`; uns `markers` and `cluster`, `conditions` (JSON).
 
     Raises
     ------
     CtcflowError
         A cell of `adata` is in no sample.
     """
-    points: npt.NDArray[np.float64] = np.asarray(
-        adata.obsm[keys.X_INTEGRATED.key], dtype=np.float64
+    result, groups, report = _embedded(adata, params)
+    compared = conditions.comparisons(units_of(adata.obs))
+    if not compared.pairs:
+        groups = groups._replace(pseudobulk=groups.codes[:0])
+    gathered = gather(adata, cohort, groups)
+    types, report["cell_types"] = _cell_types(
+        adata.var_names, gathered.sums, np.bincount(groups.codes, minlength=groups.n), cell_types
     )
-    small = adata.n_obs < MIN_CELLS or points.shape[1] == 0
-    # Points without coordinates are all equal: no neighbours, one cluster.
-    k = 1 if small else params.n_neighbors
-    indices, distances = nearest(points, k=k, n_threads=blas_threads())
-    graph = fuzzy_graph(indices, distances)
-    found, report = _communities(graph, params)
-    codes = found[params.resolution]
-    n_clusters = int(codes.max()) + 1 if codes.size else 0
-    gathered = _gather(adata, cohort, codes, n_clusters)
-    sizes = np.bincount(codes, minlength=n_clusters)
-    types, named = _cell_types(adata.var_names, gathered.sums, sizes, cell_types)
-    result = _build(adata, gathered.values)
-    for resolution, membership in found.items():
-        result.obs[f"leiden_{resolution:g}"] = _categories(membership)
-    result.obs[keys.CLUSTER.key] = _categories(codes)
-    result.obs[keys.CELL_TYPE.key] = pd.Categorical(_types_of_cells(types[codes], adata.obs))
-    result.obsm[keys.X_UMAP.key] = _map(graph, points, params)
-    result.obsp[keys.CONNECTIVITIES.key] = graph
-    result.obsp[keys.DISTANCES.key] = distance_graph(indices, distances)
-    report["cell_types"] = named
-    if small:
-        report["reason"] = (
-            f"{adata.n_obs} cells with {points.shape[1]} components: no neighbours, one cluster"
-        )
+    result.X = gathered.values
+    named = _types_of_cells(types[groups.codes], adata.obs)
+    result.obs[keys.CELL_TYPE.key] = pd.Categorical(named)
+    found = _markers(gathered, groups, adata.var_names)
+    result.uns[keys.MARKERS.key] = json.dumps(found, sort_keys=True)
+    of_groups = ["" if name == UNASSIGNED else str(name) for name in types] + groups.classes
+    tested, not_run = pseudobulk.compare(gathered.units, types=of_groups, pairs=compared.pairs)
+    table = pseudobulk.table(tested, adata.var_names.to_numpy(object))
+    result.uns[keys.CONDITIONS.key] = json.dumps(table)
+    refused = [*compared.not_run, *not_run]
+    report["not_run"] = [{"what": what, "reason": why} for what, why in refused]
     result.uns[keys.CLUSTERING.key] = json.dumps(report, sort_keys=True)
-    result.uns[keys.MARKERS.key] = json.dumps(
-        _markers(gathered.values, codes, n_clusters, result.var_names), sort_keys=True
-    )
     return result
 
 
-def _communities(
-    graph: sparse.csr_matrix, params: ClusterParams
-) -> tuple[dict[float, Codes], dict[str, Any]]:
-    """Communities per resolution, and how much they depend on the seed."""
-    found: dict[float, Codes] = {}
-    rows = []
-    for resolution in params.resolutions:
-        runs = [
-            leiden(graph, resolution=resolution, seed=params.seed + step) for step in range(_SEEDS)
-        ]
-        pairs = [agreement(runs[i], runs[j]) for i in range(_SEEDS) for j in range(i + 1, _SEEDS)]
-        found[resolution] = runs[0]
-        stability = float(np.mean(pairs))
-        rows.append(
-            {
-                "resolution": resolution,
-                "n_clusters": int(runs[0].max()) + 1 if runs[0].size else 0,
-                "stability": None if np.isnan(stability) else stability,
-            }
-        )
-    return found, {"resolutions": rows, "resolution": params.resolution}
+def _embedded(adata: AnnData, params: ClusterParams) -> tuple[AnnData, Groups, dict[str, Any]]:
+    """What needs the embedding only: graph, communities and map; X comes later."""
+    points = np.asarray(adata.obsm[keys.X_INTEGRATED.key], dtype=np.float64)
+    small = adata.n_obs < MIN_CELLS or points.shape[1] == 0
+    # Points without coordinates are all equal: no neighbours, one cluster.
+    k, seed, threads = 1 if small else params.n_neighbors, params.seed, blas_threads()
+    method, resolutions = params.quality.method, params.resolutions
+    classes = classes_of(adata.obs)
+    rare = classes != "blood"
+    indices, distances, graph = grouping.neighbor_graph(points, k=k, n_threads=threads)
+    part = grouping.sketched(
+        points, rare, graph=graph, size=SKETCH, k=k, seed=seed, n_threads=threads
+    )
+    found = grouping.communities(part, method=method, resolutions=resolutions, seed=seed)
+    table = grouping.stabilities(
+        points, rare, method=method, resolutions=resolutions, k=k, seed=seed, n_threads=threads
+    )
+    for row, membership in zip(table, found, strict=True):
+        row["n_clusters"] = _n_groups(membership)
+    used = _resolution(params, table)
+    report = {
+        "resolutions": table,
+        "resolution": used,
+        "sketch": {"cells": int(part.chosen.size), "of": adata.n_obs},
+        "reason": f"{adata.n_obs} cells with {points.shape[1]} components: no neighbours,"
+        " one cluster"
+        if small
+        else "",
+    }
+    result = _build(adata)
+    for resolution, membership in zip(resolutions, found, strict=True):
+        result.obs[f"leiden_{resolution:g}"] = _categories(membership)
+    codes = found[resolutions.index(used)]
+    result.obs[keys.CLUSTER.key] = _categories(codes)
+    result.obsm[keys.X_UMAP.key] = grouping.layout(
+        part, points, min_dist=params.min_dist, seed=seed
+    )
+    result.obsp[keys.CONNECTIVITIES.key] = graph
+    result.obsp[keys.DISTANCES.key] = distance_graph(indices, distances)
+    others = sorted(set(classes[rare]))
+    n = _n_groups(codes)
+    grouped = np.where(rare, n + pd.Index(others).get_indexer(classes), codes)
+    return result, Groups(codes, n, part.chosen, grouped, others), report
+
+
+def _n_groups(codes: Codes) -> int:
+    return int(codes.max()) + 1 if codes.size else 0
+
+
+def _resolution(params: ClusterParams, table: Sequence[dict[str, Any]]) -> float:
+    if params.resolution != "auto":
+        return params.resolution
+    known = [np.nan if row["stability"] is None else row["stability"] for row in table]
+    return finest_stable(params.resolutions, known, share_of_best=_ENOUGH)
 
 
 def _categories(codes: Codes) -> pd.Categorical:
-    names = [str(code) for code in range(int(codes.max()) + 1 if codes.size else 0)]
+    names = [str(code) for code in range(_n_groups(codes))]
     return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype=object))
-
-
-def _gather(adata: AnnData, cohort: Iterable[AnnData], codes: Codes, n_clusters: int) -> _Gathered:
-    """Collect the delivered genes of every cell, and sums of all genes per cluster."""
-    delivered = (adata.var[keys.VARIABLE.key] | adata.var[keys.PANEL.key]).to_numpy(np.bool_)
-    column = np.where(delivered, np.cumsum(delivered) - 1, -1)
-    n_genes = int(delivered.sum())
-    sums = np.zeros((n_clusters, adata.n_vars))
-    blocks = [sparse.csr_matrix((0, n_genes), dtype=np.float32)]
-    places = [np.zeros(0, dtype=np.intp)]
-    for sample in cohort:
-        if sample.n_obs == 0:
-            continue
-        names = sample.obs[keys.SAMPLE.key].to_numpy(dtype=object)
-        own = [f"{s}:{b}" for s, b in zip(names, sample.obs_names, strict=True)]
-        place = adata.obs_names.get_indexer(pd.Index(own, dtype=object))
-        gene = adata.var_names.get_indexer(sample.var_names)
-        matrix = sparse.csr_matrix(sample.X)[np.flatnonzero(place >= 0)]
-        place = place[place >= 0]
-        part = markers.group_sums(matrix, groups=codes[place], n_groups=n_clusters)
-        sums[:, gene[gene >= 0]] += part[:, gene >= 0]
-        target = np.where(gene >= 0, column[gene], -1)
-        kept = np.flatnonzero(target >= 0)
-        values = matrix[:, kept].tocsr().astype(np.float32)
-        blocks.append(
-            sparse.csr_matrix(
-                (values.data, target[kept][values.indices], values.indptr),
-                shape=(place.size, n_genes),
-            )
-        )
-        places.append(place)
-    order = np.concatenate(places)
-    if order.size != adata.n_obs:
-        raise CtcflowError(
-            f"{adata.n_obs - order.size} cells of the embedding are in no sample: the samples"
-            " changed since `reduce`; run it again"
-        )
-    stacked = sparse.vstack(blocks, format="csr")[np.argsort(order, kind="stable")]
-    stacked.sort_indices()
-    return _Gathered(stacked, sums)
 
 
 def _cell_types(
@@ -180,25 +159,24 @@ def _cell_types(
 ) -> tuple[npt.NDArray[np.object_], list[dict[str, Any]]]:
     """Type of each cluster, and why."""
     sets = list(dict.fromkeys(cell_types["set"]))
-    weights = np.zeros((len(sets), names.size))
-    gene = names.get_indexer(cell_types["gene"])
-    here = gene >= 0
-    row = pd.Index(sets).get_indexer(cell_types["set"])
-    weights[row[here], gene[here]] = cell_types["direction"].to_numpy(np.float64)[here]
-    means = sums / np.maximum(sizes, 1)[:, None]
-    up = cell_types["direction"].to_numpy() > 0
+    weights, expected, unexpected = annotation.set_weights(
+        names.get_indexer(cell_types["gene"]),
+        sets=pd.Index(sets).get_indexer(cell_types["set"]),
+        directions=cell_types["direction"].to_numpy(np.float64),
+        n_genes=names.size,
+    )
     scores = annotation.type_scores(
-        annotation.relative_expression(means),
+        annotation.relative_expression(sums / np.maximum(sizes, 1)[:, None]),
         weights=weights,
-        n_expected=np.bincount(row[up], minlength=len(sets)).astype(np.float64),
-        n_unexpected=np.bincount(row[~up], minlength=len(sets)).astype(np.float64),
+        n_expected=expected,
+        n_unexpected=unexpected,
     )
     chosen = annotation.best_types(scores, floor=_FLOOR)
     types = np.array([*sets, UNASSIGNED], dtype=object)[chosen.best]
-    rows = []
+    table = []
     for number, best in enumerate(chosen.best):
         order = np.argsort(-np.nan_to_num(scores[number], nan=-np.inf), kind="stable")
-        rows.append(
+        table.append(
             {
                 "cluster": str(number),
                 "cells": int(sizes[number]),
@@ -208,14 +186,12 @@ def _cell_types(
                 "second": sets[order[1]] if len(sets) > 1 else None,
             }
         )
-    return types, rows
+    return types, table
 
 
 def _types_of_cells(types: npt.NDArray[np.object_], obs: pd.DataFrame) -> npt.NDArray[np.object_]:
     """Give a cell that is not blood its own class: five CTCs in a T-cell cluster are no T cells."""
-    if keys.CLASS.key not in obs:
-        return types
-    classes = obs[keys.CLASS.key].to_numpy(dtype=object)
+    classes = classes_of(obs)
     return np.where(classes == "blood", types, classes)
 
 
@@ -223,11 +199,11 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _build(adata: AnnData, values: sparse.csr_matrix) -> AnnData:
+def _build(adata: AnnData) -> AnnData:
     import anndata
 
-    delivered = (adata.var[keys.VARIABLE.key] | adata.var[keys.PANEL.key]).to_numpy(np.bool_)
-    result = anndata.AnnData(X=values, obs=adata.obs.copy(), var=adata.var[delivered].copy())
+    delivered = delivered_genes(adata)
+    result = anndata.AnnData(obs=adata.obs.copy(), var=adata.var[delivered].copy())
     for slot in (keys.X_PCA, keys.X_INTEGRATED):
         result.obsm[slot.key] = adata.obsm[slot.key]
     result.varm[keys.LOADINGS.key] = np.asarray(adata.varm[keys.LOADINGS.key])[delivered]
@@ -236,35 +212,20 @@ def _build(adata: AnnData, values: sparse.csr_matrix) -> AnnData:
     return result
 
 
-def _map(
-    graph: sparse.csr_matrix, points: npt.NDArray[np.float64], params: ClusterParams
-) -> npt.NDArray[np.float32]:
-    start = np.zeros((points.shape[0], 2))
-    start[:, : min(points.shape[1], 2)] = points[:, :2]
-    return umap_layout(
-        graph,
-        start=start,
-        min_dist=params.min_dist,
-        n_epochs=_EPOCHS,
-        seed=params.seed,
-    )
-
-
 def _markers(
-    values: sparse.csr_matrix, codes: Codes, n_clusters: int, names: pd.Index
+    gathered: Gathered, groups: Groups, names: pd.Index
 ) -> dict[str, list[dict[str, Any]]]:
-    """Genes of each cluster by AUC, ties by difference of means; no p-values.
+    """Genes of each cluster by AUC (on the sketch), ties by difference of means (of all cells).
 
-    The clusters were made from the same counts, so that a p-value would be about nothing.
+    No p-values: the clusters were made from the same counts, so that one would be about nothing.
     """
-    aucs = markers.group_aucs(values, groups=codes, n_groups=n_clusters)
-    sums = markers.group_sums(values, groups=codes, n_groups=n_clusters)
-    sizes = np.bincount(codes, minlength=n_clusters)[:, None].astype(np.float64)
-    inside = sums / np.maximum(sizes, 1)
-    outside = (sums.sum(axis=0) - sums) / np.maximum(codes.size - sizes, 1)
-    difference = inside - outside
+    aucs = markers.group_aucs(gathered.parts, groups=gathered.part_codes, n_groups=groups.n)
+    sizes = np.bincount(groups.codes, minlength=groups.n)[:, None].astype(np.float64)
+    inside = gathered.sums / np.maximum(sizes, 1)
+    rest = gathered.sums.sum(axis=0) - gathered.sums
+    difference = inside - rest / np.maximum(groups.codes.size - sizes, 1)
     found: dict[str, list[dict[str, Any]]] = {}
-    for number in range(n_clusters):
+    for number in range(groups.n):
         if np.isnan(aucs[number]).all():
             found[str(number)] = []
             continue

@@ -72,11 +72,12 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
     adata
         What `cluster` leaves: obs `sample`, `class`, `cell_type`, `cluster`, `batch_used` (else
         `batch` of the sheet); obsm `X_umap` (n_cells, 2), absent or NaN where it was not run. uns,
-        each a JSON object: `integrate` (`method`, `mixing` and `conservation`:
-        `before` and `after` with one number per metric, `iLISI_of_random`, `separability`,
-        `batches`, `confounding`: records with `words`), `cluster` (`resolutions`: records of
-        `resolution`, `n_clusters`, `stability`; `cell_types`: records of `cluster`, `second`,
-        `margin`), `markers` (see `render.tables.markers_table`),
+        each a JSON object: `integrate` (`method`, `mixing` and `conservation`: `before` and `after`
+        with one number per metric, `iLISI_of_random`, `separability`, `batches`, `confounding`:
+        records with `words`), `cluster` (`resolutions`: records of `resolution`, `n_clusters`,
+        `stability`; `resolution`; `sketch`: `cells`, `of`; `cell_types`: records of `cluster`,
+        `second`, `margin`; `not_run`: records of `what`, `reason`), `markers` (see
+        `render.tables.markers_table`),
         `ctcflow` (`steps`: step -> `version`, `params`, `inputs`, `cells_in`, `cells_out`);
         `reduce`, `integrate` and `cluster` may have `reason`. Anything may be missing.
     call

@@ -1,0 +1,131 @@
+"""One pass over the samples of a cohort: what `cluster` takes from their counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from ctcflow import keys
+from ctcflow.errors import CtcflowError
+from ctcflow.stats import conditions, markers, pseudobulk, rows
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+Codes = npt.NDArray[np.intp]
+
+
+class Groups(NamedTuple):
+    """Cluster of each cell, and what one pass over the samples needs besides."""
+
+    codes: Codes
+    n: int
+    sketch: npt.NDArray[np.int64]
+    pseudobulk: Codes
+    """Cluster of blood cells, then one group per other class; empty where nothing is compared."""
+    classes: list[str]
+
+
+class Gathered(NamedTuple):
+    """What one pass over the samples gives."""
+
+    values: sparse.csr_matrix
+    sums: npt.NDArray[np.float64]
+    parts: list[sparse.csc_matrix]
+    part_codes: list[Codes]
+    units: dict[pseudobulk.Unit, pseudobulk.Sums]
+
+
+def gather(adata: AnnData, cohort: Iterable[AnnData], groups: Groups) -> Gathered:
+    """Collect the delivered genes of every cell, and sums of all genes per cluster."""
+    delivered = delivered_genes(adata)
+    column = np.where(delivered, np.cumsum(delivered) - 1, -1)
+    n_genes = int(delivered.sum())
+    sums = np.zeros((groups.n, adata.n_vars))
+    blocks = [sparse.csr_matrix((0, n_genes), dtype=np.float32)]
+    places = [np.zeros(0, dtype=np.intp)]
+    in_sketch = np.zeros(adata.n_obs, dtype=np.bool_)
+    in_sketch[groups.sketch] = True
+    found = Gathered(blocks[0], sums, [], [], {})
+    for sample in cohort:
+        if sample.n_obs == 0:
+            continue
+        place = _places(adata, sample)
+        gene = adata.var_names.get_indexer(sample.var_names)
+        whole = sparse.csr_matrix(sample.X)[np.flatnonzero(place >= 0)]
+        factors = sample.obs[keys.SIZE_FACTOR.key].to_numpy(np.float64)[place >= 0]
+        place = place[place >= 0]
+        matrix = rows.on_genes(whole, places=gene, n_genes=adata.n_vars)
+        codes = groups.codes[place]
+        sums += markers.group_sums(matrix, groups=codes, n_groups=groups.n)
+        target = np.where(gene >= 0, column[gene], -1)
+        blocks.append(rows.on_genes(whole, places=target, n_genes=n_genes))
+        places.append(place)
+        chosen = np.flatnonzero(in_sketch[place])
+        found.parts.append(matrix[chosen].tocsc())
+        found.part_codes.append(codes[chosen])
+        if groups.pseudobulk.size:
+            _add_units(found.units, sample, matrix, factors, groups, place)
+    order = np.concatenate(places)
+    if order.size != adata.n_obs:
+        raise CtcflowError(
+            f"{adata.n_obs - order.size} cells of the embedding are in no sample: the samples"
+            " changed since `reduce`; run it again"
+        )
+    stacked = rows.stack(blocks, n_genes=n_genes)
+    if (order[1:] < order[:-1]).any():
+        stacked = stacked[np.argsort(order, kind="stable")]
+    return found._replace(values=stacked)
+
+
+def _places(adata: AnnData, sample: AnnData) -> Codes:
+    names = sample.obs[keys.SAMPLE.key].to_numpy(dtype=object)
+    own = [f"{s}:{b}" for s, b in zip(names, sample.obs_names, strict=True)]
+    found: Codes = adata.obs_names.get_indexer(pd.Index(own, dtype=object))
+    return found
+
+
+def _add_units(
+    units: dict[pseudobulk.Unit, pseudobulk.Sums],
+    sample: AnnData,
+    matrix: sparse.csr_matrix,
+    factors: npt.NDArray[np.float64],
+    groups: Groups,
+    place: Codes,
+) -> None:
+    """Add the raw counts of a sample to its patient's."""
+    counts = conditions.raw_counts(matrix, size_factors=factors)
+    own, n = groups.pseudobulk[place], groups.n + len(groups.classes)
+    summed = sparse.csr_matrix(markers.group_sums(counts, groups=own, n_groups=n))
+    for unit in units_of(sample.obs):
+        cells = np.bincount(own, minlength=n)
+        units[unit] = pseudobulk.add(units.get(unit), summed, cells)
+
+
+def delivered_genes(adata: AnnData) -> npt.NDArray[np.bool_]:
+    """Variable and panel genes, which the matrix of the cohort holds."""
+    found = (adata.var[keys.VARIABLE.key] | adata.var[keys.PANEL.key]).to_numpy(np.bool_)
+    return np.asarray(found)
+
+
+def classes_of(obs: pd.DataFrame) -> npt.NDArray[np.object_]:
+    """Class of each cell; `blood` where no cell was called."""
+    if keys.CLASS.key not in obs:
+        return np.full(len(obs), "blood", dtype=object)
+    found: npt.NDArray[np.object_] = obs[keys.CLASS.key].to_numpy(dtype=object)
+    return found
+
+
+def units_of(obs: pd.DataFrame) -> list[pseudobulk.Unit]:
+    """Condition and patient of each draw, as the sheet has them."""
+    if "condition" not in obs:
+        return []
+    patient = obs["patient"] if "patient" in obs else obs[keys.SAMPLE.key]
+    table = pd.DataFrame({"condition": obs["condition"].astype(object), "patient": patient})
+    table = table.astype(object).where(table.notna(), "").drop_duplicates()
+    return [(str(a), str(b)) for a, b in zip(table["condition"], table["patient"], strict=True)]

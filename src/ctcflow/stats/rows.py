@@ -1,0 +1,66 @@
+"""Rows of sparse matrices of several samples, on one set of genes."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+
+def on_genes(
+    matrix: sparse.csr_matrix, *, places: npt.NDArray[np.intp], n_genes: int
+) -> sparse.csr_matrix:
+    """Put the columns of a matrix at their places among other genes.
+
+    Parameters
+    ----------
+    matrix : (n_cells, n_own)
+    places : (n_own,)
+        Place of each column; -1 for one that is left out.
+    n_genes
+        Number of genes.
+
+    Returns
+    -------
+    (n_cells, n_genes) CSR float32, indices sorted
+    """
+    kept = np.flatnonzero(places >= 0)
+    whole = kept.size == places.size
+    own = matrix if whole else matrix[:, kept]
+    target = places.astype(np.int32)[kept][own.indices]
+    found = sparse.csr_matrix(
+        (own.data.astype(np.float32), target, own.indptr), shape=(matrix.shape[0], n_genes)
+    )
+    found.sort_indices()
+    return found
+
+
+def stack(blocks: list[sparse.csr_matrix], *, n_genes: int) -> sparse.csr_matrix:
+    """Put matrices below each other, and free each as soon as it is copied.
+
+    A million cells take 2 GB; `scipy.sparse.vstack` would hold them twice.
+
+    Parameters
+    ----------
+    blocks : each (n_cells, n_genes) float32
+        Emptied.
+
+    Returns
+    -------
+    (all cells, n_genes)
+    """
+    stored = sum(block.nnz for block in blocks)
+    lengths = [np.diff(block.indptr).astype(np.int64) for block in blocks]
+    index = np.int32 if stored < np.iinfo(np.int32).max else np.int64
+    data, indices = np.empty(stored, dtype=np.float32), np.empty(stored, dtype=index)
+    at = 0
+    blocks.reverse()
+    while blocks:
+        block = blocks.pop()
+        data[at : at + block.nnz] = block.data
+        indices[at : at + block.nnz] = block.indices
+        at += block.nnz
+    pointers = np.concatenate([[0], np.cumsum(np.concatenate([np.zeros(0, np.int64), *lengths]))])
+    return sparse.csr_matrix(
+        (data, indices, pointers.astype(index)), shape=(pointers.size - 1, n_genes)
+    )

@@ -1,0 +1,26 @@
+"""Needs cluster, reduce, and counts one sample at a time. Runs where `export: full` asks for it."""
+
+
+rule export:
+    """All raw counts of the cohort in one file, assembled on disk."""
+    input:
+        cluster="<results>/cluster/cohort.h5ad",
+        reduce="<results>/reduce/reduce.h5ad",
+        ingest=expand("<results>/ingest/{sample}.h5ad", sample=RUN.samples),
+        qc=expand("<results>/qc/{sample}.h5ad", sample=RUN.samples),
+    output:
+        adata="<results>/cluster/cohort_counts.h5ad",
+    log:
+        "<logs>/export.log",
+    benchmark:
+        "<benchmarks>/export.tsv"
+    conda:
+        "../../envs/ctcflow.yaml"
+    params:
+        code=RUN.code("export"),
+        layers=RUN.layers("ingest", "qc"),
+        samples=RUN.samples,
+    shell:
+        "python -m ctcflow export --in cluster={input.cluster:q} reduce={input.reduce:q}"
+        " {params.layers:q} --samples {params.samples:q}"
+        " --out adata={output.adata:q} &> {log:q}"

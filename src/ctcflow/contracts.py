@@ -215,7 +215,7 @@ STEPS: dict[str, Step] = {
         scope="cohort",
         finished=("reduce", "call"),
         requires=(keys.X_PCA, keys.CLASS),
-        writes=(keys.X_INTEGRATED, keys.BATCH, keys.INTEGRATE),
+        writes=(keys.X_INTEGRATED, keys.BATCH, keys.CORRECTION, keys.INTEGRATE),
     ),
     "cluster": Step(
         scope="cohort",

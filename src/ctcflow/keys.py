@@ -158,6 +158,9 @@ REDUCE: Final = Slot("uns", "reduce")
 BATCH: Final = Slot("obs", "batch_used")
 """Batch that the embedding was corrected for."""
 X_INTEGRATED: Final = Slot("obsm", "X_integrated")
+CORRECTION: Final = Slot("uns", "correction")
+"""Arrays that map new cells onto the corrected ones: `cluster_sizes` (K,), `cluster_sums` (K, d),
+`lineages` (L,), `lineage_means` (L, d); empty where nothing was fitted."""
 INTEGRATE: Final = Slot("uns", "integrate")
 """JSON: method, batches, mixing before and after."""
 

@@ -5,6 +5,8 @@ harmonypy is GPL-3: it is imported here only.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,9 +14,17 @@ Matrix = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
 
+class Harmonised(NamedTuple):
+    """Corrected points (n, d), and of each soft cluster its size (K,) and sum of them (K, d)."""
+
+    points: Matrix
+    cluster_sizes: npt.NDArray[np.float64]
+    cluster_sums: Matrix
+
+
 def harmony(
     points: Matrix, *, batches: Codes, theta: float, max_iterations: int, seed: int
-) -> Matrix:
+) -> Harmonised:
     """Correct an embedding for batches (Korsunsky 2019, doi:10.1038/s41592-019-0619-0).
 
     Parameters
@@ -32,13 +42,14 @@ def harmony(
 
     Returns
     -------
-    (n, d)
-        Corrected points.
+    Harmonised
+        Corrected points, and what maps new points onto them (Kang 2021,
+        doi:10.1038/s41467-021-25957-x).
     """
     from harmonypy import run_harmony
 
     n, d = points.shape
-    result = run_harmony(
+    fitted = run_harmony(
         # Components x cells: the only orientation that is not mistaken where n equals d.
         np.ascontiguousarray(points.T),
         {"batch": batches},
@@ -48,12 +59,13 @@ def harmony(
         max_iter_harmony=max_iterations,
         random_state=seed,
         verbose=False,
-    ).Z_corr
-    corrected = np.asarray(result, dtype=np.float64)
+    )
+    corrected = np.asarray(fitted.Z_corr, dtype=np.float64)
     # harmonypy 0.x gave components x cells.
     if corrected.shape != (n, d):
         raise RuntimeError(f"harmonypy gave shape {corrected.shape} for {n} cells and {d} PCs")
-    return corrected
+    member = np.asarray(fitted.R, dtype=np.float64)
+    return Harmonised(corrected, member.sum(axis=0), member.T @ corrected)
 
 
 def mean_shift(shifts: Matrix, *, groups: Codes, n_groups: int) -> Matrix:

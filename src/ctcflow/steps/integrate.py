@@ -47,8 +47,8 @@ def integrate(adata: AnnData, *, params: IntegrateParams) -> AnnData:
     Returns
     -------
     AnnData
-        The same object with obs `batch_used`, obsm `X_integrated` (n_cells, k) float32 and uns
-        `integrate` (JSON: method, batches, reason where nothing was corrected, mixing of the
+        The same object with obs `batch_used`, obsm `X_integrated` (n_cells, k) float32, uns
+        `correction` (arrays: see `keys`) and uns `integrate` (JSON: method, batches, reason where nothing was corrected, mixing of the
         leukocytes before and after).
     """
     points: Embedding = np.asarray(adata.obsm[keys.X_PCA.key], dtype=np.float64)
@@ -57,9 +57,9 @@ def integrate(adata: AnnData, *, params: IntegrateParams) -> AnnData:
     batches, names = pd.factorize(labels, sort=True)
     blood = (adata.obs[keys.CLASS.key].astype(object) == BLOOD).to_numpy(dtype=np.bool_)
     reason = _reason(params, points, blood, batches)
-    corrected = points
+    corrected, terms = points, _no_terms(points.shape[1])
     if not reason and isinstance(params.method, HarmonyParams):
-        corrected = _correct(points, blood, batches, adata.obs[keys.SAMPLE.key], params.method)
+        corrected, terms = _correct(points, blood, batches, adata.obs[keys.SAMPLE.key], params.method)
     report: dict[str, Any] = {
         "method": "none" if reason else params.method.method,
         "batch": params.batch,
@@ -74,6 +74,7 @@ def integrate(adata: AnnData, *, params: IntegrateParams) -> AnnData:
     }
     report |= _mixing(points[blood], corrected[blood], batches[blood], bool(reason))
     adata.obsm[keys.X_INTEGRATED.key] = corrected.astype(np.float32)
+    adata.uns[keys.CORRECTION.key] = terms
     adata.uns[keys.INTEGRATE.key] = json.dumps(report, sort_keys=True)
     return adata
 
@@ -109,15 +110,16 @@ def _correct(
     batches: Codes,
     samples: pd.Series,
     method: HarmonyParams,
-) -> Embedding:
+) -> tuple[Embedding, dict[str, Any]]:
     corrected = points.copy()
-    corrected[blood] = harmony(
+    fitted = harmony(
         points[blood],
         batches=batches[blood],
         theta=method.theta,
         max_iterations=method.max_iterations,
         seed=method.seed,
     )
+    corrected[blood] = fitted.points
     shifts = (corrected - points)[blood]
     others = np.flatnonzero(~blood)
     for groups in (batches, pd.factorize(samples.to_numpy(dtype=object), sort=True)[0]):
@@ -125,7 +127,17 @@ def _correct(
         means = mean_shift(shifts, groups=groups[blood], n_groups=int(groups.max()) + 1)
         known = others[~np.isnan(means[groups[others]]).any(axis=1)]
         corrected[known] = points[known] + means[groups[known]]
-    return corrected
+    terms = {"cluster_sizes": fitted.cluster_sizes, "cluster_sums": fitted.cluster_sums}
+    return corrected, _no_terms(points.shape[1]) | terms
+
+
+def _no_terms(n_components: int) -> dict[str, Any]:
+    return {
+        "cluster_sizes": np.zeros(0),
+        "cluster_sums": np.zeros((0, n_components)),
+        "lineages": np.zeros(0, dtype=object),
+        "lineage_means": np.zeros((0, n_components)),
+    }
 
 
 def _mixing(before: Embedding, after: Embedding, batches: Codes, same: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ctcflow import bundle
 from ctcflow.config import load_config, load_samples, own_tables, sample_row, step_params
 from ctcflow.errors import CtcflowError
 from ctcflow.formats.detect import input_files
@@ -21,7 +22,11 @@ from ctcflow.review import load_verdicts
 from ctcflow.sample import SAMPLE_STEPS, Sample
 from ctcflow.tables import SHIPPED
 
-_BY_NAME = {"call": ("render/tables.py", "review.py"), "cluster": ("render/tables.py",)}
+_BY_NAME = {
+    "call": ("render/tables.py", "review.py", "bundle.py"),
+    "cluster": ("render/tables.py",),
+    "gather": ("render/tables.py",),
+}
 """Modules that `pipeline` imports by name: they write tables beside a step's file, or read one."""
 
 

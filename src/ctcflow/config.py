@@ -41,6 +41,9 @@ class Config(StepsParams):
     directory)."""
     verdicts: Annotated[str, Field(min_length=1)] | None = None
     """A reviewer's verdicts on cells, TSV; null for none (path, relative to the run directory)."""
+    reference: Annotated[str, Field(min_length=1)] | None = None
+    """A frozen reference (`freeze` of another run) that each sample is mapped onto, instead of a
+    joint embedding; null for none (path, relative to the run directory)."""
 
 
 def load_config(raw: Mapping[str, Any]) -> Config:

@@ -295,7 +295,10 @@ def test_the_claim_is_what_benjamini_hochberg_rejects_in_null_samples() -> None:
 @pytest.mark.parametrize(("called", "excluded"), [(0, False), (1, False), (2, True)])
 def test_the_interval_beside_the_claim_flags_what_it_excludes(called: int, excluded: bool) -> None:
     found = controls.false_calls(
-        [sample("h", called, role="healthy"), sample("p", 9)], fdr=0.05, confidence=0.95, frozen=None
+        [sample("h", called, role="healthy"), sample("p", 9)],
+        fdr=0.05,
+        confidence=0.95,
+        frozen=None,
     )
     assert (found["samples"], found["cells"], found["called"]) == (1, 1000, called)
     exact = stats.binomtest(called, 1000).proportion_ci(0.95, method="exact")
@@ -311,7 +314,9 @@ def test_without_control_cells_nothing_is_claimed() -> None:
         assert found["rate"] is found["rate_high"] is found["claimed"] is None
         assert found["flag"] == ""
     # an empty blank adds no claim to that of the healthy one
-    one = controls.false_calls([empty, sample("h", 0, role="healthy")], fdr=0.05, confidence=0.95, frozen=None)
+    one = controls.false_calls(
+        [empty, sample("h", 0, role="healthy")], fdr=0.05, confidence=0.95, frozen=None
+    )
     assert 1000 * one["claimed"] == pytest.approx(0.0554, abs=1e-4)
 
 

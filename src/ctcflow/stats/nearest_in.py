@@ -77,9 +77,7 @@ def nearest_in(
     return indices, distances
 
 
-def _prepared(
-    reference: npt.NDArray[np.floating], query: npt.NDArray[np.floating]
-) -> _Prepared:
+def _prepared(reference: npt.NDArray[np.floating], query: npt.NDArray[np.floating]) -> _Prepared:
     # Products of float32 lose digits far from the origin.
     centre = reference.mean(axis=0, dtype=np.float64)
     n, d = reference.shape

@@ -12,14 +12,13 @@ Matrix = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float64]
 
 FEWEST: Final = 20
-"""Below this number of null cells there is no limit (cells)."""
+"""Below this number of null cells there is no limit, and no word on a batch (cells)."""
 _FLOOR: Final = 0.05
 _BLOCK: Final = 1024
 
 
 class Limit(NamedTuple):
-    """What cells of the reference show: the line of log(1 + value) on log depth, and how much
-    above it the limit lies; NaN where it could not be measured."""
+    """The line of log(1 + value) on log depth, and how much above it the limit lies; NaN: none."""
 
     intercept: float
     slope: float
@@ -27,12 +26,18 @@ class Limit(NamedTuple):
 
 
 def unexpected_expression(
-    values: sparse.csr_matrix, *, shares: Matrix, means: Matrix
+    values: sparse.csr_matrix,
+    *,
+    shares: Matrix,
+    means: Matrix,
+    batches: npt.NDArray[np.integer],
+    fitted: npt.NDArray[np.bool_],
 ) -> Vector:
     """Expression beyond that of the groups which a cell was taken for.
 
-    Per cell the sum over genes of max(x - m, 0)^2 / (m + 0.05), with m the mean of its groups: a
-    gene that they hardly express weighs most.
+    Per cell the sum over genes of max(x - m, 0)^2 / (m + 0.05): a gene that is hardly expected
+    weighs most. What is expected, m, is the mean of its groups, and what the fitted cells of its
+    batch show above that on average, so that a chemistry which catches a gene better is not new.
 
     Parameters
     ----------
@@ -42,15 +47,25 @@ def unexpected_expression(
         Share of each group in what the cell was taken for; rows sum to one.
     means : (L, G)
         Mean of each gene in each group of the reference.
+    batches : (n,)
+        Batch of each cell, from 0.
+    fitted : (n,)
+        Cells that may speak for their batch; with fewer than 20 of them nothing is added.
 
     Returns
     -------
     (n,)
     """
     found = np.zeros(values.shape[0])
+    added = np.zeros((int(batches.max()) + 1 if batches.size else 0, means.shape[1]))
+    for batch in range(added.shape[0]):
+        own = np.flatnonzero(fitted & (batches == batch))
+        if own.size >= FEWEST:
+            seen = np.asarray(values[own].mean(axis=0, dtype=np.float64)).ravel()
+            added[batch] = np.maximum(seen - shares[own].mean(axis=0) @ means, 0.0)
     for start in range(0, found.size, _BLOCK):
         rows = slice(start, start + _BLOCK)
-        expected = shares[rows] @ means
+        expected = shares[rows] @ means + added[batches[rows]]
         above = np.maximum(values[rows].toarray() - expected, 0.0)
         found[rows] = (above**2 / (expected + _FLOOR)).sum(axis=1)
     return found

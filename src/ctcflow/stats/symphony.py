@@ -98,9 +98,7 @@ def lineage_shift(points: Matrix, *, lineages: npt.NDArray[np.intp], means: Matr
     return np.asarray((points[known] - means[lineages[known]]).mean(axis=0))
 
 
-def mapped(
-    points: Matrix, *, fitted: Flags, cluster_sizes: Vector, cluster_sums: Matrix
-) -> Matrix:
+def mapped(points: Matrix, *, fitted: Flags, cluster_sizes: Vector, cluster_sums: Matrix) -> Matrix:
     """Move the points of one new batch onto the reference.
 
     Parameters

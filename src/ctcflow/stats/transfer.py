@@ -53,9 +53,7 @@ def votes(indices: Codes, shares: Matrix, *, codes: Codes, n_codes: int) -> Matr
     """
     n, k = indices.shape
     rows = np.repeat(np.arange(n), k)
-    table = sparse.coo_matrix(
-        (shares.ravel(), (rows, codes[indices].ravel())), shape=(n, n_codes)
-    )
+    table = sparse.coo_matrix((shares.ravel(), (rows, codes[indices].ravel())), shape=(n, n_codes))
     return np.asarray(table.toarray())
 
 
@@ -96,6 +94,8 @@ def place(
     embedding: npt.NDArray[np.float32],
     groups: Codes,
     group_means: npt.NDArray[np.floating],
+    batches: Codes,
+    fitted: npt.NDArray[np.bool_],
     k: int,
     n_threads: int,
 ) -> Placed:
@@ -113,6 +113,8 @@ def place(
         Group of each cell of the reference.
     group_means : (L, G)
         Mean of each gene in each group.
+    batches, fitted : (n,)
+        Batch of each cell, and which cells may speak for it.
     k
         Neighbours per cell.
     n_threads
@@ -122,5 +124,7 @@ def place(
     shares = neighbor_shares(distances)
     taken = votes(indices, shares, codes=groups, n_codes=group_means.shape[0])
     means = group_means.astype(np.float64)
-    unexpected = unexpected_expression(values, shares=taken, means=means)
+    unexpected = unexpected_expression(
+        values, shares=taken, means=means, batches=batches, fitted=fitted
+    )
     return Placed(indices, shares, distances.mean(axis=1), unexpected)

@@ -167,6 +167,8 @@ def _limits(
             embedding=points[~mine],
             groups=groups[~mine],
             group_means=(sums - own_sums) / np.maximum(sizes - own_sizes, 1.0)[:, None],
+            batches=samples[asked],
+            fitted=np.ones(asked.size, dtype=np.bool_),
             k=params.n_neighbors,
             n_threads=blas_threads(),
         )

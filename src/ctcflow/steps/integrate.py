@@ -48,8 +48,8 @@ def integrate(adata: AnnData, *, params: IntegrateParams) -> AnnData:
     -------
     AnnData
         The same object with obs `batch_used`, obsm `X_integrated` (n_cells, k) float32, uns
-        `correction` (arrays: see `keys`) and uns `integrate` (JSON: method, batches, reason where nothing was corrected, mixing of the
-        leukocytes before and after).
+        `correction` (arrays: see `keys`) and uns `integrate` (JSON: method, batches, reason where
+        nothing was corrected, mixing of the leukocytes before and after).
     """
     points: Embedding = np.asarray(adata.obsm[keys.X_PCA.key], dtype=np.float64)
     labels = _batches(adata.obs, params.batch)
@@ -59,7 +59,9 @@ def integrate(adata: AnnData, *, params: IntegrateParams) -> AnnData:
     reason = _reason(params, points, blood, batches)
     corrected, terms = points, _no_terms(points.shape[1])
     if not reason and isinstance(params.method, HarmonyParams):
-        corrected, terms = _correct(points, blood, batches, adata.obs[keys.SAMPLE.key], params.method)
+        corrected, terms = _correct(
+            points, blood, batches, adata.obs[keys.SAMPLE.key], params.method
+        )
     report: dict[str, Any] = {
         "method": "none" if reason else params.method.method,
         "batch": params.batch,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +76,8 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
         embedding=reference.embedding,
         groups=reference.group,
         group_means=reference.group_means,
+        batches=np.zeros(adata.n_obs, dtype=np.intp),
+        fitted=adata.obs[keys.IS_LEUKOCYTE.key].to_numpy(np.bool_),
         k=reference.manifest["n_neighbors"],
         n_threads=blas_threads(),
     )
@@ -103,13 +105,11 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
     return adata
 
 
-def _values(
-    adata: AnnData, genes: npt.NDArray[np.str_]
-) -> tuple[sparse.csr_matrix, list[str]]:
+def _values(adata: AnnData, genes: npt.NDArray[np.str_]) -> tuple[sparse.csr_matrix, list[str]]:
     """Values of the reference's genes, zero where the sample lacks one, and those that it lacks."""
     places = adata.var_names.get_indexer(pd.Index(genes.astype(object)))
     missing = [str(name) for name in genes[places < 0]]
-    if len(missing) > (1 - _FEWEST_GENES) * genes.size:
+    if genes.size - len(missing) < _FEWEST_GENES * genes.size:
         raise CtcflowError(
             f"the sample lacks {len(missing)} of the {genes.size} genes of the reference (such as"
             f" {', '.join(missing[:3])}), and {_FEWEST_GENES:.0%} are needed: give counts of all"
@@ -149,9 +149,7 @@ def _moved(points: Matrix, obs: pd.DataFrame, reference: Reference) -> tuple[Mat
     return points - shift, ""
 
 
-def _novelty(
-    placed: Placed, obs: pd.DataFrame, reference: Reference
-) -> npt.NDArray[np.float64]:
+def _novelty(placed: Placed, obs: pd.DataFrame, reference: Reference) -> npt.NDArray[np.float64]:
     """The larger of both measures on the scale of their limits; NaN without limits."""
     limits = reference.manifest["limits"]
     if not limits["distance"]:

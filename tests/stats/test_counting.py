@@ -320,6 +320,38 @@ def test_without_control_cells_nothing_is_claimed() -> None:
     assert 1000 * one["claimed"] == pytest.approx(0.0554, abs=1e-4)
 
 
+def test_a_frozen_reference_stands_in_for_controls_and_only_for_missing_ones() -> None:
+    frozen = {
+        "dispersion": {"ratio": 2.5, "source": "measured on replicate draws"},
+        "blanks": {"draws": 20, "limit": 1.5, "reason": ""},
+        "healthy": {"samples": 4, "cells": 900, "called": 1, "flag": ""},
+    }
+    own = [sample("p", 3)]
+    found = counting.count_draws(
+        own, [{}] * len(own), confidence=0.95, dispersion=None, frozen=frozen
+    )
+    assert found.dispersion["ratio"] == 2.5
+    assert found.dispersion["source"].endswith("of the frozen reference")
+    assert found.blanks == frozen["blanks"]
+    assert found.draws[0]["above_blank"] == "yes"
+    healthy = {"fdr": 0.05, "confidence": 0.95, "frozen": frozen}
+    assert controls.false_calls(own, **healthy) == frozen["healthy"]
+    # a control of the run itself speaks for it
+    both = [*own, sample("h", 0, role="healthy")]
+    found = counting.count_draws(
+        both, [{}] * len(both), confidence=0.95, dispersion=1.0, frozen=frozen
+    )
+    assert found.dispersion["source"] == "given as call.dispersion"
+    assert found.blanks["limit"] is None
+    assert controls.false_calls(both, **healthy)["samples"] == 1
+    # what the reference did not measure either stays unknown
+    unknown = frozen | {"dispersion": {"ratio": 1.0, "source": "not known: too few"}}
+    found = counting.count_draws(
+        own, [{}] * len(own), confidence=0.95, dispersion=None, frozen=unknown
+    )
+    assert found.dispersion["source"].startswith("not known")
+
+
 # ---- cut-offs
 
 CELLSEARCH: Record = {"volume_ml": 7.5, "fraction_loaded": 1.0, "enrichment": " CellSearch"}

@@ -17,6 +17,7 @@ rule project:
         "<benchmarks>/project/{sample}.tsv"
     conda:
         "../../envs/ctcflow.yaml"
+    threads: 2
     params:
         json=RUN.params("project"),
         code=RUN.code("project"),

@@ -24,6 +24,7 @@ FILE: Final = "reference.zip"
 """The bundle, below the folder of the step."""
 BLOOD: Final = "blood"
 _FOLDS: Final = 10
+_BLOCK: Final = 32_768
 _CONTROLS: Final = ("dispersion", "blanks", "healthy")
 
 Codes = npt.NDArray[np.int32]
@@ -53,7 +54,7 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
     Raises
     ------
     CtcflowError
-        There are no cells, or no components.
+        There are no cells or no components, or the run is of a version that kept no correction.
     """
     used = adata.var[keys.VARIABLE.key].to_numpy(np.bool_)
     loadings = np.asarray(adata.varm[keys.LOADINGS.key], dtype=np.float64)[used]
@@ -62,6 +63,8 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
             f"the run has {adata.n_obs} cells with {loadings.shape[1]} components, which is no"
             " reference: freeze a run with more cells"
         )
+    if keys.CORRECTION.key not in adata.uns:
+        raise CtcflowError(f"the run has no {keys.CORRECTION}: run `integrate` and `cluster` again")
     values = sparse.csr_matrix(adata.X)[:, used]
     cluster, clusters = _codes(adata.obs[keys.CLUSTER.key])
     cell_type, cell_types = _codes(adata.obs[keys.CELL_TYPE.key])
@@ -87,7 +90,7 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
         manifest,
         genes=_text(adata.var_names[used]),
         gene_ids=_text(adata.var[keys.GENE_ID.key][used]),
-        means=np.asarray(values.mean(axis=0, dtype=np.float64)).ravel(),
+        means=sums.sum(axis=0) / adata.n_obs,
         loadings=loadings,
         cluster_sizes=np.asarray(correction["cluster_sizes"], dtype=np.float64),
         cluster_sums=np.asarray(correction["cluster_sums"], dtype=np.float64),
@@ -131,10 +134,13 @@ def _group_sums(
     values: sparse.csr_matrix, groups: npt.NDArray[np.integer], n_groups: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Sum of each gene in each group, and cells of each group."""
-    n = groups.size
-    member = sparse.csr_matrix((np.ones(n), (groups, np.arange(n))), shape=(n_groups, n))
-    sizes = np.bincount(groups, minlength=n_groups).astype(np.float64)
-    return np.asarray((member @ values.astype(np.float64)).toarray()), sizes
+    sums = np.zeros((n_groups, values.shape[1]))
+    for start in range(0, groups.size, _BLOCK):
+        own = groups[start : start + _BLOCK]
+        place = (np.ones(own.size), (own, np.arange(own.size)))
+        member = sparse.csr_matrix(place, shape=(n_groups, own.size))
+        sums += (member @ values[start : start + _BLOCK].astype(np.float64)).toarray()
+    return sums, np.bincount(groups, minlength=n_groups).astype(np.float64)
 
 
 def _limits(

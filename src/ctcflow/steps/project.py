@@ -62,9 +62,10 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
     CtcflowError
         The sample lacks more than a fifth of the reference's genes, or is on another scale.
     """
-    steps = json.loads(str(adata.uns[keys.CTCFLOW.key]))["steps"]
-    bundle.check_scale(reference.manifest, steps["normalize"]["params"]["target_umis"])
-    values, missing = _values(adata, reference.genes)
+    record = json.loads(str(adata.uns[keys.CTCFLOW.key]))
+    target = record["steps"]["normalize"]["params"]["target_umis"]
+    bundle.check_scale(reference.manifest, target)
+    values, missing = _values(adata, reference.genes, record["sample"]["sample"])
     centre = Components(reference.means, reference.loadings, np.zeros(0), 0.0)
     points = on_components(values, centre)
     moved, reason = _moved(points.astype(np.float64), adata.obs, reference)
@@ -105,15 +106,17 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
     return adata
 
 
-def _values(adata: AnnData, genes: npt.NDArray[np.str_]) -> tuple[sparse.csr_matrix, list[str]]:
+def _values(
+    adata: AnnData, genes: npt.NDArray[np.str_], sample: str
+) -> tuple[sparse.csr_matrix, list[str]]:
     """Values of the reference's genes, zero where the sample lacks one, and those that it lacks."""
     places = adata.var_names.get_indexer(pd.Index(genes.astype(object)))
     missing = [str(name) for name in genes[places < 0]]
     if genes.size - len(missing) < _FEWEST_GENES * genes.size:
         raise CtcflowError(
-            f"the sample lacks {len(missing)} of the {genes.size} genes of the reference (such as"
-            f" {', '.join(missing[:3])}), and {_FEWEST_GENES:.0%} are needed: give counts of all"
-            " genes, or a reference of such samples"
+            f"sample `{sample}` lacks {len(missing)} of the {genes.size} genes of the reference"
+            f" (such as {', '.join(missing[:3])}), and {_FEWEST_GENES:.0%} are needed: give counts"
+            " of all genes, or a reference of such samples"
         )
     # a column of zeros after the last one stands in for genes that the sample lacks
     empty = sparse.csr_matrix((adata.n_obs, 1), dtype=np.float32)

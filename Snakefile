@@ -38,13 +38,13 @@ include: "workflow/rules/integrate.smk"
 include: "workflow/rules/cluster.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/freeze.smk"
+include: "workflow/rules/project.smk"
+include: "workflow/rules/gather.smk"
 
 
 rule all:
     """Calls, cohort and report."""
     default_target: True
     input:
-        "<results>/report/report.html",
-        "<results>/call/ctc.tsv",
-        "<results>/cluster/cohort.h5ad",
-        RUN.exports,
+        RUN.targets,

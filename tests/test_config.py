@@ -132,6 +132,8 @@ def test_a_value_beyond_its_bound_is_refused(keys: tuple[str, ...], value: objec
         ("qc: {min_mt_limit: 60}", "qc: min_mt_limit is 60 and max_mt_limit is 50: the first must "
          "not be above the second"),
         ("samples: 3", "samples is 3: must be text"),
+        ("{export: full, reference: r.zip}", "export is full and reference is set: a mapped run "
+         "has no joint file of counts, leave one of the two out"),
         ("report: {title: ''}", "report.title is '': must be text of at least 1 character(s)"),
         ("{1: 2}", "unknown key 1: keys are text"),
         ("[a]", "the configuration is ['a']: must be keys (`key: value`)"),

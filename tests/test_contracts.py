@@ -40,7 +40,8 @@ def _arguments(step: str, folder: Path, data: Path, sample: str) -> list[str]:
     row = STEPS[step]
     given = [f"data={data / sample / 'counts.h5ad'}"] if step == "ingest" else []
     given += [f"{done}={_path(folder, done, sample)}" for done in (*row.finished, *row.layers)]
-    out = [f"folder={folder / 'report'}"] if step == "report" else []
+    given += [f"reference={folder / 'freeze' / 'reference.zip'}"] if row.reference else []
+    out = [f"folder={folder / step}"] if row.apart else []
     out = out or [f"adata={_path(folder, step, sample)}"]
     out += [f"{name}={folder / step / name}.tsv" for name in row.exports]
     argv = [step, "--out", *out, "--params", json.dumps(FEW.get(step, {}))]
@@ -56,7 +57,8 @@ def _arguments(step: str, folder: Path, data: Path, sample: str) -> list[str]:
 def _run_chain(folder: Path, data: Path, samples: tuple[str, ...] = SAMPLES) -> Path:
     for step, row in STEPS.items():
         names = samples if row.scope == "sample" else ("{sample}",)
-        if row.scope == "cohort" and samples != SAMPLES:
+        # without the cohort there is no reference either
+        if samples != SAMPLES and (row.scope == "cohort" or row.reference):
             continue
         for name in names:
             assert cli.main(_arguments(step, folder, data, name)) == 0, step
@@ -123,8 +125,9 @@ def test_a_step_is_a_function_of_its_name(name: str) -> None:
         assert (described.__doc__ or "").strip()
     objects = [key for key in signature.parameters if key != "params"]
     row = STEPS[name]
-    expected = len(row.finished) if name == "report" else bool(row.finished) + bool(row.layers)
-    assert len(objects) == max(expected, 1) + row.unfiltered + row.verdicts + len(row.tables)
+    expected = len(row.finished) if row.apart else bool(row.finished) + bool(row.layers)
+    beside = row.unfiltered + row.reference + row.verdicts + row.controls
+    assert len(objects) == max(expected, 1) + beside + len(row.tables)
     assert ("unfiltered" in objects) == row.unfiltered
     assert objects[len(objects) - len(row.tables) :] == list(row.tables)
 
@@ -145,7 +148,7 @@ def test_requirements_are_written_by_an_earlier_step(name: str) -> None:
     assert set(row.requires) <= written
 
 
-@pytest.mark.parametrize("name", [name for name in STEP_NAMES if name != "report"])
+@pytest.mark.parametrize("name", [name for name in STEP_NAMES if not STEPS[name].apart])
 def test_a_step_writes_exactly_the_slots_of_its_row(name: str, chain: Path) -> None:
     row = STEPS[name]
     for sample in SAMPLES:
@@ -218,6 +221,7 @@ def _run_one(name: str, folder: Path, **changed: Path) -> anndata.AnnData:
     row = STEPS[name]
     paths = {layer: str(_path(folder, layer, "P1_d0")) for layer in row.layers}
     paths |= {key: str(path) for key, path in changed.items()}
+    paths |= {"reference": str(folder / "freeze" / "reference.zip")} if row.reference else {}
     from ctcflow.tables import SHIPPED
 
     paths |= {table: str(cli.RESOURCES / SHIPPED[table]) for table in row.tables}
@@ -299,6 +303,8 @@ def test_a_healthy_sample_more_moves_no_score(
     """The patient alone, from an empty folder: the same files as beside the healthy donor."""
     alone = _run_chain(tmp_path, run_folder / "data", ("P1_d0",))
     for step in SAMPLE_STEPS:
+        if STEPS[step].reference:
+            continue
         name = f"{step}/P1_d0.h5ad"
         assert _files(alone, step)[name] == _files(chain, step)[name]
 

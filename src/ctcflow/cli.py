@@ -28,6 +28,9 @@ _COMMANDS = {
     "integrate": "remove differences between batches from the embedding",
     "cluster": "neighbours, communities, map, cell types and markers",
     "report": "the page that people read",
+    "freeze": "freeze a finished run as a reference for new samples",
+    "project": "map one sample onto a frozen reference",
+    "gather": "the mapped samples in one file",
 }
 
 

@@ -7,10 +7,10 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from ctcflow.errors import CtcflowError
 from ctcflow.mistakes import describe, shown
@@ -44,6 +44,18 @@ class Config(StepsParams):
     export: Literal["cohort", "full"] = "cohort"
     """`cohort` delivers variable and panel genes of all cells; `full` writes all raw counts into
     one more file, `cluster/cohort_counts.h5ad`."""
+    reference: Annotated[str, Field(min_length=1)] | None = None
+    """A frozen reference (`freeze` of another run) that each sample is mapped onto, instead of a
+    joint embedding; null for none (path, relative to the run directory)."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.reference is not None and self.export == "full":
+            raise ValueError(
+                "export is full and reference is set: a mapped run has no joint file of counts,"
+                " leave one of the two out"
+            )
+        return self
 
 
 def load_config(raw: Mapping[str, Any]) -> Config:

@@ -40,6 +40,13 @@ class Step:
         AnnData, before the tables.
     verdicts
         The step sees a reviewer's verdicts on cells too, where the run has them: after the cohort.
+    reference
+        The step sees a frozen reference too: after the AnnData.
+    controls
+        The step sees what a frozen reference knows of controls too, where the run has one: after
+        the verdicts.
+    apart
+        The files of `finished` are handed over one by one, and the step gives back files.
     corrected
         The step sees counts without the ambient ones, where `qc` was asked for them. `score` does
         not: ambient RNA is a part of its null.
@@ -64,6 +71,9 @@ class Step:
     kept: bool = True
     unfiltered: bool = False
     verdicts: bool = False
+    reference: bool = False
+    controls: bool = False
+    apart: bool = False
     corrected: bool = False
     lognorm: bool = False
     whole: bool = False
@@ -161,6 +171,7 @@ STEPS: dict[str, Step] = {
     "call": Step(
         scope="cohort",
         verdicts=True,
+        controls=True,
         layers=("qc", "score"),
         requires=(keys.EVIDENCE, keys.IS_LEUKOCYTE, keys.P_COPY_NUMBER, keys.P_PARTNER),
         writes=(
@@ -239,6 +250,44 @@ STEPS: dict[str, Step] = {
         whole=True,
         delivered=True,
     ),
-    "report": Step(scope="cohort", finished=("cluster", "call")),
+    "report": Step(scope="cohort", finished=("cluster", "call"), apart=True),
+    "freeze": Step(scope="cohort", finished=("cluster", "call"), apart=True),
+    "project": Step(
+        scope="sample",
+        layers=("ingest", "qc", "normalize", "score"),
+        reference=True,
+        lognorm=True,
+        corrected=True,
+        requires=(keys.COUNTS, keys.SIZE_FACTOR, keys.IS_LEUKOCYTE),
+        writes=(
+            keys.X_PCA,
+            keys.X_INTEGRATED,
+            keys.X_UMAP,
+            keys.CLUSTER,
+            keys.CELL_TYPE,
+            keys.CONFIDENCE,
+            keys.NOVELTY,
+            keys.PROJECT,
+        ),
+    ),
+    "gather": Step(
+        scope="cohort",
+        finished=("call",),
+        layers=("project",),
+        requires=(keys.CLASS,),
+        writes=(
+            keys.X_PCA,
+            keys.X_INTEGRATED,
+            keys.X_UMAP,
+            keys.CLUSTER,
+            keys.CELL_TYPE,
+            keys.CONFIDENCE,
+            keys.NOVELTY,
+            keys.INTEGRATE,
+        ),
+        exports={"cells": "projected_table"},
+        whole=True,
+        delivered=True,
+    ),
 }
 """One row per step, in the order in which they run."""

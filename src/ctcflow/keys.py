@@ -179,3 +179,11 @@ CONDITIONS: Final = Slot("uns", "conditions")
 CLUSTERING: Final = Slot("uns", "cluster")
 """JSON: sketch, resolutions, number of clusters, stability, margins of the cell types, what was
 not run."""
+
+# ---- project
+CONFIDENCE: Final = Slot("obs", "cell_type_confidence")
+"""Share of the weight of the nearest reference cells that has this cell type (fraction)."""
+NOVELTY: Final = Slot("obs", "novelty")
+"""How far the cell is from the reference: 0 is usual at its depth, above 1 is not in it."""
+PROJECT: Final = Slot("uns", "project")
+"""JSON: the reference, missing genes, method, novel cells, what was not run and why."""

@@ -73,7 +73,7 @@ def _sentence(details: ErrorDetails, model: type[BaseModel], prefix: str) -> str
     must = _must(details["type"], details.get("ctx", {}), details["msg"])
     found = details["input"]
     if details["type"] == "value_error" and isinstance(found, dict | BaseModel):
-        return f"{key}: {must}"
+        return f"{key}: {must}" if key else must
     return f"{key} is {shown(found)}: {must}"
 
 

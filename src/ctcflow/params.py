@@ -272,6 +272,27 @@ class ReportParams(Params):
     """Title of the page."""
 
 
+class FreezeParams(Params):
+    """Freeze a finished run as a reference that new samples are mapped onto; run on request."""
+
+    n_neighbors: Annotated[int, Field(ge=1, le=200)] = 15
+    """Nearest cells of the reference that give a new cell its label and its place on the map
+    (cells)."""
+    novel_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.001
+    """Share of the reference's own leukocytes, each judged without its sample, above each of the
+    two limits of novelty (fraction)."""
+    null_cells: Annotated[int, Field(ge=100)] = 10_000
+    """Leukocytes that the limits of novelty are measured on, at most (cells)."""
+
+
+class ProjectParams(Params):
+    """Map one sample onto a frozen reference, in a run with `reference`, which says all else."""
+
+
+class GatherParams(Params):
+    """Lay the mapped samples below each other, in a run with `reference`."""
+
+
 class StepsParams(Params):
     """One section per step."""
 
@@ -284,3 +305,6 @@ class StepsParams(Params):
     integrate: IntegrateParams = IntegrateParams()
     cluster: ClusterParams = ClusterParams()
     report: ReportParams = ReportParams()
+    freeze: FreezeParams = FreezeParams()
+    project: ProjectParams = ProjectParams()
+    gather: GatherParams = GatherParams()

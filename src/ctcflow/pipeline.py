@@ -94,7 +94,7 @@ def _read(name: str, step: Step, inputs: Inputs) -> tuple[list[Any], dict[str, A
     if name == "ingest":
         adata = _read_counts(inputs, tables["genes"])
         return [adata, *tables.values()], {"sample": dict(inputs.row), "steps": {}}
-    if name == "report":
+    if step.apart:
         return [io.read_h5ad(_path(inputs, done)) for done in step.finished], {}
     layers = {layer: _path(inputs, layer) for layer in step.layers}
     if step.scope == "sample":
@@ -102,6 +102,7 @@ def _read(name: str, step: Step, inputs: Inputs) -> tuple[list[Any], dict[str, A
             layers, kept=step.kept, lognorm=step.lognorm, corrected=step.corrected
         )
         beside = [_read_unfiltered(inputs, adata)] if step.unfiltered else []
+        beside += [_bundle().read(_path(inputs, "reference"))] if step.reference else []
         return [adata, *beside, *tables.values()], io.json_slot(adata, keys.CTCFLOW.key)
     objects: list[Any] = []
     record: dict[str, Any] = {"sample": None, "steps": {}}
@@ -121,6 +122,8 @@ def _read(name: str, step: Step, inputs: Inputs) -> tuple[list[Any], dict[str, A
         objects.append(cohort)
     if step.verdicts:
         objects.append(_read_verdicts(inputs))
+    if step.controls:
+        objects.append(_read_controls(inputs))
     return [*objects, *tables.values()], record
 
 
@@ -178,6 +181,19 @@ def _read_verdicts(inputs: Inputs) -> pd.DataFrame | None:
     review = importlib.import_module("ctcflow.review")
     found = review.load_verdicts(Path(inputs.paths["verdicts"]), inputs.samples)
     return pd.DataFrame(found, columns=list(review.Verdict._fields), dtype=object)
+
+
+def _bundle() -> Any:
+    """By name: an edit of it re-runs the steps that see a reference (`workflow` knows)."""
+    return importlib.import_module("ctcflow.bundle")
+
+
+def _read_controls(inputs: Inputs) -> dict[str, Any] | None:
+    """What the frozen reference knows of controls; None where the run has none."""
+    if "reference" not in inputs.paths:
+        return None
+    manifest = _bundle().read_manifest(Path(inputs.paths["reference"]))
+    return dict(manifest["controls"])
 
 
 def _with_genes(droplets: AnnData, places: npt.NDArray[np.intp], adata: AnnData) -> AnnData:

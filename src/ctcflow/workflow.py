@@ -14,14 +14,26 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ctcflow.config import load_config, load_samples, own_tables, sample_row, step_params
+from ctcflow import bundle
+from ctcflow.config import (
+    Config,
+    load_config,
+    load_samples,
+    own_tables,
+    sample_row,
+    step_params,
+)
 from ctcflow.errors import CtcflowError
 from ctcflow.formats.detect import input_files
 from ctcflow.review import load_verdicts
 from ctcflow.sample import SAMPLE_STEPS, Sample
 from ctcflow.tables import SHIPPED
 
-_BY_NAME = {"call": ("render/tables.py", "review.py"), "cluster": ("render/tables.py",)}
+_BY_NAME = {
+    "call": ("render/tables.py", "review.py", "bundle.py"),
+    "cluster": ("render/tables.py",),
+    "gather": ("render/tables.py",),
+}
 """Modules that `pipeline` imports by name: they write tables beside a step's file, or read one."""
 
 
@@ -55,6 +67,7 @@ class Workflow:
             self._verdicts = [] if self.config.verdicts is None else [run / self.config.verdicts]
             for path in self._verdicts:
                 load_verdicts(path, self._files)
+            self._references = _references(self.config, run)
         except CtcflowError as error:
             raise SystemExit(f"error: {error}") from None
         self._samples = {sample.sample: sample for sample in samples}
@@ -88,6 +101,28 @@ class Workflow:
         """The input of `qc` that names the unfiltered droplets; none where not given."""
         path = self._samples[wildcards.sample].raw_path
         return [] if path is None else [f"unfiltered={path}"]
+
+    @property
+    def targets(self) -> list[str]:
+        """What a run makes when nothing else is asked for."""
+        cells = ["project/cells.tsv.gz"] if self._references else []
+        found = ["report/report.html", "call/ctc.tsv", *cells]
+        return [*(f"{self._results}/{name}" for name in found), self.cohort, *self.exports]
+
+    @property
+    def cohort(self) -> str:
+        """The file of all cells: of `gather` in a run with a frozen reference."""
+        return f"{self._results}/{'gather' if self._references else 'cluster'}/cohort.h5ad"
+
+    @property
+    def reference_file(self) -> list[str]:
+        """The frozen reference; none where not given."""
+        return [str(path) for path in self._references]
+
+    @property
+    def reference(self) -> list[str]:
+        """The input of `call` and `project` that names the reference; none where not given."""
+        return [f"reference={path}" for path in self._references]
 
     @property
     def verdict_files(self) -> list[str]:
@@ -134,6 +169,15 @@ class Workflow:
             digest.update(module.encode())
             digest.update((self._package / module).read_bytes())
         return digest.hexdigest()
+
+
+def _references(config: Config, run: Path) -> list[Path]:
+    """The frozen reference, where there is one and it can be used."""
+    if config.reference is None:
+        return []
+    path = run / config.reference
+    bundle.check_scale(bundle.read_manifest(path), config.normalize.target_umis)
+    return [path]
 
 
 def _files(sample: Sample) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ctcflow.render.answer import draws_of, first_screen
+from ctcflow.render.answer import draws_of, first_screen, no_control_note
 
 Record = dict[str, Any]
 
@@ -97,3 +97,15 @@ def test_the_claim_stands_beside_what_was_observed() -> None:
     flag = "more false calls than claimed: the interval lies above the claim"
     warned = shown(DRAW, CONTROL, healthy=healthy | {"flag": flag})
     assert "More false calls than claimed: the interval lies above the claim." in warned
+
+
+def test_a_run_without_controls_says_what_the_frozen_reference_saw() -> None:
+    healthy = {"samples": 3, "cells": 5820, "called": 1}
+    patient = [{"role": "patient"}]
+    plain = str(no_control_note(patient, {}))
+    assert "was not checked on healthy blood" in plain
+    frozen = str(no_control_note(patient, healthy))
+    assert "3 control samples of the frozen reference 1 of 5,820 cells were called" in frozen
+    # these are the run's own blanks
+    assert "frozen" not in str(no_control_note([*patient, {"role": "blank"}], healthy))
+    assert no_control_note([{"role": "healthy"}], healthy) is None

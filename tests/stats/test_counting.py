@@ -36,7 +36,7 @@ def counted(
     samples: list[Record], rows: list[Record] | None = None, dispersion: float | None = None
 ) -> counting.Counted:
     rows = [{}] * len(samples) if rows is None else rows
-    return counting.count_draws(samples, rows, confidence=0.95, dispersion=dispersion)
+    return counting.count_draws(samples, rows, confidence=0.95, dispersion=dispersion, frozen=None)
 
 
 def negative_binomial(mean: float, ratio: float) -> Any:
@@ -285,7 +285,7 @@ def test_the_claim_is_what_benjamini_hochberg_rejects_in_null_samples() -> None:
     rng = np.random.default_rng(5)
     rejected = [(benjamini_hochberg(rng.uniform(size=300)) <= 0.05).sum() for _ in range(20_000)]
     found = controls.false_calls(
-        [sample("h", 0, role="healthy", cells=300)], fdr=0.05, confidence=0.95
+        [sample("h", 0, role="healthy", cells=300)], fdr=0.05, confidence=0.95, frozen=None
     )
     assert 300 * found["claimed"] == pytest.approx(0.05 / 0.95**2)
     error = np.std(rejected) / np.sqrt(len(rejected))
@@ -295,7 +295,10 @@ def test_the_claim_is_what_benjamini_hochberg_rejects_in_null_samples() -> None:
 @pytest.mark.parametrize(("called", "excluded"), [(0, False), (1, False), (2, True)])
 def test_the_interval_beside_the_claim_flags_what_it_excludes(called: int, excluded: bool) -> None:
     found = controls.false_calls(
-        [sample("h", called, role="healthy"), sample("p", 9)], fdr=0.05, confidence=0.95
+        [sample("h", called, role="healthy"), sample("p", 9)],
+        fdr=0.05,
+        confidence=0.95,
+        frozen=None,
     )
     assert (found["samples"], found["cells"], found["called"]) == (1, 1000, called)
     exact = stats.binomtest(called, 1000).proportion_ci(0.95, method="exact")
@@ -307,12 +310,46 @@ def test_the_interval_beside_the_claim_flags_what_it_excludes(called: int, exclu
 def test_without_control_cells_nothing_is_claimed() -> None:
     empty = sample("b", 0, role="blank", cells=0)
     for samples in ([], [sample("p", 3)], [empty]):
-        found = controls.false_calls(samples, fdr=0.05, confidence=0.95)
+        found = controls.false_calls(samples, fdr=0.05, confidence=0.95, frozen=None)
         assert found["rate"] is found["rate_high"] is found["claimed"] is None
         assert found["flag"] == ""
     # an empty blank adds no claim to that of the healthy one
-    one = controls.false_calls([empty, sample("h", 0, role="healthy")], fdr=0.05, confidence=0.95)
+    one = controls.false_calls(
+        [empty, sample("h", 0, role="healthy")], fdr=0.05, confidence=0.95, frozen=None
+    )
     assert 1000 * one["claimed"] == pytest.approx(0.0554, abs=1e-4)
+
+
+def test_a_frozen_reference_stands_in_for_controls_and_only_for_missing_ones() -> None:
+    frozen = {
+        "dispersion": {"ratio": 2.5, "source": "measured on replicate draws"},
+        "blanks": {"draws": 20, "limit": 1.5, "reason": ""},
+        "healthy": {"samples": 4, "cells": 900, "called": 1, "flag": ""},
+    }
+    own = [sample("p", 3)]
+    found = counting.count_draws(
+        own, [{}] * len(own), confidence=0.95, dispersion=None, frozen=frozen
+    )
+    assert found.dispersion["ratio"] == 2.5
+    assert found.dispersion["source"].endswith("of the frozen reference")
+    assert found.blanks == frozen["blanks"]
+    assert found.draws[0]["above_blank"] == "yes"
+    healthy = {"fdr": 0.05, "confidence": 0.95, "frozen": frozen}
+    assert controls.false_calls(own, **healthy) == frozen["healthy"]
+    # a control of the run itself speaks for it
+    both = [*own, sample("h", 0, role="healthy")]
+    found = counting.count_draws(
+        both, [{}] * len(both), confidence=0.95, dispersion=1.0, frozen=frozen
+    )
+    assert found.dispersion["source"] == "given as call.dispersion"
+    assert found.blanks["limit"] is None
+    assert controls.false_calls(both, **healthy)["samples"] == 1
+    # what the reference did not measure either stays unknown
+    unknown = frozen | {"dispersion": {"ratio": 1.0, "source": "not known: too few"}}
+    found = counting.count_draws(
+        own, [{}] * len(own), confidence=0.95, dispersion=None, frozen=unknown
+    )
+    assert found.dispersion["source"].startswith("not known")
 
 
 # ---- cut-offs

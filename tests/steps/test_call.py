@@ -82,7 +82,7 @@ def scored_sample(
 
 
 def called(*cohort: anndata.AnnData, **params: float) -> tuple[anndata.AnnData, dict]:
-    result = call(list(cohort), None, params=CallParams(**params))
+    result = call(list(cohort), None, None, params=CallParams(**params))
     return result, json.loads(result.uns["call"])
 
 

@@ -18,7 +18,7 @@ from .test_call import scored_sample
 def called(
     *cohort: anndata.AnnData, verdicts: pd.DataFrame | None = None, **params: float
 ) -> tuple[anndata.AnnData, dict]:
-    result = call(list(cohort), verdicts, params=CallParams(**params))
+    result = call(list(cohort), verdicts, None, params=CallParams(**params))
     return result, json.loads(result.uns["call"])
 
 

@@ -16,8 +16,10 @@ from ctcflow.pipeline import STEPS
 from ctcflow.workflow import Workflow
 
 ROOT = Path(__file__).parents[2]
-SAMPLE_STEPS = [name for name, step in STEPS.items() if step.scope == "sample"]
-COHORT_STEPS = [name for name, step in STEPS.items() if step.scope == "cohort"]
+ASKED_FOR = {"freeze", "project", "gather"}
+"""Steps that a run without a frozen reference does not make by itself."""
+SAMPLE_STEPS = [n for n, step in STEPS.items() if step.scope == "sample" and n not in ASKED_FOR]
+COHORT_STEPS = [n for n, step in STEPS.items() if step.scope == "cohort" and n not in ASKED_FOR]
 
 
 def test_a_dry_run_of_a_new_cohort_lists_each_step_once_per_sample_or_once(
@@ -176,14 +178,17 @@ def digests(tmp_path) -> Callable[[], dict[str, str]]:
         ("render/heat_map.py", {"report"}),
         ("review.py", {"call"}),
         ("stats/leukocytes.py", {"qc", "score"}),
-        ("stats/search.py", {"qc", "integrate", "cluster"}),
-        ("gather.py", {"cluster"}),
+        ("stats/search.py", {"qc", "integrate", "cluster", "freeze", "project"}),
+        ("collect.py", {"cluster"}),
         ("export.py", set()),
-        ("stats/neighbors.py", {"qc", "integrate", "cluster"}),
+        ("stats/neighbors.py", {"qc", "integrate", "cluster", "freeze", "project"}),
         ("stats/confounding.py", {"integrate"}),
+        ("stats/nearest_in.py", {"freeze", "project"}),
+        ("stats/symphony.py", {"project"}),
+        ("bundle.py", {"call", "freeze", "project"}),
         ("steps/normalize.py", {"normalize"}),
         ("render/html.py", {"report"}),
-        ("render/tables.py", {"call", "cluster", "report"}),
+        ("render/tables.py", {"call", "cluster", "report", "gather"}),
         ("formats/mtx.py", set(STEPS)),  # all steps follow ingest
         ("io.py", set(STEPS)),
         ("pipeline.py", set(STEPS)),
@@ -244,8 +249,11 @@ given = SimpleNamespace(sample=names[0])
 
 def inputs(step):
     row = STEPS[step]
-    where = "{sample}" if row.scope == "cohort" else names[0]
-    pairs = [f"{layer}={run}/results/{layer}/{where}.h5ad" for layer in row.layers]
+    where = "{sample}" if row.scope == "cohort" else given.sample
+    folders = {"project": f"{out}/project"}
+    pairs = [f"{layer}={folders.get(layer, f'{run}/results/{layer}')}/{where}.h5ad"
+             for layer in row.layers]
+    pairs += [f"reference={out}/freeze/reference.zip"] if row.reference else []
     files = {"reduce": "reduce/reduce", "call": "call/call", "integrate": "integrate/integrate",
              "cluster": "cluster/cohort"}
     pairs += [f"{done}={run}/results/{files[done]}.h5ad" for done in row.finished]
@@ -256,12 +264,16 @@ for step in steps:
     for name in [name for name in sys.modules if name.split(".")[0] == "ctcflow"]:
         del sys.modules[name]
     from ctcflow.cli import main
-    outputs = [f"adata={out}/{step}.h5ad"] if step != "report" else [f"folder={out}/report"]
+    outputs = [f"folder={out}/{step}"] if STEPS[step].apart else [f"adata={out}/{step}.h5ad"]
     outputs += [f"{name}={out}/{step}_{name}.tsv" for name in STEPS[step].exports]
     row = workflow.row(given) if step == "ingest" else "{}"
-    code = main([step, "--in", *inputs(step), "--out", *outputs, "--row", row,
-                 "--samples", *(names if STEPS[step].scope == "cohort" else [])])
-    assert code == 0, step
+    for name in names if step == "project" else names[:1]:
+        given.sample = name
+        outputs = [f"adata={out}/project/{name}.h5ad"] if step == "project" else outputs
+        code = main([step, "--in", *inputs(step), "--out", *outputs, "--row", row,
+                     "--samples", *(names if STEPS[step].scope == "cohort" else [])])
+        assert code == 0, step
+    given.sample = names[0]
     files = {Path(module.__file__) for name, module in sys.modules.items()
              if name.split(".")[0] == "ctcflow" and getattr(module, "__file__", None)}
     loaded = {str(file.relative_to(package)) for file in files} - FRONT

@@ -21,7 +21,11 @@ from scipy import sparse, stats
 
 from ctcflow.pipeline import STEPS
 
-COHORT_STEPS = [name for name, step in STEPS.items() if step.scope == "cohort"]
+COHORT_STEPS = [
+    name
+    for name, step in STEPS.items()
+    if step.scope == "cohort" and name not in {"freeze", "gather"}  # on request
+]
 CLASSES = {"CTC", "CTC aggregate", "non-blood other", "uncertain", "blood"}
 CELLS = ["sample", "barcode", "class", "p", "q", "lineage", "reason"]
 TABLES = {

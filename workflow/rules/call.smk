@@ -1,4 +1,4 @@
-"""Needs qc and score of all samples, and the reviewer's verdicts where config names them. Makes results/call/: calls, counts, ledger."""
+"""Needs qc and score of all samples, and the reviewer's verdicts and a frozen reference, where config names them. Makes results/call/: calls, counts, ledger."""
 
 
 rule call:
@@ -7,6 +7,7 @@ rule call:
         qc=expand("<results>/qc/{sample}.h5ad", sample=RUN.samples),
         score=expand("<results>/score/{sample}.h5ad", sample=RUN.samples),
         verdicts=RUN.verdict_files,
+        reference=RUN.reference_file,
     output:
         adata="<results>/call/call.h5ad",
         cells="<results>/call/cells.tsv.gz",
@@ -29,8 +30,10 @@ rule call:
         layers=RUN.layers("qc", "score"),
         samples=RUN.samples,
         verdicts=RUN.verdicts,
+        reference=RUN.reference,
     shell:
         "python -m ctcflow call --in {params.layers:q} {params.verdicts:q}"
+        " {params.reference:q}"
         " --samples {params.samples:q}"
         " --out adata={output.adata:q} cells={output.cells:q} ctc={output.ctc:q}"
         " samples={output.samples:q} draws={output.draws:q} ledger={output.ledger:q}"

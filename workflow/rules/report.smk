@@ -1,10 +1,10 @@
-"""Needs cluster and call. Makes results/report/: the page and its figures."""
+"""Needs cluster (gather in a run with a frozen reference) and call. Makes results/report/: the page and its figures."""
 
 
 rule report:
     """The page that people read."""
     input:
-        cluster="<results>/cluster/cohort.h5ad",
+        cluster=RUN.cohort,
         call="<results>/call/call.h5ad",
     output:
         page="<results>/report/report.html",

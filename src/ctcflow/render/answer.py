@@ -104,15 +104,21 @@ def first_screen(
     )
 
 
-def no_control_note(samples: Sequence[Record]) -> Markup | None:
-    """Say that nothing healthy was run, where that is so."""
+def no_control_note(samples: Sequence[Record], healthy: Record) -> Markup | None:
+    """Say that nothing healthy was run, where that is so; what a frozen reference knows instead."""
     if any(numbers.text(sample.get("role")) == "healthy" for sample in samples):
         return None
+    said = "it was not checked on healthy blood."
+    frozen = numbers.number_or_none(healthy.get("samples"))
+    # a run with blanks only has these in `healthy`
+    if frozen and not any(map(_is_control, samples)):
+        called, cells = (numbers.count(healthy.get(key)) for key in ("called", "cells"))
+        what = numbers.plural(int(frozen), "control sample")
+        said = f"in the {what} of the frozen reference {called} of {cells} cells were called."
     return html.join(
         [
             html.tag("strong", "No healthy control in this run. "),
-            "The error rate is the one expected from the leukocytes of each sample; "
-            "it was not checked on healthy blood.",
+            f"The error rate is the one expected from the leukocytes of each sample; {said}",
         ]
     )
 

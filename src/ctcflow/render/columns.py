@@ -24,6 +24,15 @@ CELL_COLUMNS: Final = (
     keys.VERDICT.key,
     keys.REVIEWER.key,
 )
+PROJECTED_COLUMNS: Final = (
+    keys.SAMPLE.key,
+    keys.BARCODE.key,
+    keys.CLASS.key,
+    keys.CELL_TYPE.key,
+    keys.CONFIDENCE.key,
+    keys.NOVELTY.key,
+    keys.CLUSTER.key,
+)
 SAMPLE_COLUMNS: Final = (
     "sample",
     "patient",

@@ -91,6 +91,7 @@ from ctcflow.render.columns import (
     LIMIT_COLUMNS,
     MARKER_COLUMNS,
     NOT_RUN_COLUMNS,
+    PROJECTED_COLUMNS,
     SAMPLE_COLUMNS,
     SET_ASIDE_COLUMNS,
 )
@@ -101,7 +102,9 @@ if TYPE_CHECKING:
 
 CALLED: Final = ("CTC", "CTC aggregate", "uncertain")
 _NUMBERS: Final = {
-    slot.key for slot in (keys.P, keys.Q, keys.P_PANEL, keys.P_IDENTITY, keys.P_COPY_NUMBER)
+    slot.key
+    for slot in (keys.P, keys.Q, keys.P_PANEL, keys.P_IDENTITY, keys.P_COPY_NUMBER)
+    + (keys.CONFIDENCE, keys.NOVELTY)
 }
 
 
@@ -119,6 +122,17 @@ def cells_table(call: AnnData) -> pd.DataFrame:
         One row per cell, the columns of `CELL_COLUMNS`; numbers with four significant digits.
     """
     return pd.DataFrame({name: _column(call.obs, name) for name in CELL_COLUMNS})
+
+
+def projected_table(gathered: AnnData) -> pd.DataFrame:
+    """Every cell that was mapped onto a frozen reference: class, label, confidence, novelty.
+
+    Parameters
+    ----------
+    gathered
+        What `gather` leaves.
+    """
+    return pd.DataFrame({name: _column(gathered.obs, name) for name in PROJECTED_COLUMNS})
 
 
 def ctc_table(call: AnnData) -> pd.DataFrame:

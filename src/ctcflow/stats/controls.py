@@ -15,6 +15,8 @@ Record = dict[str, Any]
 CONTROLS = frozenset({"healthy", "blank"})
 """Roles in which every call is a false one."""
 FEWEST_BLANKS = 20
+FROZEN = ", of the frozen reference"
+"""Said of what was not measured in this run."""
 _LEVEL = 0.95
 
 
@@ -37,7 +39,7 @@ def limit_of_blank(counts: npt.NDArray[np.int64]) -> float | None:
     return float(np.quantile(counts, _LEVEL, method="hazen"))
 
 
-def blanks(draws: Sequence[Record]) -> Record:
+def blanks(draws: Sequence[Record], *, frozen: Record | None) -> Record:
     """Limit of blank of a run.
 
     Healthy draws alone where they are enough: medium without blood has nothing that could be
@@ -47,6 +49,8 @@ def blanks(draws: Sequence[Record]) -> Record:
     ----------
     draws
         Per draw, `role` and `before_review` (calls).
+    frozen
+        `blanks` of a frozen reference: they stand in where there is no healthy or blank draw.
 
     Returns
     -------
@@ -54,13 +58,17 @@ def blanks(draws: Sequence[Record]) -> Record:
     """
     healthy = [draw["before_review"] for draw in draws if draw["role"] == "healthy"]
     both = [draw["before_review"] for draw in draws if draw["role"] in CONTROLS]
+    if not both and frozen is not None:
+        return dict(frozen["blanks"])
     used = healthy if len(healthy) >= FEWEST_BLANKS else both
     limit = limit_of_blank(np.array(used, dtype=np.int64))
     reason = "" if limit is not None else f"not enough blanks: {len(used)}"
     return {"draws": len(used), "limit": limit, "reason": reason}
 
 
-def false_calls(samples: Sequence[Record], *, fdr: float, confidence: float) -> Record:
+def false_calls(
+    samples: Sequence[Record], *, fdr: float, confidence: float, frozen: Record | None
+) -> Record:
     """Observed call rate of healthy and blank samples beside the claimed one.
 
     In a sample of null cells only, Benjamini-Hochberg at level a rejects a / (1 - a)^2 cells on
@@ -78,6 +86,8 @@ def false_calls(samples: Sequence[Record], *, fdr: float, confidence: float) -> 
         Level of q at which cells are called (fraction).
     confidence
         Of the exact binomial interval (fraction).
+    frozen
+        `healthy` of a frozen reference: it stands in where there is no control.
 
     Returns
     -------
@@ -85,6 +95,8 @@ def false_calls(samples: Sequence[Record], *, fdr: float, confidence: float) -> 
     four None without cells), `flag` (a sentence where the interval excludes the claim).
     """
     known = [record for record in samples if record["role"] in CONTROLS]
+    if not known and frozen is not None:
+        return dict(frozen["healthy"])
     cells = sum(record["cells"] for record in known)
     called = sum(record["n_before_review"] for record in known)
     found: Record = {"samples": len(known), "cells": cells, "called": called, "flag": ""}

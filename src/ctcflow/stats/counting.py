@@ -37,6 +37,7 @@ def count_draws(
     *,
     confidence: float,
     dispersion: float | None,
+    frozen: Record | None,
 ) -> Counted:
     """Count per draw: its lanes are summed, its volume counts once.
 
@@ -55,13 +56,16 @@ def count_draws(
         Variance over mean of replicate counts, 1 or more; None to measure it on replicate draws
         (one patient, one day, the same blood), else on healthy and blank draws, else to take it
         as 1 (Poisson).
+    frozen
+        `dispersion` and `blanks` of a frozen reference, which stand in where the draws do not tell;
+        None without one.
     """
     lanes: dict[str, list[tuple[Record, Record]]] = {}
     for record, row in zip(samples, rows, strict=True):
         lanes.setdefault(str(record["draw"]), []).append((record, row))
     draws = [_summed(name, mine) for name, mine in lanes.items()]
-    spread = _spread(draws, dispersion)
-    blanks = known.blanks(draws)
+    spread = _spread(draws, dispersion, frozen)
+    blanks = known.blanks(draws, frozen=frozen)
     return Counted([_judged(draw, spread, blanks, confidence) for draw in draws], spread, blanks)
 
 
@@ -114,7 +118,7 @@ def _recovery(given: list[float | None]) -> tuple[float | None, str]:
     return (values[0] if values else None), ""
 
 
-def _spread(draws: Sequence[Record], given: float | None) -> Record:
+def _spread(draws: Sequence[Record], given: float | None, frozen: Record | None) -> Record:
     if given is not None:
         return {"ratio": given, "source": "given as call.dispersion"}
     replicates = [draw for draw in draws if draw["day"] is not None]
@@ -129,6 +133,9 @@ def _spread(draws: Sequence[Record], given: float | None) -> Record:
         if found.ratio is not None:
             return {"ratio": found.ratio, "source": f"measured on {basis}"}
         tried.append(basis)
+    if frozen is not None and "measured" in frozen["dispersion"]["source"]:
+        ratio, source = frozen["dispersion"]["ratio"], frozen["dispersion"]["source"]
+        return {"ratio": ratio, "source": f"{source.removesuffix(known.FROZEN)}{known.FROZEN}"}
     return {
         "ratio": 1.0,
         "source": f"not known: too few {' and '.join(tried)}",

@@ -42,9 +42,13 @@ _CATEGORIES = (keys.SAMPLE, keys.CLASS, keys.LINEAGE, keys.OTHER_TYPE)
 
 
 def call(
-    cohort: Iterable[AnnData], verdicts: pd.DataFrame | None, *, params: CallParams
+    cohort: Iterable[AnnData],
+    verdicts: pd.DataFrame | None,
+    frozen: Record | None,
+    *,
+    params: CallParams,
 ) -> AnnData:
-    """Class, p and q of every cell; counts per sample and draw; the cohort's ledger.
+    """Class, p and q of every cell; counts per sample and draw; the ledger.
 
     p is twice the smaller of the p of missing blood identity alone and of identity and panel
     together (Fisher's method, weakened by what the sample's own leukocytes exceed it by).
@@ -55,6 +59,8 @@ def call(
         Per sample, the obs, obsm and uns of `qc` and `score`; counts are not read.
     verdicts
         A reviewer's: `sample`, `barcode`, `verdict` (`confirm` or `veto`), `reviewer`, `reason`.
+    frozen
+        `dispersion`, `blanks` and `healthy` of a frozen reference, where there are no controls.
     params
         Error rate and confidence.
 
@@ -102,7 +108,8 @@ def call(
     called = result.obs[keys.CLASS.key].isin(_TUMOUR).to_numpy()
     signatures = result.obsm[keys.SIGNATURES.key]
     result.obsm[keys.SIGNATURES_Z.key] = against_calls(signatures, called=called)
-    result.uns[keys.CALL.key] = json.dumps(_record(found, rows, null_p, params), sort_keys=True)
+    record = _record(found, rows, null_p, frozen, params)
+    result.uns[keys.CALL.key] = json.dumps(record, sort_keys=True)
     return result
 
 
@@ -172,12 +179,12 @@ def _record(
     found: Mapping[str, list[Record]],
     rows: list[Record],
     null_p: list[npt.NDArray[np.float64]],
+    frozen: Record | None,
     params: CallParams,
 ) -> Record:
-    """All of uns `call`."""
     samples = found["samples"]
     counted = counting.count_draws(
-        samples, rows, confidence=params.confidence, dispersion=params.dispersion
+        samples, rows, confidence=params.confidence, dispersion=params.dispersion, frozen=frozen
     )
     counting.library_intervals(
         samples, ratio=counted.dispersion["ratio"], confidence=params.confidence
@@ -188,7 +195,9 @@ def _record(
         "draws": counted.draws,
         "dispersion": counted.dispersion,
         "blanks": counted.blanks,
-        "healthy": controls.false_calls(samples, fdr=params.fdr, confidence=params.confidence),
+        "healthy": controls.false_calls(
+            samples, fdr=params.fdr, confidence=params.confidence, frozen=frozen
+        ),
         "calibration": {
             "n_null": sum(record["n_null"] for record in found["tail"]),
             "observed": tail.reached(np.concatenate(null_p), levels=_NOMINAL),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ctcflow import keys
-from ctcflow.gather import Gathered, Groups, classes_of, delivered_genes, gather, units_of
+from ctcflow.collect import Collected, Groups, classes_of, collect, delivered_genes, units_of
 from ctcflow.params import ClusterParams
 from ctcflow.stats import annotation, conditions, grouping, markers, pseudobulk
 from ctcflow.stats.neighbors import blas_threads, distance_graph
@@ -71,17 +71,17 @@ def cluster(
     compared = conditions.comparisons(units_of(adata.obs))
     if not compared.pairs:
         groups = groups._replace(pseudobulk=groups.codes[:0])
-    gathered = gather(adata, cohort, groups)
+    collected = collect(adata, cohort, groups)
     types, report["cell_types"] = _cell_types(
-        adata.var_names, gathered.sums, np.bincount(groups.codes, minlength=groups.n), cell_types
+        adata.var_names, collected.sums, np.bincount(groups.codes, minlength=groups.n), cell_types
     )
-    result.X = gathered.values
+    result.X = collected.values
     named = _types_of_cells(types[groups.codes], adata.obs)
     result.obs[keys.CELL_TYPE.key] = pd.Categorical(named)
-    found = _markers(gathered, groups, adata.var_names)
+    found = _markers(collected, groups, adata.var_names)
     result.uns[keys.MARKERS.key] = json.dumps(found, sort_keys=True)
     of_groups = ["" if name == UNASSIGNED else str(name) for name in types] + groups.classes
-    tested, not_run = pseudobulk.compare(gathered.units, types=of_groups, pairs=compared.pairs)
+    tested, not_run = pseudobulk.compare(collected.units, types=of_groups, pairs=compared.pairs)
     table = pseudobulk.table(tested, adata.var_names.to_numpy(object))
     result.uns[keys.CONDITIONS.key] = json.dumps(table)
     refused = [*compared.not_run, *not_run]
@@ -213,16 +213,16 @@ def _build(adata: AnnData) -> AnnData:
 
 
 def _markers(
-    gathered: Gathered, groups: Groups, names: pd.Index
+    collected: Collected, groups: Groups, names: pd.Index
 ) -> dict[str, list[dict[str, Any]]]:
     """Genes of each cluster by AUC (on the sketch), ties by difference of means (of all cells).
 
     No p-values: the clusters were made from the same counts, so that one would be about nothing.
     """
-    aucs = markers.group_aucs(gathered.parts, groups=gathered.part_codes, n_groups=groups.n)
+    aucs = markers.group_aucs(collected.parts, groups=collected.part_codes, n_groups=groups.n)
     sizes = np.bincount(groups.codes, minlength=groups.n)[:, None].astype(np.float64)
-    inside = gathered.sums / np.maximum(sizes, 1)
-    rest = gathered.sums.sum(axis=0) - gathered.sums
+    inside = collected.sums / np.maximum(sizes, 1)
+    rest = collected.sums.sum(axis=0) - collected.sums
     difference = inside - rest / np.maximum(groups.codes.size - sizes, 1)
     found: dict[str, list[dict[str, Any]]] = {}
     for number in range(groups.n):

@@ -248,7 +248,7 @@ def _confidence(steps: Mapping[str, Mapping[str, Any]]) -> float | None:
 
 
 def _notes(found: Mapping[str, Any], missing: pd.DataFrame) -> list[Markup]:
-    notes = [answer.no_control_note(found.get("samples") or [])]
+    notes = [answer.no_control_note(found.get("samples") or [], found.get("healthy") or {})]
     if len(missing):
         link = html.tag("a", "with the reasons below", attributes={"href": "#not-run"})
         what = numbers.plural(len(missing), "analysis")

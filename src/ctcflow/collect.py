@@ -31,7 +31,7 @@ class Groups(NamedTuple):
     classes: list[str]
 
 
-class Gathered(NamedTuple):
+class Collected(NamedTuple):
     """What one pass over the samples gives."""
 
     values: sparse.csr_matrix
@@ -41,7 +41,7 @@ class Gathered(NamedTuple):
     units: dict[pseudobulk.Unit, pseudobulk.Sums]
 
 
-def gather(adata: AnnData, cohort: Iterable[AnnData], groups: Groups) -> Gathered:
+def collect(adata: AnnData, cohort: Iterable[AnnData], groups: Groups) -> Collected:
     """Collect the delivered genes of every cell, and sums of all genes per cluster."""
     delivered = delivered_genes(adata)
     column = np.where(delivered, np.cumsum(delivered) - 1, -1)
@@ -51,7 +51,7 @@ def gather(adata: AnnData, cohort: Iterable[AnnData], groups: Groups) -> Gathere
     places = [np.zeros(0, dtype=np.intp)]
     in_sketch = np.zeros(adata.n_obs, dtype=np.bool_)
     in_sketch[groups.sketch] = True
-    found = Gathered(blocks[0], sums, [], [], {})
+    found = Collected(blocks[0], sums, [], [], {})
     for sample in cohort:
         if sample.n_obs == 0:
             continue

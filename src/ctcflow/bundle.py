@@ -1,0 +1,162 @@
+"""The file of a frozen reference: a zip of plain `.npy` arrays and `manifest.json`; no pickle."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ctcflow.errors import CtcflowError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+FORMAT: Final = 1
+"""Version of the format; a bundle of another one is refused."""
+_MANIFEST: Final = "manifest.json"
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+_UNIX: Final = 3
+_MODE: Final = 0o644 << 16
+
+
+class Reference(NamedTuple):
+    """All that maps a new sample; n cells, g genes, d components, K soft clusters, L lineages."""
+
+    manifest: dict[str, Any]
+    """`format`, `ctcflow` (versions), `cells`, `method`, `target_umis`, `clusters` and
+    `cell_types` (names by code), `limits` (of novelty), `controls` (of `call`), `steps` (version,
+    parameters and digests of the inputs of each)."""
+    genes: npt.NDArray[np.str_]
+    """(g,) symbols of the genes that the components are made of."""
+    gene_ids: npt.NDArray[np.str_]
+    """(g,) Ensembl ids, empty where unknown."""
+    means: npt.NDArray[np.float64]
+    """(g,) of the log-normalised values; they were centred and not scaled."""
+    loadings: npt.NDArray[np.float64]
+    """(g, d)"""
+    cluster_sizes: npt.NDArray[np.float64]
+    """(K,) of Harmony; K is 0 where it was not fitted."""
+    cluster_sums: npt.NDArray[np.float64]
+    """(K, d) sums of corrected points."""
+    lineages: npt.NDArray[np.str_]
+    """(L,) names; L is 0 where the linear method was not fitted."""
+    lineage_means: npt.NDArray[np.float64]
+    """(L, d) of corrected points."""
+    embedding: npt.NDArray[np.float32]
+    """(n, d) corrected points."""
+    umap: npt.NDArray[np.float32]
+    """(n, 2)"""
+    cluster: npt.NDArray[np.int32]
+    """(n,) code of the Leiden cluster."""
+    cell_type: npt.NDArray[np.int32]
+    """(n,) code of the cell type."""
+    group: npt.NDArray[np.int32]
+    """(n,) code of cluster and cell type together."""
+    group_means: npt.NDArray[np.float32]
+    """(groups, g) mean log-normalised values."""
+
+
+_ARRAYS: Final = Reference._fields[1:]
+
+
+def packed(reference: Reference) -> bytes:
+    """Pack a reference; the same one gives the same bytes."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        text = json.dumps(reference.manifest, sort_keys=True, indent=1) + "\n"
+        archive.writestr(_member(_MANIFEST), text)
+        for name in _ARRAYS:
+            member = io.BytesIO()
+            np.save(member, getattr(reference, name), allow_pickle=False)
+            archive.writestr(_member(f"{name}.npy"), member.getbuffer())
+    return buffer.getvalue()
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    """Describe a member without time, user or system."""
+    member = zipfile.ZipInfo(name, _EPOCH)
+    member.create_system, member.external_attr = _UNIX, _MODE
+    return member
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read what a bundle says of itself, and nothing else.
+
+    Raises
+    ------
+    CtcflowError
+        The file is missing, is no bundle, or is one of another version.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _manifest(path, archive)
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def read(path: Path) -> Reference:
+    """Read a whole bundle.
+
+    Raises
+    ------
+    CtcflowError
+        As for `read_manifest`, or an array is damaged.
+    """
+    import numpy as np
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            manifest = _manifest(path, archive)
+            arrays = {
+                name: np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
+                for name in _ARRAYS
+            }
+    except (OSError, EOFError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    return Reference(manifest, **arrays)
+
+
+def check_scale(manifest: Mapping[str, Any], target_umis: float) -> None:
+    """Refuse values on another scale than those of the reference.
+
+    Raises
+    ------
+    CtcflowError
+        `normalize.target_umis` is another one.
+    """
+    frozen = manifest["target_umis"]
+    if target_umis != frozen:
+        raise CtcflowError(
+            f"normalize.target_umis is {target_umis:g}, and {frozen:g} in the reference:"
+            " give the value of the reference"
+        )
+
+
+def _manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
+    manifest = json.loads(archive.read(_MANIFEST))
+    if not isinstance(manifest, dict) or "format" not in manifest:
+        raise ValueError("its manifest names no format")
+    if manifest["format"] != FORMAT:
+        raise CtcflowError(
+            f"reference `{path}` has format {manifest['format']} (of ctcflow"
+            f" {manifest.get('ctcflow', 'unknown')}), and this ctcflow reads format {FORMAT}:"
+            " freeze the run again with this version, or map with that one"
+        )
+    return manifest
+
+
+def _unreadable(path: Path, error: Exception) -> CtcflowError:
+    if not path.is_file():
+        return CtcflowError(
+            f"reference is `{path}`: no such file: correct the path, or freeze the run"
+        )
+    reason = (str(error) or type(error).__name__).splitlines()[0].strip("'\"")
+    return CtcflowError(
+        f"reference `{path}` cannot be read ({reason}): copy it again, or freeze the run again"
+    )

@@ -1,0 +1,91 @@
+"""Lay samples that were mapped onto a frozen reference below each other, for the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from ctcflow import keys
+from ctcflow.errors import CtcflowError
+from ctcflow.params import GatherParams
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_POINTS: Final = (keys.X_PCA, keys.X_INTEGRATED, keys.X_UMAP)
+_LABELS: Final = (keys.CLUSTER, keys.CELL_TYPE)
+_NUMBERS: Final = (keys.CONFIDENCE, keys.NOVELTY)
+_CARRIED: Final = ("patient", "condition", "batch", "chemistry")
+
+
+def gather(adata: AnnData, cohort: Iterable[AnnData], *, params: GatherParams) -> AnnData:
+    """Make one object of all mapped samples; nothing is computed over samples.
+
+    Parameters
+    ----------
+    adata
+        What `call` leaves.
+    cohort
+        What `project` leaves of each sample; iterated once.
+    params
+        None.
+
+    Returns
+    -------
+    AnnData
+        `adata` with the slots of `project`; the cell type of a cell whose class is not `blood` is
+        its class, as in `cluster`; uns `integrate` (JSON) says that there is no joint embedding.
+
+    Raises
+    ------
+    CtcflowError
+        The cells of `call` are not those that were mapped.
+    """
+    samples = list(cohort)
+    parts = [_obs(sample) for sample in samples]
+    obs = pd.concat(parts)
+    if not obs.index.equals(adata.obs_names):
+        raise CtcflowError("the cells of `call` are not those of `project`: run both again")
+    blood = (adata.obs[keys.CLASS.key].astype(str) == "blood").to_numpy()
+    for slot in _NUMBERS:
+        adata.obs[slot.key] = obs[slot.key].to_numpy(np.float64)
+    for column in [*(slot.key for slot in _LABELS), *_CARRIED]:
+        if column in obs and (obs[column] != "").any():
+            adata.obs[column] = pd.Categorical(obs[column].to_numpy(dtype=object))
+    named = np.where(
+        blood,
+        obs[keys.CELL_TYPE.key].to_numpy(dtype=object),
+        adata.obs[keys.CLASS.key].astype(str).to_numpy(dtype=object),
+    )
+    adata.obs[keys.CELL_TYPE.key] = pd.Categorical(named)
+    for slot in _POINTS:
+        adata.obsm[slot.key] = np.concatenate([sample.obsm[slot.key] for sample in samples])
+    adata.uns[keys.INTEGRATE.key] = json.dumps(_report(samples), sort_keys=True)
+    return adata
+
+
+def _obs(sample: AnnData) -> pd.DataFrame:
+    row = json.loads(str(sample.uns[keys.CTCFLOW.key]))["sample"]
+    names = [f"{row['sample']}:{barcode}" for barcode in sample.obs_names]
+    columns: dict[str, Any] = {
+        slot.key: sample.obs[slot.key].to_numpy(dtype=object) for slot in (*_LABELS, *_NUMBERS)
+    }
+    columns |= {name: row.get(name) or "" for name in _CARRIED}
+    return pd.DataFrame(columns, index=pd.Index(names, dtype=object))
+
+
+def _report(samples: list[AnnData]) -> dict[str, Any]:
+    """What was mapped onto what, and which samples stayed as they were."""
+    found: dict[str, Any] = {"method": "mapping onto a frozen reference"}
+    for sample in samples:
+        name = json.loads(str(sample.uns[keys.CTCFLOW.key]))["sample"]["sample"]
+        record = json.loads(str(sample.uns[keys.PROJECT.key]))
+        cells = record["reference"]["cells"]
+        found["reason"] = f"no joint embedding: mapped onto a frozen reference of {cells} cells"
+        if record["reason"]:
+            found[f"correction of {name}_reason"] = record["reason"]
+    return found

@@ -1,0 +1,223 @@
+"""`freeze`, `project` and `gather`: small references, samples that lack much, and what is said."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from ctcflow import bundle
+from ctcflow.errors import CtcflowError
+from ctcflow.params import FreezeParams, GatherParams, ProjectParams
+from ctcflow.steps.freeze import freeze
+from ctcflow.steps.gather import gather
+from ctcflow.steps.project import project
+
+GENES = [f"G{k}" for k in range(40)]
+TYPES = ("B", "NK", "T")
+NO_CONTROLS = {"dispersion": {"ratio": 1.0, "source": "not known"}, "blanks": {}, "healthy": {}}
+
+
+def expression(kinds: np.ndarray, rng: np.random.Generator, shift: float = 0.0) -> np.ndarray:
+    """Each kind has ten genes of its own; kind 3 has those that no other has."""
+    values = rng.uniform(0, 0.4, (kinds.size, len(GENES)))
+    for kind in range(4):
+        rows = kinds == kind
+        values[np.ix_(rows, range(10 * kind, 10 * kind + 10))] += 2.0
+    values[:, ::2] += shift
+    return values.astype(np.float32)
+
+
+def cohort(n: int = 240, n_samples: int = 2, method: str = "harmony") -> anndata.AnnData:
+    """What `cluster` leaves, of three types without a batch effect."""
+    rng = np.random.default_rng(0)
+    kinds = np.arange(n) % 3
+    values = expression(kinds, rng)
+    mean = values.mean(axis=0, dtype=np.float64)
+    loadings = np.linalg.svd(values - mean, full_matrices=False)[2][:2].T
+    points = ((values - mean) @ loadings).astype(np.float32)
+    obs = pd.DataFrame(
+        {
+            "sample": [f"s{k // 3 % n_samples}" for k in range(n)],
+            "class": "blood",
+            "n_umis": rng.integers(1000, 4000, n),
+            "cluster": pd.Categorical(kinds.astype(str)),
+            "cell_type": pd.Categorical(np.array(TYPES, dtype=object)[kinds]),
+        },
+        index=[f"c{k}" for k in range(n)],
+    )
+    var = pd.DataFrame({"variable": True, "gene_id": ""}, index=GENES)
+    adata = anndata.AnnData(sparse.csr_matrix(values), obs=obs, var=var)
+    adata.obsm["X_integrated"] = points
+    adata.obsm["X_umap"] = points * 10
+    adata.varm["PCs"] = loadings
+    sums = np.array([points[kinds == kind].sum(axis=0) for kind in range(3)], dtype=np.float64)
+    empty = np.zeros((0, 2))
+    is_harmony, is_linear = method == "harmony", method == "linear"
+    adata.uns["correction"] = {
+        "cluster_sizes": np.full(3, n / 3) if is_harmony else np.zeros(0),
+        "cluster_sums": sums if is_harmony else empty,
+        "lineages": np.array(TYPES if is_linear else [], dtype=object),
+        "lineage_means": sums / (n / 3) if is_linear else empty,
+    }
+    adata.uns["integrate"] = json.dumps({"method": method})
+    steps = {"normalize": {"version": "0", "params": {"target_umis": 10_000.0}, "overrides": {}}}
+    adata.uns["ctcflow"] = json.dumps({"sample": None, "steps": steps})
+    return adata
+
+
+def call_of(obs_names: list[str]) -> anndata.AnnData:
+    adata = anndata.AnnData(obs=pd.DataFrame({"class": "blood"}, index=obs_names))
+    adata.uns["call"] = json.dumps(NO_CONTROLS)
+    return adata
+
+
+def frozen(adata: anndata.AnnData, tmp_path: Any, **params: Any) -> bundle.Reference:
+    found = freeze(adata, call_of(["c"]), params=FreezeParams(**params))
+    (tmp_path / "reference.zip").write_bytes(found["reference.zip"])
+    return bundle.read(tmp_path / "reference.zip")
+
+
+def new(n: int = 90, seed: int = 5, shift: float = 0.0, novel: int = 0) -> anndata.AnnData:
+    """A sample as `project` gets it; its last cells are of a kind that the reference lacks."""
+    rng = np.random.default_rng(seed)
+    kinds = np.arange(n) % 3
+    kinds[n - novel :] = 3
+    obs = pd.DataFrame(
+        {
+            "n_umis": rng.integers(1000, 4000, n),
+            "is_leukocyte": kinds < 3,
+            "lineage": pd.Categorical(np.array([*TYPES, "B"], dtype=object)[kinds]),
+            "truth": np.array([*TYPES, "new"], dtype=object)[kinds],
+        },
+        index=[f"n{k}" for k in range(n)],
+    )
+    values = sparse.csr_matrix(expression(kinds, rng, shift))
+    adata = anndata.AnnData(values, obs=obs, var=pd.DataFrame(index=GENES))
+    steps = {"normalize": {"params": {"target_umis": 10_000.0}}}
+    adata.uns["ctcflow"] = json.dumps({"sample": {"sample": "new"}, "steps": steps})
+    return adata
+
+
+def said(adata: anndata.AnnData) -> dict[str, Any]:
+    return json.loads(str(adata.uns["project"]))
+
+
+@pytest.mark.parametrize("method", ["harmony", "linear", "none"])
+def test_types_are_found_and_new_ones_are_new(tmp_path: Any, method: str) -> None:
+    reference = frozen(cohort(method=method), tmp_path)
+    found = project(new(novel=6), reference, params=ProjectParams())
+    truth = found.obs["truth"].replace("new", "not in the reference")
+    assert (found.obs["cell_type"].astype(str) == truth).all()
+    is_new = (found.obs["truth"] == "new").to_numpy()
+    assert found.obs["cell_type_confidence"][~is_new].min() > 0.9
+    assert found.obs["cell_type_confidence"][is_new].isna().all()
+    assert found.obs["novelty"][is_new].min() > 1 > found.obs["novelty"][~is_new].max()
+    assert said(found)["novel"] == 6
+    assert said(found)["method"] == method
+    # on the map of the reference, among cells of their type
+    for kind, name in enumerate(TYPES):
+        there = reference.umap[reference.cell_type == reference.manifest["cell_types"].index(name)]
+        mine = found.obsm["X_umap"][(found.obs["truth"] == name).to_numpy()]
+        assert (mine >= there.min(axis=0)).all(), kind
+        assert (mine <= there.max(axis=0)).all(), kind
+
+
+@pytest.mark.parametrize("method", ["harmony", "linear"])
+def test_a_batch_effect_is_taken_off(tmp_path: Any, method: str) -> None:
+    reference = frozen(cohort(method=method), tmp_path)
+    plain = project(new(300), reference, params=ProjectParams())
+    moved = project(new(300, shift=0.5), reference, params=ProjectParams())
+    before = np.linalg.norm(moved.obsm["X_pca"] - plain.obsm["X_pca"], axis=1).mean()
+    after = np.linalg.norm(moved.obsm["X_integrated"] - plain.obsm["X_integrated"], axis=1).mean()
+    assert after < 0.1 * before
+    assert (moved.obs["cell_type"].astype(str) == moved.obs["truth"]).mean() > 0.95
+
+
+def test_genes_that_are_missing_are_counted_and_too_many_are_refused(tmp_path: Any) -> None:
+    reference = frozen(cohort(), tmp_path)
+    sample = new()
+    whole = project(sample.copy(), reference, params=ProjectParams())
+    fewer = project(sample[:, GENES[3:]].copy(), reference, params=ProjectParams())
+    assert said(fewer)["missing_genes"] == 3
+    assert said(fewer)["missing"] == GENES[:3]
+    assert (fewer.obs["cell_type"].astype(str) == fewer.obs["truth"]).all()
+    turned = project(sample[:, GENES[::-1]].copy(), reference, params=ProjectParams())
+    np.testing.assert_array_equal(turned.obsm["X_umap"], whole.obsm["X_umap"])
+    project(sample[:, GENES[8:]].copy(), reference, params=ProjectParams())
+    with pytest.raises(CtcflowError, match="lacks 9 of the 40 genes.*80% are needed"):
+        project(sample[:, GENES[9:]].copy(), reference, params=ProjectParams())
+
+
+def test_values_on_another_scale_are_refused(tmp_path: Any) -> None:
+    sample = new()
+    steps = {"normalize": {"params": {"target_umis": 5_000.0}}}
+    sample.uns["ctcflow"] = json.dumps({"sample": {"sample": "new"}, "steps": steps})
+    with pytest.raises(CtcflowError, match="target_umis"):
+        project(sample, frozen(cohort(), tmp_path), params=ProjectParams())
+
+
+@pytest.mark.parametrize("n", [0, 1, 19])
+def test_samples_of_hardly_any_cell(tmp_path: Any, n: int) -> None:
+    found = project(new(n), frozen(cohort(), tmp_path), params=ProjectParams())
+    assert found.obsm["X_umap"].shape == (n, 2)
+    np.testing.assert_array_equal(found.obsm["X_integrated"], found.obsm["X_pca"])
+    assert f"{n} leukocytes" in said(found)["reason"]
+    assert said(found)["method"] == "none"
+
+
+def test_without_leukocytes_there_is_no_limit_and_it_is_said(tmp_path: Any) -> None:
+    adata = cohort()
+    adata.obs["class"] = "CTC"
+    reference = frozen(adata, tmp_path)
+    found = project(new(), reference, params=ProjectParams())
+    assert found.obs["novelty"].isna().all()
+    assert "too few leukocytes" in said(found)["novelty_reason"]
+    assert (found.obs["cell_type"].astype(str) == found.obs["truth"]).all()
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 12])
+def test_the_limits_hold_for_cells_that_were_not_frozen(tmp_path: Any, n_samples: int) -> None:
+    reference = frozen(cohort(2400, n_samples), tmp_path, novel_share=0.02)
+    assert reference.manifest["limits"]["null_cells"] == 2400
+    found = project(new(1500), reference, params=ProjectParams())
+    # two limits, each with a share of 0.02 above it
+    assert 0.005 < (found.obs["novelty"] > 1).mean() < 0.06
+
+
+def test_freezing_twice_gives_the_same_bytes_and_no_name_of_a_sample(tmp_path: Any) -> None:
+    first = freeze(cohort(), call_of(["c"]), params=FreezeParams())
+    assert first == freeze(cohort(), call_of(["c"]), params=FreezeParams())
+    assert "overrides" not in json.dumps(frozen(cohort(), tmp_path).manifest)
+
+
+def test_a_run_without_components_is_no_reference() -> None:
+    adata = cohort()
+    adata.varm["PCs"] = np.zeros((40, 0))
+    with pytest.raises(CtcflowError, match="no reference"):
+        freeze(adata, call_of(["c"]), params=FreezeParams())
+    with pytest.raises(CtcflowError, match="0 cells"):
+        freeze(cohort()[:0].copy(), call_of(["c"]), params=FreezeParams())
+
+
+def test_gather_lays_samples_below_each_other(tmp_path: Any) -> None:
+    reference = frozen(cohort(), tmp_path)
+    samples = [project(new(30, seed), reference, params=ProjectParams()) for seed in (1, 2)]
+    names = [f"{s}:{b}" for s in ("new", "other") for b in samples[0].obs_names]
+    record = json.loads(str(samples[1].uns["ctcflow"]))
+    row = {"sample": "other", "batch": "b", "patient": None}
+    samples[1].uns["ctcflow"] = json.dumps(record | {"sample": row})
+    called = call_of(names)
+    called.obs.loc["other:n3", "class"] = "CTC"
+    found = gather(called.copy(), samples, params=GatherParams())
+    assert found.obs["batch"].tolist() == [""] * 30 + ["b"] * 30
+    assert found.obs["cell_type"].astype(str)["other:n3"] == "CTC"
+    np.testing.assert_array_equal(found.obsm["X_umap"][30:], samples[1].obsm["X_umap"])
+    assert "mapped onto a frozen reference of 240 cells" in found.uns["integrate"]
+    with pytest.raises(CtcflowError, match="not those"):
+        gather(called[1:].copy(), samples, params=GatherParams())

@@ -1,0 +1,25 @@
+"""Needs cluster and call; on request only: `snakemake freeze`. Makes results/freeze/reference.zip."""
+
+
+rule freeze:
+    """Freeze the run as a reference for new samples."""
+    input:
+        cluster="<results>/cluster/cohort.h5ad",
+        call="<results>/call/call.h5ad",
+    output:
+        reference="<results>/freeze/reference.zip",
+    log:
+        "<logs>/freeze.log",
+    benchmark:
+        "<benchmarks>/freeze.tsv"
+    conda:
+        "../../envs/ctcflow.yaml"
+    threads: workflow.cores
+    params:
+        json=RUN.params("freeze"),
+        code=RUN.code("freeze"),
+        folder=subpath(output.reference, parent=True),
+    shell:
+        "python -m ctcflow freeze --in cluster={input.cluster:q} call={input.call:q}"
+        " --out folder={params.folder:q}"
+        " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -1,0 +1,27 @@
+"""Needs call, and project of all samples. Makes results/gather/cohort.h5ad and results/project/cells.tsv.gz."""
+
+
+rule gather:
+    """Lay the mapped samples below each other."""
+    input:
+        call="<results>/call/call.h5ad",
+        project=expand("<results>/project/{sample}.h5ad", sample=RUN.samples),
+    output:
+        adata="<results>/gather/cohort.h5ad",
+        cells="<results>/project/cells.tsv.gz",
+    log:
+        "<logs>/gather.log",
+    benchmark:
+        "<benchmarks>/gather.tsv"
+    conda:
+        "../../envs/ctcflow.yaml"
+    params:
+        json=RUN.params("gather"),
+        code=RUN.code("gather"),
+        layers=RUN.layers("project"),
+        samples=RUN.samples,
+    shell:
+        "python -m ctcflow gather --in call={input.call:q} {params.layers:q}"
+        " --samples {params.samples:q}"
+        " --out adata={output.adata:q} cells={output.cells:q}"
+        " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -38,7 +38,11 @@ def invalid_values(model: type[BaseModel]) -> list[tuple[tuple[str, ...], Any]]:
         for below in submodels(field.annotation):
             cases += [((name, *keys), value) for keys, value in invalid_values(below)]
         listed = get_origin(field.annotation) is tuple
-        inner = get_args(get_args(field.annotation)[0])[1:] if listed else ()
+        element = get_args(field.annotation)[0] if listed else None
+        chosen = get_origin(element) is Literal
+        if chosen:
+            cases.append(((name,), ["no such choice"]))
+        inner = get_args(element)[1:] if listed and not chosen else ()
         cases += [((name,), value) for value in beyond(field.metadata, empty=[] if listed else "")]
         cases += [((name,), [value]) for part in inner for value in beyond([part, *part.metadata])]
         if get_origin(field.annotation) is Literal and name != "method":

@@ -226,7 +226,7 @@ STEPS: dict[str, Step] = {
         scope="cohort",
         finished=("reduce", "call"),
         requires=(keys.X_PCA, keys.CLASS),
-        writes=(keys.X_INTEGRATED, keys.BATCH, keys.CORRECTION, keys.INTEGRATE),
+        writes=(keys.X_INTEGRATED, keys.BATCH, keys.INTEGRATE, keys.CORRECTION),
     ),
     "cluster": Step(
         scope="cohort",

@@ -158,11 +158,12 @@ REDUCE: Final = Slot("uns", "reduce")
 BATCH: Final = Slot("obs", "batch_used")
 """Batch that the embedding was corrected for."""
 X_INTEGRATED: Final = Slot("obsm", "X_integrated")
-CORRECTION: Final = Slot("uns", "correction")
-"""Arrays that map new cells onto the corrected ones: `cluster_sizes` (K,), `cluster_sums` (K, d),
-`lineages` (L,), `lineage_means` (L, d); empty where nothing was fitted."""
 INTEGRATE: Final = Slot("uns", "integrate")
-"""JSON: method, batches, mixing before and after."""
+"""JSON: method, batches, confounding, mixing and what is kept before and after."""
+CORRECTION: Final = Slot("uns", "correction")
+"""Arrays that mapping new samples needs: `cluster_sizes` (k,) and `cluster_sums` (k, components) of
+Harmony's soft clusters; `lineages` (l,) and `lineage_means` (l, components) of `linear`, corrected;
+without rows where that was not fitted."""
 
 # ---- cluster
 X_UMAP: Final = Slot("obsm", "X_umap")

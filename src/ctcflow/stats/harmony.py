@@ -5,27 +5,36 @@ harmonypy is GPL-3: it is imported here only.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float64]
+Vector = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
+_ROWS: Final = 65_536
 
-class Harmonised(NamedTuple):
-    """Corrected points (n, d), and of each soft cluster its size (K,) and sum of them (K, d)."""
+
+class Harmony(NamedTuple):
+    """Corrected points, and what mapping new ones on them needs."""
 
     points: Matrix
-    cluster_sizes: npt.NDArray[np.float64]
+    """(n, d) corrected."""
+    cluster_sizes: Vector
+    """(k,) cells per soft cluster, not whole; they sum to n."""
     cluster_sums: Matrix
+    """(k, d) sum of the corrected points, each by its share of the cluster."""
 
 
 def harmony(
     points: Matrix, *, batches: Codes, theta: float, max_iterations: int, seed: int
-) -> Harmonised:
+) -> Harmony:
     """Correct an embedding for batches (Korsunsky 2019, doi:10.1038/s41592-019-0619-0).
+
+    Sizes and sums of the soft clusters are the compressed reference of Symphony (Kang 2021,
+    doi:10.1038/s41467-021-25957-x): its N_r and C.
 
     Parameters
     ----------
@@ -42,14 +51,12 @@ def harmony(
 
     Returns
     -------
-    Harmonised
-        Corrected points, and what maps new points onto them (Kang 2021,
-        doi:10.1038/s41467-021-25957-x).
+    Harmony
     """
     from harmonypy import run_harmony
 
     n, d = points.shape
-    fitted = run_harmony(
+    found = run_harmony(
         # Components x cells: the only orientation that is not mistaken where n equals d.
         np.ascontiguousarray(points.T),
         {"batch": batches},
@@ -60,12 +67,25 @@ def harmony(
         random_state=seed,
         verbose=False,
     )
-    corrected = np.asarray(fitted.Z_corr, dtype=np.float64)
+    corrected = np.asarray(found.Z_corr, dtype=np.float64)
     # harmonypy 0.x gave components x cells.
     if corrected.shape != (n, d):
         raise RuntimeError(f"harmonypy gave shape {corrected.shape} for {n} cells and {d} PCs")
-    member = np.asarray(fitted.R, dtype=np.float64)
-    return Harmonised(corrected, member.sum(axis=0), member.T @ corrected)
+    return Harmony(corrected, *_compressed(np.asarray(found.R), corrected))
+
+
+def _compressed(shares: npt.NDArray[np.floating], points: Matrix) -> tuple[Vector, Matrix]:
+    """Size and sum of each soft cluster, from the cells' shares (n, k)."""
+    from threadpoolctl import threadpool_limits
+
+    sizes, sums = np.zeros(shares.shape[1]), np.zeros((shares.shape[1], points.shape[1]))
+    # In blocks: a million cells x 100 clusters are 0.8 GB in float64.
+    with threadpool_limits(limits=1, user_api="blas"):
+        for start in range(0, points.shape[0], _ROWS):
+            block = shares[start : start + _ROWS].astype(np.float64)
+            sizes += block.sum(axis=0)
+            sums += block.T @ points[start : start + _ROWS]
+    return sizes, sums
 
 
 def mean_shift(shifts: Matrix, *, groups: Codes, n_groups: int) -> Matrix:
@@ -86,7 +106,8 @@ def mean_shift(shifts: Matrix, *, groups: Codes, n_groups: int) -> Matrix:
         NaN for a group without cells.
     """
     sums = np.zeros((n_groups, shifts.shape[1]))
-    np.add.at(sums, groups, shifts)
+    for column, values in enumerate(shifts.T):
+        sums[:, column] = np.bincount(groups, weights=values, minlength=n_groups)
     sizes = np.bincount(groups, minlength=n_groups).astype(np.float64)
     sizes[sizes == 0] = np.nan
     return np.asarray(sums / sizes[:, None])

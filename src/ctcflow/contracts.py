@@ -225,7 +225,7 @@ STEPS: dict[str, Step] = {
     "integrate": Step(
         scope="cohort",
         finished=("reduce", "call"),
-        requires=(keys.X_PCA, keys.CLASS),
+        requires=(keys.X_PCA, keys.CLASS, keys.LINEAGE),
         writes=(keys.X_INTEGRATED, keys.BATCH, keys.INTEGRATE, keys.CORRECTION),
     ),
     "cluster": Step(

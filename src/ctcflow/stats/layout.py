@@ -115,7 +115,7 @@ def _attraction(points: Single, heads: Codes, tails: Codes, a: np.float32, b: np
     moves = np.clip(pull * apart, -_LARGEST_STEP, _LARGEST_STEP)
     on_heads = [np.bincount(heads, weights=move, minlength=n) for move in moves]
     on_tails = [np.bincount(tails, weights=move, minlength=n) for move in moves]
-    return (np.array(on_heads) - np.array(on_tails)).astype(np.float32)
+    return np.asarray((np.array(on_heads) - np.array(on_tails)), dtype=np.float32)
 
 
 def _repulsion(

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from ctcflow import io
 from ctcflow.contracts import STEPS
-from ctcflow.params import IngestParams, QCParams
+from ctcflow.sample_params import IngestParams, QCParams
 from ctcflow.steps.ingest import ingest
 from ctcflow.steps.qc import qc
 from ctcflow.tables import SHIPPED

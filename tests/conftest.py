@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from ctcflow import io
-from ctcflow.params import IngestParams, QCParams, ScoreParams
+from ctcflow.sample_params import IngestParams, QCParams, ScoreParams
 from ctcflow.simulate.cohort import SimulateParams, simulate
 from ctcflow.steps.ingest import ingest
 from ctcflow.steps.qc import qc

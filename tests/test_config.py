@@ -106,8 +106,8 @@ def test_a_value_beyond_its_bound_is_refused(keys: tuple[str, ...], value: objec
     [
         ("qc: {min_gene: 5}", "unknown key qc.min_gene: did you mean qc.min_genes?"),
         ("qc: {min_genes: -1}", "qc.min_genes is -1: must be >= 0"),
-        ("cluster: {resolution: 3}", "cluster: resolution is 3: must be one of resolutions "
-         "(0.5, 1, 2)"),
+        ("cluster: {resolution: 3}", "cluster: resolution is 3: must be auto or one of "
+         "resolutions (0.25, 0.5, 0.75, 1)"),
         ("min_genes: 5", "unknown key min_genes: did you mean qc.min_genes?"),
         ("clusters: {seed: 1}", "unknown key clusters: did you mean cluster?"),
         ("qc: {zzzz: 1}", "unknown key qc.zzzz: remove it (known here: ambient, "

@@ -20,7 +20,8 @@ from scipy import sparse
 from ctcflow import cli, io, keys, pipeline
 from ctcflow.contracts import STEPS
 from ctcflow.keys import Slot
-from ctcflow.params import Params, StepsParams
+from ctcflow.params import StepsParams
+from ctcflow.sample_params import Params
 
 SAMPLES = ("P1_d0", "H1")
 STEP_NAMES = tuple(STEPS)

@@ -82,7 +82,7 @@ def test_every_parameter_is_a_row_of_the_table() -> None:
     rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
     assert len(rows) == len(PARAMETERS)
     assert all(row.replace("\\|", "").count("|") == 7 for row in rows)
-    assert "| cluster | `resolutions` | list of numbers | `[0.5, 1.0, 2.0]` |" in text
+    assert "| cluster | `resolutions` | list of numbers | `[0.25, 0.5, 0.75, 1.0]` |" in text
 
 
 def test_every_column_is_explained_to_the_user() -> None:

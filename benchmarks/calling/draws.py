@@ -35,7 +35,8 @@ from benchmarks.samples import (
 )
 from threadpoolctl import threadpool_limits
 
-from ctcflow.params import CallParams, ScoreParams
+from ctcflow.params import CallParams
+from ctcflow.sample_params import ScoreParams
 from ctcflow.stats.tail import clopper_pearson
 from ctcflow.steps.call import call
 from ctcflow.steps.score import score

@@ -23,7 +23,7 @@ from benchmarks.calling.real_ctcs import ECCITE, ingested
 from benchmarks.samples import BLOOD, REAL, tables
 
 from ctcflow.contracts import STEPS
-from ctcflow.params import QCParams
+from ctcflow.sample_params import QCParams
 from ctcflow.stats.tail import garwood
 from ctcflow.steps.qc import qc
 

@@ -29,7 +29,7 @@ from benchmarks.samples import (
 
 from ctcflow import io
 from ctcflow.errors import CtcflowError
-from ctcflow.params import IngestParams
+from ctcflow.sample_params import IngestParams
 from ctcflow.steps.ingest import ingest
 from ctcflow.tables import SHIPPED
 

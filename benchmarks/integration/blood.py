@@ -13,13 +13,8 @@ import pandas as pd
 from benchmarks.samples import BLOOD, measured, over, read, sample, tables, thinned, tumour_cells
 from scipy import sparse
 
-from ctcflow.params import (
-    CallParams,
-    IntegrateParams,
-    NormalizeParams,
-    ReduceParams,
-    ScoreParams,
-)
+from ctcflow.params import CallParams, IntegrateParams, ReduceParams
+from ctcflow.sample_params import NormalizeParams, ScoreParams
 from ctcflow.stats.communities import agreement, leiden
 from ctcflow.stats.conservation import neighbor_purity
 from ctcflow.stats.embedding_metrics import measure

@@ -14,7 +14,8 @@ from ctcflow import __version__, io, keys
 from ctcflow.contracts import STEPS, Step
 from ctcflow.errors import CtcflowError
 from ctcflow.keys import Slot
-from ctcflow.params import Params, StepsParams
+from ctcflow.params import StepsParams
+from ctcflow.sample_params import Params
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from ctcflow import keys
 from ctcflow.mistakes import closest, shown, submodels
-from ctcflow.params import Params, StepsParams
+from ctcflow.params import StepsParams
+from ctcflow.sample_params import Params
 from ctcflow.sheet import Problem
 
 SAMPLE_STEPS = ("ingest", "qc", "normalize", "score")

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from ctcflow.errors import CtcflowError
 from ctcflow.formats.read import read_counts
-from ctcflow.params import IngestParams
+from ctcflow.sample_params import IngestParams
 from ctcflow.steps.ingest import ingest
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
-from ctcflow.params import IngestParams
+from ctcflow.sample_params import IngestParams
 from ctcflow.stats import counts
 from ctcflow.stats.gene_names import ids_of_groups, of_other_species, resolve
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from ctcflow import keys
-from ctcflow.params import NormalizeParams
+from ctcflow.sample_params import NormalizeParams
 from ctcflow.stats.moments import column_moments, log_normalised
 from ctcflow.stats.variable_genes import clipped_variance, ranks
 

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
-from ctcflow.params import QCParams
+from ctcflow.sample_params import QCParams
 from ctcflow.stats import ambient, doublets, sample_ambient, verdicts
 from ctcflow.stats import limits as lim
 from ctcflow.stats import quality_records as records

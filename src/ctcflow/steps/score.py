@@ -11,7 +11,7 @@ import pandas as pd
 
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
-from ctcflow.params import ScoreParams
+from ctcflow.sample_params import ScoreParams
 from ctcflow.stats import decoys, signature
 from ctcflow.stats.gene_order import usable
 from ctcflow.stats.gene_sets import columns_of_sets, handling, in_set

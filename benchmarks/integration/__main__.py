@@ -23,7 +23,7 @@ MARKS = {True: "ok   ", False: "short", None: "     "}
 SPIKED, N_TUMOUR = "pbmc4k", 40
 MIXING = ("iLISI", "batch_entropy", "acceptance")
 KEPT = ("cLISI", "ARI pbmc3k, best")
-BESIDE = ("graph_connectivity", "ARI pbmc3k, default", "ARI pbmc4k, best", "ARI pbmc4k, default")
+BESIDE = ("graph_connectivity", "ARI pbmc3k, at 1", "ARI pbmc4k, best", "ARI pbmc4k, at 1")
 TUMOUR = "TNBC neighbours"
 
 

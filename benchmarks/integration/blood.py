@@ -20,7 +20,8 @@ from ctcflow.stats.conservation import neighbor_purity
 from ctcflow.stats.embedding_metrics import measure
 from ctcflow.stats.harmony import harmony
 from ctcflow.stats.moments import log_normalised
-from ctcflow.stats.neighbors import blas_threads, fuzzy_graph, nearest
+from ctcflow.stats.neighbors import fuzzy_graph, nearest
+from ctcflow.stats.threads import blas_threads
 from ctcflow.steps.call import call
 from ctcflow.steps.integrate import integrate
 from ctcflow.steps.normalize import normalize

@@ -190,7 +190,7 @@ def _yaml_section(model: type[BaseModel], prefix: str, indent: str) -> Iterator[
         for other in submodels(field.annotation):
             if other is not default:
                 yield _comment(f"Or `method: {_tag(other)}`: {other.__doc__}", indent)
-        yield f"{indent}{name}:\n"
+        yield f"{indent}{name}:{'' if default.model_fields else ' {}'}\n"
         yield from _yaml_section(default, key, indent + "  ")
 
 

@@ -12,9 +12,9 @@ from scipy import sparse
 from ctcflow.stats import pseudobulk
 from ctcflow.stats.conditions import (
     between_conditions,
+    comparable_genes,
     comparisons,
     raw_counts,
-    tested_genes,
 )
 
 # what pydeseq2 0.5 says of so few patients and genes
@@ -58,10 +58,10 @@ def test_what_differs_is_found_and_depth_is_no_difference() -> None:
 def test_rare_genes_are_left_out_whatever_the_condition() -> None:
     counts = np.array([[10, 0, 10], [10, 0, 9], [0, 99, 10], [0, 99, 0]])
     second = np.array([False, False, True, True])
-    assert tested_genes(counts, second).tolist() == [True, True, True]
-    assert tested_genes(counts, ~second).tolist() == tested_genes(counts, second).tolist()
+    assert comparable_genes(counts, second).tolist() == [True, True, True]
+    assert comparable_genes(counts, ~second).tolist() == comparable_genes(counts, second).tolist()
     counts[0, 0] = 9
-    assert tested_genes(counts, second).tolist() == [False, True, True]
+    assert comparable_genes(counts, second).tolist() == [False, True, True]
     nothing = between_conditions(counts * 0, second)
     assert np.isnan(nothing.p).all()
 

@@ -58,7 +58,7 @@ def test_samples_are_mapped_and_another_one_moves_nothing(
     # the same cells are in the reference, under another name: what it calls them, they are called
     old = anndata.read_h5ad(frozen / "results" / "cluster" / "cohort.h5ad").obs
     old = old[old["sample"] == sheet["sample"][0]].set_index("barcode")
-    both = first.join(old[["cell_type", "class"]], on="barcode", rsuffix="_old")
+    both = first.join(old[["cell_type", "class"]].add_suffix("_old"), on="barcode")
     assert both["class_old"].notna().all()
     blood = both[both["class_old"] == "blood"]
     assert (blood["cell_type"] == blood["cell_type_old"]).mean() >= 0.95

@@ -36,7 +36,7 @@ class Difference(NamedTuple):
     """Benjamini-Hochberg over the genes that were tested."""
 
 
-def tested_genes(counts: Counts, second: Flags) -> Flags:
+def comparable_genes(counts: Counts, second: Flags) -> Flags:
     """Tell which genes have 10 counts in as many patients as the smaller condition has.
 
     Nothing about which condition they come from enters, so that the test stays calibrated.
@@ -75,7 +75,7 @@ def between_conditions(counts: Counts, second: Flags) -> Difference:
     n_genes = counts.shape[1]
     empty = np.full(n_genes, np.nan)
     found = Difference(*(empty.copy() for _ in Difference._fields))
-    used = tested_genes(counts, second)
+    used = comparable_genes(counts, second)
     if not used.any():
         return found
     table = _deseq2(counts[:, used], second)

@@ -18,14 +18,6 @@ _TOLERANCE: Final = 1e-5
 _SMALLEST_WIDTH: Final = 1e-3
 
 
-def blas_threads() -> int:
-    """Threads that BLAS may use in this process, which is what `--threads` sets."""
-    from threadpoolctl import threadpool_info
-
-    pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
-    return max(pools, default=1)
-
-
 def nearest(
     points: npt.NDArray[np.floating], *, k: int, n_threads: int
 ) -> tuple[Indices, Distances]:

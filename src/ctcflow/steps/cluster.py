@@ -14,8 +14,9 @@ from ctcflow import keys
 from ctcflow.collect import Collected, Groups, classes_of, collect, delivered_genes, units_of
 from ctcflow.params import ClusterParams
 from ctcflow.stats import annotation, conditions, grouping, markers, pseudobulk
-from ctcflow.stats.neighbors import blas_threads, distance_graph
+from ctcflow.stats.neighbors import distance_graph
 from ctcflow.stats.stability import finest_stable
+from ctcflow.stats.threads import blas_threads
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -14,7 +14,7 @@ from ctcflow import __version__, bundle, keys
 from ctcflow.errors import CtcflowError
 from ctcflow.params import FreezeParams
 from ctcflow.stats import novelty
-from ctcflow.stats.neighbors import blas_threads
+from ctcflow.stats.threads import blas_threads
 from ctcflow.stats.transfer import place
 
 if TYPE_CHECKING:

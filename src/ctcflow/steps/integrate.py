@@ -15,7 +15,7 @@ from ctcflow.stats import confounding, linear
 from ctcflow.stats.conservation import neighbor_purity
 from ctcflow.stats.embedding_metrics import NEIGHBORS, measure
 from ctcflow.stats.harmony import harmony, mean_shift
-from ctcflow.stats.neighbors import blas_threads
+from ctcflow.stats.threads import blas_threads
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -17,7 +17,7 @@ from ctcflow.params import ProjectParams
 from ctcflow.stats import novelty, symphony
 from ctcflow.stats.components import Components
 from ctcflow.stats.components import project as on_components
-from ctcflow.stats.neighbors import blas_threads
+from ctcflow.stats.threads import blas_threads
 from ctcflow.stats.transfer import Placed, averages, place, votes
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from ctcflow.stats.coarse import ANUCLEATE, COARSE
 from ctcflow.stats.droplets import SHARES, Quality, quality
 from ctcflow.stats.gene_sets import handling
 from ctcflow.stats.ledger import joined, ledger
-from ctcflow.stats.neighbors import blas_threads
+from ctcflow.stats.threads import blas_threads
 from ctcflow.stats.verdicts import Judged, Known, Sample
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from ctcflow.params import ReduceParams
 from ctcflow.stats import components as pca
 from ctcflow.stats import variable_genes
 from ctcflow.stats.gene_sets import in_set
-from ctcflow.stats.neighbors import blas_threads
+from ctcflow.stats.threads import blas_threads
 
 if TYPE_CHECKING:
     from anndata import AnnData

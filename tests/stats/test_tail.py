@@ -193,3 +193,47 @@ def test_the_smaller_of_two_p_values_times_two_never_claims_too_much() -> None:
             assert (p <= level).mean() <= most
     found = tail.first_alone_or_both_p(np.array([1e-4, 0.9]), np.array([1.0, 0.8]))
     assert found.tolist() == [2e-4, 1.0]
+
+
+@pytest.mark.parametrize("shape", [0.1, 0.3, 0.5])
+def test_a_planted_pareto_tail_is_found_and_is_scipys(shape: float) -> None:
+    values = stats.genpareto.rvs(shape, scale=2.0, size=20_000, random_state=1)
+    fit = tail.fit_pareto_tail(values, n_above=values.size - 1)
+    assert fit.shape == pytest.approx(shape, abs=0.04)
+    assert fit.scale == pytest.approx(2.0, rel=0.04)
+    first, second = stats.lmoment(np.sort(values)[1:] - fit.threshold, order=[1, 2])
+    assert fit.shape == pytest.approx(2.0 - first / second)
+    far = np.array([5.0, 50.0, 5000.0])
+    expected = stats.genpareto.sf(far, fit.shape, loc=fit.threshold, scale=fit.scale)
+    np.testing.assert_allclose(tail.pareto_tail_p(far, fit), fit.fraction * expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    hnp.arrays(np.float64, st.integers(30, 80), elements=st.floats(-50.0, 50.0)), st.integers(2, 20)
+)
+def test_a_pareto_tail_is_never_lighter_than_exponential_and_p_never_rises(
+    values: np.ndarray, n_above: int
+) -> None:
+    fit = tail.fit_pareto_tail(values, n_above=n_above)
+    assert 0.0 <= fit.shape < 1.0
+    p = tail.pareto_tail_p(np.linspace(-60.0, 500.0, 300), fit)
+    assert ((p > 0) & (p <= 1)).all()
+    grid = np.linspace(fit.threshold + 1e-6, 500.0, 300)
+    assert (np.diff(tail.pareto_tail_p(grid, fit)) <= 0).all()
+
+
+def test_null_cells_far_out_make_a_pareto_tail_heavy_but_not_an_exponential_one() -> None:
+    rng = np.random.default_rng(0)
+    heavy, light = {1e-3: 0, 1e-4: 0}, {1e-3: 0, 1e-4: 0}
+    for _ in range(40):
+        null = np.append(rng.exponential(0.5, 19_900), 5.0 + rng.exponential(2.0, 100))
+        pareto = tail.fit_pareto_tail(null, n_above=200)
+        thin = tail.fit_exponential_tail(null, fraction=0.1, trimmed=0.01, smallest_scale=0.1)
+        for level in heavy:
+            heavy[level] += int((tail.pareto_tail_p(null, pareto) <= level).sum())
+            light[level] += int((tail.exponential_tail_p(null, thin) <= level).sum())
+    times = {level: n / (level * 40 * 20_000) for level, n in heavy.items()}
+    assert 0.5 < times[1e-3] < 2.0
+    assert times[1e-4] < 1.0  # a heap far out has a lighter tail of its own
+    assert light[1e-4] / (1e-4 * 40 * 20_000) > 10.0

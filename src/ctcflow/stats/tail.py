@@ -12,6 +12,9 @@ from scipy import special
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
+_HEAVIEST = 0.9  # shape of a Pareto tail: at 1 its mean is infinite, and L-moments fail
+_EXPONENTIAL = 1e-9  # shape below which a Pareto tail is an exponential one
+
 
 class ExponentialTail(NamedTuple):
     """Null values above `threshold` (a share `fraction` of all) fall off exponentially."""
@@ -71,6 +74,60 @@ def exponential_tail_p(values: Floats, tail: ExponentialTail) -> Floats:
     beyond = values > tail.threshold
     p[beyond] = tail.fraction * np.exp(-(values[beyond] - tail.threshold) / tail.scale)
     return np.asarray(np.clip(p, 1e-300, 1.0))
+
+
+class ParetoTail(NamedTuple):
+    """Null values above `threshold` (a share `fraction` of all) follow a generalised Pareto law."""
+
+    body: Floats
+    """Null values, sorted."""
+    threshold: float
+    fraction: float
+    shape: float
+    scale: float
+
+
+def fit_pareto_tail(null: Floats, *, n_above: int) -> ParetoTail:
+    """Fit the upper tail of a null of which every value, the very top too, is null.
+
+    The law of excesses over a high threshold whatever the distribution (Pickands 1975,
+    doi:10.1214/aos/1176343003), fitted by L-moments (Hosking & Wallis 1987, doi:10.2307/1269343).
+
+    Parameters
+    ----------
+    null
+        (n,) values of null cells, n > `n_above`.
+    n_above
+        Largest values that are the tail, 2 or more.
+
+    Returns
+    -------
+    The tail is never lighter than an exponential one (shape 0), and has a mean (shape below 1).
+    """
+    body = np.sort(null)
+    threshold = float(body[-n_above - 1])
+    excess = body[-n_above:] - threshold
+    mean = max(float(excess.mean()), 1e-9)
+    rank = np.arange(n_above) / (n_above - 1.0)
+    spread = max(2.0 * float((rank * excess).mean()) - mean, 1e-9)  # the second L-moment
+    shape = float(np.clip(2.0 - mean / spread, 0.0, _HEAVIEST))
+    return ParetoTail(body, threshold, n_above / body.size, shape, mean * (1.0 - shape))
+
+
+def pareto_tail_p(values: Floats, tail: ParetoTail) -> Floats:
+    """P of each value: empirical up to the threshold, from the model above it."""
+    above = tail.body.size - np.searchsorted(tail.body, values, side="left")
+    p = (above + 1.0) / (tail.body.size + 1.0)
+    beyond = values > tail.threshold
+    excess = (values[beyond] - tail.threshold) / tail.scale
+    p[beyond] = tail.fraction * _pareto_survival(excess, tail.shape)
+    return np.asarray(np.clip(p, 1e-300, 1.0))
+
+
+def _pareto_survival(excess: Floats, shape: float) -> Floats:
+    if shape < _EXPONENTIAL:
+        return np.asarray(np.exp(-excess))
+    return np.asarray(np.exp(-np.log1p(shape * excess) / shape))
 
 
 def gamma_rate(evidence: Floats, *, low: float, high: float) -> float:

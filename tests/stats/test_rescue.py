@@ -151,7 +151,12 @@ def test_dead_tumour_cells_in_the_soup_are_not_taken_for_cells() -> None:
         empty = is_empty & known
         found = rescue.panel_evidence(counts, umis=umis, prior=PRIOR, soup=soup, ambient_only=empty)
         rescued[known] = rescue.evidence(
-            found, np.full(3500, 0.5), umis=umis, readable=~empty, min_umis=100
+            found,
+            np.full(3500, 0.5),
+            umis=umis,
+            readable=~empty,
+            intact=~empty | True,
+            min_umis=100,
         ).rescued
         p[known] = found.p
     assert (p[True][is_empty] < 0.01).mean() < 0.025
@@ -169,15 +174,20 @@ def test_evidence_follows_its_rules_cell_by_cell(seed: int, min_umis: float) -> 
     p = rng.choice([1e-9, 9.9e-4, 1e-3, 2e-3, 9.9e-3, 0.01, 0.5, 1.0], n)
     identity = rng.choice([1e-12, 0.01, 0.0101, 0.7], n)
     umis = rng.choice([0.0, 1.0, 49.0, 50.0, 99.0, 100.0, 5000.0], n)
-    n_seen, readable = rng.integers(0, 4, n), rng.random(n) < 0.7
+    n_seen, readable, intact = rng.integers(0, 4, n), rng.random(n) < 0.7, rng.random(n) < 0.7
     found = rescue.evidence(
-        rescue.Panel(p, n_seen), identity, umis=umis, readable=readable, min_umis=min_umis
+        rescue.Panel(p, n_seen),
+        identity,
+        umis=umis,
+        readable=readable,
+        intact=intact,
+        min_umis=min_umis,
     )
     for k in range(n):
         both = stats.combine_pvalues([identity[k], p[k]]).pvalue  # Fisher
         missing = bool(readable[k]) and (identity[k] <= 0.01 or both <= 0.01)
         rescued = (n_seen[k] >= 2 and p[k] < 1e-3) or (
-            missing and umis[k] >= min_umis and umis[k] > 0
+            missing and bool(intact[k]) and umis[k] >= min_umis and umis[k] > 0
         )
         listed = (
             rescued
@@ -194,26 +204,17 @@ def test_more_evidence_or_more_counts_never_loses_a_droplet() -> None:
     n = 400
     p, identity = 10.0 ** rng.uniform(-6, 0, n), 10.0 ** rng.uniform(-4, 0, n)
     umis, n_seen = rng.integers(0, 400, n).astype(float), rng.integers(0, 4, n)
-    readable = rng.random(n) < 0.5
-    base = rescue.evidence(
-        rescue.Panel(p, n_seen), identity, umis=umis, readable=readable, min_umis=100
-    )
+    readable, intact = rng.random((2, n)) < 0.5
+    given = {"umis": umis, "readable": readable, "intact": intact, "min_umis": 100}
+    seen = rescue.Panel(p, n_seen)
+    base = rescue.evidence(seen, identity, **given)
     for more in (
-        rescue.evidence(
-            rescue.Panel(p / 10, n_seen + 1), identity, umis=umis, readable=readable, min_umis=100
-        ),
-        rescue.evidence(
-            rescue.Panel(p, n_seen), identity / 10, umis=umis, readable=readable, min_umis=100
-        ),
-        rescue.evidence(
-            rescue.Panel(p, n_seen), identity, umis=umis * 4, readable=readable, min_umis=100
-        ),
-        rescue.evidence(
-            rescue.Panel(p, n_seen), identity, umis=umis, readable=readable | True, min_umis=100
-        ),
-        rescue.evidence(
-            rescue.Panel(p, n_seen), identity, umis=umis, readable=readable, min_umis=50
-        ),
+        rescue.evidence(rescue.Panel(p / 10, n_seen + 1), identity, **given),
+        rescue.evidence(seen, identity / 10, **given),
+        rescue.evidence(seen, identity, **(given | {"umis": umis * 4})),
+        rescue.evidence(seen, identity, **(given | {"readable": readable | True})),
+        rescue.evidence(seen, identity, **(given | {"intact": intact | True})),
+        rescue.evidence(seen, identity, **(given | {"min_umis": 50})),
     ):
         assert (base.rescued <= more.rescued).all()
         assert (base.listed <= more.listed).all()

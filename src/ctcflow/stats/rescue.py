@@ -71,7 +71,13 @@ def _against_soup(counts: sp.csr_matrix, umis: Floats, rate: Floats) -> Floats:
 
 
 def evidence(
-    found: Panel, p_identity: Floats, *, umis: Floats, readable: Bools, min_umis: float
+    found: Panel,
+    p_identity: Floats,
+    *,
+    umis: Floats,
+    readable: Bools,
+    intact: Bools,
+    min_umis: float,
 ) -> Evidence:
     """Decide which of the given droplets are protected.
 
@@ -82,13 +88,16 @@ def evidence(
     readable
         (n,) droplets whose missing blood identity means something: neither ambient RNA nor cells of
         another species.
+    intact
+        (n,) droplets that hold more than mitochondria: of all others the few further counts may be
+        ambient, so that a missing identity gets them listed, but not protected.
     min_umis
         Counts from which a missing identity is believed; listed from half of them.
     """
     both = fisher_p(-np.log10(p_identity) - np.log10(found.p))
     missing = readable & (np.minimum(p_identity, both) <= _MISSING_P)
     strong = (found.n_seen >= 2) & (found.p < _STRONG_P)
-    rescued = strong | (missing & (umis >= max(min_umis, 1)))
+    rescued = strong | (missing & intact & (umis >= max(min_umis, 1)))
     weak = (found.p < _LISTED_P) | (readable & (found.n_seen >= 2))
     return Evidence(rescued, rescued | weak | (missing & (umis >= max(min_umis / 2, 1))))
 

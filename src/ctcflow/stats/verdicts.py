@@ -29,6 +29,7 @@ Record = dict[str, Any]
 _BLOOD_P: Final = 0.01  # cells that lack more blood identity are of the coarse lineage `other`
 _FEWEST_LEUKOCYTES: Final = 50
 _OTHER_SPECIES_PCT: Final = 50.0
+_MOSTLY_MITOCHONDRIA_PCT: Final = 90.0
 _REMARKED_PCT: Final = {"haemoglobin": 5.0, "platelet": 1.0}
 
 
@@ -178,7 +179,14 @@ def judged(
         "cell of another species": foreign,
         "looks like an empty droplet": empty,
     }
-    found = rescue.evidence(seen, p, umis=umis, readable=~empty & ~foreign, min_umis=min_umis)
+    found = rescue.evidence(
+        seen,
+        p,
+        umis=umis,
+        readable=~empty & ~foreign,
+        intact=mt < _MOSTLY_MITOCHONDRIA_PCT,
+        min_umis=min_umis,
+    )
     aside = np.logical_or.reduce(list(reasons.values())) & ~found.rescued
     listed = rescue.listed(
         sample.barcodes,

@@ -80,6 +80,34 @@ def test_a_dying_blood_cell_is_set_aside_and_a_dying_tumour_cell_is_kept(
     assert obs["tumour_evidence"].tolist() == [False] * 5 + [True] * 5
 
 
+@pytest.mark.parametrize(("mitochondrial_share", "kept"), [(80, True), (96, False)])
+def test_missing_blood_identity_protects_a_dying_cell_but_not_a_heap_of_mitochondria(
+    patient: anndata.AnnData,
+    is_ctc: IsCtc,
+    measure: Measure,
+    tables: dict[str, pd.DataFrame],
+    mitochondrial_share: int,
+    kept: bool,
+) -> None:
+    dense = patient.X.toarray()
+    panel = patient.var_names.isin(tables["panels"]["gene"])
+    mitochondrial = patient.var_names.str.startswith("MT-")
+    dying = np.flatnonzero(is_ctc(patient) & (dense[:, ~panel].sum(1) > 1000))[:5]
+    for cell in dying:
+        dense[cell, panel | mitochondrial] = 0
+        other = 100 - mitochondrial_share
+        total = mitochondrial_share * dense[cell].sum() / other
+        dense[cell, mitochondrial] = np.ceil(total / mitochondrial.sum())
+    patient.X = sparse.csr_matrix(dense)
+    found = measure(patient)
+    obs = found.obs.iloc[dying]
+    assert obs["pct_mt"].between(mitochondrial_share - 1, mitochondrial_share + 1).all()
+    assert (obs["qc_flag"] == "high mitochondrial share").all()
+    assert (obs["keep"] == kept).all()
+    listed = {row["barcode"] for row in json.loads(found.uns["qc"])["set_aside"]}
+    assert kept or listed.issuperset(obs.index)
+
+
 def test_shares_are_those_of_the_named_genes(healthy: anndata.AnnData, measure: Measure) -> None:
     dense, names = healthy.X.toarray(), healthy.var_names
     total = dense.sum(1)

@@ -23,7 +23,7 @@ def brute(queries: np.ndarray, points: np.ndarray, k: int) -> tuple[np.ndarray, 
     n=st.integers(1, 700),
     d=st.integers(1, 12),
     k=st.integers(1, 20),
-    offset=st.sampled_from([0.0, 300.0]),
+    offset=st.sampled_from([0.0, 300.0, 1e4]),
 )
 def test_all_lists_give_what_brute_force_gives(seed, n, d, k, offset):
     rng = np.random.default_rng(seed)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from ctcflow.stats.nearest_in import nearest_in
 from ctcflow.stats.novelty import unexpected_expression
+from ctcflow.stats.search import search
 
 Matrix = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.integer]
@@ -120,7 +120,9 @@ def place(
     n_threads
         Of the search; nothing depends on it.
     """
-    indices, distances = nearest_in(embedding, points, k=k, n_threads=n_threads)
+    indices, distances = search(
+        points, embedding, k=k, n_probed=None, same=False, n_threads=n_threads
+    )
     shares = neighbor_shares(distances)
     taken = votes(indices, shares, codes=groups, n_codes=group_means.shape[0])
     means = group_means.astype(np.float64)

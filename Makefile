@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 CORES := $(shell nproc 2>/dev/null || echo 2)
 DEMO := demo
 
-.PHONY: help venv demo test lint unit workflow bench-qc bench-calling lock schema clean
+.PHONY: help venv demo test lint unit workflow bench-qc bench-calling bench-integration bench-projection bench-speed lock schema clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -46,6 +46,20 @@ bench-qc: .venv/ready ## what is claimed of quality control, on real cells: half
 
 bench-calling: .venv/ready ## what is claimed of calls, on real and simulated cells: some hours, needs ../shared/data
 	$(RUN) python -m benchmarks.calling benchmarks/calling/results
+
+bench-integration: .venv/ready ## what is claimed of integration, on real cells: needs ../shared/data
+	$(RUN) python -m benchmarks.integration benchmarks/integration/results
+
+bench-projection: .venv/ready ## what is claimed of mapping onto a reference: needs ../shared/data
+	$(RUN) python -m benchmarks.projection benchmarks/projection/results
+
+bench-speed: .venv/ready ## a run beside scanpy scripts, and up to a million cells: some hours
+	for cells in 50000 100000; do \
+	    $(RUN) python -m benchmarks.speed benchmarks/speed/results --cells $$cells; done
+	for size in "10000 1" "200000 20" "1000000 100" "100000 20" "100000 200"; do \
+	    set -- $$size; $(RUN) python -m benchmarks.speed benchmarks/speed/results \
+	    --cells $$1 --samples $$2 --side ctcflow; done
+	$(RUN) python -m benchmarks.speed.page benchmarks/speed/results docs
 
 lock: ## rewrite requirements.lock (needs a package index)
 	.ci/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,9 +51,16 @@ def main() -> None:
         rows.append({"side": side, "cells": options.cells, "samples": options.samples, **row})
         stages += [{"side": side, "stage": part, "seconds": value} for part, value in parts.items()]
         print(pd.DataFrame(rows[-1:]).to_string(index=False), flush=True)
-    write = {"sep": "\t", "index": False, "float_format": "%.4g"}
-    pd.DataFrame(rows).to_csv(options.folder / f"speed_{name}.tsv", **write)
-    pd.DataFrame(stages).to_csv(options.folder / f"stages_{name}.tsv", **write)
+    _write(options.folder / f"speed_{name}.tsv", pd.DataFrame(rows))
+    _write(options.folder / f"stages_{name}.tsv", pd.DataFrame(stages))
+
+
+def _write(path: Path, rows: pd.DataFrame) -> None:
+    """Sides that were not run now keep what was measured."""
+    if path.exists():
+        known = pd.read_csv(path, sep="\t")
+        rows = pd.concat([known[~known["side"].isin(rows["side"])], rows])
+    rows.to_csv(path, sep="\t", index=False, float_format="%.4g")
 
 
 def simulated(cohort: Path, cells: int, samples: int, genes: int) -> None:
@@ -101,7 +109,9 @@ def run(side: str, cohort: Path, *, threads: int) -> tuple[dict[str, float], dic
 
 
 def _linked(cohort: Path, out: Path) -> None:
-    """A run folder of its own on the cohort's data."""
+    """A run folder of its own on the cohort's data, without an earlier run."""
+    for name in ("results", ".snakemake"):
+        shutil.rmtree(out / name, ignore_errors=True)
     for name in ("config", "data"):
         if not (out / name).exists():
             (out / name).symlink_to(cohort / name)

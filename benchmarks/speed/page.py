@@ -1,0 +1,113 @@
+"""The page `speed.md` and its figures, from the tables that `benchmarks.speed` wrote.
+
+python -m benchmarks.speed.page FOLDER DOCS
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ctcflow.render.marks import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
+
+COLOURS = {"ctcflow": VERMILLION, "tutorial": BLUE, "expert": GREEN, "floor": PURPLE}
+SHOWN = {
+    "side": "side",
+    "cells": "cells",
+    "samples": "samples",
+    "seconds": "s",
+    "same_work_seconds": "s, same work",
+    "tree_mib": "MiB, all processes",
+    "largest_mib": "MiB, largest process",
+    "ari": "ARI to the truth",
+}
+
+
+def main(folder: Path, docs: Path) -> None:
+    rows = pd.concat([pd.read_csv(path, sep="\t") for path in sorted(folder.glob("speed_*.tsv"))])
+    rows = rows.sort_values(["cells", "samples", "side"], kind="stable").reset_index(drop=True)
+    own = scaling(rows)
+    beside_scripts(rows).savefig(docs / "speed.png", dpi=110)
+    text = ["# Time and memory", "", *table(rows), "", "![sides](speed.png)", ""]
+    if len(own) > 1:
+        figure, fitted = against_cells(own)
+        figure.savefig(docs / "scale.png", dpi=110)
+        text += ["![cells](scale.png)", "", *fitted, ""]
+    (docs / "speed.md").write_text("\n".join(text))
+
+
+def scaling(rows: pd.DataFrame) -> pd.DataFrame:
+    """Runs of ctcflow in samples of one size, the commonest."""
+    own = rows[rows["side"] == "ctcflow"].assign(size=lambda x: x["cells"] // x["samples"])
+    return own[own["size"] == own["size"].mode().iloc[0]] if len(own) else own
+
+
+def table(rows: pd.DataFrame) -> list[str]:
+    shown = rows[list(SHOWN)].rename(columns=SHOWN)
+    lines = ["| " + " | ".join(shown) + " |", "|" + "---|" * len(shown.columns)]
+    for row in shown.itertuples(index=False):
+        cells = [
+            value
+            if isinstance(value, str)
+            else "not measured"
+            if pd.isna(value)
+            else f"{value:.3f}"
+            if name.startswith("ARI")
+            else f"{value:,.0f}"
+            for name, value in zip(shown, row, strict=True)
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def beside_scripts(rows: pd.DataFrame) -> Figure:
+    """Same work of each side where there are several, per number of cells."""
+    sizes = [n for n, part in rows.groupby(["cells", "samples"]) if part["side"].nunique() > 1]
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    for axes, column, title in zip(
+        figure.subplots(1, 2),
+        ("same_work_seconds", "tree_mib"),
+        ("Seconds, same work", "MiB, all processes"),
+        strict=True,
+    ):
+        for place, (cells, samples) in enumerate(sizes):
+            part = rows[(rows["cells"] == cells) & (rows["samples"] == samples)].set_index("side")
+            for offset, side in enumerate(COLOURS):
+                if side in part.index:
+                    where, value = place + 0.2 * (offset - 1.5), part.loc[side, column]
+                    label = side if place == 0 else None
+                    axes.bar(where, value, width=0.18, color=COLOURS[side], label=label)
+        axes.set_xticks(range(len(sizes)), [f"{n:,} cells in {m}" for n, m in sizes])
+        axes.set_title(title, loc="left")
+    if sizes:
+        figure.axes[0].legend(frameon=False)
+    return figure
+
+
+def against_cells(own: pd.DataFrame) -> tuple[Figure, list[str]]:
+    """Time and memory against cells on two logarithmic axes, with the slope of each."""
+    figure, said = Figure(figsize=(8, 3.2), layout="constrained"), []
+    cells = own["cells"].to_numpy(float)
+    for axes, column, title, colour in zip(
+        figure.subplots(1, 2),
+        ("seconds", "largest_mib"),
+        ("Seconds", "MiB of the largest process"),
+        (VERMILLION, ORANGE),
+        strict=True,
+    ):
+        seen = own[column].to_numpy(float)
+        slope, level = np.polyfit(np.log(cells), np.log(seen), 1)
+        axes.loglog(cells, seen, "o", color=colour)
+        axes.loglog(cells, np.exp(level) * cells**slope, "-", color=colour, linewidth=1)
+        axes.set_title(f"{title}: cells to the power of {slope:.2f}", loc="left")
+        axes.set_xlabel("cells")
+        said.append(f"* {title} grow with cells to the power of {slope:.2f}.")
+    return figure, said
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

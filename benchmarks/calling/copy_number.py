@@ -125,7 +125,10 @@ def kinds(adata: ad.AnnData) -> npt.NDArray[np.object_]:
         ambient_share=AMBIENT_SHARE,
     )
     null = io.read_table(RESOURCES / "genes" / "identity_null.tsv")
-    found = leukocytes(adata.X, reference=reference, shipped_null=null, fewest=FEWEST)
+    nobody = np.zeros(adata.n_obs, dtype=bool)  # is suspect in blood alone
+    found = leukocytes(
+        adata.X, reference=reference, suspect=nobody, shipped_null=null, fewest=FEWEST
+    )
     kind = np.array(reference.types, dtype=object)[found.lineage]
     kind[~found.is_leukocyte] = ""
     return kind

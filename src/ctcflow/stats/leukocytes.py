@@ -121,7 +121,7 @@ def leukocytes(
 def _among_blood_like(
     p: Floats, z: Floats, *, blood_like: npt.NDArray[np.bool_], suspect: npt.NDArray[np.bool_]
 ) -> Floats:
-    """Judge cells that fit blood far better than tissue among each other, by their own tail.
+    """Weaken p of cells that fit blood far better than tissue to what their own tail says.
 
     Rare leukocytes that no profile was fitted to (a handful of dendritic cells, a doublet of odd
     types) lie many spreads from their group, and the light tail of the others makes of that a p of
@@ -130,13 +130,10 @@ def _among_blood_like(
     """
     null = z[blood_like & ~suspect]
     n_above = int(_TAIL * null.size)
-    result = p.copy()
-    if n_above < _FEWEST_IN_TAIL:
-        result[blood_like] = np.maximum(p[blood_like], _LEAST_BLOOD_LIKE_P)
-    else:
-        fitted = tail.fit_pareto_tail(null, n_above=n_above)
-        result[blood_like] = tail.pareto_tail_p(z[blood_like], fitted)
-    return result
+    least: Floats | float = _LEAST_BLOOD_LIKE_P
+    if n_above >= _FEWEST_IN_TAIL:
+        least = tail.pareto_tail_p(z, tail.fit_pareto_tail(null, n_above=n_above))
+    return np.where(blood_like, np.maximum(p, least), p)
 
 
 def _p(z: Floats, null: tail.ExponentialTail | None) -> Floats:

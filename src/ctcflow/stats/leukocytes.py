@@ -112,13 +112,13 @@ def leukocytes(
     z[again] = ident.standardised(fit, grid=grid, group=types.group)[again]
     p[again] = _p(z[again], null)
     if own_null:
-        p = _among_blood_like(
+        p = among_blood_like(
             p, z, blood_like=(fit.distance < _BLOOD_LIKE) & (fit.depth > 0), suspect=suspect
         )
     return Leukocytes(single.blood, leukocyte, p, sure.size, own_null)
 
 
-def _among_blood_like(
+def among_blood_like(
     p: Floats, z: Floats, *, blood_like: npt.NDArray[np.bool_], suspect: npt.NDArray[np.bool_]
 ) -> Floats:
     """Weaken p of cells that fit blood far better than tissue to what their own tail says.
@@ -127,6 +127,21 @@ def _among_blood_like(
     types) lie many spreads from their group, and the light tail of the others makes of that a p of
     1e-15 that their likelihood, which is on the side of blood by hundreds of nats, does not bear
     out. Tumour cells are not blood-like, so nothing needs to be trimmed from this tail.
+
+    Parameters
+    ----------
+    p
+        (n,) by the tail of the leukocytes that lie near their group.
+    z
+        (n,) distances in spreads of the group.
+    blood_like
+        (n,) cells that are judged again.
+    suspect
+        (n,) cells that the tail is not fitted to.
+
+    Returns
+    -------
+    (n,) never smaller than `p`, and the same for cells that are not blood-like.
     """
     null = z[blood_like & ~suspect]
     n_above = int(_TAIL * null.size)

@@ -82,7 +82,7 @@ def simulated(cohort: Path, cells: int, samples: int, genes: int) -> None:
     measured_run(
         [*command, "--params", json.dumps(params)],
         folder=REPOSITORY,
-        environment=_environment(2),
+        environment=environment(2),
         log=cohort.parent / f"{cohort.name}.simulate.log",
     )
 
@@ -96,11 +96,11 @@ def run(side: str, cohort: Path, *, threads: int) -> tuple[dict[str, float], dic
         sheet = cohort / "config" / "samples.tsv"
         module = f"benchmarks.speed.{side}"
         command = [sys.executable, "-m", module, str(sheet), str(out)]
-        cost = measured_run(command, folder=REPOSITORY, environment=_environment(threads), log=log)
+        cost = measured_run(command, folder=REPOSITORY, environment=environment(threads), log=log)
         return _row(cost, cost.seconds, out / "clusters.tsv", cohort), _printed(log)
-    _linked(cohort, out)
+    linked(cohort, out)
     cost = measured_run(
-        _snakemake(out, threads), folder=out, environment=_environment(threads), log=log
+        snakemake(out, threads), folder=out, environment=environment(threads), log=log
     )
     jobs = jobs_of(out)
     _clusters_of_run(out)
@@ -108,7 +108,7 @@ def run(side: str, cohort: Path, *, threads: int) -> tuple[dict[str, float], dic
     return row, job_seconds(jobs)
 
 
-def _linked(cohort: Path, out: Path) -> None:
+def linked(cohort: Path, out: Path) -> None:
     """A run folder of its own on the cohort's data, without an earlier run."""
     for name in ("results", ".snakemake"):
         shutil.rmtree(out / name, ignore_errors=True)
@@ -117,12 +117,12 @@ def _linked(cohort: Path, out: Path) -> None:
             (out / name).symlink_to(cohort / name)
 
 
-def _snakemake(out: Path, threads: int) -> Sequence[str]:
+def snakemake(out: Path, threads: int) -> Sequence[str]:
     command = [sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile")]
     return [*command, "--directory", str(out), "--cores", str(threads), "--quiet", "all"]
 
 
-def _environment(threads: int) -> dict[str, str]:
+def environment(threads: int) -> dict[str, str]:
     limits = {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "src")])
     tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

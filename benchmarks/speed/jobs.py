@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 
 class Job(NamedTuple):
-    """One job: its rule, and its start and end (seconds since the epoch)."""
+    """One job: its rule, its log, and its start and end (seconds since the epoch)."""
 
     rule: str
+    log: str
     start: float
     end: float
 
@@ -27,8 +28,8 @@ def jobs_of(run: Path) -> list[Job]:
     # outputs of one job share its log; their end times differ by what was recorded meanwhile
     merged: dict[tuple[str, tuple[str, ...]], Job] = {}
     for rule, log, start, end in sorted(found, key=str):
-        known = merged.get((rule, log), Job(rule, start, end))
-        merged[rule, log] = Job(rule, min(known.start, start), max(known.end, end))
+        known = merged.get((rule, log), Job(rule, "".join(log[:1]), start, end))
+        merged[rule, log] = known._replace(start=min(known.start, start), end=max(known.end, end))
     return list(merged.values())
 
 

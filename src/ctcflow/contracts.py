@@ -46,7 +46,8 @@ class Step:
         The step sees what a frozen reference knows of controls too, where the run has one: after
         the verdicts.
     apart
-        The files of `finished` are handed over one by one, and the step gives back files.
+        The files of `finished` are handed over one by one, X left on disk, and the step gives back
+        files.
     corrected
         The step sees counts without the ambient ones, where `qc` was asked for them. `score` does
         not: ambient RNA is a part of its null.

@@ -79,8 +79,15 @@ def write_h5ad(path: Path, adata: AnnData, *, delivered: bool) -> None:
         adata.write_h5ad(part, compression="gzip" if delivered else None)
 
 
-def read_h5ad(path: Path) -> AnnData:
+def read_h5ad(path: Path, *, x_on_disk: bool = False) -> AnnData:
     """Read an h5ad that ctcflow wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+    x_on_disk
+        Leave X in the file; slices of rows are read when they are asked for.
 
     Raises
     ------
@@ -92,7 +99,7 @@ def read_h5ad(path: Path) -> AnnData:
     if not path.is_file():
         raise CtcflowError(f"`{path}` is missing: run the step that writes it")
     try:
-        return anndata.read_h5ad(path)
+        return anndata.read_h5ad(path, backed="r" if x_on_disk else None)
     except Exception as error:  # h5py and anndata raise a dozen types on damaged files
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CtcflowError(

@@ -96,7 +96,7 @@ def _read(name: str, step: Step, inputs: Inputs) -> tuple[list[Any], dict[str, A
         adata = _read_counts(inputs, tables["genes"])
         return [adata, *tables.values()], {"sample": dict(inputs.row), "steps": {}}
     if step.apart:
-        return [io.read_h5ad(_path(inputs, done)) for done in step.finished], {}
+        return [io.read_h5ad(_path(inputs, done), x_on_disk=True) for done in step.finished], {}
     layers = {layer: _path(inputs, layer) for layer in step.layers}
     if step.scope == "sample":
         adata = io.load_sample(

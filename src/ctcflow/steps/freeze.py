@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,17 @@ _BLOCK: Final = 32_768
 _CONTROLS: Final = ("dispersion", "blanks", "healthy")
 
 Codes = npt.NDArray[np.int32]
+
+
+class _Expression(NamedTuple):
+    """What is kept of X."""
+
+    sums: npt.NDArray[np.float64]
+    """(folds, groups, genes)"""
+    sizes: npt.NDArray[np.float64]
+    """(folds, groups) cells."""
+    asked: sparse.csr_matrix
+    """Values of the leukocytes that set the limits."""
 
 
 def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, bytes]:
@@ -65,10 +76,12 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
         )
     if keys.CORRECTION.key not in adata.uns:
         raise CtcflowError(f"the run has no {keys.CORRECTION}: run `integrate` and `cluster` again")
-    values = sparse.csr_matrix(adata.X)[:, used]
     cluster, clusters = _codes(adata.obs[keys.CLUSTER.key])
     cell_type, cell_types = _codes(adata.obs[keys.CELL_TYPE.key])
     group = np.unique(cluster * len(cell_types) + cell_type, return_inverse=True)[1]
+    folds, asked = _left_out(adata, params.null_cells)
+    found = _expression(adata, used, groups=group, folds=folds, asked=asked)
+    sums, sizes = found.sums.sum(axis=0), found.sizes.sum(axis=0)
     correction = adata.uns[keys.CORRECTION.key]
     steps = _steps(adata)
     manifest = {
@@ -81,11 +94,10 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
         "n_neighbors": params.n_neighbors,
         "clusters": clusters,
         "cell_types": cell_types,
-        "limits": _limits(adata, values, group, params),
+        "limits": _limits(adata, found, groups=group, folds=folds, asked=asked, params=params),
         "controls": _controls(call),
         "steps": steps,
     }
-    sums, sizes = _group_sums(values, group, int(group.max()) + 1)
     frozen = bundle.Reference(
         manifest,
         genes=_text(adata.var_names[used]),
@@ -130,57 +142,97 @@ def _controls(call: AnnData) -> dict[str, Any]:
     return {key: found[key] for key in _CONTROLS}
 
 
-def _group_sums(
-    values: sparse.csr_matrix, groups: npt.NDArray[np.integer], n_groups: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Sum of each gene in each group, and cells of each group."""
-    sums = np.zeros((n_groups, values.shape[1]))
-    for start in range(0, groups.size, _BLOCK):
-        own = groups[start : start + _BLOCK]
-        place = (np.ones(own.size), (own, np.arange(own.size)))
-        member = sparse.csr_matrix(place, shape=(n_groups, own.size))
-        sums += (member @ values[start : start + _BLOCK].astype(np.float64)).toarray()
-    return sums, np.bincount(groups, minlength=n_groups).astype(np.float64)
+def _left_out(adata: AnnData, null_cells: int) -> tuple[Codes, npt.NDArray[np.bool_]]:
+    """Which cells are left out together, and the leukocytes that are asked, evenly spaced."""
+    samples = _samples(adata)
+    folds = (samples if samples.max() > 0 else np.arange(samples.size)) % _FOLDS
+    blood = np.flatnonzero((adata.obs[keys.CLASS.key].astype(str) == BLOOD).to_numpy())
+    spaced = np.linspace(0, blood.size - 1, min(blood.size, null_cells))
+    asked = np.zeros(folds.size, dtype=np.bool_)
+    asked[blood[spaced.astype(np.int64)]] = True
+    return folds.astype(np.int32), asked
+
+
+def _samples(adata: AnnData) -> npt.NDArray[np.intp]:
+    found: npt.NDArray[np.intp] = pd.factorize(adata.obs[keys.SAMPLE.key].astype(str), sort=True)[0]
+    return found
+
+
+def _expression(
+    adata: AnnData,
+    genes: npt.NDArray[np.bool_],
+    *,
+    groups: npt.NDArray[np.integer],
+    folds: Codes,
+    asked: npt.NDArray[np.bool_],
+) -> _Expression:
+    """One pass over X in blocks of rows: a million cells would take several GB at once."""
+    n_folds, n_groups = int(folds.max()) + 1, int(groups.max()) + 1
+    member_of = folds.astype(np.int64) * n_groups + groups
+    sums = np.zeros((n_folds * n_groups, int(genes.sum())))
+    blocks = []
+    for start in range(0, adata.n_obs, _BLOCK):
+        rows = slice(start, min(start + _BLOCK, adata.n_obs))
+        values = _rows(adata, rows)[:, genes]
+        cells = np.arange(values.shape[0])
+        member = sparse.csr_matrix(
+            (np.ones(cells.size), (member_of[rows], cells)), shape=(sums.shape[0], cells.size)
+        )
+        sums += (member @ values.astype(np.float64)).toarray()
+        blocks.append(values[asked[rows]])
+    sizes = np.bincount(member_of, minlength=n_folds * n_groups).astype(np.float64)
+    return _Expression(
+        sums.reshape(n_folds, n_groups, -1),
+        sizes.reshape(n_folds, n_groups),
+        sparse.vstack(blocks, format="csr"),
+    )
+
+
+def _rows(adata: AnnData, rows: slice) -> sparse.csr_matrix:
+    try:
+        return sparse.csr_matrix(adata.X[rows])
+    except OSError as error:  # X stays in the file until now
+        raise CtcflowError(
+            f"the values of cells {rows.start} to {rows.stop} of the cohort cannot be read"
+            f" ({error}): delete the file of `cluster`, the next run rebuilds it"
+        ) from error
 
 
 def _limits(
     adata: AnnData,
-    values: sparse.csr_matrix,
+    expression: _Expression,
+    *,
     groups: npt.NDArray[np.integer],
+    folds: Codes,
+    asked: npt.NDArray[np.bool_],
     params: FreezeParams,
 ) -> dict[str, Any]:
     """Limits of both measures of novelty, from leukocytes that are left out."""
-    n_groups = int(groups.max()) + 1
     points = np.asarray(adata.obsm[keys.X_INTEGRATED.key], dtype=np.float32)
     umis = adata.obs[keys.N_UMIS.key].to_numpy(np.float64)
-    samples = pd.factorize(adata.obs[keys.SAMPLE.key].astype(str), sort=True)[0]
-    folds = (samples if samples.max() > 0 else np.arange(samples.size)) % _FOLDS
-    chosen = np.zeros(folds.size, dtype=np.bool_)
-    blood = np.flatnonzero((adata.obs[keys.CLASS.key].astype(str) == BLOOD).to_numpy())
-    spaced = np.linspace(0, blood.size - 1, min(blood.size, params.null_cells))
-    chosen[blood[spaced.astype(np.int64)]] = True
-    sums, sizes = _group_sums(values, groups, n_groups)
+    samples, fold_of_asked = _samples(adata), folds[asked]
     found: dict[str, list[npt.NDArray[np.float64]]] = {"distance": [], "unexpected": [], "umis": []}
-    for fold in np.unique(folds[chosen]):
-        mine = folds == fold
-        if mine.all():
+    for fold in np.unique(fold_of_asked):
+        others = folds != fold
+        if not others.any():
             continue
-        asked = np.flatnonzero(chosen & mine)
-        own_sums, own_sizes = _group_sums(values[mine], groups[mine], n_groups)
+        sums = expression.sums.sum(axis=0) - expression.sums[fold]
+        sizes = expression.sizes.sum(axis=0) - expression.sizes[fold]
+        own = np.flatnonzero(asked & ~others)
         placed = place(
-            values[asked],
-            points[asked].astype(np.float64),
-            embedding=points[~mine],
-            groups=groups[~mine],
-            group_means=(sums - own_sums) / np.maximum(sizes - own_sizes, 1.0)[:, None],
-            batches=samples[asked],
-            fitted=np.ones(asked.size, dtype=np.bool_),
+            expression.asked[fold_of_asked == fold],
+            points[own].astype(np.float64),
+            embedding=points[others],
+            groups=groups[others],
+            group_means=sums / np.maximum(sizes, 1.0)[:, None],
+            batches=samples[own],
+            fitted=np.ones(own.size, dtype=np.bool_),
             k=params.n_neighbors,
             n_threads=blas_threads(),
         )
         found["distance"].append(placed.distance)
         found["unexpected"].append(placed.unexpected)
-        found["umis"].append(umis[asked])
+        found["umis"].append(umis[own])
     joined = {name: np.concatenate([np.zeros(0), *parts]) for name, parts in found.items()}
     limits = {
         name: novelty.fit_limit(joined[name], umis=joined["umis"], share=params.novel_share)

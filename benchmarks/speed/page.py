@@ -37,6 +37,8 @@ def main(folder: Path, docs: Path) -> None:
         figure, fitted = against_cells(own)
         figure.savefig(docs / "scale.png", dpi=110)
         text += ["![cells](scale.png)", "", *fitted, ""]
+    if (folder / "starts.tsv").exists():
+        text += ["## What one job costs: samples of 50 cells", "", *starts(folder), ""]
     (docs / "speed.md").write_text("\n".join(text))
 
 
@@ -44,6 +46,17 @@ def scaling(rows: pd.DataFrame) -> pd.DataFrame:
     """Runs of ctcflow in samples of one size, the commonest."""
     own = rows[rows["side"] == "ctcflow"].assign(size=lambda x: x["cells"] // x["samples"])
     return own[own["size"] == own["size"].mode().iloc[0]] if len(own) else own
+
+
+def starts(folder: Path) -> list[str]:
+    """Table of seconds per job, and the share that imports have in all jobs."""
+    rows = pd.read_csv(folder / "starts.tsv", sep="\t")
+    lines = ["| " + " | ".join(rows) + " |", "|" + "---|" * len(rows.columns)]
+    for row in rows.itertuples(index=False):
+        seconds = " | ".join(f"{value:.2f}" for value in row[2:])
+        lines.append(f"| {row[0]} | {row[1]} | {seconds} |")
+    share = (rows["jobs"] * rows["imports"]).sum() / (rows["jobs"] * rows["seconds"]).sum()
+    return [*lines, "", f"Imports are {share:.0%} of the time of these jobs (seconds, means)."]
 
 
 def table(rows: pd.DataFrame) -> list[str]:

@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
-from ctcflow import bundle
+from ctcflow import bundle, io
 from ctcflow.errors import CtcflowError
 from ctcflow.params import FreezeParams, GatherParams, ProjectParams
 from ctcflow.steps.freeze import freeze
@@ -193,6 +194,32 @@ def test_the_limits_hold_for_cells_that_were_not_frozen(tmp_path: Any, n_samples
 def test_freezing_twice_gives_the_same_bytes_and_no_name_of_a_sample(tmp_path: Any) -> None:
     first = freeze(cohort(), call_of(["c"]), params=FreezeParams())
     assert first == freeze(cohort(), call_of(["c"]), params=FreezeParams())
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 12])
+def test_values_on_disk_give_the_same_reference(
+    tmp_path: Any, n_samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctcflow.steps.freeze._BLOCK", 17)
+    adata = cohort(n_samples=n_samples)
+    path = tmp_path / "cohort.h5ad"
+    io.write_h5ad(path, adata, delivered=True)
+    on_disk = io.read_h5ad(path, x_on_disk=True)
+    assert freeze(on_disk, call_of(["c"]), params=FreezeParams()) == freeze(
+        adata, call_of(["c"]), params=FreezeParams()
+    )
+
+
+def test_damaged_values_on_disk_are_one_line(tmp_path: Any) -> None:
+    path = tmp_path / "cohort.h5ad"
+    io.write_h5ad(path, cohort(), delivered=True)
+    with h5py.File(path) as file:
+        start = file["X/data"].id.get_chunk_info(0).byte_offset
+    with path.open("rb+") as file:
+        file.seek(start)
+        file.write(b"garbage!")
+    with pytest.raises(CtcflowError, match="cells 0 to 240 of the cohort cannot be read"):
+        freeze(io.read_h5ad(path, x_on_disk=True), call_of(["c"]), params=FreezeParams())
     assert "overrides" not in json.dumps(frozen(cohort(), tmp_path).manifest)
 
 

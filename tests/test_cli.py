@@ -13,7 +13,7 @@ import anndata
 import numpy as np
 import pytest
 
-from ctcflow import __version__, cli, io, pipeline
+from ctcflow import __version__, cli, digests, pipeline
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def test_a_step_writes_its_file_and_nothing_else(run_folder: Path, tmp_path: Pat
     out = tmp_path / "deep" / "H1.h5ad"
     row = json.dumps({"sample": "H1", "extra": {"ward": "7"}, "day": 3})
     assert _ingest(run_folder, out, "--row", row) == 0
-    assert [file.name for file in out.parent.iterdir()] == ["H1.h5ad"]
+    assert sorted(os.listdir(out.parent)) == [".H1.h5ad.digest", "H1.h5ad"]
     adata = anndata.read_h5ad(out)
     record = json.loads(adata.uns["ctcflow"])
     assert record["sample"] == json.loads(row)
@@ -206,6 +206,6 @@ def test_a_folder_is_written_file_by_file(monkeypatch: pytest.MonkeyPatch, tmp_p
     files = {"report.html": b"<p>", "figures/a.png": b"png"}
     monkeypatch.setattr(pipeline, "run", lambda *_: pipeline.Output(None, {}, files))
     assert cli.main(["report", "--out", f"folder={tmp_path / 'r'}"]) == 0
-    found = {str(f.relative_to(tmp_path / "r")): f for f in (tmp_path / "r").rglob("*.*")}
+    found = {str(f.relative_to(tmp_path / "r")): f for f in (tmp_path / "r").rglob("[!.]*.*")}
     assert {name: path.read_bytes() for name, path in found.items()} == files
-    assert io.digest(*found.values())
+    assert digests.checked(*found.values()) == digests.digest(*found.values())

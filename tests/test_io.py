@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -324,12 +323,3 @@ def test_a_gmt_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00binary")
     with pytest.raises(CtcflowError, match="cannot be read as text"):
         io.read_gene_sets(path)
-
-
-def test_digest_is_of_content_and_order(tmp_path: Path) -> None:
-    one, same, other = (tmp_path / name for name in ("one", "same", "other"))
-    for path, content in ((one, b"x" * 10_000), (same, b"x" * 10_000), (other, b"y")):
-        path.write_bytes(content)
-    assert io.digest(one) == hashlib.blake2b(b"x" * 10_000, digest_size=8).hexdigest()
-    assert io.digest(one) == io.digest(same) != io.digest(other)
-    assert io.digest(one, other) == io.digest(same, other) != io.digest(other, one)

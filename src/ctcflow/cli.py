@@ -116,7 +116,7 @@ def _pair(text: str) -> tuple[str, str]:
 def _run_step(arguments: argparse.Namespace) -> None:
     for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         os.environ[f"{library}_NUM_THREADS"] = str(arguments.threads)
-    from ctcflow import io, mistakes, pipeline
+    from ctcflow import digests, io, mistakes, pipeline
     from ctcflow.contracts import STEPS
 
     model = pipeline.params_of(arguments.step)
@@ -141,12 +141,15 @@ def _run_step(arguments: argparse.Namespace) -> None:
         raise
     for name, path in outputs.items():
         if name == "adata" and result.adata is not None:
-            io.write_h5ad(path, result.adata, delivered=STEPS[arguments.step].delivered)
+            with digests.recorded(path):
+                io.write_h5ad(path, result.adata, delivered=STEPS[arguments.step].delivered)
         elif name in result.tables:
-            io.write_table(path, result.tables[name])
+            with digests.recorded(path):
+                io.write_table(path, result.tables[name])
         elif name == "folder" and result.files:
             for file, content in result.files.items():
-                io.write_bytes(path / file, content)
+                with digests.recorded(path / file):
+                    io.write_bytes(path / file, content)
         else:
             known = ["adata", *result.tables] if result.adata is not None else ["folder"]
             raise CtcflowError(
@@ -171,7 +174,7 @@ def _write_schema(_: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from ctcflow import io
+    from ctcflow import digests, io
     from ctcflow.export import export
 
     given, outputs = dict(arguments.inputs), dict(arguments.outputs)
@@ -182,7 +185,10 @@ def _export(arguments: argparse.Namespace) -> None:
     layers = {name: given[name] for name in ("ingest", "qc")}
     samples = io.Cohort(tuple(arguments.samples), layers)
     cohort = io.read_h5ad(Path(given["cluster"]))
-    export(Path(outputs["adata"]), cohort, io.read_h5ad(Path(given["reduce"])).var, samples)
+    genes = io.read_h5ad(Path(given["reduce"])).var
+    path = Path(outputs["adata"])
+    with digests.recorded(path):
+        export(path, cohort, genes, samples)
 
 
 def _simulate(arguments: argparse.Namespace) -> None:

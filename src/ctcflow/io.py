@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import tempfile
@@ -105,19 +104,6 @@ def read_h5ad(path: Path, *, x_on_disk: bool = False) -> AnnData:
         raise CtcflowError(
             f"`{path}` cannot be read ({reason}): delete it, the next run rebuilds it"
         ) from error
-
-
-def digest(*paths: Path) -> str:
-    """Short BLAKE2b hash (16 hex digits) of a file's content; of several, of their hashes."""
-    hashes = []
-    for path in paths:
-        with path.open("rb") as file:
-            hashes.append(hashlib.file_digest(file, _short_hash).hexdigest())
-    return hashes[0] if len(hashes) == 1 else _short_hash("".join(hashes).encode()).hexdigest()
-
-
-def _short_hash(data: bytes = b"") -> Any:
-    return hashlib.blake2b(data, digest_size=8)
 
 
 def json_slot(adata: AnnData, key: str) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ctcflow import __version__, io, keys
+from ctcflow import __version__, digests, io, keys
 from ctcflow.contracts import STEPS, Step
 from ctcflow.errors import CtcflowError
 from ctcflow.keys import Slot
@@ -61,11 +61,12 @@ def run(name: str, inputs: Inputs, params: Params) -> Output:
     Raises
     ------
     CtcflowError
-        An input is missing or unusable.
+        An input is missing, unusable, or not what the step before it wrote.
     """
     step = STEPS[name]
     start = time.perf_counter()
     function = getattr(importlib.import_module(f"ctcflow.steps.{name}"), name)
+    read = _digests(inputs)
     objects, record = _read(name, step, inputs)
     missing = [str(slot) for slot in step.requires if not _has(objects[0], slot)]
     if missing:
@@ -81,7 +82,7 @@ def run(name: str, inputs: Inputs, params: Params) -> Output:
     record["steps"][name] = {
         "version": __version__,
         "params": params.model_dump(mode="json"),
-        "inputs": _digests(inputs),
+        "inputs": read,
         "cells_in": cells_in,
         "cells_out": int(result.n_obs),
     }
@@ -226,7 +227,10 @@ def _path(inputs: Inputs, name: str) -> Path:
 
 
 def _digests(inputs: Inputs) -> dict[str, str]:
-    """Digest of each input; of a cohort's files, of the digests of all samples."""
+    """Digest of each input; of a cohort's files, of the digests of all samples.
+
+    Before anything is read: what is not as its step left it is never taken for a result.
+    """
     from ctcflow.formats.detect import input_files
 
     found = {}
@@ -238,7 +242,7 @@ def _digests(inputs: Inputs) -> dict[str, str]:
             files = [Path(path.replace("{sample}", sample)) for sample in inputs.samples]
         else:
             files = [Path(path)]
-        found[name] = io.digest(*files)
+        found[name] = digests.checked(*files)
     return found
 
 

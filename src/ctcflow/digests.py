@@ -1,0 +1,111 @@
+"""Digests of files: written beside each result, and compared whenever it is read."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ctcflow.errors import CtcflowError
+
+_SUFFIX = ".digest"
+
+
+class _Known(NamedTuple):
+    """What a file was when its step had written it."""
+
+    digest: str
+    size: int
+    changed_ns: int
+
+
+def digest(*paths: Path) -> str:
+    """Short BLAKE2b hash (16 hex digits) of a file's content; of several, of their hashes."""
+    hashes = []
+    for path in paths:
+        with path.open("rb") as file:
+            hashes.append(hashlib.file_digest(file, _short_hash).hexdigest())
+    return _of_all(hashes)
+
+
+def checked(*paths: Path) -> str:
+    """Digest of files, none of which has changed since its step wrote it.
+
+    Files without a digest beside them (raw data, tables) cannot be checked.
+
+    Raises
+    ------
+    CtcflowError
+        A file is missing, or is not what was written.
+    """
+    hashes = []
+    for path in paths:
+        if not path.is_file():
+            raise CtcflowError(f"`{path}` is missing: run the step that writes it")
+        found, known = digest(path), _known(path)
+        if known is not None and known.digest != found:
+            raise CtcflowError(
+                f"`{path}` is not what its step wrote (digest {found}, written {known.digest}):"
+                " delete it, the next run rebuilds it"
+            )
+        hashes.append(found)
+    return _of_all(hashes)
+
+
+@contextlib.contextmanager
+def recorded(path: Path) -> Iterator[None]:
+    """Write a file, and then its digest beside it; a file that was not finished has none.
+
+    The digest's own time of change is that of the file, so that the same results are the same
+    bytes.
+    """
+    beside = _beside(path)
+    beside.unlink(missing_ok=True)
+    yield
+    state = path.stat()
+    part = beside.with_suffix(".part")
+    part.write_text(f"{digest(path)} {state.st_size}\n")
+    os.utime(part, ns=(state.st_mtime_ns, state.st_mtime_ns))
+    part.replace(beside)
+
+
+def damaged(folder: Path) -> Iterator[Path]:
+    """Files below a folder that are not what was written, by name.
+
+    Only files whose size or time of change differ are read: this looks for what was cut off,
+    overwritten or restored wrongly; what rots silently is found when a step reads it.
+    """
+    for beside in sorted(folder.rglob(f".*{_SUFFIX}")):
+        path = beside.with_name(beside.name.removeprefix(".").removesuffix(_SUFFIX))
+        known = _known(path)
+        if known is None or not path.is_file():
+            continue
+        state = path.stat()
+        if (state.st_size, state.st_mtime_ns) == (known.size, known.changed_ns):
+            continue
+        if state.st_size != known.size or digest(path) != known.digest:
+            yield path
+
+
+def _known(path: Path) -> _Known | None:
+    """None where there is no digest, or only a part of one."""
+    try:
+        found, size = _beside(path).read_text().split()
+        return _Known(found, int(size), _beside(path).stat().st_mtime_ns)
+    except (OSError, ValueError):
+        return None
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}{_SUFFIX}")
+
+
+def _of_all(hashes: list[str]) -> str:
+    return hashes[0] if len(hashes) == 1 else _short_hash("".join(hashes).encode()).hexdigest()
+
+
+def _short_hash(data: bytes = b"") -> Any:
+    return hashlib.blake2b(data, digest_size=8)

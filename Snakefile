@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from shlex import quote
 
 from snakemake.utils import min_version
 
@@ -12,7 +13,10 @@ if ROOT.name == "workflow":
     ROOT = ROOT.parent
 sys.path.insert(0, str(ROOT / "src"))
 # the code that is digested in `step_code` is the code that runs, whatever is installed
-shell.prefix(f"set -euo pipefail; export PYTHONPATH='{ROOT / 'src'}'; ")
+shell.prefix(
+    f"set -euo pipefail; export PYTHONPATH={quote(str(ROOT / 'src'))}"
+    f" CTCFLOW_JOB_OF={quote(str(Path.cwd()))}; "
+)
 
 
 configfile: "config/config.yaml"

@@ -1,0 +1,139 @@
+"""`ctcflow run`: Snakemake on the folder of a run, and recovery of what a dead one left there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from ctcflow import digests, orphans, run_lock
+from ctcflow.errors import CtcflowError
+
+_SHARE_OF_MEMORY: Final = 0.9
+
+
+def run(
+    folder: Path, snakefile: Path, *, options: Sequence[str], dry_run: bool, take_over: bool
+) -> int:
+    """Run the workflow in a folder, after putting right what a dead run left there.
+
+    Parameters
+    ----------
+    folder
+        With `config/config.yaml`.
+    snakefile
+        The workflow.
+    options
+        Handed to Snakemake.
+    dry_run
+        Say what would run; nothing is locked or put right.
+    take_over
+        A run that died on another machine is known to be gone, with all its jobs.
+
+    Returns
+    -------
+    int
+        Snakemake's exit code; 1 where it was killed.
+
+    Raises
+    ------
+    CtcflowError
+        There is no configuration, another run works there, or what died cannot be put right.
+    """
+    folder = folder.resolve()
+    if not (folder / "config" / "config.yaml").is_file():
+        raise CtcflowError(
+            f"`{folder}` has no config/config.yaml: give the folder of a run, or copy config/ there"
+        )
+    command = [sys.executable, "-m", "snakemake", "-s", str(snakefile), "--directory", str(folder)]
+    environment = {**os.environ, run_lock.STARTED: str(folder)}
+    if dry_run:
+        command += ["--dry-run", *options]
+        return subprocess.run(command, env=environment, check=False).returncode
+    with run_lock.held(folder) as lock:
+        for sentence in _put_right(folder, lock, take_over=take_over):
+            print(f"ctcflow run: {sentence}", file=sys.stderr)
+        command += ["--rerun-incomplete", *_pool(options), *options]
+        return _snakemake(command, environment, lock)
+
+
+def _snakemake(command: Sequence[str], environment: dict[str, str], lock: run_lock.Lock) -> int:
+    # written before, so that there is no moment at which a dead Snakemake is not known
+    lock.write()
+    process = subprocess.Popen(command, env=environment, pass_fds=[lock.descriptor])
+    lock.write(snakemake=process.pid)
+    # Snakemake ends its jobs by itself; an interrupt from the terminal has reached it already
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGTERM))
+    code = process.wait()
+    if code < 0:
+        print(
+            f"ctcflow run: Snakemake was killed (signal {-code}): call `ctcflow run` again, it"
+            " goes on from there",
+            file=sys.stderr,
+        )
+        return 1
+    lock.clear()
+    return code
+
+
+def _put_right(folder: Path, lock: run_lock.Lock, *, take_over: bool) -> list[str]:
+    """What was done, one sentence each."""
+    said = []
+    locks = folder / ".snakemake" / "locks"
+    if lock.left or (locks.is_dir() and any(locks.iterdir())):
+        living = orphans.snakemakes_in(folder)
+        if living:
+            raise CtcflowError(
+                f"Snakemake (pid {', '.join(map(str, living))}) works in `{folder}`: wait for it,"
+                " or stop it"
+            )
+        host = lock.left.get("host")
+        if host not in (None, socket.gethostname()) and not take_over:
+            raise CtcflowError(
+                f"the last run in `{folder}` (pid {lock.left.get('pid')} on {host}) did not end in"
+                f" order: call `ctcflow run` on {host}, or with --take-over if nothing of it is"
+                " left there"
+            )
+        lock.write()
+        said.append(f"the last run in `{folder}` did not end in order; going on from there")
+        said += orphans.stop(folder)
+        shutil.rmtree(locks, ignore_errors=True)
+        said += _without_parts(folder)
+    for path in digests.damaged(folder / "results"):
+        path.unlink()
+        said.append(f"`{path.relative_to(folder)}` is not what was written: it is made again")
+    return said
+
+
+def _without_parts(folder: Path) -> list[str]:
+    """Remove files that dead jobs had begun."""
+    begun = sorted((folder / "results").rglob(".*.part"))
+    for path in begun:
+        path.unlink()
+    return [f"removed {len(begun)} files that were begun"] if begun else []
+
+
+def _pool(options: Sequence[str]) -> list[str]:
+    """Memory that jobs of this machine may ask for together, unless they run elsewhere."""
+    names = {option.split("=")[0] for option in options}
+    if names & {"--resources", "--res", "--executor", "-e", "--profile"}:
+        return []
+    return ["--resources", f"mem_mb={int(_memory_mb() * _SHARE_OF_MEMORY)}"]
+
+
+def _memory_mb() -> float:
+    """Memory of this machine, or what its control group may use of it (MB)."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            found.append(int(Path(path).read_text()))
+        except (OSError, ValueError):  # not there, or `max`
+            continue
+    return min(found) / 1e6

@@ -1,0 +1,155 @@
+"""One process at a time works in the folder of a run, and a dead one is known as dead."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ctcflow.errors import CtcflowError
+
+FILE: Final = ".ctcflow/owner.json"
+"""Who works in the folder, below it; empty when a run has ended in order."""
+STARTED: Final = "CTCFLOW_STARTED"
+"""Environment variable of a Snakemake that `ctcflow run` started: the folder of its run."""
+_LOOKS_ONLY: Final = re.compile(
+    r"--(unlock|dry-?run|lint|list.*|summary|detailed-summary|dag|rulegraph|filegraph|d3dag|help"
+    r"|version|report|archive|print-compilation|cleanup-metadata|conda-create-envs-only"
+    r"|containerize)(=.*)?|-[a-zA-Z]*[nlSDhv][a-zA-Z]*"
+)
+
+
+class Lock:
+    """Held by `ctcflow run` and by the Snakemake that it starts: while either lives.
+
+    Attributes
+    ----------
+    left
+        What a run that did not end in order wrote of itself; empty otherwise.
+    """
+
+    def __init__(self, descriptor: int, left: dict[str, Any]) -> None:
+        self.left = left
+        self._descriptor = descriptor
+
+    @property
+    def descriptor(self) -> int:
+        """Of the open file, for the process that is to hold the lock too."""
+        return self._descriptor
+
+    def write(self, **facts: Any) -> None:
+        """Say who works here: `host`, `pid`, `started`, and more."""
+        started = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        owner = {"host": socket.gethostname(), "pid": os.getpid(), "started": started, **facts}
+        self._replace(json.dumps(owner, sort_keys=True))
+
+    def clear(self) -> None:
+        """Say that the run has ended in order."""
+        self._replace("")
+
+    def _replace(self, text: str) -> None:
+        # in place: the lock is on this file, so that it must not become another one
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        os.truncate(self._descriptor, 0)
+        os.write(self._descriptor, text.encode())
+        os.fsync(self._descriptor)
+
+
+@contextlib.contextmanager
+def held(run: Path) -> Iterator[Lock]:
+    """Hold the lock of a run's folder.
+
+    Raises
+    ------
+    CtcflowError
+        Another process holds it, or the file system has no locks.
+    """
+    path = run / FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CtcflowError(f"{in_words(run, owner(run))}: wait for it, or stop it") from None
+        except OSError as error:
+            raise CtcflowError(
+                f"`{run}` is on a file system without locks ({error.strerror}), so that two runs"
+                " could write the same file: run it on another one"
+            ) from error
+        yield Lock(descriptor, owner(run))
+    finally:
+        os.close(descriptor)
+
+
+def owner(run: Path) -> dict[str, Any]:
+    """Who works in a run's folder or died there; empty if nobody."""
+    try:
+        found = json.loads((run / FILE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def is_held(run: Path) -> bool:
+    """Whether a living process holds the lock."""
+    try:
+        descriptor = os.open(run / FILE, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def stop_unless_alone(run: Path, *, arguments: Sequence[str], is_main: bool) -> None:
+    """Stop a Snakemake that would work beside another one, or over what a dead one left.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    arguments
+        Of the command line; what only looks is let through.
+    is_main
+        This is no job of another Snakemake.
+
+    Raises
+    ------
+    SystemExit
+        With one line.
+    """
+    by_us = os.environ.get(STARTED) == str(run.resolve())
+    if by_us or not is_main or any(map(_LOOKS_ONLY.fullmatch, arguments)):
+        return
+    known, locks = owner(run), run / ".snakemake" / "locks"
+    if is_held(run):
+        raise SystemExit(f"error: {in_words(run, known)}: wait for it, or stop it")
+    if known:
+        raise SystemExit(
+            f"error: a run in `{run}` did not end in order (host {known.get('host')}, pid"
+            f" {known.get('pid')}), and its jobs may still write:"
+            " `ctcflow run` puts that right and goes on"
+        )
+    if locks.is_dir() and any(locks.iterdir()):
+        raise SystemExit(
+            f"error: another Snakemake works in `{run}`, or died there:"
+            " `ctcflow run` finds out which, and goes on after a dead one"
+        )
+
+
+def in_words(run: Path, known: dict[str, Any]) -> str:
+    """Who works in the folder."""
+    who = ", ".join(f"{name} {known[name]}" for name in ("host", "pid", "started") if name in known)
+    return f"another `ctcflow run` works in `{run}` ({who or 'it has not said who it is'})"

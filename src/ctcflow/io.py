@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -25,7 +26,26 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     A process that dies in between leaves no file of that name, so that nothing half-written is
     ever taken for a result.
+
+    Raises
+    ------
+    CtcflowError
+        There is no room for it.
     """
+    try:
+        with _written_beside(path) as part:
+            yield part
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise CtcflowError(
+            f"`{path}` cannot be written (No space left on device, or over quota): make room, then"
+            " run again"
+        ) from error
+
+
+@contextlib.contextmanager
+def _written_beside(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)

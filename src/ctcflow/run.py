@@ -57,9 +57,13 @@ def run(
         command += ["--dry-run", *options]
         return subprocess.run(command, env=environment, check=False).returncode
     with run_lock.held(folder) as lock:
-        for sentence in _put_right(folder, lock, take_over=take_over):
+        said = _put_right(folder, lock, take_over=take_over)
+        damaged = [str(path.relative_to(folder)) for path in digests.damaged(folder / "results")]
+        said += [f"`{name}` is not what was written: it is made again" for name in damaged]
+        for sentence in said:
             print(f"ctcflow run: {sentence}", file=sys.stderr)
-        command += ["--rerun-incomplete", *_pool(options), *options]
+        forced = ["--forcerun", *damaged] if damaged else []
+        command += [*forced, "--rerun-incomplete", *_pool(options), *options]
         return _snakemake(command, environment, lock)
 
 
@@ -105,11 +109,7 @@ def _put_right(folder: Path, lock: run_lock.Lock, *, take_over: bool) -> list[st
         said.append(f"the last run in `{folder}` did not end in order; going on from there")
         said += orphans.stop(folder)
         shutil.rmtree(locks, ignore_errors=True)
-        said += _without_parts(folder)
-    for path in digests.damaged(folder / "results"):
-        path.unlink()
-        said.append(f"`{path.relative_to(folder)}` is not what was written: it is made again")
-    return said
+    return said + _without_parts(folder)
 
 
 def _without_parts(folder: Path) -> list[str]:

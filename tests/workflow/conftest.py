@@ -7,8 +7,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pandas as pd
@@ -52,12 +53,14 @@ def environment() -> dict[str, str]:
     return kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-def _run(command: list[str], folder: Path) -> Ran:
+def _run(
+    command: list[str], folder: Path, variables: Mapping[str, str] = MappingProxyType({})
+) -> Ran:
     start = time.perf_counter()
     done = subprocess.run(
         command,
         cwd=folder,
-        env=environment(),
+        env=environment() | variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -84,19 +87,40 @@ def snakemake() -> Callable[..., Ran]:
 
 
 @pytest.fixture(scope="session")
-def snakemake_popen() -> tuple[Callable[..., list[str]], dict[str, str]]:
-    """Maker of the command line of a run, and its environment: for runs that are to be killed."""
-    return snakemake_command, environment()
+def popen() -> Callable[..., subprocess.Popen[bytes]]:
+    """`popen(run)` starts `ctcflow run` in a session of its own, to be killed."""
+
+    def start(run: Path) -> subprocess.Popen[bytes]:
+        with (run / "log.txt").open("ab") as log:
+            return subprocess.Popen(
+                ctcflow_command("run", run, "--cores", "2"),
+                cwd=run,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    return start
+
+
+def ctcflow_command(*arguments: str | Path) -> list[str]:
+    """Command line of `ctcflow`, this checkout's code."""
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r}); "
+    code += "from ctcflow.cli import main; sys.exit(main(sys.argv[1:]))"
+    return [sys.executable, "-c", code, *map(str, arguments)]
 
 
 @pytest.fixture(scope="session")
 def ctcflow() -> Callable[..., Ran]:
-    """`ctcflow(folder, *arguments)` in a process of its own, this checkout's code."""
+    """`ctcflow(folder, *arguments)` in a process of its own, this checkout's code.
 
-    def start(folder: Path, *arguments: str) -> Ran:
-        code = f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r}); "
-        code += "from ctcflow.cli import main; sys.exit(main(sys.argv[1:]))"
-        return _run([sys.executable, "-c", code, *map(str, arguments)], folder)
+    `before` is a command that starts it; other names are environment variables.
+    """
+
+    def start(folder: Path, *arguments: str, before: Sequence[str] = (), **variables: str) -> Ran:
+        return _run([*before, *ctcflow_command(*arguments)], folder, variables)
 
     return start
 

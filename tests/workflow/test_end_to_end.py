@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
-import shutil
-import signal
-import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import anndata
@@ -194,62 +188,6 @@ def test_a_cohort_of_one_sample_without_cells(tmp_path, tiny, new_run, snakemake
     assert len(read(tmp_path / "run", "call/cells.tsv.gz")) == 0
     cohort = anndata.read_h5ad(tmp_path / "run" / "results" / "cluster" / "cohort.h5ad")
     assert cohort.n_obs == 0
-
-
-def _killed(command: list[str], run: Path, environment: dict[str, str], wanted: Path) -> None:
-    """Start a run and kill all of its processes when a file appears."""
-    with (run / "killed.log").open("ab") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=run,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + 120
-        while not wanted.exists() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        seen = wanted.exists()
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    assert seen, (run / "killed.log").read_text()
-    assert process.returncode == -signal.SIGKILL
-
-
-def test_a_killed_run_leaves_nothing_half_written_and_the_next_ends_the_same(
-    own_copy: Path,
-    finished: Path,
-    snakemake: Callable[..., object],
-    snakemake_popen: tuple[Callable[..., list[str]], dict[str, str]],
-) -> None:
-    command, environment = snakemake_popen
-    whole = results(finished)
-    for step in ("ingest", "qc", "normalize", "score"):
-        (own_copy / "results" / step / "P2_d0.h5ad").unlink()
-    for step in COHORT_STEPS:
-        shutil.rmtree(own_copy / "results" / step)
-    # the first moment at which a result is there, and the first at which one is being written
-    for wanted in ("results/ingest/P2_d0.h5ad", "logs/cluster.log"):
-        (own_copy / wanted).unlink(missing_ok=True)
-        _killed(command(own_copy), own_copy, environment, own_copy / wanted)
-        left = results(own_copy)
-        assert [
-            name for name in left if not name.endswith(".part") and left[name] != whole[name]
-        ] == []
-        locked = snakemake(own_copy)
-        assert locked.code != 0
-        assert "--unlock" in locked.text
-        assert "Traceback" not in locked.text
-        assert snakemake(own_copy, "--unlock").code == 0
-    (own_copy / "results" / "call" / ".call.h5ad.abc.part").write_bytes(b"half")
-    again = snakemake(own_copy)
-    assert again.code == 0, again.text
-    assert 0 < sum(again.jobs.values()) < 9
-    after = {name: data for name, data in results(own_copy).items() if not name.endswith(".part")}
-    assert [name for name in whole if after.get(name) != whole[name]] == []
-    assert set(after) == set(whole)
 
 
 def test_the_same_input_gives_the_same_bytes(own_copy, finished, snakemake):

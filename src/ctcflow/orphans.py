@@ -17,6 +17,8 @@ from ctcflow.errors import CtcflowError
 MARK: Final = "CTCFLOW_JOB_OF"
 """Environment variable of every job: the folder of its run."""
 _PROCESSES: Final = Path("/proc")
+_MODES_OF_JOBS: Final = frozenset({"remote", "subprocess"})
+"""What follows `--mode` where Snakemake starts itself for a job."""
 _PATIENCE: Final = 10.0
 _SLURM_PATIENCE: Final = 180.0
 
@@ -77,17 +79,17 @@ def processes_of(run: Path) -> list[int]:
 
 
 def snakemakes_in(run: Path) -> list[int]:
-    """Snakemake processes of this machine that work in the folder."""
+    """Snakemake processes of this machine that lead a run in the folder; not those of its jobs."""
     found = []
     for folder in _PROCESSES.glob("[0-9]*"):
         try:
-            names = [
-                Path(os.fsdecode(x)).name for x in (folder / "cmdline").read_bytes().split(b"\0")
-            ]
+            words = [os.fsdecode(x) for x in (folder / "cmdline").read_bytes().split(b"\0")]
             here = (folder / "cwd").resolve() == run
         except OSError:
             continue
-        if here and "snakemake" in names and int(folder.name) != os.getpid():
+        is_job = any(word.strip("'") in _MODES_OF_JOBS for word in words)
+        is_snakemake = "snakemake" in {Path(word).name for word in words}
+        if here and is_snakemake and not is_job and int(folder.name) != os.getpid():
             found.append(int(folder.name))
     return sorted(found)
 

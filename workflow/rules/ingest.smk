@@ -12,6 +12,8 @@ rule ingest:
         "<logs>/ingest/{sample}.log",
     benchmark:
         "<benchmarks>/ingest/{sample}.tsv"
+    group:
+        "sample"
     conda:
         "../../envs/ctcflow.yaml"
     params:

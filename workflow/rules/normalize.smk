@@ -12,6 +12,8 @@ rule normalize:
         "<logs>/normalize/{sample}.log",
     benchmark:
         "<benchmarks>/normalize/{sample}.tsv"
+    group:
+        "sample"
     conda:
         "../../envs/ctcflow.yaml"
     params:

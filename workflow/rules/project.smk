@@ -15,6 +15,8 @@ rule project:
         "<logs>/project/{sample}.log",
     benchmark:
         "<benchmarks>/project/{sample}.tsv"
+    group:
+        "sample"
     conda:
         "../../envs/ctcflow.yaml"
     threads: 2

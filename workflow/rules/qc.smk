@@ -19,6 +19,8 @@ rule qc:
         "<logs>/qc/{sample}.log",
     benchmark:
         "<benchmarks>/qc/{sample}.tsv"
+    group:
+        "sample"
     conda:
         "../../envs/ctcflow.yaml"
     params:

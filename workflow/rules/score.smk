@@ -20,6 +20,8 @@ rule score:
         "<logs>/score/{sample}.log",
     benchmark:
         "<benchmarks>/score/{sample}.tsv"
+    group:
+        "sample"
     conda:
         "../../envs/ctcflow.yaml"
     params:

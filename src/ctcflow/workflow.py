@@ -104,9 +104,20 @@ class Workflow:
 
     @property
     def targets(self) -> list[str]:
-        """What a run makes when nothing else is asked for."""
-        cells = ["project/cells.tsv.gz"] if self._references else []
-        found = ["report/report.html", "call/ctc.tsv", *cells]
+        """What a run makes when nothing else is asked for.
+
+        Files on the way are named too: Snakemake does not make a file again that is missing while
+        what came of it is there. Where a job failed after a parameter was changed, the next run
+        would otherwise find nothing to do and leave the old results.
+        """
+        steps = [*SAMPLE_STEPS, "project"] if self._references else SAMPLE_STEPS
+        found = [f"{step}/{sample}.h5ad" for step in steps for sample in self.samples]
+        found += ["call/call.h5ad", "call/ctc.tsv", "report/report.html"]
+        found += (
+            ["project/cells.tsv.gz"]
+            if self._references
+            else ["reduce/reduce.h5ad", "integrate/integrate.h5ad"]
+        )
         return [*(f"{self._results}/{name}" for name in found), self.cohort, *self.exports]
 
     @property

@@ -10,12 +10,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from ctcflow import digests, orphans, run_lock
 from ctcflow.errors import CtcflowError
-
-_SHARE_OF_MEMORY: Final = 0.9
 
 
 def run(
@@ -63,7 +60,7 @@ def run(
         for sentence in said:
             print(f"ctcflow run: {sentence}", file=sys.stderr)
         forced = ["--forcerun", *damaged] if damaged else []
-        command += [*forced, "--rerun-incomplete", *_pool(options), *options]
+        command += [*forced, "--rerun-incomplete", *options]
         return _snakemake(command, environment, lock)
 
 
@@ -118,22 +115,3 @@ def _without_parts(folder: Path) -> list[str]:
     for path in begun:
         path.unlink()
     return [f"removed {len(begun)} files that were begun"] if begun else []
-
-
-def _pool(options: Sequence[str]) -> list[str]:
-    """Memory that jobs of this machine may ask for together, unless they run elsewhere."""
-    names = {option.split("=")[0] for option in options}
-    if names & {"--resources", "--res", "--executor", "-e", "--profile"}:
-        return []
-    return ["--resources", f"mem_mb={int(_memory_mb() * _SHARE_OF_MEMORY)}"]
-
-
-def _memory_mb() -> float:
-    """Memory of this machine, or what its control group may use of it (MB)."""
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            found.append(int(Path(path).read_text()))
-        except (OSError, ValueError):  # not there, or `max`
-            continue
-    return min(found) / 1e6

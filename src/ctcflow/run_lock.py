@@ -22,7 +22,7 @@ STARTED: Final = "CTCFLOW_STARTED"
 _LOOKS_ONLY: Final = re.compile(
     r"--(unlock|dry-?run|lint|list.*|summary|detailed-summary|dag|rulegraph|filegraph|d3dag|help"
     r"|version|report|archive|print-compilation|cleanup-metadata|conda-create-envs-only"
-    r"|containerize)(=.*)?|-[a-zA-Z]*[nlSDhv][a-zA-Z]*"
+    r"|containerize)(=.*)?|-[npqr]*n[npqr]*|-[lSDhv]"
 )
 
 

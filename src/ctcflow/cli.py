@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import os
+import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -188,6 +189,8 @@ def _run_step(arguments: argparse.Namespace) -> None:
             raise CtcflowError(
                 f"step `{arguments.step}` has no output `{name}` (it has {', '.join(known)})"
             )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    logging.info("%s: %.0f MiB at most", arguments.step, peak)
 
 
 def _print_params(arguments: argparse.Namespace) -> None:

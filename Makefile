@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 CORES := $(shell nproc 2>/dev/null || echo 2)
 DEMO := demo
 
-.PHONY: help venv demo test lint unit workflow test-faults bench-qc bench-calling bench-integration bench-projection bench-speed lock schema clean
+.PHONY: help venv demo test lint unit workflow test-faults test-slurm bench-qc bench-calling bench-integration bench-projection bench-speed lock schema clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -43,6 +43,9 @@ workflow: .venv/ready ## lint, a dry run, the demo end to end, and again, which 
 
 test-faults: .venv/ready ## a run killed at 40 random moments, and every other fault on this machine: half an hour
 	CTCFLOW_KILLS=40 $(RUN) pytest -W error::UserWarning -s tests/workflow/test_faults.py
+
+test-slurm: .venv/ready ## the workflow and its faults through a real Slurm that is set up here: needs root on Debian
+	$(RUN) .ci/test-slurm
 
 bench-qc: .venv/ready ## what is claimed of quality control, on real cells: half an hour, needs ../shared/data
 	$(RUN) python -m benchmarks.qc benchmarks/qc/results

@@ -88,14 +88,17 @@ def snakemake() -> Callable[..., Ran]:
 
 @pytest.fixture(scope="session")
 def popen() -> Callable[..., subprocess.Popen[bytes]]:
-    """`popen(run)` starts `ctcflow run` in a session of its own, to be killed."""
+    """`popen(run, *options)` starts `ctcflow run` in a session of its own, to be killed.
 
-    def start(run: Path) -> subprocess.Popen[bytes]:
+    What it says goes to `log.txt`; other names are environment variables.
+    """
+
+    def start(run: Path, *options: str, **variables: str) -> subprocess.Popen[bytes]:
         with (run / "log.txt").open("ab") as log:
             return subprocess.Popen(
-                ctcflow_command("run", run, "--cores", "2"),
+                ctcflow_command("run", run, *options),
                 cwd=run,
-                env=environment(),
+                env=environment() | variables,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -71,7 +71,7 @@ def test_killed_anywhere_a_run_ends_with_the_same_bytes(empty, finished, popen, 
     times = [rng.uniform(FIRST_KILL, LAST_KILL) for _ in range(KILLS)]
     print(f"{KILLS} kills, after {', '.join(f'{after:.1f}' for after in times)} s")
     for number, after in enumerate(times):
-        process = popen(empty)
+        process = popen(empty, "--cores", "2")
         try:
             code = process.wait(after)
         except subprocess.TimeoutExpired:
@@ -96,7 +96,7 @@ def test_an_orphan_is_stopped_before_its_job_is_started_again(
 ):
     shutil.rmtree(own_copy / "results" / "cluster")
     (own_copy / "logs" / "cluster.log").unlink()
-    process = popen(own_copy)
+    process = popen(own_copy, "--cores", "2")
     deadline = time.monotonic() + 120
     while not (own_copy / "logs" / "cluster.log").exists() and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -176,3 +176,24 @@ def finished(
 def own_copy(finished: Path, tmp_path: Path) -> Path:
     """A copy of the finished run, to change and to run again."""
     return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def _results(run: Path) -> dict[str, bytes]:
+    folder = run / "results"
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+@pytest.fixture
+def differing(finished: Path) -> Callable[..., list[str]]:
+    """`differing(run)`: files below `results/` that are not byte for byte those of `finished`.
+
+    With `missing=False` only of those that are there.
+    """
+
+    def compare(run: Path, *, missing: bool = True) -> list[str]:
+        found, whole = _results(run), _results(finished)
+        names = found.keys() | (whole.keys() if missing else set())
+        return sorted(name for name in names if found.get(name) != whole.get(name))
+
+    return compare

@@ -22,20 +22,6 @@ FIRST_KILL = 4.0
 LAST_KILL = 30.0
 
 
-def results(run: Path) -> dict[str, bytes]:
-    """Every finished file below `results/`."""
-    folder = run / "results"
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
-
-
-def differing(run: Path, whole: dict[str, bytes]) -> list[str]:
-    found = results(run)
-    return sorted(
-        name for name in found.keys() | whole.keys() if found.get(name) != whole.get(name)
-    )
-
-
 def owner(run: Path) -> dict[str, object]:
     return run_lock.owner(run)
 
@@ -65,8 +51,7 @@ def killed_all(process: subprocess.Popen[bytes], run: Path) -> None:
     process.wait()
 
 
-def test_killed_anywhere_a_run_ends_with_the_same_bytes(empty, finished, popen, ctcflow):
-    whole = results(finished)
+def test_killed_anywhere_a_run_ends_with_the_same_bytes(empty, differing, popen, ctcflow):
     rng = random.Random(0)
     times = [rng.uniform(FIRST_KILL, LAST_KILL) for _ in range(KILLS)]
     print(f"{KILLS} kills, after {', '.join(f'{after:.1f}' for after in times)} s")
@@ -78,21 +63,21 @@ def test_killed_anywhere_a_run_ends_with_the_same_bytes(empty, finished, popen, 
             (killed_all if number % 2 else killed_snakemake)(process, empty)
         else:
             assert code == 0, (empty / "log.txt").read_text()
-            assert differing(empty, whole) == []
+            assert differing(empty) == []
             for name in ("results", ".snakemake", "logs", "benchmarks"):
                 shutil.rmtree(empty / name)
             continue
         # digests of files that were just finished may be missing; orphans may write parts
-        left = {k: v for k, v in results(empty).items() if not k.endswith(".part")}
-        assert [name for name in left if left[name] != whole[name]] == []
+        left = differing(empty, missing=False)
+        assert [name for name in left if not name.endswith(".part")] == []
     again = ctcflow(empty, "run", str(empty), "--cores", "2")
     assert again.code == 0, again.text
-    assert differing(empty, whole) == []
+    assert differing(empty) == []
     assert owner(empty) == {}
 
 
 def test_an_orphan_is_stopped_before_its_job_is_started_again(
-    own_copy, finished, popen, ctcflow, snakemake
+    own_copy, differing, popen, ctcflow, snakemake
 ):
     shutil.rmtree(own_copy / "results" / "cluster")
     (own_copy / "logs" / "cluster.log").unlink()
@@ -115,7 +100,7 @@ def test_an_orphan_is_stopped_before_its_job_is_started_again(
     assert again.code == 0, again.text
     assert set(again.jobs) == {"cluster", "report"}
     assert "going on from there" in again.text
-    assert differing(own_copy, results(finished)) == []
+    assert differing(own_copy) == []
 
 
 def test_of_two_runs_in_one_folder_the_second_is_refused(own_copy, ctcflow, snakemake):
@@ -164,7 +149,7 @@ def test_a_lock_of_a_dead_plain_snakemake_is_put_right(own_copy, ctcflow, snakem
         ("report/figures/umap.png", "cut", {"report"}),
     ],
 )
-def test_a_damaged_result_is_named_and_made_again(own_copy, finished, ctcflow, name, damage, jobs):
+def test_a_damaged_result_is_named_and_made_again(own_copy, differing, ctcflow, name, damage, jobs):
     path = own_copy / "results" / name
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if damage == "cut" else b"x" * len(whole))
@@ -173,7 +158,7 @@ def test_a_damaged_result_is_named_and_made_again(own_copy, finished, ctcflow, n
     assert f"`results/{name}` is not what was written" in again.text
     assert jobs <= set(again.jobs)
     assert "ingest" not in again.jobs
-    assert differing(own_copy, results(finished)) == []
+    assert differing(own_copy) == []
 
 
 def test_a_result_that_rots_without_a_trace_is_never_read_as_one(own_copy, ctcflow, snakemake):
@@ -217,7 +202,7 @@ def failing_once(tmp_path):
 
 @pytest.mark.parametrize("starter", ["ctcflow", "snakemake"])
 def test_a_step_that_fails_after_a_change_leaves_no_old_results(
-    own_copy, finished, sheet, new_run, ctcflow, snakemake, failing_once, starter
+    own_copy, differing, sheet, new_run, ctcflow, snakemake, failing_once, starter
 ):
     path = f"{failing_once('score')}{os.pathsep}{os.environ['PATH']}"
     override = ["10" if name == "H1" else "" for name in sheet["sample"]]
@@ -235,7 +220,7 @@ def test_a_step_that_fails_after_a_change_leaves_no_old_results(
     assert second.jobs == jobs
     third = snakemake(new_run(own_copy, sheet))
     assert third.code == 0, third.text
-    assert differing(own_copy, results(finished)) == []
+    assert differing(own_copy) == []
 
 
 @pytest.fixture
@@ -255,7 +240,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_said_and_the_next_run_goes_on(small_disk, empty, finished, ctcflow):
+def test_a_full_disk_is_said_and_the_next_run_goes_on(small_disk, empty, differing, ctcflow):
     disk, size = small_disk
     run = disk / "run"
     shutil.copytree(empty, run)
@@ -265,13 +250,13 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(small_disk, empty, finishe
     assert size(500, "remount")
     second = ctcflow(run, "run", str(run), "--cores", "2")
     assert second.code == 0, second.text
-    assert differing(run, results(finished)) == []
+    assert differing(run) == []
 
 
-def test_no_step_needs_a_network(empty, finished, ctcflow):
+def test_no_step_needs_a_network(empty, differing, ctcflow):
     alone = ["unshare", "--net"]
     if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
         pytest.skip("no network namespace can be made here (not root, or not allowed)")
     ran = ctcflow(empty, "run", str(empty), "--cores", "2", before=alone)
     assert ran.code == 0, ran.text
-    assert differing(empty, results(finished)) == []
+    assert differing(empty) == []

@@ -28,19 +28,6 @@ ONE = "results/integrate/integrate.h5ad"
 pytestmark = pytest.mark.skipif(not PLUGIN, reason="no Slurm here: `make test-slurm` brings one up")
 
 
-def results(run: Path) -> dict[str, bytes]:
-    folder = run / "results"
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
-
-
-def differing(run: Path, whole: dict[str, bytes]) -> list[str]:
-    found = results(run)
-    return sorted(
-        name for name in found.keys() | whole.keys() if found.get(name) != whole.get(name)
-    )
-
-
 def said(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
@@ -96,13 +83,13 @@ def once(tmp_path):
     return make
 
 
-def test_the_whole_run_is_the_same_as_on_one_machine(own_copy, finished, through_slurm):
+def test_the_whole_run_is_the_same_as_on_one_machine(own_copy, differing, through_slurm):
     for name in ("results", ".snakemake", "logs", "benchmarks"):
         shutil.rmtree(own_copy / name)
     ran = through_slurm(own_copy)
     assert ran.code == 0, ran.text
     print(f"three samples of 120 cells through Slurm: {ran.seconds:.0f} s")
-    assert differing(own_copy, results(finished)) == []
+    assert differing(own_copy) == []
     # one submission per sample, one per cohort step
     assert len(states(own_copy)) == 3 + 5
 
@@ -119,13 +106,13 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_job_that_fails_once_is_submitted_again(own_copy, finished, through_slurm, once, fault):
+def test_a_job_that_fails_once_is_submitted_again(own_copy, differing, through_slurm, once, fault):
     action, options, state = FAULTS[fault]
     path = once("integrate", action)
     ran = through_slurm(own_copy, *options, "--forcerun", ONE, "--", ONE, PATH=path)
     assert ran.code == 0, ran.text
     assert states(own_copy) == [state, "COMPLETED"]
-    assert differing(own_copy, results(finished)) == []
+    assert differing(own_copy) == []
 
 
 @pytest.fixture
@@ -159,15 +146,15 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.5)
 
 
-def test_a_cancelled_job_is_submitted_again(running, finished):
+def test_a_cancelled_job_is_submitted_again(running, differing):
     run, process = running
     said("scancel", *jobs_of(run))
     assert process.wait(300) == 0, (run / "log.txt").read_text()
     assert states(run) == ["CANCELLED", "COMPLETED"]
-    assert differing(run, results(finished)) == []
+    assert differing(run) == []
 
 
-def test_a_job_whose_node_is_lost_is_submitted_again(running, finished):
+def test_a_job_whose_node_is_lost_is_submitted_again(running, differing):
     run, process = running
     (job,) = jobs_of(run)
     node = said("squeue", "--noheader", f"--jobs={job}", "--format=%N").strip()
@@ -179,11 +166,11 @@ def test_a_job_whose_node_is_lost_is_submitted_again(running, finished):
         back = ["scontrol", "update", f"nodename={node}", "state=resume"]
         subprocess.run(back, check=False, capture_output=True)
     assert states(run) == ["NODE_FAIL", "COMPLETED"]
-    assert differing(run, results(finished)) == []
+    assert differing(run) == []
 
 
 def test_jobs_of_a_killed_controller_are_cancelled_before_anything_is_submitted(
-    running, finished, through_slurm, snakemake
+    running, differing, through_slurm, snakemake
 ):
     run, process = running
     os.kill(int(run_lock.owner(run)["snakemake"]), signal.SIGKILL)
@@ -196,4 +183,4 @@ def test_jobs_of_a_killed_controller_are_cancelled_before_anything_is_submitted(
     assert again.code == 0, again.text
     assert "cancelled 1 Slurm jobs of the dead run" in again.text
     assert states(run)[:2] == ["CANCELLED", "COMPLETED"]
-    assert differing(run, results(finished)) == []
+    assert differing(run) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -179,9 +180,12 @@ def own_copy(finished: Path, tmp_path: Path) -> Path:
 
 
 def _results(run: Path) -> dict[str, bytes]:
-    folder = run / "results"
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+    folder, found = run / "results", {}
+    for path in sorted(folder.rglob("*")):
+        # what an orphan of a killed run was writing may be renamed meanwhile
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+            found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
 
 
 @pytest.fixture

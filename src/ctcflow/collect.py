@@ -36,8 +36,8 @@ class Collected(NamedTuple):
 
     values: sparse.csr_matrix
     sums: npt.NDArray[np.float64]
-    parts: list[sparse.csc_matrix]
-    part_codes: list[Codes]
+    sketch: list[markers.ByGene]
+    """Values of the cells of the sketch."""
     units: dict[pseudobulk.Unit, pseudobulk.Sums]
 
 
@@ -51,15 +51,17 @@ def collect(adata: AnnData, cohort: Iterable[AnnData], groups: Groups) -> Collec
     places = [np.zeros(0, dtype=np.intp)]
     in_sketch = np.zeros(adata.n_obs, dtype=np.bool_)
     in_sketch[groups.sketch] = True
-    found = Collected(blocks[0], sums, [], [], {})
+    found = Collected(blocks[0], sums, [], {})
     for sample in cohort:
         if sample.n_obs == 0:
             continue
         place = _places(adata, sample)
         gene = adata.var_names.get_indexer(sample.var_names)
-        whole = sparse.csr_matrix(sample.X)[np.flatnonzero(place >= 0)]
-        factors = sample.obs[keys.SIZE_FACTOR.key].to_numpy(np.float64)[place >= 0]
-        place = place[place >= 0]
+        whole = sparse.csr_matrix(sample.X)
+        factors = sample.obs[keys.SIZE_FACTOR.key].to_numpy(np.float64)
+        if (place < 0).any():
+            known = np.flatnonzero(place >= 0)
+            whole, factors, place = whole[known], factors[known], place[known]
         matrix = rows.on_genes(whole, places=gene, n_genes=adata.n_vars)
         codes = groups.codes[place]
         sums += markers.group_sums(matrix, groups=codes, n_groups=groups.n)
@@ -67,8 +69,8 @@ def collect(adata: AnnData, cohort: Iterable[AnnData], groups: Groups) -> Collec
         blocks.append(rows.on_genes(whole, places=target, n_genes=n_genes))
         places.append(place)
         chosen = np.flatnonzero(in_sketch[place])
-        found.parts.append(matrix[chosen].tocsc())
-        found.part_codes.append(codes[chosen])
+        of_sketch = matrix if chosen.size == place.size else matrix[chosen]
+        found.sketch.append(markers.by_gene(of_sketch, groups=codes[chosen], n_groups=groups.n))
         if groups.pseudobulk.size:
             _add_units(found.units, sample, matrix, factors, groups, place)
     order = np.concatenate(places)

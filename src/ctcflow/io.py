@@ -190,9 +190,10 @@ def load_sample(
     if lognorm:
         factors = adata.obs[SIZE_FACTOR.key].to_numpy(np.float64)
         matrix = adata.X.astype(np.float32)
-        matrix.data = np.log1p(matrix.data / np.repeat(factors, np.diff(matrix.indptr))).astype(
-            np.float32
-        )
+        # in place: the values in 64 bits are the largest array of the steps that read samples
+        values = np.repeat(factors, np.diff(matrix.indptr))
+        np.divide(matrix.data, values, out=values)
+        matrix.data = np.log1p(values, out=values).astype(np.float32)
         adata.X = matrix
     return adata
 

@@ -14,10 +14,19 @@ from ctcflow.stats import components
 from ctcflow.stats.annotation import best_types, relative_expression, type_scores
 from ctcflow.stats.communities import QUALITY, agreement, by_size, leiden
 from ctcflow.stats.harmony import harmony, mean_shift
-from ctcflow.stats.markers import group_aucs, group_sums
+from ctcflow.stats.markers import by_gene, group_aucs, group_sums
 from ctcflow.stats.neighbors import fuzzy_graph, nearest
 from ctcflow.stats.sketch import beside, choose, majority
 from ctcflow.stats.stability import finest_stable, one_cloud, subsample_agreement
+
+
+def aucs_of(x, groups, *, n_groups, cuts=()):
+    """AUCs of cells that come in parts."""
+    parts = [
+        by_gene(sparse.csr_matrix(rows), groups=codes, n_groups=n_groups)
+        for rows, codes in zip(np.split(x, cuts), np.split(groups, cuts), strict=True)
+    ]
+    return group_aucs(parts, sizes=np.bincount(groups, minlength=n_groups))
 
 
 def test_auc_is_that_of_mannwhitneyu() -> None:
@@ -27,8 +36,9 @@ def test_auc_is_that_of_mannwhitneyu() -> None:
     x = rng.poisson(0.8, size=(60, 12)).astype(np.float32)
     x[:, 3] = 0
     groups = rng.integers(0, 3, 60)
-    parts = [sparse.csc_matrix(x[:25]), sparse.csc_matrix(x[25:])]
-    aucs = group_aucs(parts, groups=[groups[:25], groups[25:]], n_groups=4)
+    aucs = aucs_of(x, groups, n_groups=4, cuts=[25])
+    many = aucs_of(x, groups, n_groups=300, cuts=[25])
+    np.testing.assert_array_equal(many[:4], aucs)
     sums = group_sums(sparse.csr_matrix(x), groups=groups, n_groups=4)
     for group in range(3):
         inside, outside = x[groups == group], x[groups != group]
@@ -64,7 +74,7 @@ def test_aucs_are_the_statistic_of_scanpy_with_ties_corrected() -> None:
     groups = rng.integers(0, 4, 200)
     adata = anndata.AnnData(x, obs={"g": pd.Categorical(groups.astype(str))})
     sc.tl.rank_genes_groups(adata, "g", method="wilcoxon", tie_correct=True, n_genes=40)
-    aucs = group_aucs([sparse.csc_matrix(x)], groups=[groups], n_groups=4)
+    aucs = aucs_of(x, groups, n_groups=4)
     ties = np.array([tiecorrect(rankdata(column)) for column in x.T])
     found = adata.uns["rank_genes_groups"]
     for group in range(4):
@@ -80,12 +90,12 @@ def test_aucs_are_the_statistic_of_scanpy_with_ties_corrected() -> None:
 @given(seed=st.integers(0, 999), n=st.integers(2, 60), genes=st.integers(1, 9))
 def test_aucs_of_two_groups_mirror_and_parts_do_not_matter(seed, n, genes) -> None:
     rng = np.random.default_rng(seed)
-    x = sparse.csc_matrix(rng.poisson(1.0, size=(n, genes)).astype(np.float32) / 3)
+    x = rng.poisson(1.0, size=(n, genes)).astype(np.float32) / 3
     groups = rng.integers(0, 2, n)
     cut = int(rng.integers(0, n + 1))
-    aucs = group_aucs([x], groups=[groups], n_groups=2)
+    aucs = aucs_of(x, groups, n_groups=2)
     np.testing.assert_allclose(aucs[0], 1 - aucs[1])
-    split = group_aucs([x[:cut], x[cut:]], groups=[groups[:cut], groups[cut:]], n_groups=2)
+    split = aucs_of(x, groups, n_groups=2, cuts=[cut])
     assert split.tobytes() == aucs.tobytes()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from scipy import sparse
 Matrix = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
-_BLOCK: Final = 4_000_000
+_BLOCK: Final = 1_000_000
 _MOST_GENES: Final = 65_536
 _GROUP: Final = 16
 _GENE: Final = 48
@@ -34,18 +34,40 @@ def group_sums(matrix: sparse.csr_matrix, *, groups: Codes, n_groups: int) -> Ma
     (n_groups, n_genes)
     """
     n_genes = matrix.shape[1]
-    rows = np.repeat(groups, np.diff(matrix.indptr))
-    flat = rows * n_genes + matrix.indices
+    # in place: a sample's values as whole numbers of 64 bits are the largest array of `cluster`
+    flat = np.repeat(groups * n_genes, np.diff(matrix.indptr))
+    flat += matrix.indices
     sums = np.bincount(flat, weights=matrix.data, minlength=n_groups * n_genes)
     return np.asarray(sums).reshape(n_groups, n_genes)
 
 
-def group_aucs(
-    parts: Sequence[sparse.csc_matrix],
-    *,
-    groups: Sequence[Codes],
-    n_groups: int,
-) -> Matrix:
+class ByGene(NamedTuple):
+    """Stored values of some cells, gene after gene, each with the group of its cell."""
+
+    pointers: npt.NDArray[np.integer]
+    """Where the values of each gene begin, (n_genes + 1,)."""
+    values: npt.NDArray[np.float32]
+    groups: npt.NDArray[np.integer]
+
+
+def by_gene(matrix: sparse.csr_matrix, *, groups: Codes, n_groups: int) -> ByGene:
+    """Sort the values of cells by gene; five bytes each, up to 256 groups.
+
+    Parameters
+    ----------
+    matrix : (n_cells, n_genes)
+        float32, no negative values, none stored twice.
+    groups : (n_cells,)
+        Group of each cell.
+    n_groups
+        Number of groups, at most 65,536.
+    """
+    turned = matrix.tocsc()
+    narrow = groups.astype(np.min_scalar_type(max(n_groups - 1, 0)))
+    return ByGene(turned.indptr, turned.data, narrow[turned.indices])
+
+
+def group_aucs(parts: Sequence[ByGene], *, sizes: npt.NDArray[np.integer]) -> Matrix:
     """Probability that a cell of the group exceeds a cell of the rest, ties counted half.
 
     The Mann-Whitney statistic over its maximum, from mid-ranks of the stored values; zeros are one
@@ -55,29 +77,24 @@ def group_aucs(
 
     Parameters
     ----------
-    parts : each (n_cells, n_genes)
-        Cells in several matrices of the same genes; float32, no negative values, no value stored
-        twice.
-    groups : each (n_cells,)
-        Group of each cell of each part, below 65,536.
-    n_groups
-        Number of groups.
+    parts
+        Cells in several parts, of the same genes.
+    sizes : (n_groups,)
+        Cells of each group, in all parts.
 
     Returns
     -------
     (n_groups, n_genes)
         NaN for a group that is empty or has all cells.
     """
-    n_genes = parts[0].shape[1] if parts else 0
-    size = np.zeros(n_groups)
-    for codes in groups:
-        size += np.bincount(codes, minlength=n_groups)
-    above = np.zeros((n_groups, n_genes))
-    stored = sum((np.diff(part.indptr).astype(np.int64) for part in parts), np.zeros(n_genes, int))
+    n_genes = parts[0].pointers.size - 1 if parts else 0
+    size = sizes.astype(np.float64)
+    above = np.zeros((size.size, n_genes))
+    stored = sum(
+        (np.diff(part.pointers).astype(np.int64) for part in parts), np.zeros(n_genes, int)
+    )
     for start, stop in _blocks(stored):
-        key = np.concatenate(
-            [_packed(part, codes, start, stop) for part, codes in zip(parts, groups, strict=True)]
-        )
+        key = np.concatenate([_packed(part, start, stop) for part in parts])
         key.sort()
         above[:, start:stop] = _rank_sums(key, stop - start, size)
     pairs = (size * (size.sum() - size))[:, None]
@@ -96,18 +113,17 @@ def _blocks(stored: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
     return ends
 
 
-def _packed(part: sparse.csc_matrix, codes: Codes, start: int, stop: int) -> npt.NDArray[np.uint64]:
+def _packed(part: ByGene, start: int, stop: int) -> npt.NDArray[np.uint64]:
     """Gene (16 bits), value (31 bits) and group (16 bits) of the stored values of a block."""
-    first, last = part.indptr[start], part.indptr[stop]
-    value = np.ascontiguousarray(part.data[first:last], dtype=np.float32)
+    first, last = part.pointers[start], part.pointers[stop]
+    value = np.ascontiguousarray(part.values[first:last], dtype=np.float32)
     gene = np.repeat(
-        np.arange(stop - start, dtype=np.uint64), np.diff(part.indptr[start : stop + 1])
+        np.arange(stop - start, dtype=np.uint64), np.diff(part.pointers[start : stop + 1])
     )
-    group = codes[part.indices[first:last]].astype(np.uint64)
     key = (
         (gene << np.uint64(_GENE))
         | (value.view(np.uint32).astype(np.uint64) << np.uint64(_GROUP))
-        | group
+        | part.groups[first:last].astype(np.uint64)
     )
     return np.asarray(key[value > 0])
 

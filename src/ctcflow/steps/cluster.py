@@ -220,7 +220,8 @@ def _markers(
 
     No p-values: the clusters were made from the same counts, so that one would be about nothing.
     """
-    aucs = markers.group_aucs(collected.parts, groups=collected.part_codes, n_groups=groups.n)
+    in_sketch = np.bincount(groups.codes[groups.sketch], minlength=groups.n)
+    aucs = markers.group_aucs(collected.sketch, sizes=in_sketch)
     sizes = np.bincount(groups.codes, minlength=groups.n)[:, None].astype(np.float64)
     inside = collected.sums / np.maximum(sizes, 1)
     rest = collected.sums.sum(axis=0) - collected.sums

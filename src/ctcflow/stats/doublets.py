@@ -114,7 +114,7 @@ def doublet_scores(
 
     n_cells = counts.shape[0]
     order = content_order(counts)
-    cells = counts[order].astype(np.float64)
+    cells = counts[order]
     genes = _variable(cells) if n_cells >= FEWEST_CELLS else np.zeros(0, dtype=np.int64)
     if genes.size < 2:
         return Doublets(np.full(n_cells, np.nan), np.zeros(n_cells, dtype=np.bool_))
@@ -140,8 +140,9 @@ def content_order(counts: sparse.csr_matrix) -> npt.NDArray[np.int64]:
     """
     # Sums of whole numbers modulo 2**64 are exact, so the order of terms does not matter.
     weights = np.random.default_rng(0).integers(1, 2**63, counts.shape[1], dtype=np.uint64)
-    terms = counts.data.astype(np.uint64) * weights[counts.indices]
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms, dtype=np.uint64)])
+    terms = np.zeros(counts.nnz + 1, np.uint64)
+    np.multiply(weights[counts.indices], counts.data.astype(np.uint64), out=terms[1:])
+    sums = np.cumsum(terms, out=terms)
     hashes = sums[counts.indptr[1:]] - sums[counts.indptr[:-1]]
     # The last multiplication moves the low bits up: small cells would come first otherwise.
     return np.argsort(hashes * np.uint64(0x9E3779B97F4A7C15), kind="stable")
@@ -167,9 +168,9 @@ def _features(
     n_simulated = max(n, _FEWEST_SIMULATED)
     first = rng.integers(0, n, n_simulated)
     second = (first + rng.integers(1, n, n_simulated)) % n
-    totals = np.asarray(cells.sum(axis=1)).ravel()
+    totals = np.asarray(cells.sum(axis=1), dtype=np.float64).ravel()
     target = float(np.median(totals))
-    real = cells[:, genes]
+    real = cells[:, genes].astype(np.float64)
     simulated = (real[first] + real[second]).tocsr()
     both = sparse.vstack([real, simulated], format="csr")
     both_totals = np.concatenate([totals, totals[first] + totals[second]])

@@ -28,13 +28,14 @@ def column_moments(matrix: sparse.csr_matrix) -> tuple[Vector, Vector]:
     nothing = np.full(n_genes, np.nan)
     if n_cells == 0:
         return nothing, nothing.copy()
-    values = matrix.data.astype(np.float64)
+    values = matrix.data.astype(np.float64, copy=False)
     mean = np.bincount(matrix.indices, weights=values, minlength=n_genes) / n_cells
     if n_cells == 1:
         return mean, nothing
     # Squared distances from the mean, not the mean of squares: no digits are lost for genes whose
     # spread is small against their level.
-    squares = (values - mean[matrix.indices]) ** 2
+    squares = mean[matrix.indices]
+    np.square(np.subtract(values, squares, out=squares), out=squares)
     n_zero = n_cells - np.bincount(matrix.indices, minlength=n_genes)
     summed = np.bincount(matrix.indices, weights=squares, minlength=n_genes) + n_zero * mean**2
     return mean, summed / (n_cells - 1)

@@ -49,10 +49,10 @@ def clipped_variance(counts: sparse.csr_matrix, *, span: float) -> Vector:
     )
     sd = np.sqrt(10.0**expected)
     genes = counts.indices
-    limit = mean + sd * np.sqrt(n_cells)
-    values = np.minimum(counts.data, limit[genes])
+    values = (mean + sd * np.sqrt(n_cells))[genes]
+    np.minimum(counts.data, values, out=values)
     total = np.bincount(genes, weights=values, minlength=n_genes)
-    squares = np.bincount(genes, weights=values**2, minlength=n_genes)
+    squares = np.bincount(genes, weights=np.square(values, out=values), minlength=n_genes)
     clipped = (n_cells * mean**2 + squares - 2 * total * mean) / ((n_cells - 1) * sd**2)
     return np.where(varies, clipped, 0.0)
 

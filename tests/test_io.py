@@ -242,6 +242,21 @@ def test_a_cohort_gives_each_sample_in_order_and_more_than_once(tmp_path: Path) 
     assert [adata.n_obs for adata in cohort] == [adata.n_obs for adata in cohort] == [3, 5]
 
 
+def test_a_described_cohort_is_the_same_without_values(tmp_path: Path) -> None:
+    _, files, _ = _written(tmp_path)
+    patterns = {step: str(path).replace("ingest", "{sample}") for step, path in files.items()}
+    cohort = io.Cohort(("ingest",), patterns, lognorm=True)
+    (whole,), (described,) = cohort, cohort.described()
+    assert described.X is None
+    assert described.shape == whole.shape
+    pd.testing.assert_frame_equal(described.obs, whole.obs)
+    pd.testing.assert_frame_equal(described.var, whole.var)
+    assert dict(described.uns) == dict(whole.uns)
+    files["qc"].write_bytes(files["qc"].read_bytes()[:500])
+    with pytest.raises(CtcflowError, match=r"qc.h5ad. cannot be read"):
+        list(cohort.described())
+
+
 # ---- tables, gene sets, digests
 
 

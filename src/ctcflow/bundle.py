@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ctcflow.errors import CtcflowError
+from ctcflow.errors import DAMAGED, CtcflowError, reason
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,7 +96,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             return _manifest(path, archive)
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+    except (*DAMAGED, zipfile.BadZipFile) as error:
         raise _unreadable(path, error) from error
 
 
@@ -113,11 +113,14 @@ def read(path: Path) -> Reference:
     try:
         with zipfile.ZipFile(path) as archive:
             manifest = _manifest(path, archive)
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                # a small file that grows to any size
+                raise ValueError("a part of it is compressed")
             arrays = {
                 name: np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
                 for name in _ARRAYS
             }
-    except (OSError, EOFError, zipfile.BadZipFile, KeyError, ValueError) as error:
+    except (*DAMAGED, zipfile.BadZipFile) as error:
         raise _unreadable(path, error) from error
     return Reference(manifest, **arrays)
 
@@ -156,7 +159,7 @@ def _unreadable(path: Path, error: Exception) -> CtcflowError:
         return CtcflowError(
             f"reference is `{path}`: no such file: correct the path, or freeze the run"
         )
-    reason = (str(error) or type(error).__name__).splitlines()[0].strip("'\"")
     return CtcflowError(
-        f"reference `{path}` cannot be read ({reason}): copy it again, or freeze the run again"
+        f"reference `{path}` cannot be read ({reason(error)}): copy it again, or freeze the run"
+        " again"
     )

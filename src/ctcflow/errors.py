@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
+from typing import Final
+
+DAMAGED: Final = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
+    *(RuntimeError, MemoryError, zlib.error),
+)
+"""What libraries raise on damaged files; h5py nearly all of it. Fuzzed: `tests/fuzz`."""
+
 
 class CtcflowError(Exception):
     """A mistake in the input that the user can mend.
@@ -9,3 +18,8 @@ class CtcflowError(Exception):
     The message is one line: what it is about, what was found, and the next action.
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, in one line that is not too long."""
+    return " ".join(str(error).split())[:160] or type(error).__name__

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctcflow.errors import CtcflowError
+from ctcflow.errors import DAMAGED, CtcflowError, reason
 from ctcflow.keys import CORRECTED, CTCFLOW, KEEP, SIZE_FACTOR
 
 if TYPE_CHECKING:
@@ -82,8 +82,10 @@ def read_table(path: Path) -> pd.DataFrame:
 
     try:
         return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
-    except (OSError, ValueError, EOFError) as error:
-        raise CtcflowError(f"`{path}` cannot be read as a table ({error}): restore it") from error
+    except DAMAGED as error:
+        raise CtcflowError(
+            f"`{path}` cannot be read as a table ({reason(error)}): restore it"
+        ) from error
 
 
 def write_h5ad(path: Path, adata: AnnData, *, delivered: bool) -> None:
@@ -120,9 +122,29 @@ def read_h5ad(path: Path, *, x_on_disk: bool = False) -> AnnData:
     try:
         return anndata.read_h5ad(path, backed="r" if x_on_disk else None)
     except Exception as error:  # h5py and anndata raise a dozen types on damaged files
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CtcflowError(
-            f"`{path}` cannot be read ({reason}): delete it, the next run rebuilds it"
+            f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"
+        ) from error
+
+
+def _read_described(path: Path) -> AnnData:
+    """Read an h5ad that ctcflow wrote, all but X and its layers."""
+    import anndata
+    import h5py
+
+    if not path.is_file():
+        raise CtcflowError(f"`{path}` is missing: run the step that writes it")
+    try:
+        with h5py.File(path) as file:
+            parts = {
+                name: anndata.io.read_elem(file[name])
+                for name in ("obs", "var", "obsm", "varm", "uns")
+                if name in file
+            }
+        return anndata.AnnData(**parts)
+    except Exception as error:  # as above
+        raise CtcflowError(
+            f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"
         ) from error
 
 
@@ -138,14 +160,19 @@ def read_record(path: Path) -> Any:
     try:
         with h5py.File(path) as file:
             return json.loads(file[str(CTCFLOW)].asstr()[()])
-    except (OSError, KeyError, ValueError) as error:
+    except DAMAGED as error:
         raise CtcflowError(
-            f"`{path}` cannot be read ({error}): delete it, the next run rebuilds it"
+            f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"
         ) from error
 
 
 def load_sample(
-    files: Mapping[str, Path], *, kept: bool, lognorm: bool, corrected: bool
+    files: Mapping[str, Path],
+    *,
+    kept: bool,
+    lognorm: bool,
+    corrected: bool,
+    described: bool = False,
 ) -> AnnData:
     """Lay the files of the later steps over the counts of one sample.
 
@@ -159,6 +186,8 @@ def load_sample(
         Replace counts by log1p(counts / size factor), float32 (needs `normalize`).
     corrected
         Replace counts by those without ambient RNA, where a file has them.
+    described
+        Leave out X, which takes most of the time.
 
     Returns
     -------
@@ -167,10 +196,11 @@ def load_sample(
     import numpy as np
 
     paths = list(files.values())
-    adata = read_h5ad(paths[0])
+    read = _read_described if described else read_h5ad
+    adata = read(paths[0])
     record = json_slot(adata, CTCFLOW.key)
     for path in paths[1:]:
-        layer = read_h5ad(path)
+        layer = read(path)
         if layer.n_obs != adata.n_obs or not adata.obs_names.equals(layer.obs_names):
             adata = adata[layer.obs_names].copy()
         for container in ("obs", "var", "obsm", "varm"):
@@ -187,7 +217,7 @@ def load_sample(
         if kept and KEEP.key in layer.obs and not bool(layer.obs[KEEP.key].all()):
             adata = adata[adata.obs[KEEP.key].to_numpy()].copy()
     adata.uns[CTCFLOW.key] = json.dumps(record, sort_keys=True)
-    if lognorm:
+    if lognorm and not described:
         factors = adata.obs[SIZE_FACTOR.key].to_numpy(np.float64)
         matrix = adata.X.astype(np.float32)
         # in place: the values in 64 bits are the largest array of the steps that read samples
@@ -226,6 +256,13 @@ class Cohort:
         for sample in self.samples:
             yield load_sample(
                 self.paths(sample), kept=True, lognorm=self.lognorm, corrected=self.corrected
+            )
+
+    def described(self) -> Iterator[AnnData]:
+        """The same samples without X."""
+        for sample in self.samples:
+            yield load_sample(
+                self.paths(sample), kept=True, lognorm=False, corrected=False, described=True
             )
 
     def paths(self, sample: str) -> dict[str, Path]:
@@ -293,4 +330,6 @@ def _lines(path: Path) -> Sequence[str]:
     try:
         return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise CtcflowError(f"`{path}` cannot be read as text ({error}): restore it") from error
+        raise CtcflowError(
+            f"`{path}` cannot be read as text ({reason(error)}): restore it"
+        ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ import pandas as pd
 from scipy import sparse
 
 from ctcflow import keys
-from ctcflow.errors import CtcflowError
+from ctcflow.errors import DAMAGED, CtcflowError, reason
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -64,11 +63,10 @@ def reading(path: Path, what: str) -> Iterator[None]:
     """Turn what goes wrong in a damaged file into one line that names the file."""
     try:
         yield
-    except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
+    except DAMAGED as error:
         raise CtcflowError(
-            f"`{path}` cannot be read as {what} ({reason}): check its format and permissions, or"
-            " copy it again"
+            f"`{path}` cannot be read as {what} ({reason(error)}): check its format and"
+            " permissions, or copy it again"
         ) from error
 
 

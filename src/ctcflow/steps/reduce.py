@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from ctcflow import keys
+from ctcflow.io import Cohort
 from ctcflow.params import ReduceParams
 from ctcflow.stats import components as pca
 from ctcflow.stats import variable_genes
@@ -69,7 +70,8 @@ def reduce(
     """
     import anndata
 
-    genes, obs = _survey(cohort)
+    # files need not be read whole for this; samples that are in memory are there anyway
+    genes, obs = _survey(cohort.described() if isinstance(cohort, Cohort) else cohort)
     panel = np.isin(genes.names, panels.loc[panels["direction"] == 1, "gene"].to_numpy(object))
     excluded = np.zeros(panel.size, dtype=np.bool_)
     for name in params.exclude:

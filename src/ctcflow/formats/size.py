@@ -1,0 +1,133 @@
+"""How large a count matrix is, from the heads of its files: nothing else is read."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ctcflow.errors import DAMAGED
+from ctcflow.formats.detect import Source
+
+if TYPE_CHECKING:
+    import h5py
+
+_HEAD: Final = 1_000_000
+_BLOCK: Final = 64 * 1024
+_VALUES_OF_CELL: Final = 500  # few for a cell: rather more cells than there are
+
+
+class Size(NamedTuple):
+    """What memory and time depend on."""
+
+    cells: int
+    """Barcodes of the file, whether called or not."""
+    values: int
+    """Counts that are stored: above zero in sparse files, all in dense ones."""
+
+
+def size_of(source: Source) -> Size:
+    """Read the heads of the files of a count matrix.
+
+    Tables have no head that says it: their first million characters are taken for a sample of
+    them. So is a file that is damaged: what is wrong with it is said by `ingest`, which reads it.
+
+    Parameters
+    ----------
+    source
+        Format and files, as `detect.locate` finds them.
+    """
+    read = _READERS.get(source.format)
+    try:
+        if read is not None:
+            return read(source.files[0])
+    except DAMAGED:
+        pass
+    return _text(source.files)
+
+
+def _h5(path: Path) -> Size:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        groups = [group for group in file.values() if isinstance(group, h5py.Group)]
+        return _largest([_sparse(group) for group in groups if "indptr" in group])
+
+
+def _h5ad(path: Path) -> Size:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return _annotated(file)
+
+
+def _h5mu(path: Path) -> Size:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return _largest([_annotated(part) for part in file["mod"].values()])
+
+
+def _annotated(group: h5py.Group) -> Size:
+    """Counts may be in X, in `raw` or in a layer: the largest of them."""
+    given = [group[name] for name in ("X", "raw/X") if name in group]
+    given += list(group["layers"].values()) if "layers" in group else []
+    return _largest([_matrix(part) for part in given])
+
+
+def _matrix(part: Any) -> Size:
+    if not hasattr(part, "shape"):
+        return _sparse(part)
+    n_cells, n_genes = part.shape
+    return Size(int(n_cells), int(n_cells) * int(n_genes))
+
+
+def _sparse(group: h5py.Group) -> Size:
+    return Size(int(group["indptr"].shape[0]) - 1, int(group["data"].shape[0]))
+
+
+def _largest(sizes: list[Size]) -> Size:
+    return max(sizes, key=lambda size: size.values)
+
+
+def _mtx(path: Path) -> Size:
+    head, _ = _head(path)
+    line = next(line for line in [*head.splitlines(), ""] if not line.startswith("%"))
+    _, n_cells, n_values = map(int, line.split())
+    return Size(n_cells, n_values)
+
+
+def _text(files: tuple[Path, ...]) -> Size:
+    head, share = _head(files[0])
+    entries = re.split(r"[,;\t\n ]", head)
+    filled = sum(entry not in ("0", "0.0", "") for entry in entries) / len(entries)
+    n_bytes = sum(path.stat().st_size for path in files if path.exists())
+    values = round(filled * len(entries) * n_bytes / max(share, 1))
+    return Size(len(files) if len(files) > 1 else values // _VALUES_OF_CELL, values)
+
+
+def _head(path: Path) -> tuple[str, int]:
+    """First characters of a file, and the bytes on disk that hold them."""
+    with path.open("rb") as raw:
+        if path.suffix != ".gz":
+            text = raw.read(_HEAD)
+            return text.decode(errors="replace"), len(text)
+        # not `gzip`, which reads ahead and does not say how far
+        stream, text = zlib.decompressobj(wbits=31), b""
+        while len(text) < _HEAD and (more := raw.read(_BLOCK)):
+            try:
+                text += stream.decompress(more)
+            except zlib.error:
+                break
+        return text.decode(errors="replace"), raw.tell()
+
+
+_READERS: Final[dict[str, Callable[[Path], Size]]] = {
+    "10x_h5": _h5,
+    "h5ad": _h5ad,
+    "h5mu": _h5mu,
+    "10x_mtx": _mtx,
+    "starsolo": _mtx,
+}

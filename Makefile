@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 CORES := $(shell nproc 2>/dev/null || echo 2)
 DEMO := demo
 
-.PHONY: help venv demo test lint unit workflow test-faults test-slurm bench-qc bench-calling bench-integration bench-projection bench-speed lock schema clean
+.PHONY: help venv demo test lint unit workflow test-faults test-fuzz test-slurm bench-qc bench-calling bench-resources bench-integration bench-projection bench-speed lock schema clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -35,14 +35,18 @@ lint: .venv/ready ## style, types, layers
 	$(BIN)/mypy src
 	$(BIN)/lint-imports
 
-unit: .venv/ready ## tests, warnings as errors
-	$(RUN) pytest -W error::UserWarning tests
+unit: .venv/ready ## tests on all cores, warnings as errors; whole runs, the longest, come first
+	$(RUN) pytest -n $(CORES) --maxprocesses 4 --dist loadfile -W error::UserWarning \
+	    tests/workflow tests
 
 workflow: .venv/ready ## lint, a dry run, the demo end to end, and again, which does nothing
 	@$(RUN) .ci/demo-twice
 
 test-faults: .venv/ready ## a run killed at 40 random moments, and every other fault on this machine: half an hour
 	CTCFLOW_KILLS=40 $(RUN) pytest -W error::UserWarning -s tests/workflow/test_faults.py
+
+test-fuzz: .venv/ready ## 10,000 damaged files per reader: half an hour or more
+	CTCFLOW_FUZZ=10000 $(RUN) pytest -n $(CORES) --maxprocesses 8 -W error::UserWarning tests/fuzz
 
 test-slurm: .venv/ready ## the workflow and its faults through a real Slurm that is set up here: needs root on Debian
 	$(RUN) .ci/test-slurm
@@ -52,6 +56,9 @@ bench-qc: .venv/ready ## what is claimed of quality control, on real cells: half
 
 bench-calling: .venv/ready ## what is claimed of calls, on real and simulated cells: some hours, needs ../shared/data
 	$(RUN) python -m benchmarks.calling benchmarks/calling/results
+
+bench-resources: .venv/ready ## memory and time of every step against the size of its input: rewrites workflow/demand.tsv
+	$(RUN) python -m benchmarks.resources benchmarks/resources/results
 
 bench-integration: .venv/ready ## what is claimed of integration, on real cells: needs ../shared/data
 	$(RUN) python -m benchmarks.integration benchmarks/integration/results

@@ -7,7 +7,7 @@ from typing import Any
 _DEFAULT = (100, 1)
 
 
-def without_limit_on_starts(settings: Any) -> None:
+def without_limit_on_starts(scheduler: Any) -> None:
     """Take off Snakemake's default limit of 100 starts per second; a user's own limit stays.
 
     With a limit, Snakemake (9.27) sets a timer at each decision, and each timer leads to a decision
@@ -16,9 +16,9 @@ def without_limit_on_starts(settings: Any) -> None:
 
     Parameters
     ----------
-    settings
-        `workflow.scheduling_settings`; None where nothing is scheduled.
+    scheduler
+        `workflow.scheduler`, which is there when the handler `onstart` is called.
     """
-    limit = getattr(settings, "max_jobs_per_timespan", None)
-    if limit is not None and (limit.max_jobs, limit.timespan) == _DEFAULT:
-        settings.max_jobs_per_timespan = None
+    limiter = getattr(scheduler, "job_rate_limiter", None)
+    if limiter is not None and (limiter.max_jobs, limiter.timespan) == _DEFAULT:
+        scheduler.job_rate_limiter = None

@@ -5,23 +5,27 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from snakemake.settings.types import MaxJobsPerTimespan, SchedulingSettings
+from snakemake.scheduling.job_scheduler import JobRateLimiter
+from snakemake.settings.types import MaxJobsPerTimespan
 
 from ctcflow.scheduling import without_limit_on_starts
 
 
+def scheduler(limit: str) -> SimpleNamespace:
+    return SimpleNamespace(job_rate_limiter=JobRateLimiter(MaxJobsPerTimespan.parse_choice(limit)))
+
+
 def test_the_default_limit_is_taken_off():
-    settings = SchedulingSettings(max_jobs_per_timespan=MaxJobsPerTimespan.parse_choice("100/1s"))
-    without_limit_on_starts(settings)
-    assert settings.max_jobs_per_timespan is None
+    default = scheduler("100/1s")
+    without_limit_on_starts(default)
+    assert default.job_rate_limiter is None
 
 
-@pytest.mark.parametrize("text", ["10/1m", "100/1m", "5/1s"])
-def test_a_limit_of_the_user_stays(text):
-    given = MaxJobsPerTimespan.parse_choice(text)
-    settings = SchedulingSettings(max_jobs_per_timespan=given)
-    without_limit_on_starts(settings)
-    assert settings.max_jobs_per_timespan is given
+@pytest.mark.parametrize("limit", ["10/1m", "100/1m", "5/1s"])
+def test_a_limit_of_the_user_stays(limit):
+    given = scheduler(limit)
+    without_limit_on_starts(given)
+    assert given.job_rate_limiter is not None
 
 
 def test_nothing_is_asked_of_other_versions():

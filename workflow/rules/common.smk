@@ -4,10 +4,13 @@ from ctcflow.run_lock import stop_unless_alone
 from ctcflow.scheduling import without_limit_on_starts
 from ctcflow.workflow import Workflow
 
-without_limit_on_starts(workflow.scheduling_settings)
 stop_unless_alone(Path.cwd(), arguments=sys.argv[1:], is_main=workflow.is_main_process)
 RUN = Workflow(config, root=ROOT, run=Path.cwd(), results=RESULTS)
 
 
 wildcard_constraints:
     sample=RUN.sample_pattern,
+
+
+onstart:
+    without_limit_on_starts(workflow.scheduler)

@@ -189,8 +189,12 @@ def _run_step(arguments: argparse.Namespace) -> None:
             raise CtcflowError(
                 f"step `{arguments.step}` has no output `{name}` (it has {', '.join(known)})"
             )
+    _log_peak(arguments.step)
+
+
+def _log_peak(step: str) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    logging.info("%s: %.0f MiB at most", arguments.step, peak)
+    logging.info("%s: %.0f MiB at most", step, peak)
 
 
 def _print_params(arguments: argparse.Namespace) -> None:
@@ -225,6 +229,7 @@ def _export(arguments: argparse.Namespace) -> None:
     path = Path(outputs["adata"])
     with digests.recorded(path):
         export(path, cohort, genes, samples)
+    _log_peak("export")
 
 
 def _simulate(arguments: argparse.Namespace) -> None:

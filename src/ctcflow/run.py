@@ -60,8 +60,30 @@ def run(
         for sentence in said:
             print(f"ctcflow run: {sentence}", file=sys.stderr)
         forced = ["--forcerun", *damaged] if damaged else []
-        command += [*forced, "--rerun-incomplete", *options]
+        command += [*forced, "--rerun-incomplete", *_pool(options), *options]
         return _snakemake(command, environment, lock)
+
+
+def _pool(options: Sequence[str]) -> list[str]:
+    """Let jobs of this machine ask for no more memory together than it has.
+
+    A job that asks for more runs alone. A cluster has its own accounts.
+    """
+    if any(text.startswith(("--profile", "--executor", "-e")) for text in options):
+        return []
+    return ["--resources", f"mem_mb={available_memory()}"]
+
+
+def available_memory() -> int:
+    """Memory that can be had without swapping, within the limit of a container (MiB)."""
+    meminfo, limit = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
+    if meminfo.exists():
+        known = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        found = int(known["MemAvailable"].split()[0]) // 1024
+    else:
+        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
+    text = limit.read_text().strip() if limit.exists() else "max"
+    return found if text == "max" else min(found, int(text) // 2**20)
 
 
 def _snakemake(command: Sequence[str], environment: dict[str, str], lock: run_lock.Lock) -> int:

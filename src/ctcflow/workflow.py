@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ctcflow import bundle
+from ctcflow import bundle, demand
 from ctcflow.config import (
     Config,
     load_config,
@@ -24,7 +24,8 @@ from ctcflow.config import (
     step_params,
 )
 from ctcflow.errors import CtcflowError
-from ctcflow.formats.detect import input_files
+from ctcflow.formats.detect import Source, locate
+from ctcflow.formats.size import size_of
 from ctcflow.review import load_verdicts
 from ctcflow.sample import SAMPLE_STEPS, Sample
 from ctcflow.tables import SHIPPED
@@ -62,11 +63,11 @@ class Workflow:
             self.config = load_config(raw)
             self._own = own_tables(self.config, run)
             samples = load_samples(run / self.config.samples, self.config)
-            self._files = {sample.sample: _files(sample) for sample in samples}
-            self._unfiltered = {sample.sample: _unfiltered_files(sample) for sample in samples}
+            self._sources = {sample.sample: _source(sample) for sample in samples}
+            self._droplets = {sample.sample: _droplets(sample) for sample in samples}
             self._verdicts = [] if self.config.verdicts is None else [run / self.config.verdicts]
             for path in self._verdicts:
-                load_verdicts(path, self._files)
+                load_verdicts(path, self._sources)
             self._references = _references(self.config, run)
         except CtcflowError as error:
             raise SystemExit(f"error: {error}") from None
@@ -74,6 +75,8 @@ class Workflow:
         self._resources = root / "resources"
         self._results = results
         self._package = root / "src" / "ctcflow"
+        self._lines = demand.read_lines(root / "workflow" / "demand.tsv")
+        self._size = cache(size_of)  # of a file that a rule asks about, and read once
 
     @property
     def samples(self) -> list[str]:
@@ -87,7 +90,7 @@ class Workflow:
 
     def files(self, wildcards: Any) -> list[str]:
         """Files that the counts of a sample are read from."""
-        return self._files[wildcards.sample]
+        return [str(path) for path in self._sources[wildcards.sample].files]
 
     def path(self, wildcards: Any) -> str:
         """`path` of a sample."""
@@ -95,7 +98,7 @@ class Workflow:
 
     def unfiltered_files(self, wildcards: Any) -> list[str]:
         """Files that the unfiltered droplets of a sample are read from; none where not given."""
-        return self._unfiltered[wildcards.sample]
+        return [str(p) for source in self._droplets[wildcards.sample] for p in source.files]
 
     def unfiltered(self, wildcards: Any) -> list[str]:
         """The input of `qc` that names the unfiltered droplets; none where not given."""
@@ -171,6 +174,28 @@ class Workflow:
             f"{step}={self._results}/{step}/{{sample}}.h5ad" for step in steps
         ]
 
+    def memory(self, step: str) -> Callable[[Any, int], int]:
+        """Memory that a job of a step asks for at an attempt (MiB)."""
+        return lambda wildcards, attempt: demand.memory(
+            self._lines, step, self.axes(step, wildcards), attempt=attempt
+        )
+
+    def minutes(self, step: str) -> Callable[[Any, int], int]:
+        """Time that a job of a step asks for at an attempt (minutes)."""
+        return lambda wildcards, attempt: demand.minutes(
+            self._lines, step, self.axes(step, wildcards), attempt=attempt
+        )
+
+    def axes(self, step: str, wildcards: Any) -> list[float]:
+        """What memory and time of a job are reckoned from, from the heads of the input files."""
+        names = [wildcards.sample] if step in (*SAMPLE_STEPS, "project") else self.samples
+        beside = 0
+        if step == "qc":
+            beside = sum(self._size(source).values for source in self._droplets[names[0]])
+        elif step in ("call", "project", "gather"):
+            beside = sum(path.stat().st_size for path in self._references)
+        return demand.axes([self._size(self._sources[name]) for name in names], beside=beside)
+
     def code(self, step: str) -> str:
         """Digest of the modules that a step runs: an edit re-runs the step, a touch does not."""
         starts = (f"steps/{step}.py", "pipeline.py", *_BY_NAME.get(step, ()))
@@ -191,18 +216,18 @@ def _references(config: Config, run: Path) -> list[Path]:
     return [path]
 
 
-def _files(sample: Sample) -> list[str]:
+def _source(sample: Sample) -> Source:
     try:
-        return [str(path) for path in input_files(sample.path, format=sample.format)]
+        return locate(sample.path, format=sample.format)
     except CtcflowError as error:
         raise CtcflowError(f"sample `{sample.sample}`: {error}") from error
 
 
-def _unfiltered_files(sample: Sample) -> list[str]:
+def _droplets(sample: Sample) -> list[Source]:
     if sample.raw_path is None:
         return []
     try:
-        return [str(path) for path in input_files(sample.raw_path, format=None)]
+        return [locate(sample.raw_path, format=None)]
     except CtcflowError as error:
         raise CtcflowError(f"sample `{sample.sample}`, raw_path: {error}") from error
 

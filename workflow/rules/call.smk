@@ -24,6 +24,9 @@ rule call:
         "<benchmarks>/call.tsv"
     conda:
         "../../envs/ctcflow.yaml"
+    resources:
+        mem_mb=RUN.memory("call"),
+        runtime=RUN.minutes("call"),
     params:
         json=RUN.params("call"),
         code=RUN.code("call"),

@@ -22,6 +22,9 @@ rule cluster:
     conda:
         "../../envs/ctcflow.yaml"
     threads: workflow.cores
+    resources:
+        mem_mb=RUN.memory("cluster"),
+        runtime=RUN.minutes("cluster"),
     params:
         json=RUN.params("cluster"),
         code=RUN.code("cluster"),

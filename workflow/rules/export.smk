@@ -16,6 +16,9 @@ rule export:
         "<benchmarks>/export.tsv"
     conda:
         "../../envs/ctcflow.yaml"
+    resources:
+        mem_mb=RUN.memory("export"),
+        runtime=RUN.minutes("export"),
     params:
         code=RUN.code("export"),
         layers=RUN.layers("ingest", "qc"),

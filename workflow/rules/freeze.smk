@@ -15,6 +15,9 @@ rule freeze:
     conda:
         "../../envs/ctcflow.yaml"
     threads: workflow.cores
+    resources:
+        mem_mb=RUN.memory("freeze"),
+        runtime=RUN.minutes("freeze"),
     params:
         json=RUN.params("freeze"),
         code=RUN.code("freeze"),

@@ -15,6 +15,9 @@ rule gather:
         "<benchmarks>/gather.tsv"
     conda:
         "../../envs/ctcflow.yaml"
+    resources:
+        mem_mb=RUN.memory("gather"),
+        runtime=RUN.minutes("gather"),
     params:
         json=RUN.params("gather"),
         code=RUN.code("gather"),

@@ -16,6 +16,9 @@ rule ingest:
         "sample"
     conda:
         "../../envs/ctcflow.yaml"
+    resources:
+        mem_mb=RUN.memory("ingest"),
+        runtime=RUN.minutes("ingest"),
     params:
         json=RUN.params("ingest"),
         code=RUN.code("ingest"),

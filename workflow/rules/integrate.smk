@@ -15,6 +15,9 @@ rule integrate:
     conda:
         "../../envs/ctcflow.yaml"
     threads: workflow.cores
+    resources:
+        mem_mb=RUN.memory("integrate"),
+        runtime=RUN.minutes("integrate"),
     params:
         json=RUN.params("integrate"),
         code=RUN.code("integrate"),

@@ -16,6 +16,9 @@ rule normalize:
         "sample"
     conda:
         "../../envs/ctcflow.yaml"
+    resources:
+        mem_mb=RUN.memory("normalize"),
+        runtime=RUN.minutes("normalize"),
     params:
         json=RUN.params("normalize"),
         code=RUN.code("normalize"),

@@ -20,6 +20,9 @@ rule project:
     conda:
         "../../envs/ctcflow.yaml"
     threads: 2
+    resources:
+        mem_mb=RUN.memory("project"),
+        runtime=RUN.minutes("project"),
     params:
         json=RUN.params("project"),
         code=RUN.code("project"),

@@ -23,6 +23,9 @@ rule qc:
         "sample"
     conda:
         "../../envs/ctcflow.yaml"
+    resources:
+        mem_mb=RUN.memory("qc"),
+        runtime=RUN.minutes("qc"),
     params:
         json=RUN.params("qc"),
         code=RUN.code("qc"),

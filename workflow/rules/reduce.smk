@@ -18,6 +18,9 @@ rule reduce:
     conda:
         "../../envs/ctcflow.yaml"
     threads: workflow.cores
+    resources:
+        mem_mb=RUN.memory("reduce"),
+        runtime=RUN.minutes("reduce"),
     params:
         json=RUN.params("reduce"),
         code=RUN.code("reduce"),

@@ -21,6 +21,9 @@ rule report:
         "<benchmarks>/report.tsv"
     conda:
         "../../envs/ctcflow.yaml"
+    resources:
+        mem_mb=RUN.memory("report"),
+        runtime=RUN.minutes("report"),
     params:
         json=RUN.params("report"),
         code=RUN.code("report"),

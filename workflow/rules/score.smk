@@ -24,6 +24,9 @@ rule score:
         "sample"
     conda:
         "../../envs/ctcflow.yaml"
+    resources:
+        mem_mb=RUN.memory("score"),
+        runtime=RUN.minutes("score"),
     params:
         json=RUN.params("score"),
         code=RUN.code("score"),

@@ -1,0 +1,186 @@
+"""Memory and time of every step against the size of its input: the lines that jobs ask by.
+
+    python -m benchmarks.resources FOLDER [--run RUN ...]
+
+Runs cohorts of samples of 10 to 50,000 cells, shallow and deep, in every format, with unfiltered
+droplets, with and without a frozen reference; `--run` adds finished runs, such as those of
+`benchmarks.speed`. Prints and writes `demand.tsv` (every job: where it lies on the axes, MiB and
+seconds, what the lines give for it), and `workflow/demand.tsv` (the lines), `docs/demand.png`.
+
+The lines of a step lie above all of its jobs by a tenth, and as near to them as straight lines
+without a negative slope can (linear programming).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from benchmarks.resources.picture import picture
+from benchmarks.samples import REPOSITORY
+from benchmarks.speed.__main__ import environment, linked, snakemake
+from benchmarks.speed.processes import measured_run
+from scipy.optimize import linprog
+
+from ctcflow.contracts import STEPS
+from ctcflow.demand import AXES
+from ctcflow.workflow import Workflow
+
+MARGIN = 1.1
+UNITS = ("MiB", "s")
+SPARSE = ["10x_h5"]
+COHORTS: dict[str, dict[str, Any]] = {
+    "tiny": {"cells_per_sample": 10, "n_genes": 8000},
+    "small": {"cells_per_sample": 100, "n_genes": 20_000},
+    "formats": {"cells_per_sample": 700, "n_healthy": 5, "n_genes": 20_000, "formats": None},
+    "droplets": {"cells_per_sample": 1500, "empty_droplets": 60_000, "n_genes": 20_000},
+    "shallow": {"cells_per_sample": 10_000, "median_umis": 800.0, "n_genes": 20_000},
+    "deep": {"cells_per_sample": 3000, "median_umis": 20_000.0, "n_genes": 30_000},
+    "many": {"cells_per_sample": 40, "n_healthy": 20, "n_genes": 20_000},
+    "large": {"cells_per_sample": 50_000, "n_healthy": 0, "n_patients": 1, "n_genes": 20_000},
+}
+EXPORT = "results/cluster/cohort_counts.h5ad"
+_PEAK = re.compile(r"^(\w+): (\d+) MiB at most$", re.MULTILINE)
+
+
+def main() -> None:
+    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    given.add_argument("folder", type=Path)
+    given.add_argument("--run", type=Path, action="append", default=[], help="finished runs")
+    given.add_argument("--threads", type=int, default=2)
+    options = given.parse_args()
+    folder = options.folder.resolve()
+    runs = [path.resolve() for path in options.run]
+    for name, params in COHORTS.items():
+        runs += made(folder / name, params, threads=options.threads)
+    jobs = pd.DataFrame([job for run in runs for job in jobs_of(run)])
+    lines = fitted(jobs)
+    for unit in UNITS:
+        jobs[f"line_{unit}"] = [
+            float(lines.loc[(row["step"], unit)] @ row[list(AXES)].to_numpy(float))
+            for _, row in jobs.iterrows()
+        ]
+    jobs.to_csv(folder / "demand.tsv", sep="\t", index=False, float_format="%.4g")
+    table = lines.reset_index()
+    table.to_csv(REPOSITORY / "workflow" / "demand.tsv", sep="\t", index=False, float_format="%.4g")
+    picture(jobs).savefig(REPOSITORY / "docs" / "demand.png", dpi=110)
+    print(summary(jobs).to_string())
+
+
+def made(folder: Path, params: Mapping[str, Any], *, threads: int) -> list[Path]:
+    """A cohort, its run with a frozen reference at the end, and a run mapped onto that."""
+    run, mapped = folder / "run", folder / "mapped"
+    if not (folder / "cohort" / "config" / "config.yaml").exists():
+        wanted = {"formats": SPARSE, "n_patients": 1, "n_healthy": 1, **params}
+        wanted = {name: value for name, value in wanted.items() if value is not None}
+        command = [sys.executable, "-m", "ctcflow", "simulate", str(folder / "cohort")]
+        command += ["--threads", str(threads), "--params", json.dumps(wanted)]
+        _measured(command, folder, threads)
+    if not (run / "done").exists():
+        run.mkdir(parents=True, exist_ok=True)
+        linked(folder / "cohort", run)
+        _finish(run, ["all", "freeze", EXPORT], threads)
+    if not (mapped / "done").exists():
+        shutil.rmtree(mapped, ignore_errors=True)
+        # as it is, so that the steps of samples need not run again
+        shutil.copytree(run, mapped, symlinks=True, ignore=shutil.ignore_patterns("done"))
+        (mapped / "config").unlink()
+        _configure(mapped, run)
+        _finish(mapped, [], threads)
+    return [run, mapped]
+
+
+def _finish(run: Path, targets: list[str], threads: int) -> None:
+    _measured([*snakemake(run, threads)[:-2], *targets, "--quiet", "all"], run, threads)
+    (run / "done").touch()
+
+
+def _configure(mapped: Path, run: Path) -> None:
+    """The same samples at the same paths, and the frozen reference."""
+    config = yaml.safe_load((run / "config" / "config.yaml").read_text())
+    sheet = pd.read_csv(run / "config" / "samples.tsv", sep="\t", dtype=str, keep_default_na=False)
+    for column in {"path", "raw_path"} & {*sheet}:
+        given = sheet[column]
+        sheet[column] = [path and os.path.abspath(run / "config" / path) for path in given]
+    (mapped / "config").mkdir()
+    sheet.to_csv(mapped / "config" / "samples.tsv", sep="\t", index=False)
+    reference = run / "results" / "freeze" / "reference.zip"
+    text = yaml.safe_dump({**config, "reference": str(reference)})
+    (mapped / "config" / "config.yaml").write_text(text)
+
+
+def _measured(command: list[str], folder: Path, threads: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    measured_run(command, folder=folder, environment=environment(threads), log=folder / "log.txt")
+
+
+def jobs_of(run: Path) -> Iterator[dict[str, Any]]:
+    """Every job of a finished run: where it lies on the axes, and what it took."""
+    config = yaml.safe_load((run / "config" / "config.yaml").read_text())
+    rules = Workflow(config, root=REPOSITORY, run=run, results="results")
+    for step in (*STEPS, "export"):
+        for log in sorted([*run.glob(f"logs/{step}.log"), *run.glob(f"logs/{step}/*.log")]):
+            peak = [float(mib) for name, mib in _PEAK.findall(log.read_text()) if name == step]
+            if not peak:
+                continue
+            sample = log.stem if log.parent.name == step else ""
+            place = Path(step) / f"{sample}.tsv" if sample else Path(f"{step}.tsv")
+            times = pd.read_csv(run / "benchmarks" / place, sep="\t")
+            where = rules.axes(step, SimpleNamespace(sample=sample))
+            yield {
+                "step": step,
+                "run": run.parent.name if run.name in ("run", "mapped") else run.name,
+                "sample": sample,
+                **dict(zip(AXES, where, strict=True)),
+                "MiB": peak[-1],
+                "s": float(times["s"].iloc[-1]),
+            }
+
+
+def fitted(jobs: pd.DataFrame) -> pd.DataFrame:
+    """Coefficients per step and unit, none negative, above every job by `MARGIN`."""
+    rows = {}
+    for step, part in jobs.groupby("step", sort=False):
+        places = part[list(AXES)].to_numpy(float)
+        for unit in UNITS:
+            relative = places / part[unit].to_numpy(float)[:, None]
+            found = linprog(relative.sum(axis=0), A_ub=-relative, b_ub=np.full(len(part), -MARGIN))
+            rows[step, unit] = found.x
+    index = pd.MultiIndex.from_tuples(rows, names=["step", "of"])
+    return pd.DataFrame(list(rows.values()), index=index, columns=list(AXES))
+
+
+def summary(jobs: pd.DataFrame) -> pd.DataFrame:
+    """Per step: jobs, and how far the lines lie above them."""
+    return pd.DataFrame(
+        {
+            step: {
+                "jobs": len(part),
+                **{
+                    f"{unit}: {name}": value
+                    for unit in UNITS
+                    for name, value in _ratios(part[f"line_{unit}"] / part[unit])
+                },
+            }
+            for step, part in jobs.groupby("step", sort=False)
+        }
+    ).T
+
+
+def _ratios(above: pd.Series) -> list[tuple[str, float]]:
+    return [("mean", above.mean()), ("largest", above.max())]
+
+
+if __name__ == "__main__":
+    main()

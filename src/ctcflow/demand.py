@@ -1,0 +1,86 @@
+"""Memory and time that a job asks for, from the sizes of the files that the run starts from.
+
+Straight lines, fitted by `benchmarks.resources` to runs of 10 to 1,000,000 cells so that none of
+them had needed more. Each further attempt asks for half as much again.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from ctcflow.formats.size import Size
+
+AXES: Final = ("constant", "cells", "values", "largest", "sketch", "beside")
+"""What the lines are made of, one column of the table each; see `axes`."""
+SKETCH: Final = 50_000
+"""Cells of which `cluster` holds all values at once, at most."""
+_MORE: Final = 1.5
+_STEP: Final = 100
+_STARTER: Final = 250
+"""MiB of the two Snakemake that a job of a cluster holds beside the step."""
+_SLOWEST: Final = 4
+"""A node may be this much slower than the machine of the fit."""
+_SHORTEST: Final = 10
+
+Lines = Mapping[tuple[str, str], Sequence[float]]
+
+
+def axes(sizes: Sequence[Size], *, beside: int = 0) -> list[float]:
+    """What memory and time are reckoned from: one, and numbers of the counts of all samples.
+
+    Parameters
+    ----------
+    sizes
+        Of the samples that the job reads.
+    beside
+        What else is read: stored counts of unfiltered droplets, or bytes of a frozen reference.
+
+    Returns
+    -------
+    list
+        In the order of `AXES`: 1; cells; values; values of the largest sample; values of the cells
+        in the sketch of `cluster`; what is read beside (all in millions).
+    """
+    cells, values = (sum(column) for column in zip(*sizes, strict=True)) if sizes else (0, 0)
+    sketch = values * min(1.0, SKETCH / cells) if cells else 0.0
+    largest = max((size.values for size in sizes), default=0)
+    return [1.0, *(number / 1e6 for number in (cells, values, largest, sketch, beside))]
+
+
+def read_lines(path: Path) -> Lines:
+    """Read the table of coefficients: `step`, `of` (`MiB` or `s`), then the columns `AXES`."""
+    with path.open(newline="") as file:
+        rows = csv.DictReader(file, delimiter="\t")
+        return {(row["step"], row["of"]): [float(row[name]) for name in AXES] for row in rows}
+
+
+def memory(lines: Lines, step: str, where: Sequence[float], *, attempt: int) -> int:
+    """Memory to ask for (MiB, in hundreds).
+
+    Parameters
+    ----------
+    lines
+        Of `read_lines`.
+    step
+        Name of the step.
+    where
+        Of `axes`.
+    attempt
+        1 at first.
+    """
+    needed = (_on(lines[step, "MiB"], where) + _STARTER) * _MORE ** (attempt - 1)
+    return math.ceil(needed / _STEP) * _STEP
+
+
+def minutes(lines: Lines, step: str, where: Sequence[float], *, attempt: int) -> int:
+    """Time to ask for (minutes): four times that of the fit, at least ten."""
+    needed = _on(lines[step, "s"], where) * _SLOWEST / 60
+    return math.ceil(max(needed, _SHORTEST) * _MORE ** (attempt - 1))
+
+
+def _on(line: Sequence[float], where: Sequence[float]) -> float:
+    return sum(slope * place for slope, place in zip(line, where, strict=True))

@@ -1,0 +1,93 @@
+"""Sizes from the heads of files, and what jobs ask for."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ctcflow import demand
+from ctcflow.contracts import STEPS
+from ctcflow.formats.detect import locate
+from ctcflow.formats.read import read_counts
+from ctcflow.formats.size import Size, size_of
+from ctcflow.simulate.cohort import FormatName, SimulateParams, simulate
+
+LINES = demand.read_lines(Path(__file__).parents[1] / "workflow" / "demand.tsv")
+
+
+@pytest.fixture(scope="module")
+def every_format(tmp_path_factory: pytest.TempPathFactory, tables: dict[str, pd.DataFrame]) -> Path:
+    """One sample of 80 cells per format."""
+    folder = tmp_path_factory.mktemp("formats") / "run"
+    formats = get_args(FormatName)
+    params = SimulateParams(
+        n_patients=0,
+        n_healthy=len(formats),
+        cells_per_sample=80,
+        n_genes=2000,
+        formats=formats,
+        empty_droplets=100,
+    )
+    simulate(folder, params, tables["genes"], tables["rates"], 1)
+    return folder
+
+
+def test_sizes_are_those_of_the_counts(every_format: Path, tables: dict[str, pd.DataFrame]) -> None:
+    sheet = pd.read_csv(every_format / "config" / "samples.tsv", sep="\t")
+    seen = set()
+    for row in sheet.itertuples():
+        path = every_format / "config" / row.path
+        source = locate(path, format=None)
+        counts = read_counts(path, format=None, genes=tables["genes"]).adata
+        found = size_of(source)
+        seen.add(source.format)
+        if source.format == "table":
+            # of a sample of the text: the right order of magnitude
+            assert 0.8 < found.values / counts.X.nnz < 1.25
+        else:
+            assert found == Size(counts.n_obs, counts.X.nnz)
+    assert len(seen) > 4
+
+
+def test_a_compressed_table_is_as_large_as_its_text(tmp_path: Path) -> None:
+    counts = np.random.default_rng(0).poisson(0.1, size=(900, 2000))
+    text = pd.DataFrame(counts).to_csv()
+    (tmp_path / "counts.csv").write_text(text)
+    (tmp_path / "counts.csv.gz").write_bytes(gzip.compress(text.encode()))
+    for name in ("counts.csv", "counts.csv.gz"):
+        found = size_of(locate(tmp_path / name, format=None))
+        assert 0.9 < found.values / np.count_nonzero(counts) < 1.2
+
+
+@pytest.mark.parametrize("name", ["counts.h5", "counts.h5ad", "counts.csv", "matrix.mtx.gz"])
+@pytest.mark.parametrize("content", [b"\x00" * 4000, b"\x89HDF\r\n\x1a\n", b"\x1f\x8b\x08", b"%"])
+def test_damaged_files_have_a_size_too(tmp_path: Path, name: str, content: bytes) -> None:
+    for file in (name, "features.tsv", "barcodes.tsv"):
+        (tmp_path / file).write_bytes(content)
+    found = size_of(locate(tmp_path / name, format=None))
+    assert found.cells >= 0
+    assert found.values >= 0
+
+
+def test_axes_are_sums_and_the_largest() -> None:
+    sizes = [Size(40_000, 80_000_000), Size(60_000, 20_000_000)]
+    assert demand.axes(sizes, beside=5_000_000) == [1, 0.1, 100, 80, 50, 5]
+    assert demand.axes([]) == [1, 0, 0, 0, 0, 0]
+
+
+def test_every_step_has_lines_and_asks_for_more_each_time() -> None:
+    assert set(LINES) == {(step, of) for step in (*STEPS, "export") for of in ("MiB", "s")}
+    assert min(min(line) for line in LINES.values()) >= 0
+    where = demand.axes([Size(5000, 6_000_000)])
+    for step in STEPS:
+        asked = [demand.memory(LINES, step, where, attempt=n) for n in (1, 2, 3)]
+        assert asked[0] % 100 == 0
+        assert asked[0] < asked[1] < asked[2]
+        assert asked[2] == pytest.approx(2.25 * asked[0], rel=0.2)
+        minutes = [demand.minutes(LINES, step, where, attempt=n) for n in (1, 2)]
+        assert 10 <= minutes[0] < minutes[1]

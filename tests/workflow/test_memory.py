@@ -1,0 +1,27 @@
+"""Memory that jobs ask for, and what a machine gives them together."""
+
+from __future__ import annotations
+
+import re
+
+from ctcflow.run import available_memory
+
+REPORT = "results/report/report.html"
+
+
+def test_jobs_of_a_machine_ask_for_no_more_than_it_has(own_copy, ctcflow):
+    ran = ctcflow(own_copy, "run", own_copy, "--", "--forcerun", REPORT)
+    assert ran.code == 0, ran.text
+    assert ran.jobs == {"report": 1}
+    pool = int(re.search(r"Provided resources:.*?mem_mb\D+(\d+)", ran.text)[1])
+    asked = int(re.search(r"resources:.*\bmem_mb=(\d+)", ran.text.split("rule report")[1])[1])
+    assert 100 < asked < pool
+    assert 0.5 < pool / available_memory() < 2
+
+
+def test_a_job_that_asks_for_more_than_there_is_runs_alone(own_copy, ctcflow):
+    options = ("--resources", "mem_mb=120", "--forcerun", REPORT)
+    ran = ctcflow(own_copy, "run", own_copy, "--", *options)
+    assert ran.code == 0, ran.text
+    assert ran.jobs == {"report": 1}
+    assert "mem_mb=120" in ran.text.split("rule report")[1]

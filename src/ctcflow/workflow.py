@@ -10,7 +10,7 @@ import ast
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +75,8 @@ class Workflow:
         self._resources = root / "resources"
         self._results = results
         self._package = root / "src" / "ctcflow"
-        self._lines = demand.read_lines(root / "workflow" / "demand.tsv")
-        self._size = cache(size_of)  # of a file that a rule asks about, and read once
+        self._demand = root / "workflow" / "demand.tsv"
+        self._size = cache(size_of)
 
     @property
     def samples(self) -> list[str]:
@@ -173,6 +173,10 @@ class Workflow:
         return lambda wildcards: [
             f"{step}={self._results}/{step}/{{sample}}.h5ad" for step in steps
         ]
+
+    @cached_property
+    def _lines(self) -> demand.Lines:
+        return demand.read_lines(self._demand)
 
     def memory(self, step: str) -> Callable[[Any, int], int]:
         """Memory that a job of a step asks for at an attempt (MiB)."""

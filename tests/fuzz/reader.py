@@ -19,7 +19,7 @@ import yaml
 
 from ctcflow import bundle, io
 from ctcflow.config import load_config, load_samples
-from ctcflow.errors import CtcflowError
+from ctcflow.errors import CtcflowError, reason
 from ctcflow.formats.detect import locate
 from ctcflow.formats.read import read_counts
 from ctcflow.formats.size import size_of
@@ -40,7 +40,7 @@ def config(path: Path) -> int:
     try:
         raw = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
-        raise CtcflowError(str(error)) from error  # Snakemake reads it, and says so itself
+        raise CtcflowError(reason(error)) from error  # Snakemake reads it, and says so itself
     load_config(raw)
     return 0
 

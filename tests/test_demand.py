@@ -16,6 +16,7 @@ from ctcflow.formats.detect import locate
 from ctcflow.formats.read import read_counts
 from ctcflow.formats.size import Size, size_of
 from ctcflow.simulate.cohort import FormatName, SimulateParams, simulate
+from ctcflow.steps import cluster
 
 LINES = demand.read_lines(Path(__file__).parents[1] / "workflow" / "demand.tsv")
 
@@ -72,6 +73,11 @@ def test_damaged_files_have_a_size_too(tmp_path: Path, name: str, content: bytes
     found = size_of(locate(tmp_path / name, format=None))
     assert found.cells >= 0
     assert found.values >= 0
+
+
+def test_the_sketch_is_that_of_cluster() -> None:
+    # written twice: a Snakefile that is parsed must not import what `cluster` imports
+    assert demand.SKETCH == cluster.SKETCH
 
 
 def test_axes_are_sums_and_the_largest() -> None:

@@ -69,7 +69,8 @@ def _pool(options: Sequence[str]) -> list[str]:
 
     A job that asks for more runs alone. A cluster has its own accounts.
     """
-    if any(text.startswith(("--profile", "--executor", "-e")) for text in options):
+    named = any(text.startswith(("--profile", "--executor", "-e")) for text in options)
+    if named or os.environ.get("SNAKEMAKE_PROFILE"):
         return []
     return ["--resources", f"mem_mb={available_memory()}"]
 

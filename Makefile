@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 CORES := $(shell nproc 2>/dev/null || echo 2)
 DEMO := demo
 
-.PHONY: help venv demo test lint unit workflow test-faults test-fuzz test-slurm bench-qc bench-calling bench-resources bench-integration bench-projection bench-speed lock schema clean
+.PHONY: help venv demo test lint unit workflow test-faults test-fuzz test-slurm bench-qc bench-calling bench-cluster bench-resources bench-integration bench-projection bench-reproducibility bench-speed lock schema clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -49,7 +49,7 @@ test-fuzz: .venv/ready ## 10,000 damaged files per reader: half an hour or more
 	CTCFLOW_FUZZ=10000 $(RUN) pytest -n $(CORES) --maxprocesses 8 -W error::UserWarning tests/fuzz
 
 test-slurm: .venv/ready ## the workflow and its faults through a real Slurm that is set up here: needs root on Debian
-	$(RUN) .ci/test-slurm
+	$(RUN) .ci/through-slurm pytest -W error::UserWarning -rA tests/workflow/test_slurm.py
 
 bench-qc: .venv/ready ## what is claimed of quality control, on real cells: half an hour, needs ../shared/data
 	$(RUN) python -m benchmarks.qc benchmarks/qc/results
@@ -60,11 +60,18 @@ bench-calling: .venv/ready ## what is claimed of calls, on real and simulated ce
 bench-resources: .venv/ready ## memory and time of every step against the size of its input: rewrites workflow/demand.tsv
 	$(RUN) python -m benchmarks.resources benchmarks/resources/results
 
+bench-cluster: .venv/ready ## what a cluster costs beside one machine, and the memory of 200 samples: two hours, root on Debian
+	$(RUN) .ci/through-slurm python -m benchmarks.cluster benchmarks/cluster/results
+
 bench-integration: .venv/ready ## what is claimed of integration, on real cells: needs ../shared/data
 	$(RUN) python -m benchmarks.integration benchmarks/integration/results
 
 bench-projection: .venv/ready ## what is claimed of mapping onto a reference: needs ../shared/data
 	$(RUN) python -m benchmarks.projection benchmarks/projection/results
+
+bench-reproducibility: .venv/ready ## the demo with one and two threads and through Slurm, byte by byte: rewrites docs/reproducibility.md
+	$(RUN) .ci/through-slurm python -m benchmarks.reproducibility \
+	    benchmarks/reproducibility/results docs/reproducibility.md
 
 bench-speed: .venv/ready ## a run beside scanpy scripts, and up to a million cells: some hours
 	for cells in 50000 100000; do \

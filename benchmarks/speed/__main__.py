@@ -10,6 +10,8 @@ the simulated cell types; and `stages_...tsv`, seconds of each part.
 The scripts do not do what `score`, `call` and `report` do. `same work` leaves these out of a run:
 each moment of it counts by the share of the busy cores that worked on other steps; what Snakemake
 does between jobs counts in full.
+
+A script that takes all memory of the machine but `SPARED` is killed: its row says in which part.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import psutil
 from benchmarks.samples import REPOSITORY
 from benchmarks.speed.jobs import job_seconds, jobs_of, same_work
 from benchmarks.speed.processes import Cost, measured_run
@@ -31,6 +35,8 @@ from sklearn.metrics import adjusted_rand_score
 SIDES = ("ctcflow", "tutorial", "expert", "floor")
 APART = ("score", "call", "report")
 SEED = 0
+SPARED = 1500.0
+"""MiB that are left to the machine."""
 
 
 def main() -> None:
@@ -87,7 +93,7 @@ def simulated(cohort: Path, cells: int, samples: int, genes: int) -> None:
     )
 
 
-def run(side: str, cohort: Path, *, threads: int) -> tuple[dict[str, float], dict[str, float]]:
+def run(side: str, cohort: Path, *, threads: int) -> tuple[dict[str, Any], dict[str, float]]:
     """One side: its row, and the seconds of its parts."""
     out = cohort.parent / f"{cohort.name}_{side}"
     out.mkdir(exist_ok=True)
@@ -96,8 +102,18 @@ def run(side: str, cohort: Path, *, threads: int) -> tuple[dict[str, float], dic
         sheet = cohort / "config" / "samples.tsv"
         module = f"benchmarks.speed.{side}"
         command = [sys.executable, "-m", module, str(sheet), str(out)]
-        cost = measured_run(command, folder=REPOSITORY, environment=environment(threads), log=log)
-        return _row(cost, cost.seconds, out / "clusters.tsv", cohort), _printed(log)
+        (out / "clusters.tsv").unlink(missing_ok=True)
+        cost = measured_run(
+            command,
+            folder=REPOSITORY,
+            environment=environment(threads),
+            log=log,
+            most=psutil.virtual_memory().total / 2**20 - SPARED,
+        )
+        row = _row(cost, cost.seconds, out / "clusters.tsv", cohort)
+        if cost.killed:
+            row["failed"] = [line["begins"] for line in _lines(log) if "begins" in line][-1]
+        return row, {x["stage"]: x["seconds"] for x in _lines(log) if "stage" in x}
     linked(cohort, out)
     cost = measured_run(
         snakemake(out, threads), folder=out, environment=environment(threads), log=log
@@ -129,9 +145,10 @@ def environment(threads: int) -> dict[str, str]:
     return {**os.environ, **limits, "PYTHONPATH": path, "PATH": tools}
 
 
-def _printed(log: Path) -> dict[str, float]:
-    lines = [line for line in log.read_text().splitlines() if line.startswith('{"stage"')]
-    return {row["stage"]: row["seconds"] for row in map(json.loads, lines)}
+def _lines(log: Path) -> list[dict[str, Any]]:
+    """What `stage` printed."""
+    starts = ('{"begins"', '{"stage"')
+    return [json.loads(x) for x in log.read_text().splitlines() if x.startswith(starts)]
 
 
 def _clusters_of_run(out: Path) -> None:
@@ -142,8 +159,8 @@ def _clusters_of_run(out: Path) -> None:
     write_clusters(obs, "leiden_1", out / "clusters.tsv")
 
 
-def _row(cost: Cost, same: float, clusters: Path, cohort: Path) -> dict[str, float]:
-    found = {
+def _row(cost: Cost, same: float, clusters: Path, cohort: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {
         "seconds": cost.seconds,
         "same_work_seconds": same,
         "tree_mib": cost.tree,

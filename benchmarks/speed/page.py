@@ -10,11 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from benchmarks.speed.__main__ import APART
 from matplotlib.figure import Figure
 
 from ctcflow.render.marks import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
 
 COLOURS = {"ctcflow": VERMILLION, "tutorial": BLUE, "expert": GREEN, "floor": PURPLE}
+HEAD = [
+    "Whole processes on two cores, simulated cohorts, one after the other on one machine",
+    "(`make bench-speed`). `tutorial` and `expert` are scanpy in one script; `floor` reads every",
+    "count once and calls the libraries for neighbours and Leiden. The scripts do not do what",
+    "`score`, `call` and `report` do: `same work` leaves these out of `ctcflow`.",
+]
 SHOWN = {
     "side": "side",
     "cells": "cells",
@@ -30,9 +37,15 @@ SHOWN = {
 def main(folder: Path, docs: Path) -> None:
     rows = pd.concat([pd.read_csv(path, sep="\t") for path in sorted(folder.glob("speed_*.tsv"))])
     rows = rows.sort_values(["cells", "samples", "side"], kind="stable").reset_index(drop=True)
-    own = scaling(rows)
-    beside_scripts(rows).savefig(docs / "speed.png", dpi=110)
-    text = ["# Time and memory", "", *table(rows), "", "![sides](speed.png)", ""]
+    rows["failed"] = rows.get("failed")
+    whole = rows[rows["failed"].isna()].reset_index(drop=True)
+    own = scaling(whole)
+    beside_scripts(whole).savefig(docs / "speed.png", dpi=110)
+    text = ["# Time and memory", "", *HEAD, "", *table(whole), "", *failures(rows), ""]
+    text += ["![sides](speed.png)", "", *ratios(whole), ""]
+    parts = largest_parts(folder, whole)
+    if parts:
+        text += ["## Where the time goes", "", *parts, ""]
     if len(own) > 1:
         figure, fitted = against_cells(own)
         figure.savefig(docs / "scale.png", dpi=110)
@@ -40,6 +53,68 @@ def main(folder: Path, docs: Path) -> None:
     if (folder / "starts.tsv").exists():
         text += ["## What one job costs: samples of 50 cells", "", *starts(folder), ""]
     (docs / "speed.md").write_text("\n".join(text))
+
+
+def failures(rows: pd.DataFrame) -> list[str]:
+    """Scripts that took all memory: in which part, and after how long."""
+    return [
+        f"* `{row.side}` at {row.cells:,} cells in {row.samples} samples took all memory of the"
+        f" machine ({row.tree_mib:,.0f} MiB) in its part `{row.failed}` after {row.seconds:,.0f} s."
+        for row in rows[rows["failed"].notna()].itertuples()
+    ]
+
+
+def ratios(rows: pd.DataFrame) -> list[str]:
+    """How many times longer, and how much more memory, the scripts took for the same work."""
+    lines = []
+    for (cells, samples), part in rows.groupby(["cells", "samples"]):
+        sides = part.set_index("side")
+        for script in ("tutorial", "expert"):
+            if {"ctcflow", script} <= set(sides.index):
+                own, other = sides.loc["ctcflow"], sides.loc[script]
+                faster = other["same_work_seconds"] / own["same_work_seconds"]
+                memory = own["tree_mib"] / other["tree_mib"]
+                lines.append(
+                    f"* {cells:,} cells in {samples} samples: the same work {faster:.1f} times"
+                    f" faster than `{script}`, with {memory:.2f} of its memory; ARI"
+                    f" {own['ari']:.3f} and {other['ari']:.3f}."
+                )
+    return lines
+
+
+def largest_parts(folder: Path, rows: pd.DataFrame) -> list[str]:
+    """Parts of each side at the largest size that several sides have, the longest first."""
+    sides = rows.groupby(["cells", "samples"])["side"].nunique()
+    if not (sides > 2).any():
+        return []
+    cells, samples = sides[sides > 2].index.max()
+    stages = pd.read_csv(folder / f"stages_{cells}_{samples}.tsv", sep="\t")
+    lines = [f"{cells:,} cells in {samples} samples, seconds; of `ctcflow` summed over jobs:", ""]
+    for side, part in stages.groupby("side", sort=False):
+        longest = part.sort_values("seconds", ascending=False)
+        named = ", ".join(f"{row.stage} {row.seconds:,.0f}" for row in longest.itertuples())
+        lines.append(f"* `{side}`: {named}")
+    own = rows[(rows["cells"] == cells) & (rows["samples"] == samples)].set_index("side")
+    wanted = own.loc["tutorial", "same_work_seconds"] / 5 if "tutorial" in own.index else None
+    if wanted:
+        now = own.loc["ctcflow", "same_work_seconds"]
+        lines += ["", *_five_times(now, wanted, stages)]
+    return lines
+
+
+def _five_times(now: float, wanted: float, stages: pd.DataFrame) -> list[str]:
+    if now <= wanted:
+        return [
+            f"The same work takes {now:,.0f} s; a fifth of `tutorial` would be {wanted:,.0f} s."
+        ]
+    own = stages[(stages["side"] == "ctcflow") & ~stages["stage"].isin(APART)]
+    longest = own.sort_values("seconds", ascending=False).iloc[0]
+    return [
+        f"Five times faster than `tutorial` would be {wanted:,.0f} s instead of {now:,.0f} s. The"
+        f" longest part, `{longest.stage}`, holds {longest.seconds / own['seconds'].sum():.0%} of"
+        f" the same work: {now - wanted:,.0f} s less on two cores are"
+        f" {2 * (now - wanted) / longest.seconds:.0%} of it.",
+    ]
 
 
 def scaling(rows: pd.DataFrame) -> pd.DataFrame:

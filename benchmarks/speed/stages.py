@@ -13,7 +13,8 @@ import pandas as pd
 
 @contextlib.contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Print how long a stage took, as one JSON object per line."""
+    """Print that a stage begins, and how long it took, as one JSON object per line."""
+    print(json.dumps({"begins": name}), flush=True)
     start = time.perf_counter()
     yield
     print(json.dumps({"stage": name, "seconds": time.perf_counter() - start}), flush=True)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ctcflow import bundle, demand
 from ctcflow.config import (
@@ -36,6 +36,8 @@ _BY_NAME = {
     "gather": ("render/tables.py",),
 }
 """Modules that `pipeline` imports by name: they write tables beside a step's file, or read one."""
+_SMALL: Final = 10_000_000
+"""Bytes of input up to which a step of the cohort costs less than its submission to a cluster."""
 
 
 class Workflow:
@@ -173,6 +175,16 @@ class Workflow:
         return lambda wildcards: [
             f"{step}={self._results}/{step}/{{sample}}.h5ad" for step in steps
         ]
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the steps of the cohort run where Snakemake runs, and are not submitted."""
+        sources = [
+            *self._sources.values(),
+            *(x for given in self._droplets.values() for x in given),
+        ]
+        files = [*(path for source in sources for path in source.files), *self._references]
+        return sum(path.stat().st_size for path in files) < _SMALL
 
     @cached_property
     def _lines(self) -> demand.Lines:

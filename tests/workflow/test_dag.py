@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -129,6 +132,44 @@ def test_a_new_row_runs_its_own_jobs_and_the_cohort(
     assert {line.split("sample=")[1] for line in wanted} == {"new"}
 
 
+def test_a_removed_row_leaves_the_cohort_and_its_files_stay(
+    own_copy, sheet, new_run, snakemake, differing
+):
+    gone = str(sheet["sample"][0])
+    whole = {path: path.read_bytes() for path in own_copy.glob(f"results/*/{gone}.h5ad")}
+    assert len(whole) == len(SAMPLE_STEPS)
+    ran = snakemake(new_run(own_copy, sheet.iloc[1:]))
+    assert ran.code == 0, ran.text
+    assert ran.jobs == dict.fromkeys(COHORT_STEPS, 1)
+    assert {path: path.read_bytes() for path in whole} == whole
+    counted = pd.read_csv(own_copy / "results" / "call" / "samples.tsv", sep="\t", dtype=str)
+    assert set(counted["sample"]) == set(sheet["sample"][1:])
+    back = snakemake(new_run(own_copy, sheet))
+    assert back.code == 0, back.text
+    assert back.jobs == dict.fromkeys(COHORT_STEPS, 1)
+    assert differing(own_copy) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "file", "first"),
+    [
+        ("panels", "tumour_panels.tsv", "qc"),
+        ("programmes", "programmes.tsv", "score"),
+        ("cell_types", "cell_types.tsv", "qc"),
+    ],
+)
+def test_a_changed_table_runs_the_first_step_that_reads_it_and_what_follows(
+    own_copy, sheet, new_run, snakemake, table, file, first
+):
+    own = own_copy / "config" / file
+    own.write_text((ROOT / "resources" / "signatures" / file).read_text())
+    new_run(own_copy, sheet, f"{table}: config/{file}\n")
+    jobs = snakemake(own_copy, "-n").jobs
+    samples = SAMPLE_STEPS[SAMPLE_STEPS.index(first) :]
+    skipped = set() if first == "qc" else {"reduce"}
+    assert jobs == dict.fromkeys(samples, 3) | dict.fromkeys(set(COHORT_STEPS) - skipped, 1)
+
+
 def test_counts_from_another_place_run_that_sample_only(
     own_copy, sheet, new_run, snakemake, tmp_path
 ):
@@ -137,6 +178,22 @@ def test_counts_from_another_place_run_that_sample_only(
     new_run(own_copy, moved)
     jobs = snakemake(own_copy, "-n").jobs
     assert jobs == dict.fromkeys((*SAMPLE_STEPS, *COHORT_STEPS), 1)
+
+
+def test_steps_of_a_cohort_are_submitted_unless_it_is_small(
+    cohort, sheet, new_run, snakemake, tmp_path
+):
+    def local(run: Path) -> set[str]:
+        text = snakemake(run, "-n").text
+        rules = [line for line in text.splitlines() if re.match(r"(local)?rule \w+:$", line)]
+        return {line.split()[1].rstrip(":") for line in rules if line.startswith("local")}
+
+    assert local(new_run(tmp_path / "small", sheet)) == {"all", *COHORT_STEPS}
+    path = Path(shutil.copy(sheet["path"][1], tmp_path / "large.h5"))
+    with h5py.File(path, "a") as file:
+        file["more"] = np.zeros(10_000_000, dtype=np.uint8)
+    paths = [sheet["path"][0], str(path), sheet["path"][2]]
+    assert local(new_run(tmp_path / "large", sheet.assign(path=paths))) == {"all"}
 
 
 def test_200_samples(tmp_path, new_run, snakemake):

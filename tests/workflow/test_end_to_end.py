@@ -190,10 +190,10 @@ def test_a_cohort_of_one_sample_without_cells(tmp_path, tiny, new_run, snakemake
     assert cohort.n_obs == 0
 
 
-def test_the_same_input_gives_the_same_bytes(own_copy, finished, snakemake):
-    ran = snakemake(own_copy, "--forcerun", "reduce", "--cores", "1")
+def test_the_same_input_gives_the_same_bytes_with_one_thread(own_copy, finished, snakemake):
+    ran = snakemake(own_copy, "--forceall", "--cores", "1")
     assert ran.code == 0, ran.text
-    assert {"reduce", "integrate", "cluster", "report"} == set(ran.jobs)
+    assert {"ingest", "cluster", "report"} < set(ran.jobs)
     before, after = results(finished), results(own_copy)
     assert [name for name in before if before[name] != after[name]] == []
 

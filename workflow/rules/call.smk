@@ -22,6 +22,7 @@ rule call:
         "<logs>/call.log",
     benchmark:
         "<benchmarks>/call.tsv"
+    localrule: RUN.is_small
     conda:
         "../../envs/ctcflow.yaml"
     resources:

@@ -19,6 +19,7 @@ rule cluster:
         "<logs>/cluster.log",
     benchmark:
         "<benchmarks>/cluster.tsv"
+    localrule: RUN.is_small
     conda:
         "../../envs/ctcflow.yaml"
     threads: workflow.cores

@@ -14,6 +14,7 @@ rule export:
         "<logs>/export.log",
     benchmark:
         "<benchmarks>/export.tsv"
+    localrule: RUN.is_small
     conda:
         "../../envs/ctcflow.yaml"
     resources:

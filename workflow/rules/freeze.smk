@@ -12,6 +12,7 @@ rule freeze:
         "<logs>/freeze.log",
     benchmark:
         "<benchmarks>/freeze.tsv"
+    localrule: RUN.is_small
     conda:
         "../../envs/ctcflow.yaml"
     threads: workflow.cores

@@ -13,6 +13,7 @@ rule gather:
         "<logs>/gather.log",
     benchmark:
         "<benchmarks>/gather.tsv"
+    localrule: RUN.is_small
     conda:
         "../../envs/ctcflow.yaml"
     resources:

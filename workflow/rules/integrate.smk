@@ -12,6 +12,7 @@ rule integrate:
         "<logs>/integrate.log",
     benchmark:
         "<benchmarks>/integrate.tsv"
+    localrule: RUN.is_small
     conda:
         "../../envs/ctcflow.yaml"
     threads: workflow.cores

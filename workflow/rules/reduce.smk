@@ -15,6 +15,7 @@ rule reduce:
         "<logs>/reduce.log",
     benchmark:
         "<benchmarks>/reduce.tsv"
+    localrule: RUN.is_small
     conda:
         "../../envs/ctcflow.yaml"
     threads: workflow.cores

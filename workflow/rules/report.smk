@@ -19,6 +19,7 @@ rule report:
         "<logs>/report.log",
     benchmark:
         "<benchmarks>/report.tsv"
+    localrule: RUN.is_small
     conda:
         "../../envs/ctcflow.yaml"
     resources:

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from ctcflow.errors import CtcflowError
+from ctcflow.formats.bounds import check_arrays
 from ctcflow.formats.raw import Names, Parts, reading, strings
 
 _ID_COLUMNS: Final = ("gene_ids", "gene_id", "ensembl_id", "ensembl", "ensembl_ids", "feature_id")
@@ -22,6 +23,7 @@ _ROWS_AT_ONCE: Final = 2000
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
     with reading(path, "HDF5"), h5py.File(path, "r") as file:
+        check_arrays(path, file)
         yield file
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import gzip
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import sparse
 
 from ctcflow.errors import CtcflowError
+from ctcflow.formats.bounds import opened
 from ctcflow.formats.detect import TABLE_SUFFIXES
 from ctcflow.formats.raw import Names, Parts, reading
 
@@ -65,9 +66,10 @@ def read_table(path: Path, genes: pd.DataFrame | None) -> Parts:
 
 def _no_cells(path: Path, layout: _Layout, genes: pd.DataFrame | None) -> Parts:
     """Read what is left of genes x cells where no cell was found: a header and gene names."""
-    names = pd.read_csv(
-        path, sep=layout.separator, skiprows=1, header=None, usecols=[0], dtype=np.dtype(object)
-    )[0].to_numpy(dtype=object)
+    how = {"header": None, "usecols": [0], "dtype": np.dtype(object)}
+    with opened(path) as file:
+        names = pd.read_csv(file, sep=layout.separator, skiprows=1, **how)[0]
+    names = names.to_numpy(dtype=object)
     # A first line that is a gene itself tells a list of genes, not a table.
     header = np.array(layout.header[:1], dtype=object)
     if _gene_share(names, genes) < _MIN_GENE_SHARE or _gene_share(header, genes) > 0:
@@ -119,25 +121,25 @@ def _cell(path: Path) -> tuple[list[str], npt.NDArray[np.number]]:
                 " count): give the path of the file itself if it is a whole matrix"
             )
         has_header = len(layout.header) == 2 and not _is_number(layout.header[1])
-        frame = pd.read_csv(
-            path,
-            sep=layout.separator,
-            header=None,
-            names=["gene", "count"],
-            skiprows=int(has_header),
-            dtype={"gene": np.dtype(object)},
-            keep_default_na=False,
-            na_values={"count": ["", "NA", "NaN", "nan"]},
-            encoding="utf-8-sig",
-        )
+        with opened(path) as file:
+            frame = pd.read_csv(
+                file,
+                sep=layout.separator,
+                header=None,
+                names=["gene", "count"],
+                skiprows=int(has_header),
+                dtype={"gene": np.dtype(object)},
+                keep_default_na=False,
+                na_values={"count": ["", "NA", "NaN", "nan"]},
+                encoding="utf-8-sig",
+            )
     frame = frame[~frame["gene"].str.startswith("__")]
     return frame["gene"].tolist(), _numbers(path, frame[["count"]])[:, 0]
 
 
 def _layout(path: Path) -> _Layout:
     """Look at the first two lines: separator, header, number of columns."""
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8-sig") as file:
+    with io.TextIOWrapper(opened(path), encoding="utf-8-sig") as file:
         lines = [line for line in (file.readline(), file.readline()) if line.strip()]
     if not lines:
         raise CtcflowError(f"`{path}` has no lines: copy it again")
@@ -171,19 +173,20 @@ def _body(path: Path, layout: _Layout) -> tuple[Names, sparse.csr_matrix]:
 def _chunks(path: Path, layout: _Layout) -> Iterator[pd.DataFrame]:
     # Own column numbers: pandas would rename repeated cells and guess at R's short header.
     try:
-        yield from pd.read_csv(
-            path,
-            sep=layout.separator,
-            header=None,
-            names=list(range(layout.n_columns)),
-            index_col=False,
-            skiprows=1,
-            dtype={0: np.dtype(object)},
-            keep_default_na=False,
-            na_values={c: ["", "NA", "NaN", "nan"] for c in range(1, layout.n_columns)},
-            chunksize=max(1, _VALUES_AT_ONCE // layout.n_columns),
-            encoding="utf-8-sig",
-        )
+        with opened(path) as file:
+            yield from pd.read_csv(
+                file,
+                sep=layout.separator,
+                header=None,
+                names=list(range(layout.n_columns)),
+                index_col=False,
+                skiprows=1,
+                dtype={0: np.dtype(object)},
+                keep_default_na=False,
+                na_values={c: ["", "NA", "NaN", "nan"] for c in range(1, layout.n_columns)},
+                chunksize=max(1, _VALUES_AT_ONCE // layout.n_columns),
+                encoding="utf-8-sig",
+            )
     except pd.errors.EmptyDataError:
         return
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -180,20 +177,22 @@ def test_counts_from_another_place_run_that_sample_only(
     assert jobs == dict.fromkeys((*SAMPLE_STEPS, *COHORT_STEPS), 1)
 
 
-def test_steps_of_a_cohort_are_submitted_unless_it_is_small(
-    cohort, sheet, new_run, snakemake, tmp_path
-):
-    def local(run: Path) -> set[str]:
-        text = snakemake(run, "-n").text
-        rules = [line for line in text.splitlines() if re.match(r"(local)?rule \w+:$", line)]
-        return {line.split()[1].rstrip(":") for line in rules if line.startswith("local")}
+@pytest.mark.parametrize("column", ["path", "raw_path"])
+def test_steps_of_a_cohort_are_submitted_unless_all_input_is_small(tmp_path, column):
+    """Where they run is seen in `test_slurm`."""
+    (tmp_path / "config").mkdir()
+    for name in ("a.csv", "b.csv", "c.csv"):
+        (tmp_path / "config" / name).write_text("gene,A\nTP53,1\n")
+    sheet = "sample\tpath\traw_path\na\ta.csv\tb.csv\nc\tc.csv\t\n"
+    (tmp_path / "config" / "samples.tsv").write_text(sheet)
 
-    assert local(new_run(tmp_path / "small", sheet)) == {"all", *COHORT_STEPS}
-    path = Path(shutil.copy(sheet["path"][1], tmp_path / "large.h5"))
-    with h5py.File(path, "a") as file:
-        file["more"] = np.zeros(10_000_000, dtype=np.uint8)
-    paths = [sheet["path"][0], str(path), sheet["path"][2]]
-    assert local(new_run(tmp_path / "large", sheet.assign(path=paths))) == {"all"}
+    def is_small() -> bool:
+        return Workflow({}, root=ROOT, run=tmp_path, results="results").is_small
+
+    assert is_small()
+    with (tmp_path / "config" / {"path": "c.csv", "raw_path": "b.csv"}[column]).open("ab") as file:
+        file.truncate(10_000_000)
+    assert not is_small()
 
 
 def test_200_samples(tmp_path, new_run, snakemake):

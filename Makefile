@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 CORES := $(shell nproc 2>/dev/null || echo 2)
 DEMO := demo
 
-.PHONY: help venv demo test lint unit workflow test-faults test-fuzz test-slurm bench-qc bench-calling bench-cluster bench-resources bench-integration bench-projection bench-reproducibility bench-speed lock schema clean
+.PHONY: help venv demo test lint unit workflow test-faults test-fuzz test-s3 test-slurm bench-qc bench-calling bench-cluster bench-resources bench-integration bench-projection bench-reproducibility bench-speed lock schema clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -50,6 +50,10 @@ test-fuzz: .venv/ready ## 10,000 damaged files per reader: half an hour or more
 
 test-slurm: .venv/ready ## the workflow and its faults through a real Slurm that is set up here: needs root on Debian
 	$(RUN) .ci/through-slurm pytest -W error::UserWarning -rA tests/workflow/test_slurm.py
+
+test-s3: .venv/ready ## input and results on S3, against a server of its own on this machine
+	.ci/plugins .s3 requirements-s3.lock requirements-s3-server.lock
+	CTCFLOW_S3_PLUGIN=$(CURDIR)/.s3 $(RUN) pytest -W error::UserWarning -rA tests/workflow/test_storage.py
 
 bench-qc: .venv/ready ## what is claimed of quality control, on real cells: half an hour, needs ../shared/data
 	$(RUN) python -m benchmarks.qc benchmarks/qc/results

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from ctcflow.errors import CtcflowError
 from ctcflow.mistakes import describe, shown
 from ctcflow.params import StepsParams
-from ctcflow.sample import COLUMNS, Sample, across_rows, column_problems
+from ctcflow.sample import COLUMNS, Sample, across_rows, column_problems, is_address
 from ctcflow.sheet import Problem, Row, read_sheet, refuse
 
 _DATE = re.compile(
@@ -185,7 +185,7 @@ def _sample(row: Row, folder: Path, config: Config) -> tuple[Sample | None, list
             f"day is {shown(fields.pop('day'))}: dates are refused, since they identify people: "
             "give the days since the patient's first draw"
         )
-    for column in [c for c in ("path", "raw_path") if c in fields]:
+    for column in [c for c in ("path", "raw_path") if c in fields and not is_address(fields[c])]:
         fields[column] = Path(os.path.abspath(folder / fields[column]))
         if not os.path.exists(fields[column]):
             mistakes.append(

@@ -20,6 +20,14 @@ SAMPLE_STEPS = ("ingest", "qc", "normalize", "score")
 """Steps that see one sample, so that a row of the sheet may override their parameters."""
 
 _NAME = r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*\.?$"
+_ADDRESS = r"^[a-z][a-z0-9+.-]*://.+$"
+Address = Annotated[str, Field(pattern=_ADDRESS)]
+"""A file in a storage that Snakemake has a plugin for."""
+
+
+def is_address(path: object) -> bool:
+    """Whether a path of the sheet is an address such as `s3://bucket/sample.h5`."""
+    return isinstance(path, str) and re.match(_ADDRESS, path) is not None
 
 
 class Sample(Params):
@@ -27,11 +35,12 @@ class Sample(Params):
 
     sample: Annotated[str, Field(max_length=64, pattern=_NAME)]
     """Name of the library, used in file names (letters, digits, `_`, `.`, `-`; no `..`)."""
-    path: Path
-    """Counts of the library: a file or a folder (path, relative to the sheet)."""
-    raw_path: Path | None = None
+    path: Address | Path
+    """Counts of the library: a file or a folder (path, relative to the sheet; or an address such as
+    s3://bucket/file.h5)."""
+    raw_path: Address | Path | None = None
     """Unfiltered droplets of the library, for the ambient estimate (path, relative to the
-    sheet)."""
+    sheet; or an address)."""
     format: Literal["10x_mtx", "10x_h5", "starsolo", "h5ad", "h5mu", "table", "per_cell"] | None = (
         None
     )
@@ -128,14 +137,16 @@ def across_rows(samples: Mapping[int, Sample]) -> list[Problem]:
     """Find equal names, equal files, and lanes of one draw that contradict each other."""
     problems = []
     names: dict[str, int] = {}
-    files: dict[str, int] = {}
+    files: dict[str | Path, int] = {}
     draws: dict[str, int] = {}
     for line, sample in samples.items():
         first = names.setdefault(sample.sample, line)
         if first != line:
             sentence = f"sample {sample.sample} is also on line {first}: rename one"
             problems.append(Problem(line, sentence))
-        first = files.setdefault(os.path.realpath(sample.path), line)
+        first = files.setdefault(
+            sample.path if is_address(sample.path) else os.path.realpath(sample.path), line
+        )
         if first != line:
             sentence = f"path is the same file as on line {first}: correct or remove one"
             problems.append(Problem(line, sentence))

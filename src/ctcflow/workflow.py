@@ -6,11 +6,9 @@ library and the configuration only.
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import re
 from collections.abc import Callable, Mapping
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,17 +23,13 @@ from ctcflow.config import (
 )
 from ctcflow.errors import CtcflowError
 from ctcflow.formats.detect import Source, locate
-from ctcflow.formats.size import size_of
+from ctcflow.formats.remote import Stored, locate_stored
+from ctcflow.formats.size import Size, size_of, size_of_bytes
 from ctcflow.review import load_verdicts
 from ctcflow.sample import SAMPLE_STEPS, Sample
+from ctcflow.step_code import step_code
 from ctcflow.tables import SHIPPED
 
-_BY_NAME = {
-    "call": ("render/tables.py", "review.py", "bundle.py"),
-    "cluster": ("render/tables.py",),
-    "gather": ("render/tables.py",),
-}
-"""Modules that `pipeline` imports by name: they write tables beside a step's file, or read one."""
 _SMALL: Final = 10_000_000
 """Bytes of input up to which a step of the cohort costs less than its submission to a cluster."""
 
@@ -53,6 +47,10 @@ class Workflow:
         Working directory of the run.
     results
         Folder of the results below it.
+    storage
+        Makes an input of an address in a storage (Snakemake's `storage`).
+    local
+        Marks an input that is on this machine wherever results are (Snakemake's `local`).
 
     Raises
     ------
@@ -60,7 +58,16 @@ class Workflow:
         A mistake in the configuration, the sheet or the verdicts; its one line is the message.
     """
 
-    def __init__(self, raw: Mapping[str, Any], *, root: Path, run: Path, results: str) -> None:
+    def __init__(
+        self,
+        raw: Mapping[str, Any],
+        *,
+        root: Path,
+        run: Path,
+        results: str,
+        storage: Callable[[str], Any] = str,
+        local: Callable[[str], str] = str,
+    ) -> None:
         try:
             self.config = load_config(raw)
             self._own = own_tables(self.config, run)
@@ -78,7 +85,8 @@ class Workflow:
         self._results = results
         self._package = root / "src" / "ctcflow"
         self._demand = root / "workflow" / "demand.tsv"
-        self._size = cache(size_of)
+        self._storage, self._local = storage, local
+        self._sizes: dict[Source | Stored, Size] = {}
 
     @property
     def samples(self) -> list[str]:
@@ -92,20 +100,25 @@ class Workflow:
 
     def files(self, wildcards: Any) -> list[str]:
         """Files that the counts of a sample are read from."""
-        return [str(path) for path in self._sources[wildcards.sample].files]
+        return self._inputs(self._sources[wildcards.sample])
 
-    def path(self, wildcards: Any) -> str:
-        """`path` of a sample."""
-        return str(self._samples[wildcards.sample].path)
+    def path(self, wildcards: Any, input: Any) -> str:
+        """`path` of a sample; of one in a storage, where its files were brought to."""
+        return _path(self._samples[wildcards.sample].path, input.get("data"))
 
     def unfiltered_files(self, wildcards: Any) -> list[str]:
         """Files that the unfiltered droplets of a sample are read from; none where not given."""
-        return [str(p) for source in self._droplets[wildcards.sample] for p in source.files]
+        return [f for source in self._droplets[wildcards.sample] for f in self._inputs(source)]
 
-    def unfiltered(self, wildcards: Any) -> list[str]:
+    def unfiltered(self, wildcards: Any, input: Any) -> list[str]:
         """The input of `qc` that names the unfiltered droplets; none where not given."""
         path = self._samples[wildcards.sample].raw_path
-        return [] if path is None else [f"unfiltered={path}"]
+        return [] if path is None else [f"unfiltered={_path(path, input.get('unfiltered'))}"]
+
+    def _inputs(self, source: Source | Stored) -> list[Any]:
+        if isinstance(source, Stored):
+            return [self._storage(address) for address in source.addresses]
+        return [self._local(str(path)) for path in source.files]
 
     @property
     def targets(self) -> list[str]:
@@ -133,7 +146,7 @@ class Workflow:
     @property
     def reference_file(self) -> list[str]:
         """The frozen reference; none where not given."""
-        return [str(path) for path in self._references]
+        return [self._local(str(path)) for path in self._references]
 
     @property
     def reference(self) -> list[str]:
@@ -143,7 +156,7 @@ class Workflow:
     @property
     def verdict_files(self) -> list[str]:
         """File of a reviewer's verdicts; none where not given."""
-        return [str(path) for path in self._verdicts]
+        return [self._local(str(path)) for path in self._verdicts]
 
     @property
     def verdicts(self) -> list[str]:
@@ -162,7 +175,7 @@ class Workflow:
 
     def table(self, name: str) -> str:
         """The user's own table, else the shipped one."""
-        return str(self._own.get(name, self._resources / SHIPPED[name]))
+        return self._local(str(self._own.get(name, self._resources / SHIPPED[name])))
 
     def params(self, step: str) -> str | Callable[[Any], str]:
         """Parameters of a step as JSON; of a sample step per sample."""
@@ -170,10 +183,11 @@ class Workflow:
             return step_params(self.config, step)
         return lambda wildcards: step_params(self.config, step, self._samples[wildcards.sample])
 
-    def layers(self, *steps: str) -> Callable[[Any], list[str]]:
+    def layers(self, *steps: str) -> Callable[[Any, Any], list[str]]:
         """Inputs of a cohort step, one per step and not one per sample: a command has a limit."""
-        return lambda wildcards: [
-            f"{step}={self._results}/{step}/{{sample}}.h5ad" for step in steps
+        first = f"{self.samples[0]}.h5ad"
+        return lambda wildcards, input: [
+            f"{step}={str(input.get(step)[0]).removesuffix(first)}{{sample}}.h5ad" for step in steps
         ]
 
     @property
@@ -183,8 +197,9 @@ class Workflow:
             *self._sources.values(),
             *(x for given in self._droplets.values() for x in given),
         ]
-        files = [*(path for source in sources for path in source.files), *self._references]
-        return sum(path.stat().st_size for path in files) < _SMALL
+        found = [source for source in sources if isinstance(source, Source)]
+        files = [*(path for source in found for path in source.files), *self._references]
+        return len(found) == len(sources) and sum(f.stat().st_size for f in files) < _SMALL
 
     @cached_property
     def _lines(self) -> demand.Lines:
@@ -212,15 +227,18 @@ class Workflow:
             beside = sum(path.stat().st_size for path in self._references)
         return demand.axes([self._size(self._sources[name]) for name in names], beside=beside)
 
+    def _size(self, source: Source | Stored) -> Size:
+        if source not in self._sizes:
+            if isinstance(source, Source):
+                self._sizes[source] = size_of(source)
+            else:
+                objects = [self._storage(x).flags["storage_object"] for x in source.addresses]
+                self._sizes[source] = size_of_bytes(sum(found.size() for found in objects))
+        return self._sizes[source]
+
     def code(self, step: str) -> str:
         """Digest of the modules that a step runs: an edit re-runs the step, a touch does not."""
-        starts = (f"steps/{step}.py", "pipeline.py", *_BY_NAME.get(step, ()))
-        starts = ("export.py",) if step == "export" else starts
-        digest = hashlib.blake2b(digest_size=6)
-        for module in sorted(set().union(*(_modules(self._package, start) for start in starts))):
-            digest.update(module.encode())
-            digest.update((self._package / module).read_bytes())
-        return digest.hexdigest()
+        return step_code(self._package, step)
 
 
 def _references(config: Config, run: Path) -> list[Path]:
@@ -232,36 +250,30 @@ def _references(config: Config, run: Path) -> list[Path]:
     return [path]
 
 
-def _source(sample: Sample) -> Source:
+def _path(given: Path | str, files: Any) -> str:
+    """A path of the sheet, or where Snakemake brought the files of an address to."""
+    if isinstance(given, Path):
+        return str(given)
+    return str(files[0] if len(files) == 1 else Path(files[0]).parent)
+
+
+def _located(path: Path | str, format: str | None) -> Source | Stored:
+    if isinstance(path, Path):
+        return locate(path, format=format)
+    return locate_stored(path, format=format)
+
+
+def _source(sample: Sample) -> Source | Stored:
     try:
-        return locate(sample.path, format=sample.format)
+        return _located(sample.path, sample.format)
     except CtcflowError as error:
         raise CtcflowError(f"sample `{sample.sample}`: {error}") from error
 
 
-def _droplets(sample: Sample) -> list[Source]:
+def _droplets(sample: Sample) -> list[Source | Stored]:
     if sample.raw_path is None:
         return []
     try:
-        return [locate(sample.raw_path, format=None)]
+        return [_located(sample.raw_path, None)]
     except CtcflowError as error:
         raise CtcflowError(f"sample `{sample.sample}`, raw_path: {error}") from error
-
-
-@cache
-def _modules(package: Path, module: str) -> frozenset[str]:
-    """Modules of the package that a module imports, itself included, at any depth."""
-    found, waiting = set[str](), [module]
-    while waiting:
-        current = waiting.pop()
-        if current in found:
-            continue
-        found.add(current)
-        for node in ast.walk(ast.parse((package / current).read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ctcflow"):
-                base = "/".join(str(node.module).split(".")[1:])
-                names = [f"{base}/{alias.name}".lstrip("/") for alias in node.names]
-                waiting += [
-                    f"{name}.py" for name in (base, *names) if (package / f"{name}.py").is_file()
-                ]
-    return frozenset(found)

@@ -291,7 +291,8 @@ root, run, out = map(Path, sys.argv[1:])
 sys.path.insert(0, str(root / "src"))
 from types import SimpleNamespace
 from ctcflow.pipeline import STEPS
-from ctcflow.workflow import Workflow, _BY_NAME, _modules
+from ctcflow.step_code import BY_NAME, modules
+from ctcflow.workflow import Workflow
 
 steps = list(STEPS)
 package = root / "src" / "ctcflow"
@@ -312,7 +313,7 @@ def inputs(step):
     files = {"reduce": "reduce/reduce", "call": "call/call", "integrate": "integrate/integrate",
              "cluster": "cluster/cohort"}
     pairs += [f"{done}={run}/results/{files[done]}.h5ad" for done in row.finished]
-    return pairs + ([f"data={workflow.path(given)}"] if step == "ingest" else [])
+    return pairs + ([f"data={workflow.path(given, {})}"] if step == "ingest" else [])
 
 
 for step in steps:
@@ -333,7 +334,7 @@ for step in steps:
              if name.split(".")[0] == "ctcflow" and getattr(module, "__file__", None)}
     loaded = {str(file.relative_to(package)) for file in files} - FRONT
     loaded = {name for name in loaded if not name.endswith("__init__.py")}
-    starts = (f"steps/{step}.py", "pipeline.py", *_BY_NAME.get(step, ()))
-    known = set().union(*(_modules(package, start) for start in starts))
+    starts = (f"steps/{step}.py", "pipeline.py", *BY_NAME.get(step, ()))
+    known = set().union(*(modules(package, start) for start in starts))
     print("loaded", step, *sorted(loaded - known), flush=True)
 """

@@ -15,6 +15,7 @@ rule report:
         mixing="<results>/report/figures/mixing.png",
         calibration="<results>/report/figures/calibration.png",
         droplets="<results>/report/figures/droplets.png",
+        copy_number="<results>/report/figures/copy_number.png",
     log:
         "<logs>/report.log",
     benchmark:

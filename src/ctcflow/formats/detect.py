@@ -11,12 +11,13 @@ FORMATS: Final = ("10x_mtx", "10x_h5", "starsolo", "h5ad", "h5mu", "table", "per
 """The values of the `format` column of the sample sheet."""
 
 TABLE_SUFFIXES: Final = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
-_FILE_SUFFIXES: Final = {
+FILE_SUFFIXES: Final = {
     "h5ad": (".h5ad",),
     "h5mu": (".h5mu",),
     "10x_h5": (".h5", ".hdf5"),
     "table": TABLE_SUFFIXES,
 }
+"""Endings of the formats that are one file."""
 _FOLDER_FORMATS: Final = ("10x_mtx", "starsolo", "per_cell")
 _MATRIX: Final = ("matrix.mtx", "matrix.mtx.gz")
 _BARCODES: Final = ("barcodes.tsv", "barcodes.tsv.gz")
@@ -110,7 +111,7 @@ def _locate_file(path: Path, format: str | None) -> Source:
         )
     if format is not None:
         return Source(format, (path,))
-    for known, suffixes in _FILE_SUFFIXES.items():
+    for known, suffixes in FILE_SUFFIXES.items():
         if path.name.lower().endswith(suffixes):
             return Source(known, (path,))
     raise CtcflowError(

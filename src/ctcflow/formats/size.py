@@ -48,6 +48,11 @@ def size_of(source: Source) -> Size:
     return _text(source.files)
 
 
+def size_of_bytes(n_bytes: int) -> Size:
+    """Size of a file of which only the bytes are known: compressed counts take one or more."""
+    return Size(n_bytes // _VALUES_OF_CELL, n_bytes)
+
+
 def _h5(path: Path) -> Size:
     import h5py
 

@@ -1,0 +1,45 @@
+"""Digest of the code of a step: an edit of a module re-runs what it runs in, a touch does not."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+BY_NAME = {
+    "call": ("render/tables.py", "review.py", "bundle.py"),
+    "cluster": ("render/tables.py",),
+    "gather": ("render/tables.py",),
+}
+"""Modules that `pipeline` imports by name: they write tables beside a step's file, or read one."""
+
+
+def step_code(package: Path, step: str) -> str:
+    """Digest (12 hex digits) of the modules that a step of the package runs, names included."""
+    starts = (f"steps/{step}.py", "pipeline.py", *BY_NAME.get(step, ()))
+    starts = ("export.py",) if step == "export" else starts
+    digest = hashlib.blake2b(digest_size=6)
+    for module in sorted(set().union(*(modules(package, start) for start in starts))):
+        digest.update(module.encode())
+        digest.update((package / module).read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def modules(package: Path, module: str) -> frozenset[str]:
+    """Modules of the package that a module imports, itself included, at any depth."""
+    found, waiting = set[str](), [module]
+    while waiting:
+        current = waiting.pop()
+        if current in found:
+            continue
+        found.add(current)
+        for node in ast.walk(ast.parse((package / current).read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ctcflow"):
+                base = "/".join(str(node.module).split(".")[1:])
+                names = [f"{base}/{alias.name}".lstrip("/") for alias in node.names]
+                waiting += [
+                    f"{name}.py" for name in (base, *names) if (package / f"{name}.py").is_file()
+                ]
+    return frozenset(found)

@@ -22,11 +22,12 @@ from ctcflow.config import (
     step_params,
 )
 from ctcflow.errors import CtcflowError
-from ctcflow.formats.detect import Source, locate
-from ctcflow.formats.remote import Stored, locate_stored
+from ctcflow.formats.detect import Source
+from ctcflow.formats.remote import Stored
 from ctcflow.formats.size import Size, size_of, size_of_bytes
 from ctcflow.review import load_verdicts
-from ctcflow.sample import SAMPLE_STEPS, Sample
+from ctcflow.sample import SAMPLE_STEPS
+from ctcflow.sources import brought_to, check_storage, droplets_of, source_of
 from ctcflow.step_code import step_code
 from ctcflow.tables import SHIPPED
 
@@ -72,12 +73,17 @@ class Workflow:
             self.config = load_config(raw)
             self._own = own_tables(self.config, run)
             samples = load_samples(run / self.config.samples, self.config)
-            self._sources = {sample.sample: _source(sample) for sample in samples}
-            self._droplets = {sample.sample: _droplets(sample) for sample in samples}
+            self._sources = {sample.sample: source_of(sample) for sample in samples}
+            self._droplets = {sample.sample: droplets_of(sample) for sample in samples}
             self._verdicts = [] if self.config.verdicts is None else [run / self.config.verdicts]
             for path in self._verdicts:
                 load_verdicts(path, self._sources)
             self._references = _references(self.config, run)
+            found = [
+                *self._sources.values(),
+                *(x for given in self._droplets.values() for x in given),
+            ]
+            check_storage(found, storage)
         except CtcflowError as error:
             raise SystemExit(f"error: {error}") from None
         self._samples = {sample.sample: sample for sample in samples}
@@ -104,7 +110,7 @@ class Workflow:
 
     def path(self, wildcards: Any, input: Any) -> str:
         """`path` of a sample; of one in a storage, where its files were brought to."""
-        return _path(self._samples[wildcards.sample].path, input.get("data"))
+        return brought_to(self._samples[wildcards.sample].path, input.get("data"))
 
     def unfiltered_files(self, wildcards: Any) -> list[str]:
         """Files that the unfiltered droplets of a sample are read from; none where not given."""
@@ -113,7 +119,7 @@ class Workflow:
     def unfiltered(self, wildcards: Any, input: Any) -> list[str]:
         """The input of `qc` that names the unfiltered droplets; none where not given."""
         path = self._samples[wildcards.sample].raw_path
-        return [] if path is None else [f"unfiltered={_path(path, input.get('unfiltered'))}"]
+        return [] if path is None else [f"unfiltered={brought_to(path, input.get('unfiltered'))}"]
 
     def _inputs(self, source: Source | Stored) -> list[Any]:
         if isinstance(source, Stored):
@@ -248,32 +254,3 @@ def _references(config: Config, run: Path) -> list[Path]:
     path = run / config.reference
     bundle.check_scale(bundle.read_manifest(path), config.normalize.target_umis)
     return [path]
-
-
-def _path(given: Path | str, files: Any) -> str:
-    """A path of the sheet, or where Snakemake brought the files of an address to."""
-    if isinstance(given, Path):
-        return str(given)
-    return str(files[0] if len(files) == 1 else Path(files[0]).parent)
-
-
-def _located(path: Path | str, format: str | None) -> Source | Stored:
-    if isinstance(path, Path):
-        return locate(path, format=format)
-    return locate_stored(path, format=format)
-
-
-def _source(sample: Sample) -> Source | Stored:
-    try:
-        return _located(sample.path, sample.format)
-    except CtcflowError as error:
-        raise CtcflowError(f"sample `{sample.sample}`: {error}") from error
-
-
-def _droplets(sample: Sample) -> list[Source | Stored]:
-    if sample.raw_path is None:
-        return []
-    try:
-        return [_located(sample.raw_path, None)]
-    except CtcflowError as error:
-        raise CtcflowError(f"sample `{sample.sample}`, raw_path: {error}") from error

@@ -5,9 +5,7 @@ from ctcflow.scheduling import without_limit_on_starts
 from ctcflow.workflow import Workflow
 
 stop_unless_alone(Path.cwd(), arguments=sys.argv[1:], is_main=workflow.is_main_process)
-RUN = Workflow(
-    config, root=ROOT, run=Path.cwd(), results=RESULTS, storage=storage, local=local
-)
+RUN = Workflow(config, root=ROOT, run=Path.cwd(), results=RESULTS, storage=storage, local=local)
 
 
 wildcard_constraints:

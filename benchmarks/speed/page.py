@@ -169,7 +169,7 @@ def beside_scripts(rows: pd.DataFrame) -> Figure:
                     where, value = place + 0.2 * (offset - 1.5), part.loc[side, column]
                     label = side if place == 0 else None
                     axes.bar(where, value, width=0.18, color=COLOURS[side], label=label)
-        axes.set_xticks(range(len(sizes)), [f"{n:,} cells in {m}" for n, m in sizes])
+        axes.set_xticks(range(len(sizes)), [f"{n:,} cells in {m} samples" for n, m in sizes])
         axes.set_title(title, loc="left")
     if sizes:
         figure.axes[0].legend(frameon=False)

@@ -30,6 +30,7 @@ from benchmarks.samples import REPOSITORY
 from benchmarks.speed.__main__ import environment, linked
 from benchmarks.speed.jobs import jobs_of
 from benchmarks.speed.processes import measured_run
+from benchmarks.speed.starts import PARTS as PARTS_OF_A_JOB
 from benchmarks.speed.starts import seconds_per_rule
 
 from ctcflow.sample import SAMPLE_STEPS
@@ -139,7 +140,8 @@ def _compared(folder: Path) -> pd.DataFrame:
         linked(folder / "cohort", run)
         started = time.time()
         seconds = run_ctcflow(run, options)
-        columns[name] = _where(run, seconds, started, submissions_of(run) if PLUGIN else [])
+        mine = [one for one in submissions_of(run) if one.submitted >= int(started)]
+        columns[name] = _where(run, seconds, started, mine)
     return pd.DataFrame(columns).rename_axis("what").reset_index()
 
 
@@ -148,14 +150,15 @@ def _where(
 ) -> dict[str, float]:
     """Seconds, summed over jobs but for the first two lines."""
     rules, jobs = seconds_per_rule(run), jobs_of(run)
-    sums = {name: (rules["jobs"] * rules[name]).sum() for name in ("imports", "step", "rest")}
+    sums = rules[[*PARTS_OF_A_JOB]].mul(rules["jobs"], axis=0).sum()
     found = {
         "s in all": seconds,
         "s until the first job": min(job.start for job in jobs) - started,
         "jobs": len(jobs),
         "s of steps": sums["step"],
         "s of imports": sums["imports"],
-        "s of shells, starts, files": sums["rest"],
+        "s of reading and writing": sums["read"] + sums["write"],
+        "s of shells and starts": sums["rest"],
         "submissions": len(submissions),
     }
     if submissions:

@@ -27,7 +27,9 @@ class Submission(NamedTuple):
 
 
 def submissions_of(run: Path) -> list[Submission]:
-    """Submissions whose working directory is the run's, in their order."""
+    """Submissions whose working directory is the run's, in their order; none without a cluster."""
+    if not PLUGIN:
+        return []
     command = ["sacct", "-n", "-P", "--units=M", "-o", _FIELDS]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     rows = [line.split("|") for line in text.splitlines()]

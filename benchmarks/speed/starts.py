@@ -1,11 +1,11 @@
 """What the number of samples costs: interpreter starts, imports and files of each job.
 
-    python -m benchmarks.speed.starts FOLDER [--samples N] [--threads N]
+    python -m benchmarks.speed.starts FOLDER [--cells N] [--samples N] [--threads N]
 
-A run of samples with 50 cells each, in which Python writes down the time of every import
-(`PYTHONPROFILEIMPORTTIME`). Prints and writes `starts.tsv`: per rule the jobs, the seconds of a
-job, of its imports, and of the step itself (with what it imports); what is left are the start of
-shell and interpreter, reading and writing.
+A run in which Python writes down the time of every import (`PYTHONPROFILEIMPORTTIME`). Prints and
+writes `starts_CELLS_SAMPLES.tsv`: per rule the jobs, the seconds of a job, and of these what went
+into imports, reading, the step itself and writing (each without the imports made meanwhile); the
+rest is the start of shell and interpreter, and Snakemake's own work around a job.
 """
 
 from __future__ import annotations
@@ -21,26 +21,30 @@ from benchmarks.speed.__main__ import environment, linked, simulated, snakemake
 from benchmarks.speed.jobs import jobs_of
 from benchmarks.speed.processes import measured_run
 
-CELLS_PER_SAMPLE = 50
-_IMPORT = re.compile(r"^import time:\s+(\d+) \|", re.MULTILINE)
-_STEP = re.compile(r"^(\w+): (\d+\.\d) s$", re.MULTILINE)
+PARTS = ("imports", "read", "step", "write", "rest")
+_IMPORT = re.compile(r"^import time:\s+(\d+) \|")
+_BEGINS = re.compile(r"^import time:.*\| +ctcflow\.pipeline$")
+"""The last import before a step."""
+_ENDS = re.compile(r"^\w+: (read|done|written) in (\d+\.\d+) s$")
+_PART = {"read": "read", "done": "step", "written": "write"}
 
 
 def main() -> None:
     given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     given.add_argument("folder", type=Path)
+    given.add_argument("--cells", type=int, default=500)
     given.add_argument("--samples", type=int, default=10)
     given.add_argument("--threads", type=int, default=2)
     options = given.parse_args()
-    cells = CELLS_PER_SAMPLE * options.samples
-    cohort = options.folder.resolve() / f"cohort_{cells}_{options.samples}"
-    simulated(cohort, cells, options.samples, 20_000)
+    name = f"{options.cells}_{options.samples}"
+    cohort = options.folder.resolve() / f"cohort_{name}"
+    simulated(cohort, options.cells, options.samples, 20_000)
     rows, seconds = starts(cohort, threads=options.threads)
-    rows.to_csv(options.folder / "starts.tsv", sep="\t", index=False, float_format="%.3g")
+    rows.to_csv(options.folder / f"starts_{name}.tsv", sep="\t", index=False, float_format="%.3g")
     print(rows.to_string(index=False))
-    jobs = rows["jobs"] * rows["seconds"]
-    share = (rows["jobs"] * rows["imports"]).sum() / jobs.sum()
-    print(f"whole run {seconds:.0f} s, its jobs {jobs.sum():.0f} s, imports {share:.0%} of these")
+    sums = rows[["seconds", *PARTS]].mul(rows["jobs"], axis=0).sum()
+    shares = ", ".join(f"{part} {sums[part] / sums['seconds']:.0%}" for part in PARTS)
+    print(f"whole run {seconds:.0f} s, its jobs {sums['seconds']:.0f} s: {shares}")
 
 
 def starts(cohort: Path, *, threads: int) -> tuple[pd.DataFrame, float]:
@@ -59,18 +63,32 @@ def starts(cohort: Path, *, threads: int) -> tuple[pd.DataFrame, float]:
 
 def seconds_per_rule(out: Path) -> pd.DataFrame:
     """Means per rule of a finished run whose logs tell the time of every import."""
-    found: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    found: dict[str, list[dict[str, float]]] = defaultdict(list)
     for job in jobs_of(out):
-        text = (out / job.log).read_text()
-        step = sum(float(value) for name, value in _STEP.findall(text) if name == job.rule)
-        imports = sum(map(int, _IMPORT.findall(text))) / 1e6
-        found[job.rule].append((job.end - job.start, imports, step))
-    rows = []
-    for rule, jobs in found.items():
-        means = [sum(values) / len(jobs) for values in zip(*jobs, strict=True)]
-        rows.append((rule, len(jobs), *means, means[0] - means[1] - means[2]))
-    columns = ["rule", "jobs", "seconds", "imports", "step", "rest"]
-    return pd.DataFrame(rows, columns=columns).sort_values("rule")
+        parts = seconds_of_parts((out / job.log).read_text())
+        seconds = job.end - job.start
+        rest = seconds - sum(parts.values())
+        found[job.rule].append({"seconds": seconds, **parts, "rest": rest})
+    rows = [
+        {"rule": rule, "jobs": len(jobs), **pd.DataFrame(jobs).mean()}
+        for rule, jobs in sorted(found.items())
+    ]
+    return pd.DataFrame(rows, columns=["rule", "jobs", "seconds", *PARTS])
+
+
+def seconds_of_parts(log: str) -> dict[str, float]:
+    """Seconds of all imports of a job, and of its parts without the imports made in them."""
+    found = dict.fromkeys(("imports", "read", "step", "write"), 0.0)
+    meanwhile = 0.0
+    for line in log.splitlines():
+        if seen := _IMPORT.match(line):
+            found["imports"] += int(seen[1]) / 1e6
+            # nothing before a step counts as made in it
+            meanwhile = 0.0 if _BEGINS.match(line) else meanwhile + int(seen[1]) / 1e6
+        elif seen := _ENDS.match(line):
+            found[_PART[seen[1]]] += max(float(seen[2]) - meanwhile, 0.0)
+            meanwhile = 0.0
+    return found
 
 
 if __name__ == "__main__":

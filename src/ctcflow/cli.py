@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -173,6 +174,7 @@ def _run_step(arguments: argparse.Namespace) -> None:
         if "sample" in row:
             raise CtcflowError(f"sample `{row['sample']}`: {error}") from error
         raise
+    start = time.perf_counter()
     for name, path in outputs.items():
         if name == "adata" and result.adata is not None:
             with digests.recorded(path):
@@ -189,6 +191,7 @@ def _run_step(arguments: argparse.Namespace) -> None:
             raise CtcflowError(
                 f"step `{arguments.step}` has no output `{name}` (it has {', '.join(known)})"
             )
+    logging.info("%s: written in %.2f s", arguments.step, time.perf_counter() - start)
     _log_peak(arguments.step)
 
 

@@ -68,12 +68,14 @@ def run(name: str, inputs: Inputs, params: Params) -> Output:
     function = getattr(importlib.import_module(f"ctcflow.steps.{name}"), name)
     read = _digests(inputs)
     objects, record = _read(name, step, inputs)
+    log.info("%s: read in %.2f s", name, time.perf_counter() - start)
     missing = [str(slot) for slot in step.requires if not _has(objects[0], slot)]
     if missing:
         raise CtcflowError(f"step `{name}` needs {', '.join(missing)}: run the steps before it")
     cells_in = _n_cells(objects[0])
+    start = time.perf_counter()
     result = function(*objects, params=params)
-    log.info("%s: %.1f s", name, time.perf_counter() - start)
+    log.info("%s: done in %.2f s", name, time.perf_counter() - start)
     if isinstance(result, dict):
         return Output(None, {}, result)
     _check(name, step, result)

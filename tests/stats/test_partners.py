@@ -9,10 +9,18 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import integrate, sparse, stats
 
 from ctcflow.stats import aggregates, profiles
-from ctcflow.stats.partners import LINEAGES, LineageGenes, lineage_genes, partners
+from ctcflow.stats.partners import (
+    LINEAGES,
+    LineageGenes,
+    lineage_genes,
+    partners,
+    poisson_quantile,
+)
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "real"
 TNBC = "tumour_copykat_TNBC_302.h5ad"
@@ -211,3 +219,11 @@ def test_real_leukocytes_are_found_beside_real_tumour_cells_and_not_without(
         mine = found & (kinds == kind)
         assert mine.sum() >= 5, kind
         assert np.isin(lineage["together"][mine], names_).mean() > 0.9, kind
+
+
+@given(
+    mean=st.lists(st.floats(0, 1e5), min_size=1, max_size=20).map(np.array),
+    q=st.sampled_from([0.05, 0.5, 0.8, 0.999]),
+)
+def test_the_quantile_is_that_of_scipy_stats(mean: np.ndarray, q: float) -> None:
+    np.testing.assert_array_equal(poisson_quantile(q, mean), stats.poisson.ppf(q, mean))

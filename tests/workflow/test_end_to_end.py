@@ -14,12 +14,15 @@ import pytest
 from scipy import sparse, stats
 
 from ctcflow.pipeline import STEPS
+from ctcflow.sample import SAMPLE_STEPS
 
 COHORT_STEPS = [
     name
     for name, step in STEPS.items()
     if step.scope == "cohort" and name not in {"freeze", "gather"}  # on request
 ]
+SLOW = {"igraph", "matplotlib", "numba", "scanpy", "scipy.stats", "sklearn", "umap"}
+"""What takes a second and more to import: each of 200 samples would pay it at each step."""
 CLASSES = {"CTC", "CTC aggregate", "non-blood other", "uncertain", "blood"}
 CELLS = ["sample", "barcode", "class", "p", "q", "lineage", "reason"]
 TABLES = {
@@ -86,6 +89,18 @@ def test_every_cell_has_one_line_and_the_ledger_adds_up(finished, cohort):
         classes = rows.loc[rows["stage"] == "call", "cells"].sum()
         assert aside + classes == n_in
         assert classes == (cells["sample"] == name).sum()
+
+
+@pytest.mark.parametrize("step", SAMPLE_STEPS[1:])
+def test_jobs_of_a_sample_import_nothing_slow(finished, ctcflow, tmp_path, step):
+    before = SAMPLE_STEPS[: SAMPLE_STEPS.index(step)]
+    given = [f"{name}={finished}/results/{name}/H1.h5ad" for name in before]
+    out = f"adata={tmp_path}/H1.h5ad"
+    ran = ctcflow(tmp_path, step, "--in", *given, "--out", out, PYTHONPROFILEIMPORTTIME="1")
+    assert ran.code == 0, ran.text
+    imported = set(re.findall(r"^import time:.*\| +(\S+)$", ran.text, re.MULTILINE))
+    assert "anndata" in imported
+    assert imported & SLOW == set()
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -170,11 +170,10 @@ def partners(
 
 def _p(found: Floats, umis: Floats, *, rate: Floats, ambient: Floats) -> Floats:
     from scipy.special import pdtrc, roots_genlaguerre
-    from scipy.stats import poisson
 
     alone = _TUMOUR_RATE + ambient
     weight = np.maximum(1, np.rint(np.log1p(_PARTNER_SHARE * rate / alone) / _UNIT)).astype(np.intp)
-    by_chance = poisson.ppf(1 - _SEEN_BY_CHANCE, umis[:, None] * alone)
+    by_chance = poisson_quantile(1 - _SEEN_BY_CHANCE, umis[:, None] * alone)
     seen = found > by_chance
     stray = _STRAY * -np.expm1(-_STRAY_RATE * umis)[:, None]
     times, share = roots_genlaguerre(_NODES, 1 / _DISPERSION - 1)
@@ -184,3 +183,22 @@ def _p(found: Floats, umis: Floats, *, rate: Floats, ambient: Floats) -> Floats:
         expected = -np.log1p(-stray) - np.log(np.maximum(1 - chance, 1e-12))
         p += part * panel.panel_p(seen, expected=expected, weight=weight)
     return p
+
+
+def poisson_quantile(q: float, mean: Floats) -> Floats:
+    """Smallest count whose Poisson distribution function reaches q; the values of `scipy.stats`.
+
+    That module takes a second to import, which every sample would pay.
+
+    Parameters
+    ----------
+    q
+        Probability, above 0 and below 1.
+    mean
+        Means, 0 or more, of any shape.
+    """
+    from scipy.special import pdtr, pdtrik
+
+    above = np.ceil(pdtrik(q, mean))
+    below = np.maximum(above - 1, 0)
+    return np.where(mean > 0, np.where(pdtr(below, mean) >= q, below, above), 0.0)

@@ -14,14 +14,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ctcflow import __version__
+from ctcflow import __version__, folder_commands
 from ctcflow.errors import CtcflowError
 from ctcflow.tables import SHIPPED
 
 RESOURCES = Path(__file__).parents[2] / "resources"
 _DIFFERING = "parameters that differ from the defaults"
-_RUN = "run the workflow in a folder; goes on after a run that died there"
-_RUN_MORE = "What follows ` -- ` goes to Snakemake: `ctcflow run my_run -- --quiet rules freeze`."
 _COMMANDS = {
     "ingest": "read one library of any format into one validated count matrix",
     "qc": "measure cells and flag those to set aside",
@@ -64,11 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ctcflow",
         description="Find, characterise and count circulating tumour cells.",
-        epilog="A whole run: `ctcflow run FOLDER`. Parameters of a step: `ctcflow params STEP`.",
+        epilog="A whole run: `ctcflow init FOLDER --from DATA`, `ctcflow check FOLDER`,"
+        " `ctcflow run FOLDER`. Parameters of a step: `ctcflow params STEP`.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_run(commands.add_parser("run", help=_RUN, description=_RUN, epilog=_RUN_MORE))
+    folder_commands.add(commands)
     for name, text in _COMMANDS.items():
         _add_step(commands.add_parser(name, help=text, description=text), name)
     table = commands.add_parser("params", help="print the parameters of a step")
@@ -87,18 +86,6 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--threads", type=int, default=1, metavar="N", help="processes")
     simulate.set_defaults(command=_simulate)
     return parser
-
-
-def _add_run(command: argparse.ArgumentParser) -> None:
-    command.add_argument("folder", type=Path, help="with config/config.yaml")
-    command.add_argument("--cores", metavar="N", help="cores to use; default: all")
-    command.add_argument(
-        "--profile", metavar="FOLDER", help="a profile of Snakemake, for a cluster"
-    )
-    command.add_argument("-n", "--dry-run", action="store_true", help="say what would run")
-    text = "the last run died on another machine and nothing of it is left there"
-    command.add_argument("--take-over", action="store_true", help=text)
-    command.set_defaults(command=_run)
 
 
 def _add_step(command: argparse.ArgumentParser, name: str) -> None:
@@ -132,20 +119,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not found or not name or not path:
         raise argparse.ArgumentTypeError(f"`{text}` is not NAME=PATH")
     return name, path
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    from ctcflow.run import run
-
-    given = [("--cores", arguments.cores), ("--profile", arguments.profile)]
-    options = [text for name, value in given if value is not None for text in (name, value)]
-    return run(
-        arguments.folder,
-        RESOURCES.parent / "Snakefile",
-        options=[*options, *arguments.more],
-        dry_run=arguments.dry_run,
-        take_over=arguments.take_over,
-    )
 
 
 def _run_step(arguments: argparse.Namespace) -> None:

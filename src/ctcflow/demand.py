@@ -78,8 +78,13 @@ def memory(lines: Lines, step: str, where: Sequence[float], *, attempt: int) -> 
 
 def minutes(lines: Lines, step: str, where: Sequence[float], *, attempt: int) -> int:
     """Time to ask for (minutes): four times that of the fit, at least ten."""
-    needed = _on(lines[step, "s"], where) * _SLOWEST / 60
+    needed = seconds(lines, step, where) * _SLOWEST / 60
     return math.ceil(max(needed, _SHORTEST) * _MORE ** (attempt - 1))
+
+
+def seconds(lines: Lines, step: str, where: Sequence[float]) -> float:
+    """Time that the fit gives (seconds, on two cores)."""
+    return _on(lines[step, "s"], where)
 
 
 def _on(line: Sequence[float], where: Sequence[float]) -> float:

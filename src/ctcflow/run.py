@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from ctcflow import digests, orphans, run_lock
+from ctcflow import digests, orphans, plan, progress, run_lock
 from ctcflow.errors import CtcflowError
+
+_SOURCE: Final = str(Path(__file__).parents[1])
+_OWN_WORDS: Final = ("--logger", "--verbose", "--printshellcmds", "-p", "--debug")
+"""Options of Snakemake with which its own words are wanted."""
 
 
 def run(
@@ -46,7 +53,8 @@ def run(
     folder = folder.resolve()
     if not (folder / "config" / "config.yaml").is_file():
         raise CtcflowError(
-            f"`{folder}` has no config/config.yaml: give the folder of a run, or copy config/ there"
+            f"`{folder}` has no config/config.yaml: give the folder of a run, or make one with"
+            " `ctcflow init FOLDER --from DATA`"
         )
     command = [sys.executable, "-m", "snakemake", "-s", str(snakefile), "--directory", str(folder)]
     environment = {**os.environ, run_lock.STARTED: str(folder)}
@@ -60,8 +68,22 @@ def run(
         for sentence in said:
             print(f"ctcflow run: {sentence}", file=sys.stderr)
         forced = ["--forcerun", *damaged] if damaged else []
-        command += [*forced, "--rerun-incomplete", *_pool(options), *options]
+        command += [*forced, "--rerun-incomplete", *_pool(options)]
+        if not any(text.startswith(_OWN_WORDS) for text in options):
+            command += ["--logger", "ctcflow"]
+            environment |= _for_progress(folder, snakefile, environment)
+        command += options
         return _snakemake(command, environment, lock)
+
+
+def _for_progress(folder: Path, snakefile: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Where Snakemake finds the plugin, and how long jobs will take."""
+    found = {"PYTHONPATH": os.pathsep.join(filter(None, [_SOURCE, environment.get("PYTHONPATH")]))}
+    # what is wrong with the configuration is said by the Snakefile, in one place for all starters
+    with contextlib.suppress(CtcflowError):
+        expected = plan.expected_seconds(plan.opened(folder, snakefile.parent))
+        found[progress.EXPECTED] = json.dumps(expected)
+    return found
 
 
 def _pool(options: Sequence[str]) -> list[str]:

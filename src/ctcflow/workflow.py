@@ -26,7 +26,7 @@ from ctcflow.formats.detect import Source
 from ctcflow.formats.remote import Stored
 from ctcflow.formats.size import Size, size_of, size_of_bytes
 from ctcflow.review import load_verdicts
-from ctcflow.sample import SAMPLE_STEPS
+from ctcflow.sample import SAMPLE_STEPS, Sample
 from ctcflow.sources import brought_to, check_storage, droplets_of, source_of
 from ctcflow.step_code import step_code
 from ctcflow.tables import SHIPPED
@@ -98,6 +98,16 @@ class Workflow:
     def samples(self) -> list[str]:
         """Names in the order of the sheet."""
         return list(self._samples)
+
+    @property
+    def sheet(self) -> list[Sample]:
+        """Rows of the sheet."""
+        return list(self._samples.values())
+
+    @property
+    def cells(self) -> int:
+        """Barcodes of all samples, as far as the heads of their files tell."""
+        return sum(self._size(source).cells for source in self._sources.values())
 
     @property
     def sample_pattern(self) -> str:
@@ -222,6 +232,10 @@ class Workflow:
         return lambda wildcards, attempt: demand.minutes(
             self._lines, step, self.axes(step, wildcards), attempt=attempt
         )
+
+    def seconds(self, step: str) -> Callable[[Any], float]:
+        """Time that a job of a step took where it was measured, on two cores (seconds)."""
+        return lambda wildcards: demand.seconds(self._lines, step, self.axes(step, wildcards))
 
     def axes(self, step: str, wildcards: Any) -> list[float]:
         """What memory and time of a job are reckoned from, from the heads of the input files."""

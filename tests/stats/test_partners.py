@@ -105,8 +105,8 @@ def test_others_than_candidates_are_not_judged_and_no_gene_is_no_partner() -> No
     missing = partners(counts, candidates=some, genes=nothing, ambient=np.zeros(4))
     assert missing.p[some].tolist() == [1, 1]
     assert missing.lineage.tolist() == ["", "", ""]
-    for given in (genes, nothing):
-        empty = partners(counts[:0], candidates=some[:0], genes=given, ambient=np.zeros(4))
+    for known in (genes, nothing):
+        empty = partners(counts[:0], candidates=some[:0], genes=known, ambient=np.zeros(4))
         assert empty.p.size == empty.lineage.size == 0
 
 

@@ -1,0 +1,100 @@
+"""Commands on the folder of a run: make one, check it, run it, ask it about a droplet."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from ctcflow.errors import CtcflowError
+
+ROOT: Final = Path(__file__).parents[2]
+_RUN: Final = "run the workflow in a folder; goes on after a run that died there"
+_RUN_MORE: Final = (
+    "What follows ` -- ` goes to Snakemake: `ctcflow run my_run -- --quiet rules freeze`."
+)
+_INIT: Final = "make the folder of a run, with a sheet of the libraries below another folder"
+_CHECK: Final = "check all that a run is made of, and say what would run; runs nothing"
+_EXPLAIN: Final = "print the evidence for one droplet of a finished run"
+
+
+def add(commands: Any) -> None:
+    """Add `init`, `check`, `run` and `explain` to the commands of a parser."""
+    init = commands.add_parser("init", help=_INIT, description=_INIT)
+    init.add_argument("folder", type=Path, help="of the new run")
+    text = "where Cell Ranger and STARsolo outputs, .h5, .h5ad and .h5mu files are looked for"
+    init.add_argument("--from", dest="data", type=Path, metavar="FOLDER", help=text)
+    init.set_defaults(command=_init)
+
+    check = commands.add_parser("check", help=_CHECK, description=_CHECK)
+    check.add_argument("folder", type=Path, help="with config/config.yaml")
+    check.add_argument("--cores", type=int, metavar="N", help="cores to reckon with; default: all")
+    check.set_defaults(command=_check)
+
+    run = commands.add_parser("run", help=_RUN, description=_RUN, epilog=_RUN_MORE)
+    run.add_argument("folder", type=Path, help="with config/config.yaml")
+    run.add_argument("--cores", metavar="N", help="cores to use; default: all")
+    run.add_argument("--profile", metavar="FOLDER", help="a profile of Snakemake, for a cluster")
+    run.add_argument("-n", "--dry-run", action="store_true", help="say what would run")
+    text = "the last run died on another machine and nothing of it is left there"
+    run.add_argument("--take-over", action="store_true", help=text)
+    run.set_defaults(command=_run)
+
+    explain = commands.add_parser("explain", help=_EXPLAIN, description=_EXPLAIN)
+    explain.add_argument("sample", help="name of the sample")
+    explain.add_argument("barcode", help="barcode of the droplet")
+    text = "folder of the run; default: the current one"
+    explain.add_argument("--run", type=Path, default=Path(), metavar="FOLDER", help=text)
+    explain.set_defaults(command=_explain)
+
+
+def _init(arguments: argparse.Namespace) -> None:
+    from ctcflow.libraries import Found, libraries_below, new_run
+
+    data = arguments.data
+    found = Found([], []) if data is None else libraries_below(data)
+    for reason in found.left_out:
+        print(f"left out: {reason}")
+    if data is not None and not found.libraries:
+        raise CtcflowError(
+            f"no library below `{data}`: give the folder that holds Cell Ranger or STARsolo"
+            " outputs, .h5, .h5ad or .h5mu files; other formats go into the sheet by hand"
+        )
+    sheet = new_run(arguments.folder, found, ROOT / "config" / "config.yaml")
+    for library in found.libraries:
+        beside = " (with its unfiltered droplets)" if library.raw_path else ""
+        print(f"{library.name}: {library.path}{beside}")
+    print(
+        f"{sheet}: {len(found.libraries)} libraries. Complete what you know of them (columns:"
+        f" {ROOT / 'config' / 'README.md'}), then `ctcflow check {arguments.folder}`"
+    )
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from ctcflow import plan
+
+    folder = arguments.folder.resolve()
+    run = plan.opened(folder, ROOT)
+    rows = plan.planned(run, plan.jobs_of(folder, ROOT / "Snakefile"))
+    print("\n".join(plan.words(run, rows, arguments.cores or os.cpu_count() or 1)))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from ctcflow.run import run
+
+    given = [("--cores", arguments.cores), ("--profile", arguments.profile)]
+    options = [text for name, value in given if value is not None for text in (name, value)]
+    return run(
+        arguments.folder,
+        ROOT / "Snakefile",
+        options=[*options, *arguments.more],
+        dry_run=arguments.dry_run,
+        take_over=arguments.take_over,
+    )
+
+
+def _explain(arguments: argparse.Namespace) -> None:
+    from ctcflow.explain import explain
+
+    print("\n".join(explain(arguments.run, arguments.sample, arguments.barcode)))

@@ -1,0 +1,196 @@
+"""Libraries below a folder, and the folder of a new run with a sheet of them.
+
+Standard library only. What is found is what `ingest` would read if the sheet named it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ctcflow.errors import CtcflowError
+from ctcflow.formats.detect import locate
+
+SHEET_COLUMNS: Final = (
+    *("sample", "path", "raw_path", "patient", "day", "role", "batch", "chemistry"),
+    *("cancer_type", "draw", "volume_ml", "fraction_loaded", "recovery"),
+)
+"""Columns of a new sheet: those that change what a run can say."""
+
+_ROOTS: Final = re.compile(
+    r"outs|.*Solo\.out|(sample_)?filtered_(feature_bc_matrix|gene_bc_matrices)(_h5)?(\.h5)?"
+)
+"""Names directly below the folder of one library."""
+_TRIPLET: Final = re.compile(r"(.*?)matrix\.mtx(\.gz)?")
+_ONE_FILE: Final = (".h5", ".hdf5", ".h5ad", ".h5mu")
+_SAYS_NOTHING: Final = re.compile(
+    r"outs|count|multi|per_sample_outs|filtered|Gene(Full)?|(.*)Solo\.out|GRCh38.*|hg19|data"
+    r"|(sample_)?filtered_.*"
+)
+"""Parts of a path that every library has."""
+_ENDINGS: Final = re.compile(
+    r"([_.-]*(sample_)?filtered(_feature_bc_matrix|_gene_bc_matrices(_h5)?)?|[_.-]*matrix)?"
+    r"(\.(h5|hdf5|h5ad|h5mu|mtx|mtx\.gz))?$"
+)
+_LONGEST_NAME: Final = 64
+
+
+class Library(NamedTuple):
+    """One library: a name of its own, its counts, and its unfiltered droplets where they are."""
+
+    name: str
+    path: Path
+    raw_path: Path | None
+
+
+class Found(NamedTuple):
+    """Libraries in the order of their paths, and folders that cannot be read, with the reason."""
+
+    libraries: list[Library]
+    left_out: list[str]
+
+
+def libraries_below(folder: Path) -> Found:
+    """Find Cell Ranger and STARsolo outputs, 10x `.h5`, `.h5ad` and `.h5mu` files.
+
+    Folders of finished runs, of unfiltered droplets, and hidden ones are not entered. Tables are
+    not looked for: any text file may be one.
+
+    Parameters
+    ----------
+    folder
+        Where to look; below it too.
+
+    Raises
+    ------
+    CtcflowError
+        The folder does not exist.
+    """
+    root = folder.resolve()
+    if not root.is_dir():
+        raise CtcflowError(f"`{folder}` is not a folder: give the one that holds the libraries")
+    paths, left_out = [], []
+    for path in _candidates(root):
+        try:
+            source = locate(path, format=None)
+        except CtcflowError as error:
+            left_out.append(str(error))
+        else:
+            paths.append((path, _droplets(source.files[0])))
+    names = _names([path for path, _ in paths], root)
+    found = [Library(name, *pair) for name, pair in zip(names, paths, strict=True)]
+    return Found(found, left_out)
+
+
+def _candidates(folder: Path) -> Iterator[Path]:
+    """Folders and files that are one library each."""
+    children = sorted(x for x in folder.iterdir() if not x.name.startswith((".", "raw_")))
+    several = folder / "outs" / "per_sample_outs"
+    if several.is_dir():
+        yield from sorted(path for path in several.iterdir() if path.is_dir())
+    elif any(_ROOTS.fullmatch(child.name) for child in children):
+        yield folder
+    elif (folder / ".snakemake").is_dir():
+        return
+    else:
+        yield from _flat(folder, children)
+        for child in children:
+            if child.is_dir() and not child.is_symlink():
+                yield from _candidates(child)
+
+
+def _flat(folder: Path, children: Sequence[Path]) -> Iterator[Path]:
+    """Matrices that lie in a folder side by side, as downloads from GEO do."""
+    for child in children:
+        if not child.is_file():
+            continue
+        triplet = _TRIPLET.fullmatch(child.name)
+        if triplet is not None and "raw" not in triplet[1]:
+            yield child if triplet[1] else folder
+        elif child.suffix in _ONE_FILE and "raw_feature_bc" not in child.name:
+            yield child
+
+
+def _droplets(counts: Path) -> Path | None:
+    """Unfiltered droplets beside the called cells, where Cell Ranger and STARsolo leave them."""
+    for path in (counts, *counts.parents[:2]):
+        if "filtered" in path.name:
+            beside = path.with_name(path.name.replace("filtered", "raw"))
+            beside = beside / counts.relative_to(path).parent
+            try:
+                locate(beside, format=None)
+            except CtcflowError:
+                return None
+            return beside
+    return None
+
+
+def _names(paths: Sequence[Path], root: Path) -> list[str]:
+    """Shortest ends of the paths that tell them apart, as names of samples."""
+    telling = [_telling(path, root) for path in paths]
+    names = [_name(parts[-1:]) for parts in telling]
+    if len(set(names)) < len(names):
+        names = [
+            _name(parts[-2:]) if names.count(name) > 1 else name
+            for parts, name in zip(telling, names, strict=True)
+        ]
+    seen: dict[str, int] = {}
+    for place, name in enumerate(names):
+        seen[name] = seen.get(name, 0) + 1
+        if seen[name] > 1:
+            names[place] = f"{name}_{seen[name]}"
+    return names
+
+
+def _telling(path: Path, root: Path) -> list[str]:
+    parts = [root.name, *path.relative_to(root).parts]
+    told = [part for part in parts[1:-1] if not _SAYS_NOTHING.fullmatch(part)]
+    last = _ENDINGS.sub("", parts[-1]) if path.is_file() else parts[-1]
+    if last and not _SAYS_NOTHING.fullmatch(last) and len(parts) > 1:
+        told.append(last)
+    return told or [root.name]
+
+
+def _name(parts: Sequence[str]) -> str:
+    text = re.sub(r"[^A-Za-z0-9_-]+", "_", "_".join(parts)).strip("_-")
+    return text[:_LONGEST_NAME] or "sample"
+
+
+def new_run(folder: Path, found: Found, template: Path) -> Path:
+    """Make the folder of a run: a configuration, and a sheet to complete.
+
+    Parameters
+    ----------
+    folder
+        Of the run; made where it does not exist.
+    found
+        What the sheet names.
+    template
+        Configuration that is copied.
+
+    Returns
+    -------
+    Path of the sheet.
+
+    Raises
+    ------
+    CtcflowError
+        The folder has a configuration or a sheet already.
+    """
+    config = folder / "config"
+    sheet, settings = config / "samples.tsv", config / "config.yaml"
+    for path in (sheet, settings):
+        if path.exists():
+            raise CtcflowError(f"`{path}` is there already: complete it, or give another folder")
+    config.mkdir(parents=True, exist_ok=True)
+    lines = ["\t".join(SHEET_COLUMNS)]
+    for library in found.libraries:
+        given = {"sample": library.name, "path": library.path, "raw_path": library.raw_path or ""}
+        lines.append("\t".join(str(given.get(column, "")) for column in SHEET_COLUMNS))
+    lines_of_template = template.read_text().splitlines(keepends=True)
+    # its first line tells an editor where the schema is, which holds beside the template only
+    settings.write_text("".join(x for x in lines_of_template if "language-server" not in x))
+    sheet.write_text("\n".join(lines) + "\n")
+    return sheet

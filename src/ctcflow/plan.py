@@ -1,0 +1,182 @@
+"""What a run would do, before its first job: jobs, memory and time, and what to keep in mind."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final, NamedTuple
+
+import yaml
+
+from ctcflow.errors import CtcflowError, reason
+from ctcflow.sample import SAMPLE_STEPS, Sample
+from ctcflow.workflow import Workflow
+
+_JOBS: Final = re.compile(r"^(\w+)\s+(\d+)$", re.MULTILINE)
+_BLANKS: Final = 20
+"""Control draws from which on there is a limit of blank (CLSI EP17)."""
+
+
+class Planned(NamedTuple):
+    """Jobs of one rule."""
+
+    step: str
+    jobs: int
+    mib: int
+    """What the largest job asks for."""
+    seconds: float
+    """Of all its jobs together, as measured on two cores."""
+
+
+def opened(folder: Path, root: Path) -> Workflow:
+    """Read and check all that a run is made of, as Snakemake will.
+
+    Parameters
+    ----------
+    folder
+        Of the run, with `config/config.yaml`.
+    root
+        Where the Snakefile is.
+
+    Raises
+    ------
+    CtcflowError
+        Anything in the configuration, the sheet, the files it names or the verdicts is wrong.
+    """
+    path = folder / "config" / "config.yaml"
+    if not path.is_file():
+        raise CtcflowError(
+            f"`{folder}` has no config/config.yaml: give the folder of a run, or make one with"
+            " `ctcflow init FOLDER --from DATA`"
+        )
+    try:
+        raw = yaml.safe_load(path.read_text()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CtcflowError(f"`{path}` is not YAML ({reason(error)}): correct it") from None
+    try:
+        return Workflow(raw, root=root, run=folder, results="results", storage=_not_asked)
+    except SystemExit as error:
+        raise CtcflowError(str(error).removeprefix("error: ")) from None
+
+
+def _not_asked(address: str) -> Any:
+    """An address whose storage is not asked for a size before the run."""
+    return SimpleNamespace(flags={"storage_object": SimpleNamespace(size=lambda: 0)})
+
+
+def jobs_of(folder: Path, snakefile: Path) -> dict[str, int]:
+    """Jobs per rule that a dry run of Snakemake names; none where all is done.
+
+    Raises
+    ------
+    CtcflowError
+        Snakemake refuses: its last line.
+    """
+    command = [sys.executable, "-m", "snakemake", "-s", str(snakefile), "--directory", str(folder)]
+    done = subprocess.run(
+        [*command, "--dry-run", "--quiet", "rules", "host"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    if done.returncode != 0:
+        lines = [line for line in said.splitlines() if line.strip()]
+        raise CtcflowError((lines or ["Snakemake failed"])[-1].removeprefix("error: "))
+    _, table, rest = said.partition("Job stats:")
+    found = {name: int(jobs) for name, jobs in _JOBS.findall(rest.partition("total")[0])}
+    return {name: jobs for name, jobs in found.items() if name != "all"} if table else {}
+
+
+def planned(run: Workflow, jobs: Mapping[str, int]) -> list[Planned]:
+    """Memory and time of the jobs of each rule, from the heads of the input files.
+
+    Where only some samples have a job of a step, the mean of all samples stands for each of these.
+    """
+    rows = []
+    for step, n_jobs in jobs.items():
+        names = run.samples if step in (*SAMPLE_STEPS, "project") else [""]
+        places = [SimpleNamespace(sample=name) for name in names]
+        mib = max(run.memory(step)(place, 1) for place in places)
+        seconds = sum(run.seconds(step)(place) for place in places) / len(places)
+        rows.append(Planned(step, n_jobs, mib, seconds * n_jobs))
+    return rows
+
+
+def words(run: Workflow, rows: Sequence[Planned], cores: int) -> list[str]:
+    """Lines for the user: what is there, what would run, and what to keep in mind."""
+    samples = run.sheet
+    lines = [_cohort(samples, run.cells)]
+    if rows:
+        wide = max(len(row.step) for row in rows)
+        lines += ["", f"{'step':{wide}}  jobs  MiB of a job  minutes"]
+        lines += [
+            f"{row.step:{wide}}  {row.jobs:>4,}  {row.mib:>12,}  {row.seconds / 60:>7.1f}"
+            for row in rows
+        ]
+        at_once = sum(row.seconds / min(cores, row.jobs) for row in rows) / 60
+        lines += [
+            "",
+            f"{sum(row.jobs for row in rows):,} jobs, about {max(at_once, 0.1):.1f} minutes on"
+            f" {cores} cores; the largest job asks for {max(row.mib for row in rows):,} MiB",
+        ]
+    else:
+        lines += ["", "nothing to do: all results are there and up to date"]
+    remarks = keep_in_mind(samples)
+    if remarks:
+        lines += ["", "to keep in mind:", *(f"* {remark}" for remark in remarks)]
+    return lines
+
+
+def _cohort(samples: Sequence[Sample], cells: int) -> str:
+    people = {x.patient for x in samples if x.role == "patient"}
+    draws = {x.draw for x in samples if x.role == "patient"}
+    controls = sum(x.role != "patient" for x in samples)
+    number = f"{len(samples):,} sample" + ("" if len(samples) == 1 else "s")
+    known = f" with {cells:,} barcodes" if cells else ""
+    return (
+        f"{number}{known}: patients {len(people):,}, their draws {len(draws):,},"
+        f" healthy and blank samples {controls:,}"
+    )
+
+
+def keep_in_mind(samples: Sequence[Sample]) -> list[str]:
+    """What the results will lack because the sheet does not say it."""
+    said = []
+    controls = {x.draw for x in samples if x.role != "patient"}
+    if not controls:
+        said.append(
+            "no sample has role healthy or blank: the error rate is the one expected from"
+            " leukocytes, it is not checked"
+        )
+    elif len(controls) < _BLANKS:
+        said.append(f"{len(controls)} control draw(s): from {_BLANKS} on there is a limit of blank")
+    patients = [x for x in samples if x.role == "patient"]
+    without = [x.sample for x in patients if x.volume_ml is None]
+    if without:
+        said.append(f"no volume_ml for {_some(without)}: no counts per mL there")
+    unknown = [x.sample for x in samples if x.chemistry is None]
+    if unknown:
+        said.append(f"no chemistry for {_some(unknown)}: likely doublets are not looked for there")
+    batches = {x.batch for x in samples}
+    if len(samples) > 1 and batches == {None}:
+        said.append("no batch is named: each sample is taken for a batch of its own")
+    elif len(samples) > 1 and len(batches) == 1:
+        said.append("all samples have the same batch: nothing is corrected between them")
+    return said
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def expected_seconds(run: Workflow) -> dict[str, float]:
+    """Seconds of one job of each step (mean over samples), for the time that is left."""
+    jobs = dict.fromkeys([*SAMPLE_STEPS, "call", "reduce", "integrate", "cluster", "report"], 1)
+    jobs |= dict.fromkeys(["project", "gather"], 1) if run.reference else {}
+    return {row.step: round(row.seconds, 1) for row in planned(run, jobs)}

@@ -1,0 +1,85 @@
+"""Snakemake's logger plugin `ctcflow`: its events as the lines of `ctcflow.progress`.
+
+Snakemake finds plugins by the name of their module.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from ctcflow.progress import EXPECTED, Progress
+
+_SAID = ("Nothing to be done",)
+"""Beginnings of what Snakemake says without an event and people want to read."""
+_KNOWN = (
+    "At least one job did not complete successfully",
+    "CalledProcessError in file",
+    "Exiting because a job execution failed",
+)
+"""What it says of jobs that failed, each of which has had its line."""
+
+
+class LogHandler(LogHandlerBase):
+    """Lines for people on the terminal; Snakemake's own log file stays as it is."""
+
+    def __post_init__(self) -> None:
+        expected = json.loads(os.environ.get(EXPECTED, "{}"))
+        self._progress = Progress(expected, time.monotonic)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line of an event, where it has one."""
+        try:
+            line = self._line(record)
+            if line:
+                print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
+        except Exception:  # a line less, and never a run less
+            self.handleError(record)
+
+    def _line(self, record: logging.LogRecord) -> str | None:
+        event, given = getattr(record, "event", None), record.__dict__
+        text = record.getMessage() if record.msg else ""
+        if event == LogEvent.RUN_INFO:
+            return self._progress.planned(given["stats"])
+        if event == LogEvent.JOB_INFO:
+            return self._progress.begins(given["jobid"], given["rule_name"], given["wildcards"])
+        if event == LogEvent.JOB_FINISHED:
+            return self._progress.ends(given["job_id"])
+        if event == LogEvent.JOB_ERROR:
+            return self._progress.fails(given["jobid"], given["log"])
+        if any(known in text for known in _KNOWN):
+            return None
+        if record.levelno >= logging.WARNING or text.startswith(_SAID):
+            return text
+        return None
+
+    @property
+    def writes_to_stream(self) -> bool:
+        """It takes the place of Snakemake's own lines."""
+        return True
+
+    @property
+    def writes_to_file(self) -> bool:
+        """No file."""
+        return False
+
+    @property
+    def has_filter(self) -> bool:
+        """What is said is decided here, but by `--quiet`."""
+        return False
+
+    @property
+    def has_formatter(self) -> bool:
+        """Lines are whole."""
+        return True
+
+    @property
+    def needs_rulegraph(self) -> bool:
+        """No."""
+        return False

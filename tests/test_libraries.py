@@ -1,0 +1,145 @@
+"""Libraries that are found below a folder, and the run that is made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ctcflow.config import Config, load_samples
+from ctcflow.errors import CtcflowError
+from ctcflow.libraries import SHEET_COLUMNS, libraries_below, new_run
+
+TEMPLATE = Path(__file__).parents[1] / "config" / "config.yaml"
+
+
+def _triplet(folder: Path, prefix: str = "", genes: str = "features.tsv.gz") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("matrix.mtx.gz", genes, "barcodes.tsv.gz"):
+        (folder / f"{prefix}{name}").write_bytes(b"x")
+
+
+def _file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+
+
+def _cell_ranger_7(root: Path) -> None:
+    for name in ("P01", "P02"):
+        for kind in ("filtered", "raw"):
+            _triplet(root / name / "outs" / f"{kind}_feature_bc_matrix")
+            _file(root / name / "outs" / f"{kind}_feature_bc_matrix.h5")
+        _file(root / name / "outs" / "web_summary.html")
+        _file(root / name / "outs" / "analysis" / "clustering.csv")
+
+
+def _cell_ranger_2(root: Path) -> None:
+    for kind in ("filtered", "raw"):
+        below = root / "old" / "outs" / f"{kind}_gene_bc_matrices" / "GRCh38"
+        _triplet(below, genes="genes.tsv")
+
+
+def _cell_ranger_multi(root: Path) -> None:
+    for name in ("A", "B"):
+        _triplet(
+            root / "pool" / "outs" / "per_sample_outs" / name / "count"
+            / "sample_filtered_feature_bc_matrix"
+        )  # fmt: skip
+    _triplet(root / "pool" / "outs" / "multi" / "count" / "raw_feature_bc_matrix")
+
+
+def _starsolo(root: Path) -> None:
+    for name in ("one", "two"):
+        for kind in ("filtered", "raw"):
+            _triplet(root / name / "Solo.out" / "Gene" / kind)
+        _file(root / name / "Solo.out" / "Barcodes.stats")
+
+
+def _geo(root: Path) -> None:
+    for name in ("GSM1_a_", "GSM2_b_"):
+        _triplet(root, prefix=name)
+    _file(root / "GSM3_c_filtered_feature_bc_matrix.h5")
+    _file(root / "GSM3_c_raw_feature_bc_matrix.h5")
+    _file(root / "metadata.csv")
+
+
+def _bare(root: Path) -> None:
+    _triplet(root / "cohort" / "x y")
+    _file(root / "cohort" / "deep" / "z.h5ad")
+    _triplet(root / "other" / "x y")
+    _file(root / "run" / "results" / "cluster" / "cohort.h5ad")
+    (root / "run" / ".snakemake").mkdir()
+
+
+CASES = {
+    "Cell Ranger 7": (_cell_ranger_7, {"P01": "P01", "P02": "P02"}, 2),
+    "Cell Ranger 2": (_cell_ranger_2, {"old": "old"}, 1),
+    "Cell Ranger multi": (
+        _cell_ranger_multi,
+        {x: f"pool/outs/per_sample_outs/{x}" for x in "AB"},
+        0,
+    ),
+    "STARsolo": (_starsolo, {"one": "one", "two": "two"}, 2),
+    "GEO": (
+        _geo,
+        {
+            "GSM1_a": "GSM1_a_matrix.mtx.gz",
+            "GSM2_b": "GSM2_b_matrix.mtx.gz",
+            "GSM3_c": "GSM3_c_filtered_feature_bc_matrix.h5",
+        },
+        1,
+    ),
+    "bare": (
+        _bare,
+        {"z": "cohort/deep/z.h5ad", "cohort_x_y": "cohort/x y", "other_x_y": "other/x y"},
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_library_is_found_once_with_a_name_and_its_droplets(tmp_path, case):
+    make, wanted, with_droplets = CASES[case]
+    make(tmp_path)
+    found = libraries_below(tmp_path)
+    assert found.left_out == []
+    assert {x.name: str(x.path.relative_to(tmp_path)) for x in found.libraries} == wanted
+    assert sum(x.raw_path is not None for x in found.libraries) == with_droplets
+    for library in found.libraries:
+        assert library.raw_path is None or "raw" in str(library.raw_path)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_sheet_of_what_was_found_is_one_that_a_run_takes(tmp_path, case):
+    make, _, _ = CASES[case]
+    make(tmp_path / "data")
+    found = libraries_below(tmp_path / "data")
+    sheet = new_run(tmp_path / "run", found, TEMPLATE)
+    samples = load_samples(sheet, Config())
+    assert [(x.sample, x.path, x.raw_path) for x in samples] == found.libraries
+    assert sheet.read_text().splitlines()[0].split("\t") == list(SHEET_COLUMNS)
+
+
+def test_one_library_that_is_the_folder_itself_is_named_after_it(tmp_path):
+    _triplet(tmp_path / "P09" / "outs" / "filtered_feature_bc_matrix")
+    (only,) = libraries_below(tmp_path / "P09").libraries
+    assert (only.name, only.path) == ("P09", tmp_path / "P09")
+
+
+def test_what_cannot_be_read_is_said(tmp_path):
+    (tmp_path / "P01" / "outs" / "filtered_feature_bc_matrix").mkdir(parents=True)
+    (tmp_path / "P01" / "outs" / "filtered_feature_bc_matrix" / "matrix.mtx").write_bytes(b"x")
+    found = libraries_below(tmp_path)
+    assert found.libraries == []
+    assert "has no features.tsv" in found.left_out[0]
+
+
+def test_nothing_is_overwritten(tmp_path):
+    new_run(tmp_path, libraries_below(tmp_path), TEMPLATE)
+    with pytest.raises(CtcflowError, match="is there already: complete it"):
+        new_run(tmp_path, libraries_below(tmp_path), TEMPLATE)
+
+
+def test_a_folder_that_does_not_exist_is_one_line(tmp_path):
+    with pytest.raises(CtcflowError, match="is not a folder"):
+        libraries_below(tmp_path / "nowhere")

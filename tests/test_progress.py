@@ -1,0 +1,124 @@
+"""What is said while Snakemake works: of events by hand, and of a real Snakemake."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ctcflow.progress import Progress, reason_of, spoken
+
+SOURCE = Path(__file__).parents[1] / "src"
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_jobs_samples_and_time_left_are_counted(clock):
+    progress = Progress({"ingest": 10, "score": 30, "call": 20}, clock)
+    said = progress.planned({"ingest": 2, "score": 2, "call": 1, "all": 1, "total": 6})
+    assert said == "to do: 5 jobs (ingest 2, score 2, call 1)"
+    assert progress.begins(1, "ingest", {"sample": "a"}) is None
+    clock.seconds = 20
+    # 10 of 100 expected seconds took 20: what is left takes 180
+    assert progress.ends(1) == (
+        "done: ingest a (20 s); jobs 1 of 5, samples 0 of 2, about 3 min left"
+    )
+    for job, rule, sample in ((2, "ingest", "b"), (3, "score", "a"), (4, "score", "b")):
+        progress.begins(job, rule, {"sample": sample})
+        clock.seconds += 10
+        said = progress.ends(job)
+    assert said == "done: score b (10 s); jobs 4 of 5, samples 2 of 2, about 12 s left"
+    assert progress.begins(5, "call", {}) == "begins: call"
+    assert progress.ends(5) == "done: call (0 s); jobs 5 of 5, samples 2 of 2"
+
+
+def test_a_failed_job_has_one_line_with_its_reason_and_log(clock, tmp_path):
+    log = tmp_path / "a.log"
+    log.write_text("reading\nerror: `x.h5` is empty: copy it again\n")
+    progress = Progress({}, clock)
+    progress.planned({"ingest": 1})
+    progress.begins(1, "ingest", {"sample": "a"})
+    wanted = f"failed: ingest a: `x.h5` is empty: copy it again (log: {log})"
+    assert progress.fails(1, [str(log)]) == wanted
+    assert progress.fails(1, [str(log)]) is None
+    # tried again
+    progress.begins(1, "ingest", {"sample": "a"})
+    assert progress.ends(1) == "done: ingest a (0 s); jobs 1 of 1, samples 1 of 1"
+
+
+def test_reasons(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("Traceback (most recent call last):\n  File\nMemoryError\n\n")
+    assert reason_of([str(log)]) == f"MemoryError (log: {log})"
+    log.write_text("")
+    assert reason_of([str(log)]).startswith("its log is empty: it was killed")
+    assert reason_of([str(tmp_path / "none")]) == "it left no log: it was killed, or never started"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "1 s"), (80, "80 s"), (120, "2 min"), (7200, "2.0 h")]
+)
+def test_seconds_are_spoken_in_a_unit_of_people(seconds, words):
+    assert spoken(seconds) == words
+
+
+SNAKEFILE = """
+rule all:
+    input: expand("out/{sample}.txt", sample=["a", "b"])
+
+rule score:
+    output: "out/{sample}.txt"
+    log: "{sample}.log"
+    shell: "test {wildcards.sample} = a -o -e fine || (echo 'error: b is bad' > {log}; exit 2);"
+           " touch {output}"
+"""
+
+
+def test_snakemake_finds_the_plugin_and_says_what_is_done_and_what_failed(tmp_path):
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+
+    def run() -> tuple[int, list[str]]:
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", "--keep-going"]
+        done = subprocess.run(
+            [*command, "--logger", "ctcflow"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(SOURCE)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return done.returncode, [line for line in done.stderr.splitlines() if line.strip()]
+
+    code, lines = run()
+    assert code == 1
+    assert all(re.match(r"\d\d:\d\d:\d\d ", line) for line in lines), lines
+    told = sorted(re.sub(r"\(\d+ s\)", "(s)", line[9:]) for line in lines)
+    assert told[0].startswith("done: score a (s); jobs 1 of 2, samples 1 of 2, about")
+    assert told[1:] == [
+        f"failed: score b: b is bad (log: {tmp_path / 'b.log'})",
+        "to do: 2 jobs (score 2)",
+    ]
+    (tmp_path / "fine").touch()
+    assert run()[0] == 0
+    code, lines = run()
+    assert code == 0
+    assert len(lines) == 1
+    assert "Nothing to be done" in lines[0]

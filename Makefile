@@ -83,7 +83,9 @@ bench-speed: .venv/ready ## a run beside scanpy scripts, and up to a million cel
 	for size in "10000 1" "200000 20" "1000000 100" "100000 20" "100000 200"; do \
 	    set -- $$size; $(RUN) python -m benchmarks.speed benchmarks/speed/results \
 	    --cells $$1 --samples $$2 --side ctcflow; done
-	$(RUN) python -m benchmarks.speed.starts benchmarks/speed/results
+	$(RUN) python -m benchmarks.speed.starts benchmarks/speed/results --cells 20000 --samples 40
+	for side in tutorial expert; do $(RUN) python -m benchmarks.speed benchmarks/speed/results \
+	    --cells 1000000 --samples 100 --side $$side; done
 	$(RUN) python -m benchmarks.speed.page benchmarks/speed/results docs
 
 lock: ## rewrite requirements.lock (needs a package index)

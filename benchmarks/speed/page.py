@@ -1,6 +1,9 @@
 """The page `speed.md` and its figures, from the tables that `benchmarks.speed` wrote.
 
-python -m benchmarks.speed.page FOLDER DOCS
+    python -m benchmarks.speed.page FOLDER DOCS
+
+`speed.tsv` and `speed_stages.tsv` beside the page hold all that was measured; what FOLDER has anew
+takes the place of what they know.
 """
 
 from __future__ import annotations
@@ -11,11 +14,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from benchmarks.speed.__main__ import APART
+from benchmarks.speed.starts import PARTS
 from matplotlib.figure import Figure
 
 from ctcflow.render.marks import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
 
 COLOURS = {"ctcflow": VERMILLION, "tutorial": BLUE, "expert": GREEN, "floor": PURPLE}
+USUAL = 5000
+"""Cells per sample from which on a run counts for the growth with cells."""
 HEAD = [
     "Whole processes on two cores, simulated cohorts, one after the other on one machine",
     "(`make bench-speed`). `tutorial` and `expert` are scanpy in one script; `floor` reads every",
@@ -35,24 +41,49 @@ SHOWN = {
 
 
 def main(folder: Path, docs: Path) -> None:
-    rows = pd.concat([pd.read_csv(path, sep="\t") for path in sorted(folder.glob("speed_*.tsv"))])
-    rows = rows.sort_values(["cells", "samples", "side"], kind="stable").reset_index(drop=True)
-    rows["failed"] = rows.get("failed")
+    rows = kept(docs / "speed.tsv", tables_of(folder, "speed"), ["cells", "samples", "side"])
+    parts_of = ["cells", "samples", "side", "stage"]
+    stages = kept(docs / "speed_stages.tsv", tables_of(folder, "stages"), parts_of)
+    if "failed" not in rows:
+        rows["failed"] = None
     whole = rows[rows["failed"].isna()].reset_index(drop=True)
     own = scaling(whole)
     beside_scripts(whole).savefig(docs / "speed.png", dpi=110)
     text = ["# Time and memory", "", *HEAD, "", *table(whole), "", *failures(rows), ""]
     text += ["![sides](speed.png)", "", *ratios(whole), ""]
-    parts = largest_parts(folder, whole)
+    parts = largest_parts(stages, whole)
     if parts:
         text += ["## Where the time goes", "", *parts, ""]
     if len(own) > 1:
         figure, fitted = against_cells(own)
         figure.savefig(docs / "scale.png", dpi=110)
         text += ["![cells](scale.png)", "", *fitted, ""]
-    if (folder / "starts.tsv").exists():
-        text += ["## What one job costs: samples of 50 cells", "", *starts(folder), ""]
+    for path in sorted(folder.glob("starts_*.tsv")):
+        text += ["## What a sample costs", "", *number_of_samples(whole), ""]
+        text += [*starts(path, stages, whole), ""]
     (docs / "speed.md").write_text("\n".join(text))
+
+
+def tables_of(folder: Path, kind: str) -> pd.DataFrame:
+    """Tables of one kind of all sizes; the size is in their names."""
+    found = []
+    for path in sorted(folder.glob(f"{kind}_*.tsv")):
+        _, cells, samples = path.stem.split("_")
+        found.append(pd.read_csv(path, sep="\t").assign(cells=int(cells), samples=int(samples)))
+    return pd.concat(found) if found else pd.DataFrame()
+
+
+def kept(path: Path, rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Write rows into a table, in which sizes and sides that were not run now stay."""
+    run = keys[:3]
+    if path.exists():
+        known = pd.read_csv(path, sep="\t")
+        now = pd.MultiIndex.from_frame(rows[run]) if len(rows) else []
+        rows = pd.concat([known[~pd.MultiIndex.from_frame(known[run]).isin(now)], rows])
+    rows = rows.sort_values(keys, kind="stable").reset_index(drop=True)
+    rows = rows[[*keys, *(name for name in rows if name not in keys)]]
+    rows.to_csv(path, sep="\t", index=False, float_format="%.4g")
+    return rows
 
 
 def failures(rows: pd.DataFrame) -> list[str]:
@@ -82,13 +113,13 @@ def ratios(rows: pd.DataFrame) -> list[str]:
     return lines
 
 
-def largest_parts(folder: Path, rows: pd.DataFrame) -> list[str]:
+def largest_parts(stages: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     """Parts of each side at the largest size that several sides have, the longest first."""
     sides = rows.groupby(["cells", "samples"])["side"].nunique()
     if not (sides > 2).any():
         return []
     cells, samples = sides[sides > 2].index.max()
-    stages = pd.read_csv(folder / f"stages_{cells}_{samples}.tsv", sep="\t")
+    stages = stages[(stages["cells"] == cells) & (stages["samples"] == samples)]
     lines = [f"{cells:,} cells in {samples} samples, seconds; of `ctcflow` summed over jobs:", ""]
     for side, part in stages.groupby("side", sort=False):
         longest = part.sort_values("seconds", ascending=False)
@@ -118,20 +149,56 @@ def _five_times(now: float, wanted: float, stages: pd.DataFrame) -> list[str]:
 
 
 def scaling(rows: pd.DataFrame) -> pd.DataFrame:
-    """Runs of ctcflow in samples of one size, the commonest."""
-    own = rows[rows["side"] == "ctcflow"].assign(size=lambda x: x["cells"] // x["samples"])
-    return own[own["size"] == own["size"].mode().iloc[0]] if len(own) else own
+    """Runs of ctcflow in samples of a usual size."""
+    own = rows[rows["side"] == "ctcflow"]
+    return own[own["cells"] / own["samples"] >= USUAL]
 
 
-def starts(folder: Path) -> list[str]:
-    """Table of seconds per job, and the share that imports have in all jobs."""
-    rows = pd.read_csv(folder / "starts.tsv", sep="\t")
-    lines = ["| " + " | ".join(rows) + " |", "|" + "---|" * len(rows.columns)]
-    for row in rows.itertuples(index=False):
-        seconds = " | ".join(f"{value:.2f}" for value in row[2:])
-        lines.append(f"| {row[0]} | {row[1]} | {seconds} |")
-    share = (rows["jobs"] * rows["imports"]).sum() / (rows["jobs"] * rows["seconds"]).sum()
-    return [*lines, "", f"Imports are {share:.0%} of the time of these jobs (seconds, means)."]
+def number_of_samples(rows: pd.DataFrame) -> list[str]:
+    """The same cells in more samples: seconds, and seconds per further sample."""
+    lines = []
+    own = rows[rows["side"] == "ctcflow"]
+    for cells, part in own.groupby("cells"):
+        first = part.iloc[0]
+        for more in part.iloc[1:].itertuples():
+            each = (more.seconds - first["seconds"]) / (more.samples - first["samples"])
+            lines.append(
+                f"* {cells:,} cells in {more.samples} samples instead of {first['samples']}:"
+                f" {more.seconds:,.0f} s instead of {first['seconds']:,.0f} s, {each:.1f} s per"
+                " further sample on two cores."
+            )
+    return lines
+
+
+def starts(path: Path, stages: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
+    """Table of seconds per job, what a sample costs, and the share that starts have in a run."""
+    jobs = pd.read_csv(path, sep="\t").set_index("rule")
+    _, cells, samples = path.stem.split("_")
+    lines = [
+        "",
+        f"Seconds of a job in samples of {int(cells) // int(samples):,} cells, with every import"
+        " timed (which costs some time too): `rest` is the start of shell and interpreter and what"
+        " Snakemake does around a job.",
+        "",
+        "| rule | " + " | ".join(jobs) + " |",
+        "|" + "---|" * (len(jobs.columns) + 1),
+    ]
+    for rule, row in jobs.iterrows():
+        seconds = " | ".join(f"{row[name]:.2f}" for name in jobs.columns[1:])
+        lines.append(f"| {rule} | {row['jobs']:.0f} | {seconds} |")
+    sample = jobs.loc[jobs["jobs"] == int(samples), ["seconds", *PARTS]].sum()
+    shares = ", ".join(f"{part} {sample[part]:.1f}" for part in PARTS)
+    lines += ["", f"A sample costs {sample['seconds']:.1f} s of a core: {shares}."]
+    for row in scaling(rows).itertuples():
+        own = stages[(stages["cells"] == row.cells) & (stages["samples"] == row.samples)]
+        spent = own.loc[own["side"] == "ctcflow", "seconds"].sum()
+        number = jobs["jobs"].where(jobs["jobs"] == 1, row.samples)
+        start = (number * (jobs["imports"] + jobs["rest"])).sum()
+        lines.append(
+            f"* {row.cells:,} cells in {row.samples} samples: starts and imports are"
+            f" {start / spent:.0%} of the {spent:,.0f} s of all jobs."
+        )
+    return lines
 
 
 def table(rows: pd.DataFrame) -> list[str]:

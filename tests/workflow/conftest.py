@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,13 @@ class Ran(NamedTuple):
 
     @property
     def jobs(self) -> dict[str, int]:
-        """Jobs per rule in the table that Snakemake prints; `all` has no job of its own."""
+        """Jobs per rule in the table that Snakemake prints, or in the first line of `ctcflow run`.
+
+        `all` has no job of its own.
+        """
+        if line := re.search(r"to do: \d+ jobs \((.*)\)$", self.text, re.MULTILINE):
+            pairs = (pair.split() for pair in line[1].split(", "))
+            return {rule: int(jobs) for rule, jobs in pairs}
         lines = [line.split() for line in self.text.splitlines()]
         start = next((k for k, words in enumerate(lines) if words == ["job", "count"]), None)
         if start is None:

@@ -7,10 +7,12 @@ import re
 from ctcflow.run import available_memory
 
 REPORT = "results/report/report.html"
+OWN_WORDS = ("--printshellcmds",)
+"""Snakemake says then what it gives, and `ctcflow run` does not speak in its place."""
 
 
 def test_jobs_of_a_machine_ask_for_no_more_than_it_has(own_copy, ctcflow):
-    ran = ctcflow(own_copy, "run", own_copy, "--", "--forcerun", REPORT)
+    ran = ctcflow(own_copy, "run", own_copy, "--", *OWN_WORDS, "--forcerun", REPORT)
     assert ran.code == 0, ran.text
     assert ran.jobs == {"report": 1}
     pool = int(re.search(r"Provided resources:.*?mem_mb\D+(\d+)", ran.text)[1])
@@ -20,7 +22,7 @@ def test_jobs_of_a_machine_ask_for_no_more_than_it_has(own_copy, ctcflow):
 
 
 def test_a_job_that_asks_for_more_than_there_is_runs_alone(own_copy, ctcflow):
-    options = ("--resources", "mem_mb=120", "--forcerun", REPORT)
+    options = (*OWN_WORDS, "--resources", "mem_mb=120", "--forcerun", REPORT)
     ran = ctcflow(own_copy, "run", own_copy, "--", *options)
     assert ran.code == 0, ran.text
     assert ran.jobs == {"report": 1}

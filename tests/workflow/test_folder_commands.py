@@ -1,0 +1,91 @@
+"""From an empty folder to the evidence for one cell, by the commands that a user types."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+
+def test_a_new_user_comes_from_data_to_a_checked_run(cohort, tmp_path, ctcflow):
+    run = tmp_path / "my_run"
+    made = ctcflow(tmp_path, "init", "my_run", "--from", cohort / "data")
+    assert made.code == 0, made.text
+    sheet = pd.read_csv(run / "config" / "samples.tsv", sep="\t", dtype=str)
+    assert set(sheet["sample"]) == {"P1_d0", "P2_d0", "H1"}
+    checked = ctcflow(tmp_path, "check", "my_run", "--cores", "2")
+    assert checked.code == 0, checked.text
+    assert "3 samples with" in checked.text
+    assert "17 jobs, about" in checked.text
+    assert "no sample has role healthy or blank" in checked.text
+    assert not (run / "results").exists()
+    again = ctcflow(tmp_path, "init", "my_run", "--from", cohort / "data")
+    assert again.code == 2
+    assert again.errors == [line for line in again.text.splitlines() if "is there already" in line]
+
+
+def test_a_folder_without_libraries_is_refused(tmp_path, ctcflow):
+    refused = ctcflow(tmp_path, "init", "my_run", "--from", tmp_path)
+    assert refused.code == 2
+    assert "no library below" in refused.errors[0]
+    assert not (tmp_path / "my_run").exists()
+
+
+def test_a_finished_run_has_nothing_to_do(finished, ctcflow):
+    checked = ctcflow(finished, "check", ".")
+    assert checked.code == 0, checked.text
+    assert "nothing to do" in checked.text
+
+
+def test_a_mistake_is_one_line_and_code_2(sheet, new_run, tmp_path, ctcflow):
+    run = new_run(tmp_path / "run", sheet, "qc:\n  min_gene: 5\n")
+    checked = ctcflow(tmp_path, "check", run)
+    assert checked.code == 2
+    assert checked.text.count("\n") == 1
+    assert "did you mean" in checked.text
+
+
+@pytest.fixture(scope="module")
+def called(finished) -> pd.DataFrame:
+    path = finished / "results" / "call" / "ctc.tsv"
+    return pd.read_csv(path, sep="\t", keep_default_na=False)
+
+
+def test_the_evidence_for_a_call_is_that_of_the_table(finished, called, ctcflow):
+    cell = called[called["class"] == "CTC"].iloc[0]
+    told = ctcflow(finished, "explain", cell["sample"], cell["barcode"])
+    assert told.code == 0, told.text
+    assert told.text.startswith(f"{cell['sample']} {cell['barcode']}: CTC\n")
+    assert cell["reason"] in told.text
+    assert f"{float(cell['p']):.2g}, {float(cell['q']):.2g}" in told.text
+    assert cell["panel_genes"].replace(",", ", ") in told.text
+    assert "quality      kept: " in told.text
+
+
+def test_a_droplet_that_was_set_aside_has_its_reason(finished, ctcflow):
+    table = finished / "results" / "call" / "set_aside_with_tumour_evidence.tsv"
+    row = pd.read_csv(table, sep="\t").iloc[0]
+    told = ctcflow(finished, "explain", row["sample"], row["barcode"])
+    assert told.code == 0, told.text
+    assert "not among the kept cells" in told.text
+    assert f"{row['reason']}; {row['evidence']}" in told.text
+
+
+@pytest.mark.parametrize(
+    ("sample", "barcode", "said"),
+    [("P1", "x", "no sample `P1`"), ("P1_d0", "ACGT", "no droplet `ACGT` in sample `P1_d0`")],
+)
+def test_what_is_not_there_is_said_with_what_is(finished, ctcflow, sample, barcode, said):
+    told = ctcflow(finished, "explain", sample, barcode)
+    assert told.code == 2
+    assert said in told.errors[0]
+    assert "it has" in told.errors[0]
+
+
+def test_a_run_says_each_job_in_one_line(own_copy, ctcflow):
+    (own_copy / "results" / "score" / "H1.h5ad").unlink()
+    ran = ctcflow(own_copy, "run", own_copy, "--cores", "1")
+    assert ran.code == 0, ran.text
+    done = [line for line in ran.text.splitlines() if " done: " in line]
+    assert len(done) == sum(ran.jobs.values())
+    assert "done: score H1 (" in done[0]
+    assert "samples 1 of 1" in done[0]

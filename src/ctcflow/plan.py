@@ -56,7 +56,10 @@ def opened(folder: Path, root: Path) -> Workflow:
     try:
         raw = yaml.safe_load(path.read_text()) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CtcflowError(f"`{path}` is not YAML ({reason(error)}): correct it") from None
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        what = getattr(error, "problem", None) or reason(error)
+        raise CtcflowError(f"`{path}`{where} is not YAML ({what}): correct it") from None
     try:
         return Workflow(raw, root=root, run=folder, results="results", storage=_not_asked)
     except SystemExit as error:
@@ -66,6 +69,20 @@ def opened(folder: Path, root: Path) -> Workflow:
 def _not_asked(address: str) -> Any:
     """An address whose storage is not asked for a size before the run."""
     return SimpleNamespace(flags={"storage_object": SimpleNamespace(size=lambda: 0)})
+
+
+def check_tables(run: Workflow) -> None:
+    """Read the user's own panels, cell types and programmes, which Snakemake only looks for.
+
+    Raises
+    ------
+    CtcflowError
+        One of them is no table of gene sets.
+    """
+    from ctcflow import io
+
+    for path in run.own_tables.values():
+        io.read_gene_sets(path)
 
 
 def jobs_of(folder: Path, snakefile: Path) -> dict[str, int]:

@@ -71,7 +71,7 @@ class Workflow:
     ) -> None:
         try:
             self.config = load_config(raw)
-            self._own = own_tables(self.config, run)
+            self.own_tables = own_tables(self.config, run)
             samples = load_samples(run / self.config.samples, self.config)
             self._sources = {sample.sample: source_of(sample) for sample in samples}
             self._droplets = {sample.sample: droplets_of(sample) for sample in samples}
@@ -191,7 +191,7 @@ class Workflow:
 
     def table(self, name: str) -> str:
         """The user's own table, else the shipped one."""
-        return self._local(str(self._own.get(name, self._resources / SHIPPED[name])))
+        return self._local(str(self.own_tables.get(name, self._resources / SHIPPED[name])))
 
     def params(self, step: str) -> str | Callable[[Any], str]:
         """Parameters of a step as JSON; of a sample step per sample."""

@@ -75,7 +75,7 @@ CASES = {
 HEAD = """# Typical mistakes, and what is said
 
 `ctcflow check my_run` finds all of these before anything runs, each in one line, with exit code 2.
-Made by a test from what the program says (`tests/test_mistakes_page.py`); `RUN` is the run's folder.
+Made by a test from what the program says (`tests/test_mistakes_page.py`); `RUN` is that of the run.
 """
 
 

@@ -27,7 +27,7 @@ _TRIPLET: Final = re.compile(r"(.*?)matrix\.mtx(\.gz)?")
 _ONE_FILE: Final = (".h5", ".hdf5", ".h5ad", ".h5mu")
 _SAYS_NOTHING: Final = re.compile(
     r"outs|count|multi|per_sample_outs|filtered|Gene(Full)?|(.*)Solo\.out|GRCh38.*|hg19|data"
-    r"|(sample_)?filtered_.*"
+    r"|(sample_)?filtered_.*|counts?|matrix|adata"
 )
 """Parts of a path that every library has."""
 _ENDINGS: Final = re.compile(

@@ -57,6 +57,7 @@ def results(run: Path) -> pd.DataFrame:
     """Every file below `results/`: its step, size and digest."""
     folder = run / "results"
     files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [path for path in files if not path.is_relative_to(folder / "provenance")]
     names = [str(path.relative_to(folder)) for path in files]
     return pd.DataFrame(
         {

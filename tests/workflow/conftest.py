@@ -189,6 +189,8 @@ def own_copy(finished: Path, tmp_path: Path) -> Path:
 def _results(run: Path) -> dict[str, bytes]:
     folder, found = run / "results", {}
     for path in sorted(folder.rglob("*")):
+        if path.is_relative_to(folder / "provenance"):
+            continue
         # what an orphan of a killed run was writing may be renamed meanwhile
         with contextlib.suppress(FileNotFoundError, IsADirectoryError):
             found[str(path.relative_to(folder))] = path.read_bytes()

@@ -51,7 +51,7 @@ def results(run: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not path.is_relative_to(folder / "provenance")
     }
 
 
@@ -184,6 +184,17 @@ def test_samples_of_hardly_any_cell_run_and_say_what_could_not_be_computed(
     cells = read(own_copy, "call/cells.tsv.gz")
     was = read(finished, "call/cells.tsv.gz")
     pd.testing.assert_frame_equal(cells[: len(was)], was)
+
+
+def test_what_each_job_took_is_kept_beside_the_results(finished, sheet):
+    jobs = read(finished, "provenance/jobs.tsv")
+    wanted = [(step, name) for step in SAMPLE_STEPS for name in sheet["sample"]]
+    wanted += [(step, "") for step in sorted(COHORT_STEPS)]
+    assert list(zip(jobs["step"], jobs["sample"], strict=True)) == wanted
+    assert (jobs[["s", "cpu_s", "mib"]].astype(float) > 0).all(axis=None)
+    inputs = read(finished, "provenance/inputs.tsv")
+    assert inputs["sample"].tolist() == sheet["sample"].tolist()
+    assert inputs["digest"].str.fullmatch("[0-9a-f]{16}").all()
 
 
 def test_a_cohort_of_one(own_copy, sheet, new_run, snakemake):

@@ -1,5 +1,6 @@
 """Configuration, samples and the values that rules share. No rules, nothing with an `if`."""
 
+from ctcflow.provenance import write_or_say
 from ctcflow.run_lock import stop_unless_alone
 from ctcflow.scheduling import without_limit_on_starts
 from ctcflow.workflow import Workflow
@@ -14,3 +15,7 @@ wildcard_constraints:
 
 onstart:
     without_limit_on_starts(workflow.scheduler)
+
+
+onsuccess:
+    write_or_say(RUN, Path.cwd())

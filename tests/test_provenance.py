@@ -1,0 +1,70 @@
+"""What is kept of how a run came about, of a run by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import pandas as pd
+import pytest
+
+from ctcflow import plan, provenance
+
+ROOT = Path(__file__).parents[1]
+MEASURED = "s\th:m:s\tmax_rss\tcpu_time\n{}\t0:00:01\t{}\t0.5\n"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text("qc:\n  min_genes: 7\n")
+    (tmp_path / "config" / "samples.tsv").write_text("sample\tpath\nb\tb.csv\na\ta.csv\n")
+    for name in "ab":
+        (tmp_path / "config" / f"{name}.csv").write_text(f"gene,c\nTP53,{ord(name)}\n")
+    for name, seconds in (("qc/a", 3), ("qc/gone", 9), ("call", 2)):
+        path = tmp_path / "benchmarks" / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(MEASURED.format(seconds, 100))
+    (tmp_path / "results" / "ingest").mkdir(parents=True)
+    record = {"steps": {"ingest": {"inputs": {"data": "0123456789abcdef"}}}}
+    with h5py.File(tmp_path / "results" / "ingest" / "a.h5ad", "w") as file:
+        file["uns/ctcflow"] = json.dumps(record)
+    return tmp_path
+
+
+def table(run: Path, name: str) -> pd.DataFrame:
+    path = run / "results" / "provenance" / name
+    return pd.read_csv(path, sep="\t", keep_default_na=False)
+
+
+def test_jobs_inputs_versions_and_parameters_are_kept(run):
+    provenance.write(plan.opened(run, ROOT), run)
+    assert sorted(path.name for path in (run / "results" / "provenance").iterdir()) == sorted(
+        provenance.FILES
+    )
+    jobs = table(run, "jobs.tsv")
+    assert jobs.to_dict("records") == [
+        {"step": "qc", "sample": "a", "s": 3, "cpu_s": 0.5, "mib": 100},
+        {"step": "call", "sample": "", "s": 2, "cpu_s": 0.5, "mib": 100},
+    ]
+    inputs = table(run, "inputs.tsv")
+    assert inputs["sample"].tolist() == ["b", "a"]
+    assert inputs["digest"].tolist() == ["", "0123456789abcdef"]
+    software = table(run, "software.tsv").set_index("name")["version"]
+    assert software["h5py"] == h5py.__version__
+    parameters = json.loads((run / "results" / "provenance" / "parameters.json").read_text())
+    assert parameters["qc"]["min_genes"] == 7
+    assert parameters["call"]["fdr"] == 0.05
+
+
+def test_results_elsewhere_have_none(run):
+    (run / "results").rename(run / "moved")
+    provenance.write(plan.opened(run, ROOT), run)
+    assert not (run / "results").exists()
+
+
+def test_a_run_is_not_lost_where_it_cannot_be_written(run, capsys):
+    (run / "results" / "provenance").write_text("a file")
+    provenance.write_or_say(plan.opened(run, ROOT), run)
+    assert "results/provenance was not written" in capsys.readouterr().err

@@ -56,20 +56,41 @@ def test_a_failed_job_has_one_line_with_its_reason_and_log(clock, tmp_path):
     progress.planned({"ingest": 1})
     progress.begins(1, "ingest", {"sample": "a"})
     wanted = f"failed: ingest a: `x.h5` is empty: copy it again (log: {log})"
-    assert progress.fails(1, [str(log)]) == wanted
-    assert progress.fails(1, [str(log)]) is None
+    assert progress.fails(1, [str(log)], said="", in_group=False) == wanted
+    assert progress.fails(1, [str(log)], said="", in_group=False) is None
     # tried again
     progress.begins(1, "ingest", {"sample": "a"})
     assert progress.ends(1) == "done: ingest a (0 s); jobs 1 of 1, samples 1 of 1"
 
 
-def test_reasons(tmp_path):
+def test_of_jobs_submitted_together_only_the_one_that_failed_is_named(clock, tmp_path):
+    texts = {"ingest": "ingest: 151 MiB at most\n", "qc": "qc: read in 0.20 s\n"}
+    progress = Progress({}, clock)
+    said = {}
+    for job, rule in enumerate(("ingest", "qc", "score")):
+        if rule in texts:
+            (tmp_path / rule).write_text(texts[rule])
+        progress.begins(job, rule, {"sample": "a"})
+        log = [str(tmp_path / rule)]
+        said[rule] = progress.fails(job, log, said="OUT_OF_\nMEMORY", in_group=True)
+    assert said == {
+        "ingest": None,
+        "qc": "failed: qc a: it ended without an error of its own, killed perhaps, after"
+        f" `qc: read in 0.20 s` (log: {tmp_path / 'qc'}); OUT_OF_ MEMORY",
+        "score": None,
+    }
+
+
+def test_reasons(clock, tmp_path):
     log = tmp_path / "log"
     log.write_text("Traceback (most recent call last):\n  File\nMemoryError\n\n")
     assert reason_of([str(log)]) == f"MemoryError (log: {log})"
     log.write_text("")
-    assert reason_of([str(log)]).startswith("its log is empty: it was killed")
-    assert reason_of([str(tmp_path / "none")]) == "it left no log: it was killed, or never started"
+    assert "killed perhaps, before its first line" in reason_of([str(log)])
+    assert reason_of([str(tmp_path / "none")]) is None
+    progress = Progress({}, clock)
+    progress.begins(1, "call", {})
+    assert "it left no log" in progress.fails(1, [], said="", in_group=False)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ searched with grep: `done: qc P01 (12 s); jobs 7 of 21, samples 1 of 4, about 3 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,6 +15,8 @@ from ctcflow.sample import SAMPLE_STEPS
 
 EXPECTED: Final = "CTCFLOW_EXPECTED_SECONDS"
 """Environment variable: JSON object of the seconds of a job per rule."""
+_IN_ORDER: Final = re.compile(r"\w+: \d+ MiB at most")
+"""Last line of the log of a job that ended in order."""
 _LINES_READ: Final = 65_536
 """Bytes of a log's end in which the reason of a failure is looked for."""
 
@@ -69,12 +72,32 @@ class Progress:
         took = self._now() - known.started
         return f"done: {known.name} ({took:.0f} s); {self._where()}"
 
-    def fails(self, job: int, log: Sequence[str]) -> str | None:
-        """A job failed: why, as far as its log tells. None where it is said already."""
+    def fails(self, job: int, log: Sequence[str], *, said: str, in_group: bool) -> str | None:
+        """A job failed: why, as far as Snakemake and the job's log tell.
+
+        Parameters
+        ----------
+        job
+            Number of the job.
+        log
+            Its logs.
+        said
+            What Snakemake says of it, mostly what a cluster said; empty for nothing.
+        in_group
+            It was submitted together with others, of which all count as failed.
+
+        Returns
+        -------
+        None where the job is known to have ended in order, or never to have begun.
+        """
         known = self._jobs.pop(job, None)
         if known is None:
             return None
-        return f"failed: {known.name}: {reason_of(log)}"
+        why = reason_of(log)
+        if in_group and why is None:
+            return None
+        why = why or "it left no log, or one without an error: it was killed, or never started"
+        return f"failed: {known.name}: " + "; ".join(filter(None, [why, " ".join(said.split())]))
 
     def _seconds(self, rule: str) -> float:
         known = self._expected.values()
@@ -101,8 +124,13 @@ def spoken(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def reason_of(logs: Sequence[str]) -> str:
-    """Why a job failed, from the end of its logs, and where these are."""
+def reason_of(logs: Sequence[str]) -> str | None:
+    """Why a job failed, from the end of its logs, and where these are.
+
+    Returns
+    -------
+    None where there is no log, or one of a job that ended in order.
+    """
     for log in logs:
         path = Path(log)
         if path.is_file():
@@ -110,8 +138,17 @@ def reason_of(logs: Sequence[str]) -> str:
                 file.seek(max(path.stat().st_size - _LINES_READ, 0))
                 text = file.read().decode(errors="replace")
             lines = [line.strip() for line in text.splitlines() if line.strip()]
-            mistakes = [line for line in lines if line.startswith("error: ")]
-            # the last line of a traceback names the exception
-            said = (mistakes or lines or ["its log is empty: it was killed, or never started"])[-1]
-            return f"{said.removeprefix('error: ')} (log: {path.absolute()})"
-    return "it left no log: it was killed, or never started"
+            if lines and _IN_ORDER.fullmatch(lines[-1]):
+                return None
+            return f"{_of_lines(lines)} (log: {path.absolute()})"
+    return None
+
+
+def _of_lines(lines: Sequence[str]) -> str:
+    mistakes = [line for line in lines if line.startswith("error: ")]
+    if mistakes:
+        return mistakes[-1].removeprefix("error: ")
+    if any(line.startswith("Traceback") for line in lines):
+        return lines[-1]  # it names the exception
+    last = f"after `{lines[-1]}`" if lines else "before its first line"
+    return f"it ended without an error of its own, killed perhaps, {last}"

@@ -52,7 +52,15 @@ class LogHandler(LogHandlerBase):
         if event == LogEvent.JOB_FINISHED:
             return self._progress.ends(given["job_id"])
         if event == LogEvent.JOB_ERROR:
-            return self._progress.fails(given["jobid"], given["log"])
+            return self._progress.fails(
+                given["jobid"],
+                given["log"],
+                said=given["rule_msg"] or "",
+                in_group=given["indent"],
+            )
+        if event == LogEvent.GROUP_ERROR:
+            logs = ", ".join(given["aux_logs"]) or "none"
+            return f"failed: jobs that were submitted together (log of the submission: {logs})"
         if any(known in text for known in _KNOWN):
             return None
         if record.levelno >= logging.WARNING or text.startswith(_SAID):

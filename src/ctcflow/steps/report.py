@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from ctcflow.render import (
     cohort,
     copy_number,
     html,
+    methods,
     numbers,
     provenance,
     quality_page,
@@ -51,6 +53,7 @@ _NAVIGATION: Final = (
     ("mixing", "Batches"),
     ("clusters", "Clusters"),
     ("not-run", "Not run"),
+    ("methods", "Methods"),
     ("parameters", "Parameters"),
     ("provenance", "Versions and input"),
 )
@@ -61,6 +64,8 @@ _PANELS: Final = {
     keys.BATCH.key: "By batch",
     "batch": "By batch",
 }
+_LIBRARIES: Final = ("anndata", "numpy", "scipy", "harmonypy", "igraph")
+"""Those that numbers depend on most."""
 _COUNTED: Final = ("count", "count_low", "count_high")
 
 
@@ -123,10 +128,24 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
             records_table(clustering.get("resolutions"), ("resolution",)),
         ),
         provenance.not_run(missing),
+        _methods(adata, steps, clustering),
         provenance.parameters(steps, StepsParams().model_dump(mode="json")),
         provenance.versions(steps),
     ]
     return {"report.html": html.page(params.title, _NAVIGATION, main), **figures}
+
+
+def _methods(
+    adata: AnnData, steps: Mapping[str, Mapping[str, Any]], clustering: Mapping[str, Any]
+) -> Markup:
+    compared = facts(adata, keys.CONDITIONS)
+    return methods.methods(
+        steps,
+        versions={name: version(name) for name in _LIBRARIES},
+        resolution=numbers.text(clustering.get("resolution")),
+        compared=any(len(column) > 0 for column in compared.values()),
+        mapped="project" in steps or "gather" in steps,
+    )
 
 
 def _quality(

@@ -297,7 +297,7 @@ from ctcflow.workflow import Workflow
 steps = list(STEPS)
 package = root / "src" / "ctcflow"
 # these parse the command line and choose the step; no result depends on them
-FRONT = {"cli.py", "__init__.py", "__main__.py", "mistakes.py", "tables.py"}
+FRONT = {"cli.py", "folder_commands.py", "__init__.py", "__main__.py", "mistakes.py", "tables.py"}
 workflow = Workflow({}, root=root, run=run, results=str(run / "results"))
 names = workflow.samples
 given = SimpleNamespace(sample=names[0])

@@ -58,9 +58,11 @@ def main(folder: Path, docs: Path) -> None:
         figure, fitted = against_cells(own)
         figure.savefig(docs / "scale.png", dpi=110)
         text += ["![cells](scale.png)", "", *fitted, ""]
+    costs = number_of_samples(whole)
     for path in sorted(folder.glob("starts_*.tsv")):
-        text += ["## What a sample costs", "", *number_of_samples(whole), ""]
-        text += [*starts(path, stages, whole), ""]
+        costs += starts(path, stages, whole)
+    if costs:
+        text += ["## What a sample costs", "", *costs, ""]
     (docs / "speed.md").write_text("\n".join(text))
 
 
@@ -236,7 +238,7 @@ def beside_scripts(rows: pd.DataFrame) -> Figure:
                     where, value = place + 0.2 * (offset - 1.5), part.loc[side, column]
                     label = side if place == 0 else None
                     axes.bar(where, value, width=0.18, color=COLOURS[side], label=label)
-        axes.set_xticks(range(len(sizes)), [f"{n:,} cells in {m} samples" for n, m in sizes])
+        axes.set_xticks(range(len(sizes)), [f"{n:,} cells\nin {m} samples" for n, m in sizes])
         axes.set_title(title, loc="left")
     if sizes:
         figure.axes[0].legend(frameon=False)
@@ -250,7 +252,7 @@ def against_cells(own: pd.DataFrame) -> tuple[Figure, list[str]]:
     for axes, column, title, colour in zip(
         figure.subplots(1, 2),
         ("seconds", "largest_mib"),
-        ("Seconds", "MiB of the largest process"),
+        ("Seconds", "MiB, largest process"),
         (VERMILLION, ORANGE),
         strict=True,
     ):
@@ -258,9 +260,13 @@ def against_cells(own: pd.DataFrame) -> tuple[Figure, list[str]]:
         slope, level = np.polyfit(np.log(cells), np.log(seen), 1)
         axes.loglog(cells, seen, "o", color=colour)
         axes.loglog(cells, np.exp(level) * cells**slope, "-", color=colour, linewidth=1)
-        axes.set_title(f"{title}: cells to the power of {slope:.2f}", loc="left")
+        axes.set_title(f"{title}: cells$^{{{slope:.2f}}}$", loc="left")
         axes.set_xlabel("cells")
-        said.append(f"* {title} grow with cells to the power of {slope:.2f}.")
+        last = np.log(seen[-1] / seen[-2]) / np.log(cells[-1] / cells[-2])
+        said.append(
+            f"* {title}: grow with cells to the power of {slope:.2f}; from {cells[-2]:,.0f} to"
+            f" {cells[-1]:,.0f} cells alone {last:.2f}."
+        )
     return figure, said
 
 

@@ -2,12 +2,13 @@
 
     python -m benchmarks.speed.page FOLDER DOCS
 
-`speed.tsv` and `speed_stages.tsv` beside the page hold all that was measured; what FOLDER has anew
+`speed.tsv`, `speed_stages.tsv` and `speed_starts_*.tsv` beside the page hold all that was measured; what FOLDER has anew
 takes the place of what they know.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -59,7 +60,9 @@ def main(folder: Path, docs: Path) -> None:
         figure.savefig(docs / "scale.png", dpi=110)
         text += ["![cells](scale.png)", "", *fitted, ""]
     costs = number_of_samples(whole)
-    for path in sorted(folder.glob("starts_*.tsv")):
+    for path in folder.glob("starts_*.tsv"):
+        shutil.copy(path, docs / f"speed_{path.name}")
+    for path in sorted(docs.glob("speed_starts_*.tsv")):
         costs += starts(path, stages, whole)
     if costs:
         text += ["## What a sample costs", "", *costs, ""]
@@ -175,7 +178,7 @@ def number_of_samples(rows: pd.DataFrame) -> list[str]:
 def starts(path: Path, stages: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     """Table of seconds per job, what a sample costs, and the share that starts have in a run."""
     jobs = pd.read_csv(path, sep="\t").set_index("rule")
-    _, cells, samples = path.stem.split("_")
+    cells, samples = path.stem.split("_")[-2:]
     lines = [
         "",
         f"Seconds of a job in samples of {int(cells) // int(samples):,} cells, with every import"

@@ -2,8 +2,8 @@
 
     python -m benchmarks.speed.page FOLDER DOCS
 
-`speed.tsv`, `speed_stages.tsv` and `speed_starts_*.tsv` beside the page hold all that was measured; what FOLDER has anew
-takes the place of what they know.
+`speed.tsv`, `speed_stages.tsv` and `speed_starts_*.tsv` beside the page hold all that was measured;
+what FOLDER has anew takes the place of what they know.
 """
 
 from __future__ import annotations

@@ -45,12 +45,23 @@ def main(folder: Path, docs: Path) -> None:
     rows = kept(docs / "speed.tsv", tables_of(folder, "speed"), ["cells", "samples", "side"])
     parts_of = ["cells", "samples", "side", "stage"]
     stages = kept(docs / "speed_stages.tsv", tables_of(folder, "stages"), parts_of)
-    if "failed" not in rows:
-        rows["failed"] = None
+    for column in ("failed", "beside"):
+        if column not in rows:
+            rows[column] = None
     whole = rows[rows["failed"].isna()].reset_index(drop=True)
     own = scaling(whole)
     beside_scripts(whole).savefig(docs / "speed.png", dpi=110)
-    text = ["# Time and memory", "", *HEAD, "", *table(whole), "", *failures(rows), ""]
+    text = [
+        "# Time and memory",
+        "",
+        *HEAD,
+        "",
+        *table(whole),
+        "",
+        *failures(rows),
+        *company(rows),
+        "",
+    ]
     text += ["![sides](speed.png)", "", *ratios(whole), ""]
     parts = largest_parts(stages, whole)
     if parts:
@@ -97,6 +108,14 @@ def failures(rows: pd.DataFrame) -> list[str]:
         f"* `{row.side}` at {row.cells:,} cells in {row.samples} samples took all memory of the"
         f" machine ({row.tree_mib:,.0f} MiB) in its part `{row.failed}` after {row.seconds:,.0f} s."
         for row in rows[rows["failed"].notna()].itertuples()
+    ]
+
+
+def company(rows: pd.DataFrame) -> list[str]:
+    """What ran on the machine beside a measurement, as noted by hand in column `beside`."""
+    return [
+        f"* Beside `{row.side}` at {row.cells:,} cells ran: {row.beside}."
+        for row in rows[rows["beside"].notna()].itertuples()
     ]
 
 

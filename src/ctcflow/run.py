@@ -73,7 +73,11 @@ def run(
             command += ["--logger", "ctcflow"]
             environment |= _for_progress(folder, snakefile, environment)
         command += options
-        return _snakemake(command, environment, lock)
+        code = _snakemake(command, environment, lock)
+    page = folder / "results" / "report" / "report.html"
+    if code == 0 and page.is_file():
+        print(f"report: {page}", file=sys.stderr)
+    return code
 
 
 def _for_progress(folder: Path, snakefile: Path, environment: Mapping[str, str]) -> dict[str, str]:

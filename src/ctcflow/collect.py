@@ -110,9 +110,9 @@ def _add_units(
 
 
 def delivered_genes(adata: AnnData) -> npt.NDArray[np.bool_]:
-    """Variable and panel genes, which the matrix of the cohort holds."""
-    found = (adata.var[keys.VARIABLE.key] | adata.var[keys.PANEL.key]).to_numpy(np.bool_)
-    return np.asarray(found)
+    """Variable genes, panel genes and markers, which the matrix of the cohort holds."""
+    flags = [slot.key for slot in (keys.VARIABLE, keys.PANEL, keys.TYPE_MARKER)]
+    return np.asarray(adata.var[flags].to_numpy(np.bool_).any(axis=1))
 
 
 def classes_of(obs: pd.DataFrame) -> npt.NDArray[np.object_]:

@@ -240,6 +240,7 @@ STEPS: dict[str, Step] = {
         writes=(
             keys.CLUSTER,
             keys.CELL_TYPE,
+            keys.TYPE_MARKER,
             keys.X_UMAP,
             keys.CONNECTIVITIES,
             keys.DISTANCES,

@@ -172,6 +172,8 @@ DISTANCES: Final = Slot("obsp", "distances")
 CLUSTER: Final = Slot("obs", "cluster")
 """Leiden cluster at the chosen resolution; other resolutions are `leiden_<resolution>`."""
 CELL_TYPE: Final = Slot("obs", "cell_type")
+TYPE_MARKER: Final = Slot("var", "cell_type_marker")
+"""Gene of a marker set of a cell type; kept in the matrix of the cohort whether variable or not."""
 MARKERS: Final = Slot("uns", "markers")
 """JSON: marker genes per cluster."""
 CONDITIONS: Final = Slot("uns", "conditions")

@@ -94,6 +94,7 @@ def clusters(
         Column("Second best type"),
         Column("Margin", "number"),
         Column("Cells", "count"),
+        Column("Of this type", "count"),
         Column("Samples", "count"),
         Column("CTCs and aggregates", "count"),
         Column("Markers, best first"),
@@ -104,7 +105,8 @@ def clusters(
         "Clusters and their markers",
         html.table(
             "Clusters, largest first. A small margin to the second best type means that "
-            "the name is a guess.",
+            "the name is a guess. Where types share markers (naive and memory T cells), a cell "
+            "takes the one whose markers are strongest around it.",
             columns,
             _cluster_rows(obs, markers, named),
             search=True,
@@ -145,13 +147,15 @@ def _cluster_rows(
     for name, cells in obs.groupby(clusters.to_numpy(dtype=object), observed=True):
         best = genes.loc[genes["cluster"] == name, "gene"].head(_MARKERS)
         called = cells["class"].isin(["CTC", "CTC aggregate"]).sum() if "class" in cells else None
+        kind, n_of_kind = _commonest(cells)
         rows.append(
             [
                 str(name),
-                _commonest(cells),
+                kind,
                 numbers.text(named.get(str(name), {}).get("second")),
                 named.get(str(name), {}).get("margin"),
                 len(cells),
+                n_of_kind,
                 cells["sample"].nunique() if "sample" in cells else None,
                 called,
                 ", ".join(best.map(numbers.text)) or "none",
@@ -160,8 +164,12 @@ def _cluster_rows(
     return sorted(rows, key=lambda row: (-row[4], row[0]))
 
 
-def _commonest(cells: pd.DataFrame) -> str:
+def _commonest(cells: pd.DataFrame) -> tuple[str, int]:
+    """The commonest type of these cells, and how many have it."""
     if "cell_type" not in cells:
-        return ""
+        return "", 0
     counts = cells["cell_type"].astype(object).map(numbers.text).value_counts()
-    return "" if counts.empty else str(sorted(counts[counts == counts.max()].index)[0])
+    if counts.empty:
+        return "", 0
+    most = int(counts.max())
+    return str(sorted(counts[counts == most].index)[0]), most

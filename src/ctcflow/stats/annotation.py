@@ -1,4 +1,4 @@
-"""Name groups of cells by marker sets."""
+"""Name groups of cells by marker sets, and draw the borders between types that share markers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 Matrix = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float64]
 
+Codes = npt.NDArray[np.intp]
+
 _NOISE: Final = 0.5
+_DIFFUSION_STEPS: Final = 8
 
 
 class Annotation(NamedTuple):
@@ -21,11 +25,11 @@ class Annotation(NamedTuple):
     margin: Vector
 
 
-def relative_expression(means: Matrix) -> Matrix:
-    """Mean of each gene in each group as a share of its largest mean.
+def largest_means(means: Matrix) -> Vector:
+    """Largest mean of each gene over the groups, which expression is read relative to.
 
-    A gene whose largest mean is near zero cannot speak as loud as one that is well expressed: the
-    denominator is never below 0.5 (log-normalised units).
+    A gene whose largest mean is near zero cannot speak as loud as one that is well expressed: none
+    is below 0.5 (log-normalised units).
 
     Parameters
     ----------
@@ -34,12 +38,9 @@ def relative_expression(means: Matrix) -> Matrix:
 
     Returns
     -------
-    (n_groups, n_genes)
-        0 to 1.
+    (n_genes,)
     """
-    if means.shape[0] == 0:
-        return means.copy()
-    return np.asarray(means / np.maximum(means.max(axis=0), _NOISE))
+    return np.asarray(np.maximum(means.max(axis=0, initial=0.0), _NOISE))
 
 
 def set_weights(
@@ -72,18 +73,15 @@ def set_weights(
     return weights, expected, np.bincount(sets[~up], minlength=n_sets).astype(np.float64)
 
 
-def type_scores(
-    relative: Matrix, *, weights: Matrix, n_expected: Vector, n_unexpected: Vector
-) -> Matrix:
-    """Mean over the expected genes minus mean over the genes expected absent.
+def score_loadings(weights: Matrix, n_expected: Vector, n_unexpected: Vector) -> Matrix:
+    """Part of each gene in the score of each type, with expression relative to its largest mean.
 
-    Means are over all genes of a set: one that the data lack counts as not expressed, so that a
-    set of which two genes are there cannot win with these two.
+    A score is the mean over the expected genes minus the mean over the genes expected absent, over
+    all genes of a set: one that the data lack counts as not expressed, so that a set of which two
+    genes are there cannot win with these two.
 
     Parameters
     ----------
-    relative : (n_groups, n_genes)
-        Of `relative_expression`.
     weights : (n_types, n_genes)
         1 for an expected gene, -1 for one that is expected absent, 0 for all others.
     n_expected, n_unexpected : (n_types,)
@@ -91,13 +89,13 @@ def type_scores(
 
     Returns
     -------
-    (n_groups, n_types)
+    (n_genes, n_types)
         NaN for a type of which no expected gene is there.
     """
-    wanted, unwanted = (weights > 0).astype(float), (weights < 0).astype(float)
-    up = relative @ wanted.T / np.maximum(n_expected, 1)
-    down = relative @ unwanted.T / np.maximum(n_unexpected, 1)
-    return np.asarray(np.where(wanted.any(axis=1), up - down, np.nan))
+    up = np.where(weights > 0, 1.0, 0.0) / np.maximum(n_expected, 1)[:, None]
+    down = np.where(weights < 0, 1.0, 0.0) / np.maximum(n_unexpected, 1)[:, None]
+    here = (weights > 0).any(axis=1)
+    return np.asarray(np.where(here[:, None], up - down, np.nan).T)
 
 
 def best_types(scores: Matrix, *, floor: float) -> Annotation:
@@ -130,3 +128,75 @@ def best_types(scores: Matrix, *, floor: float) -> Annotation:
         margin = np.where(known, top - np.where(known, second, 0.0), np.nan)
     best = np.where(top >= floor, best, -1)
     return Annotation(best, np.where(np.isfinite(top), top, np.nan), margin)
+
+
+def akin(weights: Matrix) -> npt.NDArray[np.bool_]:
+    """Types that share an expected gene of the data, such as naive and memory T cells.
+
+    Parameters
+    ----------
+    weights : (n_types, n_genes)
+        Of `set_weights`.
+
+    Returns
+    -------
+    (n_types, n_types)
+        Symmetric; a type is akin to itself where one of its genes is there.
+    """
+    expected = (weights > 0).astype(np.float64)
+    return np.asarray(expected @ expected.T > 0)
+
+
+def border_types(
+    types: Codes,
+    values: sparse.csr_matrix,
+    *,
+    loadings: Matrix,
+    kin: npt.NDArray[np.bool_],
+    graph: sparse.csr_matrix,
+) -> Codes:
+    """Draw the border between kindred types by the markers around each cell.
+
+    Where one type passes into another, the border between two clusters is where the algorithm
+    happened to cut, and moves with every cell that is added. Scores averaged over the neighbours
+    of a cell, and theirs, eight times (diffusion on the graph: van Dijk 2018,
+    doi:10.1016/j.cell.2018.05.061) move less. A cell takes the type akin to that of its cluster
+    that scores best there; only types that a cluster has are given.
+
+    Parameters
+    ----------
+    types : (n,)
+        Type of the cluster of each cell, -1 for none, which it keeps.
+    values : (n, n_genes)
+        Log-normalised.
+    loadings : (n_genes, n_types)
+        Of `score_loadings`, divided by the largest means.
+    kin : (n_types, n_types)
+        Of `akin`.
+    graph : (n, n)
+        Symmetric strengths of ties, 0 to 1.
+
+    Returns
+    -------
+    (n,)
+    """
+    given = np.unique(types[types >= 0])
+    contested = given[kin[np.ix_(given, given)].sum(axis=1) > 1]
+    at_stake = np.isin(types, contested)
+    if not at_stake.any():
+        return types
+    scores = np.asarray(values @ loadings[:, contested].astype(np.float32))
+    total = np.asarray(graph.sum(axis=1)).reshape(-1, 1).astype(np.float32) + 1
+    for _ in range(_DIFFUSION_STEPS):
+        scores = (graph @ scores + scores) / total
+    own = np.searchsorted(contested, types[at_stake])
+    open_to = kin[np.ix_(contested, contested)][own]
+    open_to[np.arange(own.size), own] = True
+    scores = np.where(open_to, scores[at_stake], -np.inf)
+    # of equal scores that of the cluster's type counts
+    best = np.where(
+        scores.max(axis=1) > scores[np.arange(own.size), own], scores.argmax(axis=1), own
+    )
+    found = types.copy()
+    found[at_stake] = contested[best]
+    return found

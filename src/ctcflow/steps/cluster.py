@@ -58,26 +58,28 @@ def cluster(
     Returns
     -------
     AnnData
-        X log-normalised variable and panel genes (CSR float32); obs of `adata` with
-        `leiden_<resolution>`, `cluster`, `cell_type` (of the cluster; the class itself for cells
-        whose class is not `blood`); obsm `X_pca`, `X_integrated`, `X_umap`; obsp
-        `connectivities`, `distances`; uns `markers` and `cluster`, `conditions` (JSON).
+        X log-normalised variable genes, panel genes and markers (CSR float32); obs of `adata`
+        with `leiden_<resolution>`, `cluster`, `cell_type` (of the cluster, with the border to
+        kindred types drawn by the markers around each cell: see `stats.annotation.border_types`;
+        the class itself for cells whose class is not `blood`); obsm `X_pca`, `X_integrated`,
+        `X_umap`; obsp `connectivities`, `distances`; uns `markers` and `cluster`, `conditions`
+        (JSON; conditions are compared in the clusters of a type).
 
     Raises
     ------
     CtcflowError
         A cell of `adata` is in no sample.
     """
+    adata.var[keys.TYPE_MARKER.key] = adata.var_names.isin(cell_types["gene"])
     result, groups, report = _embedded(adata, params)
     compared = conditions.comparisons(units_of(adata.obs))
     if not compared.pairs:
         groups = groups._replace(pseudobulk=groups.codes[:0])
     collected = collect(adata, cohort, groups)
-    types, report["cell_types"] = _cell_types(
-        adata.var_names, collected.sums, np.bincount(groups.codes, minlength=groups.n), cell_types
-    )
     result.X = collected.values
-    named = _types_of_cells(types[groups.codes], adata.obs)
+    sums = collected.sums[:, delivered_genes(adata)]
+    types, of_cells, report["cell_types"] = _cell_types(result, sums, groups, cell_types)
+    named = _types_of_cells(of_cells, adata.obs)
     result.obs[keys.CELL_TYPE.key] = pd.Categorical(named)
     found = _markers(collected, groups, adata.var_names)
     result.uns[keys.MARKERS.key] = json.dumps(found, sort_keys=True)
@@ -153,27 +155,30 @@ def _categories(codes: Codes) -> pd.Categorical:
 
 
 def _cell_types(
-    names: pd.Index,
-    sums: npt.NDArray[np.float64],
-    sizes: npt.NDArray[np.intp],
-    cell_types: pd.DataFrame,
-) -> tuple[npt.NDArray[np.object_], list[dict[str, Any]]]:
-    """Type of each cluster, and why."""
+    result: AnnData, sums: npt.NDArray[np.float64], groups: Groups, cell_types: pd.DataFrame
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], list[dict[str, Any]]]:
+    """Type of each cluster and of each cell, and why; `sums` are of the genes of `result`."""
+    delivered = result.var_names
     sets = list(dict.fromkeys(cell_types["set"]))
     weights, expected, unexpected = annotation.set_weights(
-        names.get_indexer(cell_types["gene"]),
+        delivered.get_indexer(cell_types["gene"]),
         sets=pd.Index(sets).get_indexer(cell_types["set"]),
         directions=cell_types["direction"].to_numpy(np.float64),
-        n_genes=names.size,
+        n_genes=delivered.size,
     )
-    scores = annotation.type_scores(
-        annotation.relative_expression(sums / np.maximum(sizes, 1)[:, None]),
-        weights=weights,
-        n_expected=expected,
-        n_unexpected=unexpected,
-    )
+    sizes = np.bincount(groups.codes, minlength=groups.n)
+    means = sums / np.maximum(sizes, 1)[:, None]
+    loadings = annotation.score_loadings(weights, expected, unexpected)
+    loadings /= annotation.largest_means(means)[:, None]
+    scores = means @ loadings
     chosen = annotation.best_types(scores, floor=_FLOOR)
-    types = np.array([*sets, UNASSIGNED], dtype=object)[chosen.best]
+    cells = annotation.border_types(
+        chosen.best[groups.codes],
+        result.X,
+        loadings=loadings,
+        kin=annotation.akin(weights),
+        graph=result.obsp[keys.CONNECTIVITIES.key],
+    )
     table = []
     for number, best in enumerate(chosen.best):
         order = np.argsort(-np.nan_to_num(scores[number], nan=-np.inf), kind="stable")
@@ -187,7 +192,8 @@ def _cell_types(
                 "second": sets[order[1]] if len(sets) > 1 else None,
             }
         )
-    return types, table
+    names = np.array([*sets, UNASSIGNED], dtype=object)
+    return names[chosen.best], names[cells], table
 
 
 def _types_of_cells(types: npt.NDArray[np.object_], obs: pd.DataFrame) -> npt.NDArray[np.object_]:

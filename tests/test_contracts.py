@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from ctcflow import cli, io, keys, pipeline
+from ctcflow import cli, io, keys, pipeline, sample_files
 from ctcflow.contracts import STEPS
 from ctcflow.keys import Slot
 from ctcflow.params import StepsParams
@@ -293,7 +293,9 @@ def test_corrected_counts_reach_the_map_and_not_the_evidence(chain: Path, tmp_pa
     layers = {"ingest": _path(chain, "ingest", "P1_d0"), "qc": asked}
     layers["normalize"] = tmp_path / "normalize.h5ad"
     patterns = {name: str(path) for name, path in layers.items()}
-    (seen,) = io.Cohort(("P1_d0",), patterns, STEPS["reduce"].lognorm, STEPS["reduce"].corrected)
+    (seen,) = sample_files.Cohort(
+        ("P1_d0",), patterns, STEPS["reduce"].lognorm, STEPS["reduce"].corrected
+    )
     total = np.expm1(seen.X).sum(axis=1).A1
     np.testing.assert_allclose(total, 10_000, rtol=1e-3)
 

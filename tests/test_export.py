@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from ctcflow import cli, io
+from ctcflow import cli, io, sample_files
 from ctcflow.errors import CtcflowError
 from ctcflow.export import export
 
@@ -74,7 +74,7 @@ def test_the_file_has_every_count_of_every_kept_cell_and_opens_in_scanpy(tmp_pat
 
 def test_other_cells_are_refused_and_leave_no_file(tmp_path: Path) -> None:
     paths, cohort, _ = written(tmp_path)
-    samples = io.Cohort(("b", "a"), {step: paths[step] for step in ("ingest", "qc")})
+    samples = sample_files.Cohort(("b", "a"), {step: paths[step] for step in ("ingest", "qc")})
     genes = io.read_h5ad(Path(paths["reduce"])).var
     with pytest.raises(CtcflowError, match="changed since `reduce`"):
         export(tmp_path / "out.h5ad", cohort, genes, samples)

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from ctcflow import io
+from ctcflow import io, sample_files
 from ctcflow.errors import CtcflowError
 
 
@@ -181,14 +181,14 @@ def _written(tmp_path: Path) -> tuple[anndata.AnnData, dict[str, Path], np.ndarr
 
 def test_layers_lie_over_the_counts_of_the_kept_cells(tmp_path: Path) -> None:
     base, files, keep = _written(tmp_path)
-    found = io.load_sample(files, kept=True, lognorm=False, corrected=False)
+    found = sample_files.load_sample(files, kept=True, lognorm=False, corrected=False)
     assert found.obs_names.tolist() == base.obs_names[keep].tolist()
     assert (base.X[keep] != found.X).nnz == 0
     assert found.obs["keep"].all()
     assert found.uns["qc"] == "said by qc"
     assert set(io.json_slot(found, "ctcflow")["steps"]) == {"ingest", "qc", "normalize"}
     assert io.json_slot(found, "ctcflow")["sample"] == {"sample": "s"}
-    every = io.load_sample(
+    every = sample_files.load_sample(
         {k: files[k] for k in ("ingest", "qc")}, kept=False, lognorm=False, corrected=False
     )
     assert every.n_obs == 30
@@ -198,7 +198,7 @@ def test_log_normalised_values_are_scanpys(tmp_path: Path) -> None:
     import scanpy as sc
 
     base, files, keep = _written(tmp_path)
-    found = io.load_sample(files, kept=True, lognorm=True, corrected=False)
+    found = sample_files.load_sample(files, kept=True, lognorm=True, corrected=False)
     expected = base[keep].copy()
     expected.X = expected.X.astype(np.float32)
     sc.pp.normalize_total(expected, target_sum=7.0)
@@ -215,12 +215,12 @@ def test_corrected_counts_are_seen_by_those_who_ask(tmp_path: Path) -> None:
     layer.layers["corrected"] = less
     io.write_h5ad(files["qc"], layer, delivered=False)
     two = {name: files[name] for name in ("ingest", "qc")}
-    raw = io.load_sample(two, kept=True, lognorm=False, corrected=False)
+    raw = sample_files.load_sample(two, kept=True, lognorm=False, corrected=False)
     assert (base.X[keep] != raw.X).nnz == 0
     assert "corrected" not in raw.layers
-    corrected = io.load_sample(two, kept=True, lognorm=False, corrected=True)
+    corrected = sample_files.load_sample(two, kept=True, lognorm=False, corrected=True)
     assert (less[keep] != corrected.X).nnz == 0
-    log = io.load_sample(files, kept=True, lognorm=True, corrected=True)
+    log = sample_files.load_sample(files, kept=True, lognorm=True, corrected=True)
     factors = log.obs["size_factor"].to_numpy()[:, None]
     np.testing.assert_allclose(log.X.toarray(), np.log1p(less[keep].toarray() / factors), rtol=1e-6)
 
@@ -228,7 +228,7 @@ def test_corrected_counts_are_seen_by_those_who_ask(tmp_path: Path) -> None:
 def test_no_kept_cell_is_an_empty_sample(tmp_path: Path) -> None:
     base, files, _ = _written(tmp_path)
     io.write_h5ad(files["qc"], _layer(base, "qc", keep=np.zeros(30, bool)), delivered=False)
-    found = io.load_sample(
+    found = sample_files.load_sample(
         {k: files[k] for k in ("ingest", "qc")}, kept=True, lognorm=False, corrected=False
     )
     assert found.shape == (0, 12)
@@ -237,24 +237,30 @@ def test_no_kept_cell_is_an_empty_sample(tmp_path: Path) -> None:
 def test_a_cohort_gives_each_sample_in_order_and_more_than_once(tmp_path: Path) -> None:
     for name, n in (("b", 3), ("a", 5)):
         io.write_h5ad(tmp_path / f"{name}.h5ad", _counts(n), delivered=False)
-    cohort = io.Cohort(("b", "a"), {"ingest": str(tmp_path / "{sample}.h5ad")})
+    cohort = sample_files.Cohort(("b", "a"), {"ingest": str(tmp_path / "{sample}.h5ad")})
     assert len(cohort) == 2
     assert [adata.n_obs for adata in cohort] == [adata.n_obs for adata in cohort] == [3, 5]
 
 
-def test_a_described_cohort_is_the_same_without_values(tmp_path: Path) -> None:
+def test_parts_of_a_cohort_are_the_same_as_in_the_whole(tmp_path: Path) -> None:
     _, files, _ = _written(tmp_path)
     patterns = {step: str(path).replace("ingest", "{sample}") for step, path in files.items()}
-    cohort = io.Cohort(("ingest",), patterns, lognorm=True)
+    cohort = sample_files.Cohort(("ingest",), patterns, lognorm=True)
     (whole,), (described,) = cohort, cohort.described()
     assert described.X is None
     assert described.shape == whole.shape
     pd.testing.assert_frame_equal(described.obs, whole.obs)
     pd.testing.assert_frame_equal(described.var, whole.var)
     assert dict(described.uns) == dict(whole.uns)
+    (values,) = cohort.values()
+    np.testing.assert_array_equal(values.X.toarray(), whole.X.toarray())
+    pd.testing.assert_frame_equal(values.obs, whole.obs)
+    assert values.var_names.equals(whole.var_names)
+    assert values.uns["ctcflow"] == whole.uns["ctcflow"]
     files["qc"].write_bytes(files["qc"].read_bytes()[:500])
-    with pytest.raises(CtcflowError, match=r"qc.h5ad. cannot be read"):
-        list(cohort.described())
+    for part in (cohort.described(), cohort.values()):
+        with pytest.raises(CtcflowError, match=r"qc.h5ad. cannot be read"):
+            list(part)
 
 
 # ---- tables, gene sets, digests

@@ -21,7 +21,7 @@ import pandas as pd
 import scipy.sparse as sp
 from benchmarks.samples import BLOOD, over, read, sample, thinned, tumour_cells
 
-from ctcflow import bundle, cli, io
+from ctcflow import bundle, cli, sample_files
 from ctcflow.params import ProjectParams
 from ctcflow.stats import symphony
 from ctcflow.stats.moments import log_normalised
@@ -119,7 +119,7 @@ def reference(folder: Path, name: str, samples: Sequence[str]) -> Path:
 
 def new_sample(found: Runs, *, lognorm: bool = True) -> ad.AnnData:
     files = {done: found.folder / done / f"{found.new}.h5ad" for done in SAMPLE_STEPS}
-    return io.load_sample(files, kept=True, lognorm=lognorm, corrected=True)
+    return sample_files.load_sample(files, kept=True, lognorm=lognorm, corrected=True)
 
 
 def mapped(found: Runs) -> ad.AnnData:

@@ -190,7 +190,7 @@ def _write_schema(_: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from ctcflow import digests, io
+    from ctcflow import digests, io, sample_files
     from ctcflow.export import export
 
     given, outputs = dict(arguments.inputs), dict(arguments.outputs)
@@ -199,7 +199,7 @@ def _export(arguments: argparse.Namespace) -> None:
     if missing:
         raise CtcflowError(f"`export` has no {', '.join(missing)}: add NAME=PATH for each")
     layers = {name: given[name] for name in ("ingest", "qc")}
-    samples = io.Cohort(tuple(arguments.samples), layers)
+    samples = sample_files.Cohort(tuple(arguments.samples), layers)
     cohort = io.read_h5ad(Path(given["cluster"]))
     genes = io.read_h5ad(Path(given["reduce"])).var
     path = Path(outputs["adata"])

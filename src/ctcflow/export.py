@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from ctcflow import io, keys
+from ctcflow import io, keys, sample_files
 from ctcflow.errors import CtcflowError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _CHUNK: Final = 262_144
 
 
-def export(path: Path, cohort: AnnData, genes: pd.DataFrame, samples: io.Cohort) -> None:
+def export(path: Path, cohort: AnnData, genes: pd.DataFrame, samples: sample_files.Cohort) -> None:
     """Write raw counts of all kept cells with the cohort's `obs` and `obsm`, gzipped.
 
     Never more than one sample's counts are in memory; the file appears whole or not at all.
@@ -53,7 +53,7 @@ def export(path: Path, cohort: AnnData, genes: pd.DataFrame, samples: io.Cohort)
             _append(file, frame, samples)
 
 
-def _append(file: Any, frame: AnnData, samples: io.Cohort) -> None:
+def _append(file: Any, frame: AnnData, samples: sample_files.Cohort) -> None:
     if "X" in file:  # anndata may write that there is none
         del file["X"]
     group = file.create_group("X")

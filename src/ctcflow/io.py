@@ -7,13 +7,12 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctcflow.errors import DAMAGED, CtcflowError, reason
-from ctcflow.keys import CORRECTED, CTCFLOW, KEEP, SIZE_FACTOR
+from ctcflow.keys import CTCFLOW
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,27 +126,6 @@ def read_h5ad(path: Path, *, x_on_disk: bool = False) -> AnnData:
         ) from error
 
 
-def _read_described(path: Path) -> AnnData:
-    """Read an h5ad that ctcflow wrote, all but X and its layers."""
-    import anndata
-    import h5py
-
-    if not path.is_file():
-        raise CtcflowError(f"`{path}` is missing: run the step that writes it")
-    try:
-        with h5py.File(path) as file:
-            parts = {
-                name: anndata.io.read_elem(file[name])
-                for name in ("obs", "var", "obsm", "varm", "uns")
-                if name in file
-            }
-        return anndata.AnnData(**parts)
-    except Exception as error:  # as above
-        raise CtcflowError(
-            f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"
-        ) from error
-
-
 def json_slot(adata: AnnData, key: str) -> Any:
     """Value of a JSON slot in `uns`."""
     return json.loads(str(adata.uns[key]))
@@ -164,119 +142,6 @@ def read_record(path: Path) -> Any:
         raise CtcflowError(
             f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"
         ) from error
-
-
-def load_sample(
-    files: Mapping[str, Path],
-    *,
-    kept: bool,
-    lognorm: bool,
-    corrected: bool,
-    described: bool = False,
-) -> AnnData:
-    """Lay the files of the later steps over the counts of one sample.
-
-    Parameters
-    ----------
-    files
-        Path of the sample's file per step; the first is the base (usually `ingest`).
-    kept
-        Leave out the cells that `qc` set aside.
-    lognorm
-        Replace counts by log1p(counts / size factor), float32 (needs `normalize`).
-    corrected
-        Replace counts by those without ambient RNA, where a file has them.
-    described
-        Leave out X, which takes most of the time.
-
-    Returns
-    -------
-    AnnData with the slots of all files. The sample's `uns["ctcflow"]` holds the records of all.
-    """
-    import numpy as np
-
-    paths = list(files.values())
-    read = _read_described if described else read_h5ad
-    adata = read(paths[0])
-    record = json_slot(adata, CTCFLOW.key)
-    for path in paths[1:]:
-        layer = read(path)
-        if layer.n_obs != adata.n_obs or not adata.obs_names.equals(layer.obs_names):
-            adata = adata[layer.obs_names].copy()
-        for container in ("obs", "var", "obsm", "varm"):
-            source, target = getattr(layer, container), getattr(adata, container)
-            for key in source:
-                target[key] = source[key]
-        if corrected and CORRECTED.key in layer.layers:
-            adata.X = layer.layers[CORRECTED.key]
-        for key in layer.uns:
-            if key == CTCFLOW.key:
-                record["steps"].update(json_slot(layer, key)["steps"])
-            else:
-                adata.uns[key] = layer.uns[key]
-        if kept and KEEP.key in layer.obs and not bool(layer.obs[KEEP.key].all()):
-            adata = adata[adata.obs[KEEP.key].to_numpy()].copy()
-    adata.uns[CTCFLOW.key] = json.dumps(record, sort_keys=True)
-    if lognorm and not described:
-        factors = adata.obs[SIZE_FACTOR.key].to_numpy(np.float64)
-        matrix = adata.X.astype(np.float32)
-        # in place: the values in 64 bits are the largest array of the steps that read samples
-        values = np.repeat(factors, np.diff(matrix.indptr))
-        np.divide(matrix.data, values, out=values)
-        matrix.data = np.log1p(values, out=values).astype(np.float32)
-        adata.X = matrix
-    return adata
-
-
-@dataclass(frozen=True)
-class Cohort:
-    """The samples of a run, one at a time: iterate it as often as needed.
-
-    Attributes
-    ----------
-    samples
-        Names in the order of the sheet.
-    files
-        Per step, the path of its file with `{sample}` in it; the first is the base.
-    lognorm
-        Give log-normalised values instead of counts.
-    corrected
-        Give counts, or values, without ambient RNA where a sample has them.
-    """
-
-    samples: tuple[str, ...]
-    files: Mapping[str, str]
-    lognorm: bool = False
-    corrected: bool = False
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __iter__(self) -> Iterator[AnnData]:
-        for sample in self.samples:
-            yield load_sample(
-                self.paths(sample), kept=True, lognorm=self.lognorm, corrected=self.corrected
-            )
-
-    def described(self) -> Iterator[AnnData]:
-        """The same samples without X."""
-        for sample in self.samples:
-            yield load_sample(
-                self.paths(sample), kept=True, lognorm=False, corrected=False, described=True
-            )
-
-    def paths(self, sample: str) -> dict[str, Path]:
-        """File of one sample per step."""
-        return {step: Path(path.replace("{sample}", sample)) for step, path in self.files.items()}
-
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Per sample, its row and the records of its steps, without reading anything else."""
-        for sample in self.samples:
-            record: dict[str, Any] = {"sample": {}, "steps": {}}
-            for path in self.paths(sample).values():
-                found = read_record(path)
-                record = {"sample": found["sample"], "steps": record["steps"] | found["steps"]}
-            yield record
 
 
 def read_gene_sets(path: Path) -> pd.DataFrame:

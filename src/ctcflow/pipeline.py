@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ctcflow import __version__, digests, io, keys
+from ctcflow import __version__, digests, io, keys, sample_files
 from ctcflow.contracts import STEPS, Step
 from ctcflow.errors import CtcflowError
 from ctcflow.keys import Slot
@@ -102,7 +102,7 @@ def _read(name: str, step: Step, inputs: Inputs) -> tuple[list[Any], dict[str, A
         return [io.read_h5ad(_path(inputs, done), x_on_disk=True) for done in step.finished], {}
     layers = {layer: _path(inputs, layer) for layer in step.layers}
     if step.scope == "sample":
-        adata = io.load_sample(
+        adata = sample_files.load_sample(
             layers, kept=step.kept, lognorm=step.lognorm, corrected=step.corrected
         )
         beside = [_read_unfiltered(inputs, adata)] if step.unfiltered else []
@@ -111,7 +111,7 @@ def _read(name: str, step: Step, inputs: Inputs) -> tuple[list[Any], dict[str, A
     objects: list[Any] = []
     record: dict[str, Any] = {"sample": None, "steps": {}}
     if step.finished:
-        adata = io.load_sample(
+        adata = sample_files.load_sample(
             {done: _path(inputs, done) for done in step.finished},
             kept=False,
             lognorm=False,
@@ -121,7 +121,7 @@ def _read(name: str, step: Step, inputs: Inputs) -> tuple[list[Any], dict[str, A
         objects.append(adata)
     if layers:
         patterns = {layer: str(path) for layer, path in layers.items()}
-        cohort = io.Cohort(inputs.samples, patterns, step.lognorm, step.corrected)
+        cohort = sample_files.Cohort(inputs.samples, patterns, step.lognorm, step.corrected)
         record["steps"] = _of_all(cohort) | record["steps"]
         objects.append(cohort)
     if step.verdicts:
@@ -131,7 +131,7 @@ def _read(name: str, step: Step, inputs: Inputs) -> tuple[list[Any], dict[str, A
     return [*objects, *tables.values()], record
 
 
-def _of_all(cohort: io.Cohort) -> dict[str, Any]:
+def _of_all(cohort: sample_files.Cohort) -> dict[str, Any]:
     """Records of the sample steps: parameters of the first sample, and where others differ."""
     common: dict[str, Any] = {}
     for name, record in zip(cohort.samples, cohort.records(), strict=True):
@@ -249,7 +249,7 @@ def _digests(inputs: Inputs) -> dict[str, str]:
 
 
 def _has(adata: Any, slot: Slot) -> bool:
-    if isinstance(adata, io.Cohort):
+    if isinstance(adata, sample_files.Cohort):
         return True
     if slot.container == "X":
         return adata.X is not None
@@ -257,7 +257,7 @@ def _has(adata: Any, slot: Slot) -> bool:
 
 
 def _n_cells(first: Any) -> int | None:
-    return None if isinstance(first, io.Cohort) else int(first.n_obs)
+    return None if isinstance(first, sample_files.Cohort) else int(first.n_obs)
 
 
 def _check(name: str, step: Step, result: AnnData) -> None:

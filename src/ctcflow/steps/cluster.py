@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ctcflow import keys
+from ctcflow import keys, sample_files
 from ctcflow.collect import Collected, Groups, classes_of, collect, delivered_genes, units_of
 from ctcflow.params import ClusterParams
 from ctcflow.stats import annotation, conditions, grouping, markers, pseudobulk
@@ -75,7 +75,7 @@ def cluster(
     compared = conditions.comparisons(units_of(adata.obs))
     if not compared.pairs:
         groups = groups._replace(pseudobulk=groups.codes[:0])
-    collected = collect(adata, cohort, groups)
+    collected = collect(adata, sample_files.values(cohort), groups)
     result.X = collected.values
     sums = collected.sums[:, delivered_genes(adata)]
     types, of_cells, report["cell_types"] = _cell_types(result, sums, groups, cell_types)

@@ -11,8 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from ctcflow import keys
-from ctcflow.io import Cohort
+from ctcflow import keys, sample_files
 from ctcflow.params import ReduceParams
 from ctcflow.stats import components as pca
 from ctcflow.stats import variable_genes
@@ -70,17 +69,17 @@ def reduce(
     """
     import anndata
 
-    # files need not be read whole for this; samples that are in memory are there anyway
-    genes, obs = _survey(cohort.described() if isinstance(cohort, Cohort) else cohort)
+    genes, obs = _survey(sample_files.described(cohort))
     panel = np.isin(genes.names, panels.loc[panels["direction"] == 1, "gene"].to_numpy(object))
     excluded = np.zeros(panel.size, dtype=np.bool_)
     for name in params.exclude:
         excluded |= in_set(genes.names.to_numpy(object), technical, name)
     variable = _consensus(genes, excluded, params.n_genes)
     used = variable | panel if params.include_panel else variable
-    found = _components(cohort, genes.names[used], params.n_components)
+    names = genes.names[used]
+    found = _components(sample_files.values(cohort), names, params.n_components)
     k = found.variance.size
-    blocks = [pca.project(_columns(s, genes.names[used]), found) for s in cohort]
+    blocks = [pca.project(_columns(s, names), found) for s in sample_files.values(cohort)]
     loadings = np.zeros((used.size, k))
     loadings[used] = found.loadings
     var = pd.DataFrame(

@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 CORES := $(shell nproc 2>/dev/null || echo 2)
 DEMO := demo
 
-.PHONY: help venv demo test lint unit workflow test-faults test-fuzz test-s3 test-slurm bench-qc bench-calling bench-cluster bench-resources bench-integration bench-projection bench-reproducibility bench-speed lock schema clean
+.PHONY: help venv demo test lint docs unit workflow test-faults test-fuzz test-page test-s3 test-slurm bench-qc bench-calling bench-cluster bench-resources bench-integration bench-projection bench-reproducibility bench-speed lock schema clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -26,7 +26,7 @@ demo: .venv/ready ## simulate a small cohort, run the workflow on it, say where 
 	@$(RUN) snakemake --directory $(DEMO) --cores $(CORES)
 	@echo "report: $(abspath $(DEMO))/results/report/report.html"
 
-test: lint unit workflow ## all checks; stops at the first failure
+test: lint docs unit workflow ## all checks; stops at the first failure
 
 lint: .venv/ready ## style, types, layers
 	$(BIN)/ruff check src tests benchmarks
@@ -34,6 +34,11 @@ lint: .venv/ready ## style, types, layers
 	$(BIN)/snakefmt --check -l 100 Snakefile workflow
 	$(BIN)/mypy src
 	$(BIN)/lint-imports
+
+docs: .venv/ready ## the documentation as a site, in .docs/site; a broken link fails
+	@.ci/plugins .docs/mkdocs requirements-docs.lock
+	@PYTHONPATH=.docs/mkdocs NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "docs: $(CURDIR)/.docs/site/index.html"
 
 unit: .venv/ready ## tests on all cores, warnings as errors; whole runs, the longest, come first
 	$(RUN) pytest -n $(CORES) --maxprocesses 4 --dist loadfile -W error::UserWarning \
@@ -50,6 +55,9 @@ test-fuzz: .venv/ready ## 10,000 damaged files per reader: half an hour or more
 
 test-slurm: .venv/ready ## the workflow and its faults through a real Slurm that is set up here: needs root on Debian
 	$(RUN) .ci/through-slurm pytest -W error::UserWarning -rA tests/workflow/test_slurm.py
+
+test-page: .venv/ready ## reports in a real browser: Chromium, which is installed here; needs root on Debian
+	$(RUN) .ci/with-browser pytest -W error::UserWarning -rA tests/browser
 
 test-s3: .venv/ready ## input and results on S3, against a server of its own on this machine
 	.ci/plugins .s3 requirements-s3.lock requirements-s3-server.lock
@@ -88,10 +96,16 @@ bench-speed: .venv/ready ## a run beside scanpy scripts, and up to a million cel
 	    --cells 1000000 --samples 100 --side $$side; done
 	$(RUN) python -m benchmarks.speed.page benchmarks/speed/results docs
 
-lock: ## rewrite requirements.lock (needs a package index)
+lock: ## rewrite requirements.lock, -browser.lock and -docs.lock (needs a package index)
 	.ci/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \
 	    --no-emit-index-url --no-header --group pyproject.toml:dev \
 	    --upgrade -o requirements.lock pyproject.toml
+	.ci/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \
+	    --no-emit-index-url --no-header --no-annotate --group pyproject.toml:browser \
+	    --upgrade -o requirements-browser.lock
+	.ci/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \
+	    --no-emit-index-url --no-header --no-annotate --group pyproject.toml:docs \
+	    --upgrade -o requirements-docs.lock
 
 schema: .venv/ready ## rewrite the files generated from the parameters
 	$(RUN) python -m ctcflow schema

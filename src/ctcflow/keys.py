@@ -40,12 +40,17 @@ BARCODE: Final = Slot("obs", "barcode")
 
 # ---- qc
 N_UMIS: Final = Slot("obs", "n_umis")
+"""Counts of human genes (molecules, or reads where the data have no UMIs)."""
 N_GENES: Final = Slot("obs", "n_genes")
+"""Human genes with a count."""
 PCT_MT: Final = Slot("obs", "pct_mt")
 """Percent of counts in mitochondrial genes; NaN where the reference has none."""
 PCT_RIBO: Final = Slot("obs", "pct_ribo")
+"""Percent of counts in genes of ribosomal proteins."""
 PCT_HB: Final = Slot("obs", "pct_hb")
+"""Percent of counts in haemoglobin genes."""
 PCT_PLATELET: Final = Slot("obs", "pct_platelet")
+"""Percent of counts in genes of platelets."""
 PCT_OTHER_SPECIES: Final = Slot("obs", "pct_other_species")
 """Percent of the gene counts that are another species' (xenografts)."""
 COARSE_LINEAGE: Final = Slot("obs", "coarse_lineage")
@@ -76,7 +81,9 @@ QC: Final = Slot("uns", "qc")
 SIZE_FACTOR: Final = Slot("obs", "size_factor")
 """Counts divided by this and log1p are the log-normalised values."""
 MEAN: Final = Slot("var", "lognorm_mean")
+"""Mean of the log-normalised values; NaN where there are too few cells."""
 VARIANCE: Final = Slot("var", "lognorm_variance")
+"""Variance of the log-normalised values."""
 CLIPPED_VARIANCE: Final = Slot("var", "clipped_variance")
 """Variance of the raw counts, standardised and clipped (seurat_v3)."""
 VARIABLE_RANK: Final = Slot("var", "variable_rank")
@@ -97,6 +104,7 @@ EVIDENCE: Final = Slot("obs", "evidence")
 PANEL_GENES: Final = Slot("obs", "panel_genes")
 """Panel genes seen, separated by `,`."""
 N_PANEL_GENES: Final = Slot("obs", "n_panel_genes")
+"""Panel genes seen."""
 OTHER_TYPE: Final = Slot("obs", "other_type")
 """Best-fitting non-blood type that is not a tumour, empty where none is seen."""
 P_OTHER: Final = Slot("obs", "p_other")
@@ -151,13 +159,17 @@ VARIABLE: Final = Slot("var", "variable")
 PANEL: Final = Slot("var", "panel")
 """Gene of a tumour panel; kept in the matrix of the cohort whether variable or not."""
 X_PCA: Final = Slot("obsm", "X_pca")
+"""Principal components, float32, cells x components."""
 LOADINGS: Final = Slot("varm", "PCs")
+"""Loading of each gene on each component; 0 for genes that are not used."""
 REDUCE: Final = Slot("uns", "reduce")
+"""JSON: samples, cells, genes, variance of each component."""
 
 # ---- integrate
 BATCH: Final = Slot("obs", "batch_used")
 """Batch that the embedding was corrected for."""
 X_INTEGRATED: Final = Slot("obsm", "X_integrated")
+"""The components, corrected for batches; nearest neighbours are sought here."""
 INTEGRATE: Final = Slot("uns", "integrate")
 """JSON: method, batches, confounding, mixing and what is kept before and after."""
 CORRECTION: Final = Slot("uns", "correction")
@@ -167,11 +179,16 @@ without rows where that was not fitted."""
 
 # ---- cluster
 X_UMAP: Final = Slot("obsm", "X_umap")
+"""Map in two dimensions, for display only."""
 CONNECTIVITIES: Final = Slot("obsp", "connectivities")
+"""Strength of the tie between two neighbours, 0 to 1, symmetric."""
 DISTANCES: Final = Slot("obsp", "distances")
+"""Distance to each of the nearest neighbours."""
 CLUSTER: Final = Slot("obs", "cluster")
 """Leiden cluster at the chosen resolution; other resolutions are `leiden_<resolution>`."""
 CELL_TYPE: Final = Slot("obs", "cell_type")
+"""Type of the cluster, with the border to kindred types drawn by the markers around the cell; the
+class itself for cells that are not `blood`."""
 TYPE_MARKER: Final = Slot("var", "cell_type_marker")
 """Gene of a marker set of a cell type; kept in the matrix of the cohort whether variable or not."""
 MARKERS: Final = Slot("uns", "markers")

@@ -1,4 +1,4 @@
-"""Files generated from the models: the defaults, the JSON schemas and the table of parameters."""
+"""Files generated from the models: defaults, JSON schemas, tables of parameters and slots."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ctcflow.config import Config
 from ctcflow.mistakes import submodels
 from ctcflow.params import StepsParams
 from ctcflow.sample import COLUMNS, Sample
+from ctcflow.slots import slots_md
 
 COMMAND = "python -m ctcflow schema"
 """Writes the generated files again."""
@@ -52,6 +53,7 @@ def render(root: Path) -> dict[Path, str]:
         root / "workflow" / "schemas" / "config.schema.json": _config_schema(),
         root / "workflow" / "schemas" / "samples.schema.json": _samples_schema(),
         root / "docs" / "parameters.md": _parameters_md(),
+        root / "docs" / "slots.md": slots_md(),
     }
 
 

@@ -13,7 +13,12 @@ rule cluster:
         cell_types=RUN.table("cell_types"),
     output:
         adata="<results>/cluster/cohort.h5ad",
-        markers="<results>/cluster/markers.tsv",
+        markers=report(
+            "<results>/cluster/markers.tsv",
+            caption="../report/markers.rst",
+            category="Cohort",
+            labels={"what": "markers"},
+        ),
         conditions="<results>/cluster/conditions.tsv",
     log:
         "<logs>/cluster.log",

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib import colormaps, patheffects
+from matplotlib import patheffects
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from ctcflow.render import points
-from ctcflow.render.marks import CLASS_MARKS, DARK, GREY, OKABE_ITO, Mark, blank, shown
+from ctcflow.render.marks import CLASS_MARKS, GREY, LEVELS, Mark, blank, level_colours, shown
 from ctcflow.render.points import Floats
-
-_LEVELS: Final = len(OKABE_ITO) + len(DARK)
 
 
 def umap(
@@ -69,7 +65,7 @@ def _by_class(axis: Axes, places: Floats, values: npt.NDArray[np.object_]) -> No
 
 def _by_level(axis: Axes, places: Floats, values: npt.NDArray[np.object_], *, label: bool) -> None:
     names, sizes = np.unique(values.astype(str), return_counts=True)
-    colours = _level_colours(names, sizes)
+    colours = level_colours(names, sizes)
     # Mixed, so that no sample lies on top of the others because of its name.
     order = np.random.default_rng(0).permutation(len(places))
     paint = np.array([colours[name] for name in values[order]], dtype=object)
@@ -81,7 +77,7 @@ def _by_level(axis: Axes, places: Floats, values: npt.NDArray[np.object_], *, la
         linewidths=0.0,
         rasterized=True,
     )
-    if len(names) > _LEVELS and not label:
+    if len(names) > LEVELS and not label:
         axis.set_xlabel(f"UMAP 1    ({len(names)} names in their order, dark to bright)")
         return
     ranked = names[np.argsort(-sizes, kind="stable")] if label else names
@@ -94,18 +90,6 @@ def _by_level(axis: Axes, places: Floats, values: npt.NDArray[np.object_], *, la
     axis.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     if label:
         _name_on_map(axis, places, values, named)
-
-
-def _level_colours(names: npt.NDArray[np.str_], sizes: npt.NDArray[np.int64]) -> dict[str, str]:
-    if len(names) <= _LEVELS:
-        return dict(zip(names.tolist(), OKABE_ITO + DARK, strict=False))
-    if len(names) > 3 * _LEVELS or sizes.max() < 0.2 * sizes.sum():
-        scale = colormaps["cividis"](np.linspace(0.0, 1.0, len(names)))
-        return {n: to_hex(colour) for n, colour in zip(names.tolist(), scale, strict=True)}
-    largest = names[np.argsort(-sizes, kind="stable")][:_LEVELS].tolist()
-    chosen: dict[str, str] = dict.fromkeys(names.tolist(), GREY)
-    chosen.update(zip(largest, OKABE_ITO + DARK, strict=True))
-    return chosen
 
 
 def _name_on_map(

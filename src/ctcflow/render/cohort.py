@@ -14,8 +14,8 @@ from ctcflow.render.sections import framed
 _MARKERS: Final = 8
 
 
-def maps(figure: bytes) -> Markup:
-    """Write the maps of the cohort."""
+def maps(figure: bytes, explorer: Markup) -> Markup:
+    """Write the maps of the cohort: those that print, and the one to look around in."""
     return html.section(
         "map",
         "The cells of the cohort",
@@ -30,6 +30,7 @@ def maps(figure: bytes) -> Markup:
                 "mean nothing."
             ),
         ),
+        explorer,
     )
 
 

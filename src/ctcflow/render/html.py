@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from ctcflow.render import numbers
-from ctcflow.render.style import SCRIPT, STYLE
+from ctcflow.render.script import SCRIPT
+from ctcflow.render.style import STYLE
 
 Kind = Literal["text", "code", "count", "number", "p"]
 
@@ -23,7 +24,7 @@ _SHOWN: Final = {
 _WIDE: Final = 9
 # Text up to this length is kept on one line.
 _WORD: Final = 18
-_VOID: Final = {"img", "meta"}
+_VOID: Final = {"img", "input", "meta"}
 
 
 class Markup(str):
@@ -125,7 +126,13 @@ def table(
     return _scroll_box(whole, label=caption, tall=len(rows) > 25)
 
 
-def page(title: str, navigation: Sequence[tuple[str, str]], main: Sequence[Markup]) -> bytes:
+def page(
+    title: str,
+    navigation: Sequence[tuple[str, str]],
+    main: Sequence[Markup],
+    *,
+    libraries: Sequence[str] = (),
+) -> bytes:
     """Write the whole page: one file that asks for nothing else.
 
     Parameters
@@ -136,6 +143,8 @@ def page(title: str, navigation: Sequence[tuple[str, str]], main: Sequence[Marku
         Name and heading of each section.
     main
         The first screen and the sections.
+    libraries
+        JavaScript that the page's own script uses.
     """
     links = (
         tag("li", tag("a", heading, attributes={"href": f"#{name}"}))
@@ -157,6 +166,7 @@ def page(title: str, navigation: Sequence[tuple[str, str]], main: Sequence[Marku
         tag("header", tag("h1", title)),
         tag("main", main[0], contents, *main[1:]),
         tag("footer", paragraph("Made by ctcflow. For research use only.")),
+        *(tag("script", Markup(library)) for library in libraries),
         tag("script", Markup(SCRIPT)),
     )
     whole = tag("html", head, body, attributes={"lang": "en"})

@@ -9,6 +9,9 @@ from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
 import matplotlib as mpl
+import matplotlib.colors
+import numpy as np
+import numpy.typing as npt
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
@@ -24,6 +27,9 @@ GREY: Final = "#B4B8BC"
 INK: Final = "#1A1A1A"
 OKABE_ITO: Final = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
 DARK: Final = ("#003B5C", "#7A5400", "#00523B", "#6E3F5A", "#2B6A8C", "#6F3100", "#7F7822")
+
+LEVELS: Final = len(OKABE_ITO) + len(DARK)
+"""Names that have a colour of their own."""
 
 
 class Mark(NamedTuple):
@@ -106,3 +112,23 @@ def shown(name: object, longest: int = _SHARED) -> str:
 def _glyphs() -> frozenset[int]:
     font = font_manager.get_font(font_manager.findfont(_FONT))
     return frozenset(font.get_charmap())
+
+
+def level_colours(names: npt.NDArray[np.str_], sizes: npt.NDArray[np.int64]) -> dict[str, str]:
+    """Choose a colour per name: its own while they last, then a scale, or grey for the small."""
+    if len(names) <= LEVELS:
+        return dict(zip(names.tolist(), OKABE_ITO + DARK, strict=False))
+    if len(names) > 3 * LEVELS or sizes.max() < 0.2 * sizes.sum():
+        scale = mpl.colormaps["cividis"](np.linspace(0.0, 1.0, len(names)))
+        return {
+            n: mpl.colors.to_hex(colour) for n, colour in zip(names.tolist(), scale, strict=True)
+        }
+    largest = names[np.argsort(-sizes, kind="stable")][:LEVELS].tolist()
+    chosen: dict[str, str] = dict.fromkeys(names.tolist(), GREY)
+    chosen.update(zip(largest, OKABE_ITO + DARK, strict=True))
+    return chosen
+
+
+def ramp() -> list[str]:
+    """Colours of an amount, dark to bright."""
+    return [mpl.colors.to_hex(c) for c in mpl.colormaps["cividis"](np.linspace(0.0, 1.0, 64))]

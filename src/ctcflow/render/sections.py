@@ -22,8 +22,8 @@ _REVIEW: Final = ("class_before_review", "verdict", "reviewer")
 _CLASS_STYLE: Final = {"CTC": "ctc", "CTC aggregate": "aggregate", "uncertain": "uncertain"}
 
 
-def calls(ctc: pd.DataFrame, figure: bytes) -> Markup:
-    """Write the calls, one line each, and the two lines of evidence of every cell."""
+def calls(ctc: pd.DataFrame, figure: bytes, cards: Markup) -> Markup:
+    """Write the calls, one line each, the two lines of evidence of every cell, and the cards."""
     shown = ctc.head(MOST_CALLS)
     reviewed = [name for name in _REVIEW if (ctc[name] != "").any()]
     scores = list(ctc.columns[list(ctc.columns).index("phenotype") + 1 :])
@@ -88,6 +88,7 @@ def calls(ctc: pd.DataFrame, figure: bytes) -> Markup:
                 "convincing, one at the edge of the grey cloud is not."
             ),
         ),
+        cards,
     )
 
 
@@ -177,10 +178,14 @@ def set_aside(found: pd.DataFrame) -> Markup:
 
 
 def _call_row(row: tuple[Any, ...]) -> list[Any]:
-    kind = numbers.text(row[2])
-    marked = html.tag("span", kind, attributes={"class": f"class {_CLASS_STYLE.get(kind, '')}"})
     genes = numbers.text(row[8]).replace(",", ", ")
-    return [*row[:2], marked, *row[3:8], genes, *row[9:]]
+    return [*row[:2], class_mark(row[2]), *row[3:8], genes, *row[9:]]
+
+
+def class_mark(name: Any) -> Markup:
+    """Write a class with the mark that the figures give it."""
+    kind = numbers.text(name)
+    return html.tag("span", kind, attributes={"class": f"class {_CLASS_STYLE.get(kind, '')}"})
 
 
 def _first(found: int, most: int) -> str:

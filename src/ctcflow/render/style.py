@@ -1,4 +1,4 @@
-"""The style sheet and the script of the page, embedded so that the page is one file."""
+"""The style sheet of the page, embedded so that the page is one file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ nav ul { display: flex; flex-wrap: wrap; gap: 0.3rem 1.2rem; list-style: none; p
   margin: 1.4rem 0 0; }
 .box { overflow-x: auto; margin: 0.8rem 0; }
 .box.tall { max-height: 36rem; overflow-y: auto; }
-.box:focus-visible, button:focus-visible, input:focus-visible, a:focus-visible {
+.box:focus-visible, button:focus-visible, input:focus-visible, a:focus-visible,
+select:focus-visible {
   outline: 3px solid #0072b2; outline-offset: 2px; }
 table.wide { width: max-content; }
 .word, td > code { white-space: nowrap; }
@@ -64,6 +65,37 @@ thead button::after { content: " \\2195"; color: var(--soft); }
 label.find { display: block; margin: 0.8rem 0 0; font-size: 0.9rem; }
 label.find input { font: inherit; margin: 0 0.6rem; padding: 0.25rem 0.5rem; width: 16rem;
   max-width: 55vw; border: 1px solid var(--soft); border-radius: 4px; }
+.fields { display: flex; flex-wrap: wrap; gap: 0.6rem 1.4rem; align-items: baseline;
+  margin: 0.8rem 0; font-size: 0.9rem; }
+.fields select, .fields input { font: inherit; padding: 0.25rem 0.4rem; max-width: 16rem;
+  border: 1px solid var(--soft); border-radius: 4px; background: #fff; color: var(--ink); }
+#explorer-legend { list-style: none; padding: 0; margin: 0.6rem 0 0; max-width: none; display: flex;
+  flex-wrap: wrap; gap: 0.2rem 0.5rem; font-size: 0.85rem; }
+#explorer-legend li { max-width: none; }
+#explorer-legend button { font: inherit; color: var(--ink); background: #fff; cursor: pointer;
+  border: 1px solid transparent; border-radius: 4px; padding: 0.15rem 0.4rem; }
+#explorer-legend button[aria-pressed=true] { border-color: var(--ink); background: var(--fill); }
+.swatch { display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.4em;
+  border-radius: 50%; border: 1px solid var(--soft); }
+.scale { display: inline-block; width: 10rem; height: 0.8em; margin: 0 0.5em; }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr));
+  gap: 1rem; font-size: 0.85rem; }
+.card { border: 1px solid var(--line); border-radius: 6px; padding: 0.6rem 0.9rem; }
+.card h4 { margin: 0 0 0.3rem; font-size: 0.95rem; }
+.card p { margin: 0.4rem 0; }
+.card ul { margin: 0.2rem 0; padding-left: 1.2rem; }
+.card dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.1rem 0.7rem; margin: 0; }
+.card dt { color: var(--soft); }
+.card dd { margin: 0; overflow-wrap: anywhere; }
+.pictures { display: flex; gap: 0.8rem; align-items: center; margin: 0.5rem 0; }
+.arms { flex: 1; min-width: 0; height: 64px; background: var(--fill); }
+.mini { position: relative; flex: none; width: 96px; height: 96px; background-size: 100% 100%; }
+.dot { position: absolute; width: 10px; height: 10px; margin: 0 0 -5px -5px; border-radius: 50%;
+  background: #d55e00; border: 1px solid var(--ink); }
+.review button { font: inherit; padding: 0.25rem 0.7rem; cursor: pointer; background: var(--fill);
+  border: 1px solid var(--soft); border-radius: 4px; color: var(--ink); }
+.card .fields { margin: 0.5rem 0 0; }
+.card .reason { flex: 1; min-width: 6rem; }
 details { margin: 0.8rem 0; }
 summary { cursor: pointer; color: var(--blue); }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); font-size: 0.85rem; }
@@ -77,61 +109,12 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); font-size: 0.85rem
 }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
-  nav, label.find { display: none; }
+  nav, label.find, #explorer, .review { display: none; }
   .box, .box.tall { overflow: visible; max-height: none; }
   .tall thead th { position: static; }
   table { font-size: 8pt; }
-  tr, figure { break-inside: avoid; }
+  tr, figure, .card { break-inside: avoid; }
   h2, h3, caption { break-after: avoid; }
   figure img { max-width: 100%; max-height: 22cm; width: auto; }
-}
-"""
-
-# Tables are whole without it: it only adds the search field and the sort buttons.
-SCRIPT: Final = """
-"use strict";
-for (const table of document.querySelectorAll("table.search")) {
-  const body = table.tBodies[0];
-  const rows = [...body.rows];
-  const label = document.createElement("label");
-  const input = document.createElement("input");
-  const found = document.createElement("span");
-  label.className = "find";
-  input.type = "search";
-  found.setAttribute("role", "status");
-  label.append("Search this table", input, found);
-  table.closest(".box").before(label);
-  input.addEventListener("input", () => {
-    const words = input.value.toLowerCase().split(/\\s+/);
-    let shown = 0;
-    for (const row of rows) {
-      const text = row.textContent.toLowerCase();
-      row.hidden = !words.every((word) => text.includes(word));
-      shown += row.hidden ? 0 : 1;
-    }
-    found.textContent = input.value ? `${shown} of ${rows.length} rows` : "";
-  });
-  const heads = [...table.tHead.rows[0].cells];
-  const key = (row, column) => {
-    const cell = row.cells[column];
-    return cell.dataset.value === undefined ? cell.textContent : Number(cell.dataset.value);
-  };
-  const compare = (a, b) => typeof a === typeof b
-    ? (typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true }))
-    : (typeof a === "number" ? -1 : 1);
-  heads.forEach((head, column) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.append(...head.childNodes);
-    head.append(button);
-    button.addEventListener("click", () => {
-      const down = head.getAttribute("aria-sort") === "ascending";
-      heads.forEach((other) => other.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      const sign = down ? -1 : 1;
-      const sorted = [...rows].sort((a, b) => sign * compare(key(a, column), key(b, column)));
-      body.append(...sorted);
-    });
-  });
 }
 """

@@ -1,4 +1,4 @@
-"""The page that people read, and its figures."""
+"""The page that people read, its figures, and tables for MultiQC."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ctcflow import keys
@@ -18,6 +17,7 @@ from ctcflow.render import (
     copy_number,
     html,
     methods,
+    multiqc,
     numbers,
     provenance,
     quality_page,
@@ -30,6 +30,8 @@ from ctcflow.render.records import facts, records_table
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from ctcflow.render.explorer import Parts
+
 FILES: Final[tuple[str, ...]] = (
     "report.html",
     "figures/umap.png",
@@ -40,6 +42,9 @@ FILES: Final[tuple[str, ...]] = (
     "figures/calibration.png",
     "figures/droplets.png",
     "figures/copy_number.png",
+    "multiqc/ctcflow_samples_mqc.tsv",
+    "multiqc/ctcflow_ledger_mqc.tsv",
+    "multiqc/ctcflow_limits_mqc.tsv",
 )
 
 _NAVIGATION: Final = (
@@ -57,20 +62,12 @@ _NAVIGATION: Final = (
     ("parameters", "Parameters"),
     ("provenance", "Versions and input"),
 )
-_PANELS: Final = {
-    keys.CLASS.key: "By class",
-    keys.SAMPLE.key: "By sample",
-    keys.CELL_TYPE.key: "By cell type",
-    keys.BATCH.key: "By batch",
-    "batch": "By batch",
-}
 _LIBRARIES: Final = ("anndata", "numpy", "scipy", "harmonypy", "igraph")
 """Those that numbers depend on most."""
-_COUNTED: Final = ("count", "count_low", "count_high")
 
 
 def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, bytes]:
-    """Write the page and its figures.
+    """Write the page, its figures, and tables for MultiQC.
 
     Parameters
     ----------
@@ -98,7 +95,9 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
     """
     found = facts(call, keys.CALL)
     copies = copy_number.judged(call.obs, call.obsm.get(keys.COPY_NUMBER.key))
-    figures = _figures(adata, call, found, copies)
+    from ctcflow.render.drawings import drawings  # matplotlib takes half a second to import
+
+    figures = drawings(adata, call, found, copies)
     steps = _steps(adata, call)
     draws = answer.draws_of(found.get("draws") or [], found.get("samples") or [])
     missing = tables.not_run_table(call, adata)
@@ -109,15 +108,17 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
         _notes(found, missing),
         _confidence(steps),
     )
-    calls = sections.calls(tables.ctc_table(call), figures["figures/calls.png"])
+    called = tables.ctc_table(call)
+    calls = sections.calls(called, figures["figures/calls.png"], _cards(adata, call, called, steps))
     clustering = facts(adata, keys.CLUSTERING)
+    around = _explorer(adata)
     main = [
         first,
         calls,
         copy_number.section(copies, figures["figures/copy_number.png"], found.get("not_run") or []),
         sections.calibration(found.get("calibration") or {}, figures["figures/calibration.png"]),
         quality_page.aggregates(tables.aggregates_table(call)),
-        cohort.maps(figures["figures/umap.png"]),
+        cohort.maps(figures["figures/umap.png"], around.markup),
         _quality(call, found.get("qc") or [], figures),
         sections.set_aside(tables.set_aside_table(call)),
         cohort.mixing(facts(adata, keys.INTEGRATE), figures["figures/mixing.png"]),
@@ -132,7 +133,44 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
         provenance.parameters(steps, StepsParams().model_dump(mode="json")),
         provenance.versions(steps),
     ]
-    return {"report.html": html.page(params.title, _NAVIGATION, main), **figures}
+    page = html.page(params.title, _NAVIGATION, main, libraries=around.library)
+    shared = multiqc.multiqc(
+        samples=tables.samples_table(call),
+        ledger=tables.ledger_table(call),
+        limits=tables.limits_table(call),
+    )
+    return {"report.html": page, **figures, **shared}
+
+
+def _cards(
+    adata: AnnData, call: AnnData, called: pd.DataFrame, steps: Mapping[str, Mapping[str, Any]]
+) -> Markup:
+    from ctcflow.render.cards import MOST_CARDS, cards, rows_of
+    from ctcflow.render.drawings import coordinates_of
+
+    shown = called.head(MOST_CARDS)
+    rows, in_map = rows_of(call.obs, shown), rows_of(adata.obs, shown)
+    whole_map = coordinates_of(adata)
+    places = None
+    if whole_map is not None:
+        places = np.where((in_map >= 0)[:, None], whole_map[np.maximum(in_map, 0)], np.nan)
+    arms = call.obsm.get(keys.COPY_NUMBER.key)
+    other = call.obs[keys.OTHER_TYPE.key].astype(object).to_numpy(dtype=object)[rows]
+    return cards(
+        shown.assign(other_type=other),
+        n_called=len(called),
+        places=places,
+        whole_map=whole_map,
+        arms=arms.iloc[rows] if isinstance(arms, pd.DataFrame) else None,
+        params=steps.get("call", {}).get("params") or {},
+    )
+
+
+def _explorer(adata: AnnData) -> Parts:
+    from ctcflow.render.drawings import coordinates_of
+    from ctcflow.render.explorer import explorer
+
+    return explorer(adata.obs, coordinates_of(adata))
 
 
 def _methods(
@@ -166,89 +204,6 @@ def _quality(
         ledger=tables.ledger_table(call),
         read_counts=[numbers.text(r.get("sample")) for r in records if r.get("umis") is False],
     )
-
-
-def _figures(
-    adata: AnnData, call: AnnData, found: Mapping[str, Any], copies: copy_number.Judged
-) -> dict[str, bytes]:
-    # Matplotlib takes half a second to import, and every command imports this module.
-    from ctcflow.render import atlas, barcodes, figures, heat_map, marks
-    from ctcflow.render.quality import quality
-
-    coordinates = _coordinates(adata)
-    reason = numbers.text(facts(adata, keys.CLUSTERING).get("reason")) or "no map"
-    panels = {name: title for name, title in _PANELS.items() if name in adata.obs}
-    if keys.BATCH.key in panels:
-        panels.pop("batch", None)
-    draws = answer.draws_of(found.get("draws") or [], found.get("samples") or [])
-    observed = (found.get("calibration") or {}).get("observed") or []
-    with marks.drawing():
-        umap = atlas.umap(adata.obs, coordinates, panels, reason)
-        records = found.get("qc") or []
-        qc = quality(records, _samples(adata, found))
-        calls = figures.evidence(_evidence(call.obs), _counts(draws))
-        mixing = figures.mixing(_metrics(facts(adata, keys.INTEGRATE)))
-        calibration = figures.calibration(observed, "no null cells to calibrate on")
-        droplets = barcodes.droplets(records)
-        copied = heat_map.heat_map(copies)
-        drawn = (umap, qc, calls, mixing, calibration, droplets, copied)
-        pngs = [marks.written(figure, "png") for figure in drawn]
-        svg = marks.written(umap, "svg")
-    return dict(zip(FILES[1:], [pngs[0], svg, *pngs[1:]], strict=True))
-
-
-def _coordinates(adata: AnnData) -> npt.NDArray[np.float64] | None:
-    found = adata.obsm.get(keys.X_UMAP.key)
-    if found is None:
-        return None
-    return np.asarray(found, dtype=np.float64)[:, :2]
-
-
-def _samples(adata: AnnData, found: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names in the order of `call`, then any that only the cohort has."""
-    named = [numbers.text(record.get("sample")) for record in found.get("samples") or []]
-    seen = adata.obs.get(keys.SAMPLE.key, [])
-    return tuple(dict.fromkeys([*named, *sorted({str(name) for name in seen})]))
-
-
-def _evidence(obs: pd.DataFrame) -> pd.DataFrame:
-    wanted = (keys.CLASS.key, keys.P_IDENTITY.key, keys.P_PANEL.key)
-    return pd.DataFrame({name: obs.get(name, np.nan) for name in wanted}, index=obs.index)
-
-
-def _counts(draws: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    rows = [
-        {
-            "name": " ".join(
-                part
-                for part in (numbers.text(draw.get("patient")), numbers.text(draw.get("draw")))
-                if part
-            )
-            or ", ".join(draw["names"]),
-            **{key: numbers.number_or_none(draw.get(key)) for key in _COUNTED},
-        }
-        for draw in draws
-    ]
-    return pd.DataFrame(rows, columns=["name", *_COUNTED]).astype(dict.fromkeys(_COUNTED, float))
-
-
-def _metrics(integration: Mapping[str, Any]) -> list[tuple[str, float, float]]:
-    found = []
-    for metrics in ("mixing", "conservation"):
-        sides = integration.get(metrics) or {}
-        before, after = sides.get("before") or {}, sides.get("after") or {}
-        for name in dict.fromkeys([*before, *after]):
-            found.append((str(name).replace("_", " "), _value(before, name), _value(after, name)))
-    apart = integration.get("separability")
-    if apart:
-        shares = (_value(apart, "before"), _value(apart, "after"))
-        found.append(("neighbours of CTCs that are CTCs", *shares))
-    return found
-
-
-def _value(found: Mapping[str, Any], name: str) -> float:
-    value = numbers.number_or_none(found.get(name))
-    return np.nan if value is None else value
 
 
 def _steps(adata: AnnData, call: AnnData) -> dict[str, Mapping[str, Any]]:

@@ -214,6 +214,7 @@ def _bars(arms: pd.Series) -> Markup | None:
     attributes = {
         "viewBox": f"0 0 {5 * len(values)} 64",
         "class": "arms",
+        "preserveAspectRatio": "none",
         "role": "img",
         "aria-label": "Copy number by chromosome arm, 1p to 22q: gains up, losses down",
     }

@@ -38,7 +38,7 @@ class Judged(NamedTuple):
 
 def judged(obs: pd.DataFrame, log2_ratio: pd.DataFrame | None) -> Judged:
     """Choose at most `MOST_ROWS` cells: calls before uncertain ones, evenly over a class."""
-    arms = sorted(log2_ratio.columns if log2_ratio is not None else (), key=_place)
+    arms = along_genome(log2_ratio) if log2_ratio is not None else []
     if log2_ratio is None or keys.CLASS.key not in obs:
         return Judged([], [], np.empty(0), [], np.empty((0, 0)), 0, 0)
     table = pd.DataFrame(
@@ -70,6 +70,11 @@ def _chosen(known: pd.DataFrame) -> pd.Index:
         room = min(MOST_ROWS - len(chosen), len(own))
         chosen += own.index[np.arange(room) * len(own) // max(room, 1)].tolist()
     return known.index[known.index.isin(chosen)]
+
+
+def along_genome(log2_ratio: pd.DataFrame) -> list[str]:
+    """Names of the arms from 1p to 22q."""
+    return sorted(log2_ratio.columns, key=_place)
 
 
 def _place(arm: str) -> tuple[int, str]:

@@ -161,7 +161,9 @@ def _cards(
         n_called=len(called),
         places=places,
         whole_map=whole_map,
-        arms=arms.iloc[rows] if isinstance(arms, pd.DataFrame) else None,
+        arms=arms.iloc[rows][copy_number.along_genome(arms)]
+        if isinstance(arms, pd.DataFrame)
+        else None,
         params=steps.get("call", {}).get("params") or {},
     )
 

@@ -19,6 +19,7 @@ from benchmarks.speed.starts import PARTS
 from matplotlib.figure import Figure
 
 from ctcflow.render.marks import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
+from ctcflow.render.numbers import plural
 
 COLOURS = {"ctcflow": VERMILLION, "tutorial": BLUE, "expert": GREEN, "floor": PURPLE}
 USUAL = 5000
@@ -28,6 +29,14 @@ HEAD = [
     "(`make bench-speed`). `tutorial` and `expert` are scanpy in one script; `floor` reads every",
     "count once and calls the libraries for neighbours and Leiden. The scripts do not do what",
     "`score`, `call` and `report` do: `same work` leaves these out of `ctcflow`.",
+]
+DONE = [
+    "Done about it: a job imports only what it uses (a test holds that no job of a sample imports",
+    "scipy.stats, igraph, scikit-learn, matplotlib or numba); what only ctcflow reads is not",
+    "compressed; the steps of the cohort read names and values of a sample apart, each once per",
+    "pass; Snakemake decides once per job. Not done: several samples in one job, which would make",
+    "a failure or a new sample dearer, and a process that stays and forks jobs, which would save",
+    "most of the imports and outlive a Snakemake that is killed.",
 ]
 SHOWN = {
     "side": "side",
@@ -76,7 +85,7 @@ def main(folder: Path, docs: Path) -> None:
     for path in sorted(docs.glob("speed_starts_*.tsv")):
         costs += starts(path, stages, whole)
     if costs:
-        text += ["## What a sample costs", "", *costs, ""]
+        text += ["## What a sample costs", "", *costs, "", *DONE, ""]
     (docs / "speed.md").write_text("\n".join(text))
 
 
@@ -105,8 +114,8 @@ def kept(path: Path, rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 def failures(rows: pd.DataFrame) -> list[str]:
     """Scripts that took all memory: in which part, and after how long."""
     return [
-        f"* `{row.side}` at {row.cells:,} cells in {row.samples} samples took all memory of the"
-        f" machine ({row.tree_mib:,.0f} MiB) in its part `{row.failed}` after {row.seconds:,.0f} s."
+        f"* `{row.side}` at {row.cells:,} cells in {plural(row.samples, 'sample')} took all memory of"
+        f" the machine ({row.tree_mib:,.0f} MiB) in its part `{row.failed}` after {row.seconds:,.0f} s."
         for row in rows[rows["failed"].notna()].itertuples()
     ]
 
@@ -219,7 +228,7 @@ def starts(path: Path, stages: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
         number = jobs["jobs"].where(jobs["jobs"] == 1, row.samples)
         start = (number * (jobs["imports"] + jobs["rest"])).sum()
         lines.append(
-            f"* {row.cells:,} cells in {row.samples} samples: starts and imports are"
+            f"* {row.cells:,} cells in {plural(row.samples, 'sample')}: starts and imports are"
             f" {start / spent:.0%} of the {spent:,.0f} s of all jobs."
         )
     return lines

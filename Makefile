@@ -56,8 +56,9 @@ test-fuzz: .venv/ready ## 10,000 damaged files per reader: half an hour or more
 test-slurm: .venv/ready ## the workflow and its faults through a real Slurm that is set up here: needs root on Debian
 	$(RUN) .ci/through-slurm pytest -W error::UserWarning -rA tests/workflow/test_slurm.py
 
-test-page: .venv/ready ## reports in a real browser: Chromium, which is installed here; needs root on Debian
-	$(RUN) .ci/with-browser pytest -W error::UserWarning -rA tests/browser
+test-page: .venv/ready ## reports in Chromium, which is set up here where root on Debian may; .browser/screenshots
+	CTCFLOW_SCREENSHOTS=$${CTCFLOW_SCREENSHOTS:-$(CURDIR)/.browser/screenshots} \
+	    $(RUN) .ci/with-browser pytest -W error::UserWarning -rA tests/browser
 
 test-s3: .venv/ready ## input and results on S3, against a server of its own on this machine
 	.ci/plugins .s3 requirements-s3.lock requirements-s3-server.lock

@@ -114,8 +114,9 @@ def kept(path: Path, rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 def failures(rows: pd.DataFrame) -> list[str]:
     """Scripts that took all memory: in which part, and after how long."""
     return [
-        f"* `{row.side}` at {row.cells:,} cells in {plural(row.samples, 'sample')} took all memory of"
-        f" the machine ({row.tree_mib:,.0f} MiB) in its part `{row.failed}` after {row.seconds:,.0f} s."
+        f"* `{row.side}` at {row.cells:,} cells in {plural(row.samples, 'sample')} took all memory"
+        f" of the machine ({row.tree_mib:,.0f} MiB) in its part `{row.failed}` after"
+        f" {row.seconds:,.0f} s."
         for row in rows[rows["failed"].notna()].itertuples()
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zipfile
 from pathlib import Path
 
 import anndata
@@ -15,6 +16,8 @@ from scipy import sparse, stats
 
 from ctcflow.pipeline import STEPS
 from ctcflow.sample import SAMPLE_STEPS
+
+ROOT = Path(__file__).parents[2]
 
 COHORT_STEPS = [
     name
@@ -195,6 +198,17 @@ def test_what_each_job_took_is_kept_beside_the_results(finished, sheet):
     inputs = read(finished, "provenance/inputs.tsv")
     assert inputs["sample"].tolist() == sheet["sample"].tolist()
     assert inputs["digest"].str.fullmatch("[0-9a-f]{16}").all()
+
+
+def test_snakemakes_own_report_has_page_figures_and_tables(own_copy, snakemake, tmp_path):
+    ran = snakemake(own_copy, "--report", str(tmp_path / "report.zip"))
+    assert ran.code == 0, ran.text
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        names = {Path(name).name for name in archive.namelist()}
+        page = archive.read("report/report.html").decode()
+    assert {"umap.png", "calls.png", "copy_number.png", "ctc.tsv", "ledger.tsv"} <= names
+    caption = (ROOT / "workflow" / "report" / "calibration.rst").read_text().split(".")[0]
+    assert caption in page
 
 
 def test_a_cohort_of_one(own_copy, sheet, new_run, snakemake):

@@ -78,7 +78,7 @@ def explorer(obs: pd.DataFrame, coordinates: Floats | None) -> Parts:
                 html.tag("h3", "Look around"),
                 html.paragraph(
                     f"{said} cells{kept}. Point at a cell to read it, drag to move; the tools "
-                    "above the map zoom. Calls keep their marks whatever the colour shows."
+                    "beside the map zoom. Calls keep their marks whatever the colour shows."
                 ),
                 _controls(about),
                 _json("explorer-item", item),

@@ -64,7 +64,7 @@ if (explorer && window.Bokeh) {
     .map((name) => document.getElementById(`explorer-${name}`));
   const groups = ["cells", "uncertain", "CTC aggregate", "CTC"];
   explorer.hidden = false;
-  Bokeh.embed.embed_item(read("explorer-item"), "explorer-plot").then(() => {
+  const draw = () => Bokeh.embed.embed_item(read("explorer-item"), "explorer-plot").then(() => {
     const doc = Bokeh.documents[Bokeh.documents.length - 1];
     const model = (name) => doc.get_model_by_name(name);
     const sources = groups.map((name) => model(`${name} source`));
@@ -170,6 +170,13 @@ if (explorer && window.Bokeh) {
     paint();
     select();
   });
+  // a hundred thousand points take seconds: the answer must not wait for them
+  new IntersectionObserver((entries, observer) => {
+    if (entries.some((entry) => entry.isIntersecting)) {
+      observer.disconnect();
+      draw();
+    }
+  }, { rootMargin: "800px" }).observe(explorer);
 }
 """
 

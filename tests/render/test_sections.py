@@ -8,6 +8,7 @@ import re
 import pandas as pd
 
 from ctcflow.render import columns, sections
+from ctcflow.render.html import Markup
 
 PNG = b"\x89PNG"
 
@@ -37,7 +38,9 @@ def test_a_review_is_shown_where_there_is_one() -> None:
     reviewed = row | {
         "class_before_review": "CTC", "verdict": "veto", "reviewer": "AB", "reason": reason,
     }  # fmt: skip
-    words = words_of(sections.calls(pd.DataFrame([row, reviewed]), PNG))
+    words = words_of(sections.calls(pd.DataFrame([row, reviewed]), PNG, Markup("")))
     assert "Why Class before review Verdict Reviewer" in words
     assert f"{reason} CTC veto AB" in words
-    assert "Class before review" not in words_of(sections.calls(pd.DataFrame([row]), PNG))
+    assert "Class before review" not in words_of(
+        sections.calls(pd.DataFrame([row]), PNG, Markup(""))
+    )

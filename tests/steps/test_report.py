@@ -15,6 +15,7 @@ import pytest
 
 from ctcflow.io import read_h5ad, write_h5ad
 from ctcflow.params import ReportParams, StepsParams
+from ctcflow.render.explorer import library
 from ctcflow.steps.report import FILES, report
 
 CLASSES = ("CTC", "CTC aggregate", "non-blood other", "uncertain", "blood")
@@ -365,9 +366,11 @@ def demo() -> dict[str, bytes]:
 def test_the_declared_files_and_no_others_are_made(demo: dict[str, bytes]) -> None:
     assert tuple(demo) == FILES
     for name, content in demo.items():
-        start = {"png": b"\x89PNG", "svg": b"<?xml", "tml": b"<!DOCTYPE html>"}[name[-3:]]
+        start = {"png": b"\x89PNG", "svg": b"<?xml", "tml": b"<!DOCTYPE html>", "tsv": b"# id: "}[
+            name[-3:]
+        ]
         assert content.startswith(start), name
-    assert len(demo["report.html"]) < 3_000_000
+    assert len(demo["report.html"]) < 5_000_000
 
 
 def test_the_page_asks_for_nothing_outside_itself(demo: dict[str, bytes]) -> None:
@@ -380,7 +383,11 @@ def test_the_page_asks_for_nothing_outside_itself(demo: dict[str, bytes]) -> Non
     ]
     assert wanted
     assert all(value.startswith(("#", "data:image/png;base64,")) for value in wanted if value)
-    assert "@import" not in page and "url(" not in page
+    # BokehJS has addresses in its text; that none is asked for is seen in tests/browser
+    for text in library():
+        assert page.count(text) == 1
+        page = page.replace(text, "")
+    assert "@import" not in page and not re.search(r"url\((?!data:)", page)
     assert not re.search(r"https?://|fetch\(|XMLHttpRequest", page)
 
 
@@ -396,7 +403,7 @@ def test_the_page_is_accessible_by_its_markup(demo: dict[str, bytes]) -> None:
     tags = read(demo["report.html"].decode()).tags
     names = [name for name, _ in tags]
     assert ("html", {"lang": "en"}) in tags
-    assert names.count("h1") == 1 and names.count("title") == 1
+    assert names.count("h1") == 1 and names[: names.index("body")].count("title") == 1
     assert names.count("table") == names.count("caption") > 5
     assert all(a.get("scope") in ("col", "row") for name, a in tags if name == "th")
     assert all(a.get("alt") for name, a in tags if name == "img")
@@ -542,7 +549,8 @@ def test_hostile_text_is_shown_and_never_run() -> None:
     adata.obs["cell_type"] = HOSTILE
     page = page_of(adata, call, title=HOSTILE)
     tags = read(page).tags
-    assert [name for name, _ in tags].count("script") == 1
+    scripts = [attributes.get("type", "") for name, attributes in tags if name == "script"]
+    assert sorted(scripts) == [""] * (1 + len(library())) + ["application/json"] * 2
     assert not any("onerror" in attributes for _, attributes in tags)
     assert [a["src"] for name, a in tags if name == "img" and "evil" in (a["src"] or "")] == []
     assert HOSTILE in "".join(read(page).words)
@@ -566,7 +574,7 @@ def test_any_cohort_gives_a_whole_page(names: list[str], cells: int, umap: bool)
     files = report(adata, call, params=ReportParams())
     assert tuple(files) == FILES
     words = words_of(files["report.html"].decode())
-    assert len(files["report.html"]) < 3_000_000
+    assert len(files["report.html"]) < 5_000_000
     for name in names:
         assert " ".join(name.split()) in words
 

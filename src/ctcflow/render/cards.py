@@ -254,7 +254,11 @@ def _place(place: Floats | None, corners: Floats | None) -> Markup | None:
 
 
 def rows_of(call: pd.DataFrame, table: pd.DataFrame) -> npt.NDArray[np.intp]:
-    """Rows of `call` that the rows of a table of cells are, by sample and barcode."""
+    """Rows of `call` that the rows of a table of cells are, by sample and barcode; -1 for none."""
     names = [keys.SAMPLE.key, keys.BARCODE.key]
+    if not set(names) <= set(call.columns):
+        return np.full(len(table), -1, dtype=np.intp)
     whole, part = (pd.MultiIndex.from_frame(t[names].astype(str)) for t in (call, table))
-    return np.asarray(whole.get_indexer(part))
+    first = np.flatnonzero(~whole.duplicated())
+    found = whole[first].get_indexer(part)
+    return np.where(found >= 0, first[found], -1) if first.size else found

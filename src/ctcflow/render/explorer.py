@@ -85,7 +85,7 @@ def explorer(obs: pd.DataFrame, coordinates: Floats | None) -> Parts:
                 _json("explorer-about", about),
             ]
         ),
-        _library(),
+        library(),
     )
 
 
@@ -279,7 +279,8 @@ def _json(name: str, value: Any) -> Markup:
     return html.tag("script", Markup(text), attributes={"type": "application/json", "id": name})
 
 
-def _library() -> tuple[str, ...]:
+def library() -> tuple[str, ...]:
+    """JavaScript of BokehJS that the map needs."""
     from bokeh.resources import Resources
 
     return tuple(Resources(mode="inline", components=["bokeh", "bokeh-gl"]).js_raw)

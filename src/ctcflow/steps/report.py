@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 FILES: Final[tuple[str, ...]] = (
     "report.html",
     "figures/umap.png",
-    "figures/umap.svg",
     "figures/qc.png",
     "figures/calls.png",
     "figures/mixing.png",
     "figures/calibration.png",
     "figures/droplets.png",
     "figures/copy_number.png",
+    "figures/umap.svg",
     "multiqc/ctcflow_samples_mqc.tsv",
     "multiqc/ctcflow_ledger_mqc.tsv",
     "multiqc/ctcflow_limits_mqc.tsv",
@@ -155,9 +155,9 @@ def _cards(
     if whole_map is not None:
         places = np.where((in_map >= 0)[:, None], whole_map[np.maximum(in_map, 0)], np.nan)
     arms = call.obsm.get(keys.COPY_NUMBER.key)
-    other = call.obs[keys.OTHER_TYPE.key].astype(object).to_numpy(dtype=object)[rows]
+    other = call.obs.get(keys.OTHER_TYPE.key, pd.Series("", index=call.obs.index))
     return cards(
-        shown.assign(other_type=other),
+        shown.assign(other_type=other.astype(object).to_numpy(dtype=object)[rows]),
         n_called=len(called),
         places=places,
         whole_map=whole_map,

@@ -72,21 +72,17 @@ def explorer(obs: pd.DataFrame, coordinates: Floats | None) -> Parts:
     all_drawn = len(chosen) == usable.sum()
     said = f"{len(chosen):,}" if all_drawn else f"{len(chosen):,} of {int(usable.sum()):,}"
     kept = "" if all_drawn else ", with all calls and uncertain cells among them"
-    return Parts(
-        html.join(
-            [
-                html.tag("h3", "Look around"),
-                html.paragraph(
-                    f"{said} cells{kept}. Point at a cell to read it, drag to move; the tools "
-                    "beside the map zoom. Calls keep their marks whatever the colour shows."
-                ),
-                _controls(about),
-                _json("explorer-item", item),
-                _json("explorer-about", about),
-            ]
+    words = [
+        html.tag("h3", "Look around"),
+        html.paragraph(
+            f"{said} cells{kept}. Point at a cell to read it, drag to move; the tools beside the "
+            "map zoom. Calls keep their marks whatever the colour shows."
         ),
-        library(),
-    )
+    ]
+    # hidden where no script runs, and on paper
+    whole = html.tag("div", *words, *_controls(about), attributes={"id": "explorer", "hidden": ""})
+    embedded = [_json("explorer-item", item), _json("explorer-about", about)]
+    return Parts(html.join([whole, *embedded]), library())
 
 
 def _data(
@@ -242,8 +238,8 @@ def _renumbered(item: Any) -> Any:
     return walked(item)
 
 
-def _controls(about: Mapping[str, Mapping[str, Any]]) -> Markup:
-    """Native controls, so that they work with the keyboard; hidden where scripts do not run."""
+def _controls(about: Mapping[str, Mapping[str, Any]]) -> list[Markup]:
+    """Native controls, so that they work with the keyboard, and the places of map and legend."""
     columns = [_option(name, found["title"]) for name, found in about.items()]
     samples = [_option("", "All samples")]
     for code, name in enumerate(about.get("sample", {}).get("names", ())):
@@ -262,7 +258,7 @@ def _controls(about: Mapping[str, Mapping[str, Any]]) -> Markup:
     )
     plot = html.tag("div", "", attributes={"id": "explorer-plot"})
     legend = html.tag("ul", "", attributes={"id": "explorer-legend", "aria-label": "Colours"})
-    return html.tag("div", fields, plot, legend, attributes={"id": "explorer", "hidden": ""})
+    return [fields, plot, legend]
 
 
 def _option(value: str, shown: str) -> Markup:

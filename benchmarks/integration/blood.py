@@ -35,6 +35,8 @@ PLAIN = "plain Harmony on all cells"
 # as scib judges clusters against labels: at the best of a range of resolutions
 RESOLUTIONS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0)
 _ONE_FOR_ALL = 1.0
+LEIDEN_SEEDS = 5
+"""Agreement with authors is their mean: the seed alone moves it by 0.02."""
 _NEIGHBORS = 15
 _AUTHORS = {"pbmc3k": "cell_type", "pbmc4k": "Annotation"}
 
@@ -116,7 +118,7 @@ def row(adata: ad.AnnData, points: Points) -> dict[str, float]:
     """Everything that is measured of one embedding."""
     obs = adata.obs
     blood = (obs["part"] == "blood").to_numpy()
-    found = measure(
+    metrics = measure(
         points[blood],
         batches=pd.factorize(obs["batch"][blood], sort=True)[0],
         labels=pd.factorize(obs["lineage"][blood], sort=True)[0],
@@ -128,14 +130,21 @@ def row(adata: ad.AnnData, points: Points) -> dict[str, float]:
         k = min(_NEIGHBORS, tumour.size - 1)
         purity = neighbor_purity(points, members=~blood, rows=tumour, k=k)
     graph = fuzzy_graph(*nearest(points, k=_NEIGHBORS, n_threads=blas_threads()))
-    codes = leiden(graph, method="modularity", resolutions=RESOLUTIONS, seed=0)
-    clusters = dict(zip(RESOLUTIONS, codes, strict=True))
+    by_seed = []
+    for seed in range(LEIDEN_SEEDS):
+        codes = leiden(graph, method="modularity", resolutions=RESOLUTIONS, seed=seed)
+        by_seed.append(dict(zip(RESOLUTIONS, codes, strict=True)))
     ari = {}
     for name in _AUTHORS:
         known = ((obs["batch"] == name) & (obs["author"] != "")).to_numpy()
         if known.any():
             types = pd.factorize(obs["author"][known])[0]
-            found_at = {at: agreement(mine[known], types) for at, mine in clusters.items()}
-            ari[f"ARI {name}, best"] = max(found_at.values())
-            ari[f"ARI {name}, at {_ONE_FOR_ALL:g}"] = found_at[_ONE_FOR_ALL]
-    return {**found.mixing, **found.conservation, "TNBC neighbours": purity, **ari}
+            found = [
+                {at: agreement(mine[known], types) for at, mine in clusters.items()}
+                for clusters in by_seed
+            ]
+            ari[f"ARI {name}, best"] = float(np.mean([max(one.values()) for one in found]))
+            ari[f"ARI {name}, at {_ONE_FOR_ALL:g}"] = float(
+                np.mean([one[_ONE_FOR_ALL] for one in found])
+            )
+    return {**metrics.mixing, **metrics.conservation, "TNBC neighbours": purity, **ari}

@@ -58,6 +58,20 @@ def test_scores_are_means_of_what_is_expected_less_what_is_not() -> None:
     np.testing.assert_allclose(relative @ loads, [[0.75 - 0.2, 0.6 - 0.5, 0.5]])
 
 
+def test_types_need_more_than_one_gene_of_a_long_set() -> None:
+    means = np.array([[2.0, 2.0, 0.0], [0.0, 0.1, 3.0]])
+    relative = means / annotation.largest_means(means)
+    np.testing.assert_allclose(relative, [[1, 1, 0], [0, 0.05, 1]])
+    weights = np.array([[1.0, 1.0, -1.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    loads = annotation.score_loadings(weights, np.array([2.0, 10.0, 3.0]), np.array([1.0, 0, 0]))
+    scores = relative @ loads
+    np.testing.assert_allclose(scores[:, :2], [[1, 0], [0.025 - 1, 0.1]])
+    assert np.isnan(scores[:, 2]).all()
+    found = annotation.best_types(scores, floor=0.25)
+    assert found.best.tolist() == [0, -1]
+    assert found.margin[0] == 1
+
+
 def test_a_type_without_any_gene_has_no_score_and_is_never_best() -> None:
     weights, expected, unexpected = annotation.set_weights(
         np.array([0, -1]), sets=np.array([0, 1]), directions=np.ones(2), n_genes=1

@@ -11,7 +11,6 @@ from scipy import sparse
 from scipy.stats import rankdata
 
 from ctcflow.stats import components
-from ctcflow.stats.annotation import best_types, relative_expression, type_scores
 from ctcflow.stats.communities import QUALITY, agreement, by_size, leiden
 from ctcflow.stats.harmony import harmony, mean_shift
 from ctcflow.stats.markers import by_gene, group_aucs, group_sums
@@ -192,23 +191,6 @@ def test_cells_follow_their_neighbours() -> None:
     )
     assert found[0, 0] > 8
     np.testing.assert_allclose(found[1], [0, 2])
-
-
-def test_types_need_more_than_one_gene_of_a_long_set() -> None:
-    relative = relative_expression(np.array([[2.0, 2.0, 0.0], [0.0, 0.1, 3.0]]))
-    np.testing.assert_allclose(relative, [[1, 1, 0], [0, 0.05, 1]])
-    weights = np.array([[1.0, 1.0, -1.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
-    scores = type_scores(
-        relative,
-        weights=weights,
-        n_expected=np.array([2.0, 10.0, 3.0]),
-        n_unexpected=np.array([1.0, 0.0, 0.0]),
-    )
-    np.testing.assert_allclose(scores[:, :2], [[1, 0], [0.025 - 1, 0.1]])
-    assert np.isnan(scores[:, 2]).all()
-    found = best_types(scores, floor=0.25)
-    assert found.best.tolist() == [0, -1]
-    assert found.margin[0] == 1
 
 
 def test_components_are_those_of_sklearn_and_need_no_order() -> None:

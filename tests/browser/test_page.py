@@ -298,6 +298,9 @@ def test_the_page_fits_the_screen(
     driver = opened("demo", size)
     scrolled = driver.execute_script("return document.documentElement.scrollWidth")
     assert scrolled <= size[0]
+    if size == WIDE:  # what is to be kept in mind must not be beyond an edge
+        box = "document.querySelector('#answer .box')"
+        assert driver.execute_script(f"return {box}.scrollWidth <= {box}.clientWidth")
     for part in ("answer", "calls", "map", "quality"):
         driver.execute_script("document.getElementById(arguments[0]).scrollIntoView()", part)
         time.sleep(0.3)

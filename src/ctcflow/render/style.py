@@ -100,7 +100,12 @@ details { margin: 0.8rem 0; }
 summary { cursor: pointer; color: var(--blue); }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); font-size: 0.85rem; }
 .called { display: inline-block; min-width: 21ch; }
-@media (min-width: 60rem) { .called { min-width: 33ch; } }
+/* The answer fits a wide screen whole: its remarks must not be beyond the edge. */
+@media (min-width: 60rem) {
+  #answer table.wide { width: 100%; }
+  #answer table.wide th, #answer table.wide td { padding-right: 0.7rem; }
+  .called { min-width: 14ch; }
+}
 @media (max-width: 40rem) {
   h1 { font-size: 1.35rem; }
   .answer { font-size: 1.08rem; }

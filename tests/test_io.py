@@ -221,6 +221,9 @@ def test_corrected_counts_are_seen_by_those_who_ask(tmp_path: Path) -> None:
     corrected = sample_files.load_sample(two, kept=True, lognorm=False, corrected=True)
     assert (less[keep] != corrected.X).nnz == 0
     log = sample_files.load_sample(files, kept=True, lognorm=True, corrected=True)
+    paths = {name: str(path) for name, path in files.items()}
+    (part,) = sample_files.Cohort(("s",), paths, lognorm=True, corrected=True).values()
+    assert (part.X != log.X).nnz == 0
     factors = log.obs["size_factor"].to_numpy()[:, None]
     np.testing.assert_allclose(log.X.toarray(), np.log1p(less[keep].toarray() / factors), rtol=1e-6)
 

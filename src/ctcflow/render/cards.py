@@ -17,13 +17,13 @@ from ctcflow.render import html, numbers
 from ctcflow.render.html import Markup
 from ctcflow.render.marks import BLUE, VERMILLION
 from ctcflow.render.sections import class_mark
+from ctcflow.stats.classes import MISSING_P
 
 MOST_CARDS: Final = 100
 """Cells that get a card; all are in the table (cells)."""
 _MINI: Final = 96  # pixels of the small map, and bins of its cells
 _TALLEST: Final = 1.0  # log2 ratio at which a bar ends
 _FEW_GENES: Final = 3
-_KEPT_IDENTITY: Final = 0.01
 _NORMAL_COPIES: Final = 0.05
 
 Floats = npt.NDArray[np.float64]
@@ -74,8 +74,8 @@ def cards(
             html.tag("h3", "One card per call"),
             html.paragraph(
                 f"What speaks for each cell, and what would make it no CTC.{more} Confirm or veto "
-                "a cell and say why; the file that is saved goes into the run as `verdicts`, and "
-                "the next run counts by it."
+                "a cell and say why; the file that is saved goes into the run as `verdicts` (its "
+                "lines below those that are there), and the next run counts by it."
             ),
             _reviewer(),
             html.tag("div", *written, attributes={"class": "cards"}),
@@ -100,7 +100,7 @@ def against(cell: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
     elif count <= _FEW_GENES:
         said.append(f"Few panel genes carry it ({genes}): are they in the sample's ambient RNA?")
     identity = numbers.number_or_none(cell.get("p_identity"))
-    if identity is not None and identity > _KEPT_IDENTITY:
+    if identity is not None and identity > MISSING_P:
         said.append(
             f"It keeps its blood identity (p {identity:.2g}): a blood cell with tumour RNA, or two "
             "cells in one droplet."
@@ -141,6 +141,7 @@ def _card(
         ("Copy number", "not judged" if copies == numbers.MISSING else f"p {copies}"),
         ("Phenotype", numbers.text(cell["phenotype"])),
         ("Partner", numbers.text(cell["partner"])),
+        ("Review", _given(cell)),
     )
     pairs = [
         part
@@ -156,17 +157,22 @@ def _card(
         html.tag("div", *figures, attributes={"class": "pictures"}),
         html.paragraph("What would make it no CTC:"),
         html.bullets(against(cell, params)),
-        _verdict(cell, f"{name} of {sample}"),
+        _verdict(f"{name} of {sample}"),
         attributes={"class": "card", "data-sample": sample, "data-barcode": name},
     )
 
 
-def _verdict(cell: Mapping[str, Any], who: str) -> Markup:
-    given = numbers.text(cell["verdict"])
-    options = []
-    for value, shown in (("", "no verdict"), ("confirm", "confirm"), ("veto", "veto")):
-        chosen = {"selected": ""} if value == given else {}
-        options.append(html.tag("option", shown, attributes={"value": value, **chosen}))
+def _given(cell: Mapping[str, Any]) -> str:
+    """What reviewers said before this run; their reason is part of the cell's."""
+    said = numbers.text(cell["verdict"])
+    return f"{said} by {numbers.text(cell['reviewer'])}" if said else ""
+
+
+def _verdict(who: str) -> Markup:
+    options = [
+        html.tag("option", shown, attributes={"value": value})
+        for value, shown in (("", "no verdict"), ("confirm", "confirm"), ("veto", "veto"))
+    ]
     verdict = {"class": "verdict", "aria-label": f"Verdict on {who}"}
     reason = {"class": "reason", "type": "text", "aria-label": f"Reason for the verdict on {who}"}
     return html.tag(
@@ -253,12 +259,17 @@ def _place(place: Floats | None, corners: Floats | None) -> Markup | None:
     return html.tag("div", html.tag("span", "", attributes=dot), attributes=attributes)
 
 
-def rows_of(call: pd.DataFrame, table: pd.DataFrame) -> npt.NDArray[np.intp]:
-    """Rows of `call` that the rows of a table of cells are, by sample and barcode; -1 for none."""
+def rows_of(cells: pd.DataFrame, table: pd.DataFrame) -> npt.NDArray[np.intp]:
+    """Places in `cells` of the rows of a table, by sample and barcode; -1 for none."""
     names = [keys.SAMPLE.key, keys.BARCODE.key]
-    if not set(names) <= set(call.columns):
+    if not set(names) <= set(cells.columns):
         return np.full(len(table), -1, dtype=np.intp)
-    whole, part = (pd.MultiIndex.from_frame(t[names].astype(str)) for t in (call, table))
-    first = np.flatnonzero(~whole.duplicated())
-    found = whole[first].get_indexer(part)
-    return np.where(found >= 0, first[found], -1) if first.size else found
+    # a cohort may have a million cells and this table a hundred: only those with its barcodes
+    like = np.flatnonzero(cells[names[1]].isin(table[names[1]]))
+    whole, part = (
+        pd.MultiIndex.from_frame(t[names].astype(str)) for t in (cells.iloc[like], table)
+    )
+    once = ~whole.duplicated()
+    found = whole[once].get_indexer(part)
+    places = np.append(like[once], -1)  # the last one is that of none
+    return np.asarray(places[found])

@@ -61,14 +61,15 @@ def explorer(obs: pd.DataFrame, coordinates: Floats | None) -> Parts:
     usable = None if coordinates is None else np.isfinite(coordinates).all(axis=1)
     if coordinates is None or usable is None or not usable.any():
         return Parts(Markup(""), ())
-    classes = _texts(obs, "class") if "class" in obs else np.full(len(obs), "", dtype=object)
-    chosen = _chosen(usable, np.isin(classes, _CALLS))
+    called = obs["class"].isin(_CALLS).to_numpy() if "class" in obs else np.zeros_like(usable)
+    chosen = _chosen(usable, called)
     cells, places = obs.iloc[chosen], coordinates[chosen].astype(np.float32)
     levels = {name: title for name, title in _LEVELS.items() if name in obs}
     amounts = {name: title for name, title in _AMOUNTS.items() if name in obs}
     about = {name: _about_level(cells, name, title) for name, title in levels.items()}
     about |= {name: _about_amount(cells, name, title) for name, title in amounts.items()}
-    item = _item(_data(cells, places, about), about, classes[chosen])
+    classes = _texts(cells, "class") if "class" in cells else np.full(len(cells), "", dtype=object)
+    item = _item(_data(cells, places, about), about, classes)
     all_drawn = len(chosen) == usable.sum()
     said = f"{len(chosen):,}" if all_drawn else f"{len(chosen):,} of {int(usable.sum()):,}"
     kept = "" if all_drawn else ", with all calls and uncertain cells among them"

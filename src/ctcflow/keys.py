@@ -187,7 +187,7 @@ DISTANCES: Final = Slot("obsp", "distances")
 CLUSTER: Final = Slot("obs", "cluster")
 """Leiden cluster at the chosen resolution; other resolutions are `leiden_<resolution>`."""
 CELL_TYPE: Final = Slot("obs", "cell_type")
-"""Type of the cluster, with the border to kindred types drawn by the markers around the cell; the
+"""Type of the cluster, with the borders between types drawn by the markers around the cell; the
 class itself for cells that are not `blood`."""
 TYPE_MARKER: Final = Slot("var", "cell_type_marker")
 """Gene of a marker set of a cell type; kept in the matrix of the cohort whether variable or not."""

@@ -1,7 +1,10 @@
 """New cells mapped onto a reference that was corrected for batches, without its cells.
 
 Symphony (Kang 2021, doi:10.1038/s41467-021-25957-x): what the reference contributes is the size of
-each of its soft clusters and the sum of their corrected points.
+each of its soft clusters and the sum of their corrected points. Two things differ from it, since a small
+batch would keep 1 / (1 + its cells per cluster) of its shift: the ridge draws the shift of a cluster
+to the shift of the whole batch instead of to zero, and the clusters are assigned again from where
+the points have come to lie, as Harmony does.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ Flags = npt.NDArray[np.bool_]
 
 _WIDTH: Final = 0.1
 _RIDGE: Final = 1.0
+_ROUNDS: Final = 10  # what is left of a shift of pbmc1k_v3: .053 after one, .004 after five
 
 
 def memberships(points: Matrix, *, cluster_sums: Matrix) -> Matrix:
@@ -45,11 +49,13 @@ def memberships(points: Matrix, *, cluster_sums: Matrix) -> Matrix:
 def cluster_shifts(
     points: Matrix, *, weights: Matrix, cluster_sizes: Vector, cluster_sums: Matrix
 ) -> Matrix:
-    """Difference of a new batch from the reference in each soft cluster, ridge-shrunk.
+    """Difference of a new batch from the reference in each soft cluster, shrunk to that of all.
 
-    Per cluster the reference and the batch are regressed on an intercept and the batch, with a
-    penalty of one on the batch: with sizes N and n and means M and m that is
-    N n (m - M) / (N n + N + n).
+    The shift g of the whole batch is the least-squares one with an intercept per cluster: the mean
+    of the differences m - M, weighted by N n / (N + n), with sizes N and n and means M and m. Per
+    cluster the reference and the batch are then regressed on an intercept and the batch, with a
+    penalty of one on the distance of the batch's coefficient from g: that is
+    g + N n (m - M - g) / (N n + N + n).
 
     Parameters
     ----------
@@ -68,10 +74,15 @@ def cluster_shifts(
         To be taken off points in proportion to their memberships.
     """
     own = weights.sum(axis=0)
-    sums = weights.T @ points
-    top = cluster_sizes[:, None] * sums - own[:, None] * cluster_sums
-    bottom = cluster_sizes * own + _RIDGE * (cluster_sizes + own)
-    return np.asarray(top / np.where(bottom > 0, bottom, 1.0)[:, None])
+    both = cluster_sizes * own
+    means = weights.T @ points / np.where(own > 0, own, 1.0)[:, None]
+    of_reference = cluster_sums / np.where(cluster_sizes > 0, cluster_sizes, 1.0)[:, None]
+    differences = means - of_reference
+    weight = both / np.where(both > 0, cluster_sizes + own, 1.0)
+    total = weight.sum()
+    common = weight @ differences / total if total > 0 else np.zeros(points.shape[1])
+    kept = both / np.where(both > 0, both + _RIDGE * (cluster_sizes + own), 1.0)
+    return np.asarray(common + kept[:, None] * (differences - common))
 
 
 def lineage_shift(points: Matrix, *, lineages: npt.NDArray[np.intp], means: Matrix) -> Vector:
@@ -118,12 +129,15 @@ def mapped(points: Matrix, *, fitted: Flags, cluster_sizes: Vector, cluster_sums
     (n, d)
     """
     own = points[fitted]
-    weights = memberships(own, cluster_sums=cluster_sums)
-    shifts = cluster_shifts(
-        own, weights=weights, cluster_sizes=cluster_sizes, cluster_sums=cluster_sums
-    )
+    corrected = own
+    for _ in range(_ROUNDS):
+        weights = memberships(corrected, cluster_sums=cluster_sums)
+        shifts = cluster_shifts(
+            own, weights=weights, cluster_sizes=cluster_sizes, cluster_sums=cluster_sums
+        )
+        corrected = own - weights @ shifts
     moved = points.copy()
-    moved[fitted] = own - weights @ shifts
+    moved[fitted] = corrected
     one = np.zeros(own.shape[0], dtype=np.intp)
     moved[~fitted] += mean_shift(moved[fitted] - own, groups=one, n_groups=1)[0]
     return moved

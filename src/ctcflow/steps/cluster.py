@@ -59,8 +59,8 @@ def cluster(
     -------
     AnnData
         X log-normalised variable genes, panel genes and markers (CSR float32); obs of `adata`
-        with `leiden_<resolution>`, `cluster`, `cell_type` (of the cluster, with the border to
-        kindred types drawn by the markers around each cell: see `stats.annotation.border_types`;
+        with `leiden_<resolution>`, `cluster`, `cell_type` (of the cluster, with the borders
+        between types drawn by the markers around each cell: see `stats.annotation.border_types`;
         the class itself for cells whose class is not `blood`); obsm `X_pca`, `X_integrated`,
         `X_umap`; obsp `connectivities`, `distances`; uns `markers` and `cluster`, `conditions`
         (JSON; conditions are compared in the clusters of a type).
@@ -176,7 +176,6 @@ def _cell_types(
         chosen.best[groups.codes],
         result.X,
         loadings=loadings,
-        kin=annotation.akin(weights),
         graph=result.obsp[keys.CONNECTIVITIES.key],
     )
     table = []

@@ -36,6 +36,9 @@ def reference() -> bundle.Reference:
         cell_type=np.zeros(5, dtype=np.int32),
         group=np.arange(5, dtype=np.int32),
         group_means=rng.normal(size=(5, 2)).astype(np.float32),
+        marker_genes=np.array(["CD3D"]),
+        marker_loadings=rng.normal(size=(1, 2)),
+        type_scores=rng.normal(size=(5, 2)).astype(np.float32),
     )
 
 

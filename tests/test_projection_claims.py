@@ -45,5 +45,4 @@ def test_tumour_cells_are_not_in_a_reference_of_blood_and_blood_is(
     for name, types in {"B": ("B",), "Monocyte": ("Monocyte", "cDC"), "NK": ("NK", "CD8")}.items():
         mine = label[(lineage == name).to_numpy()]
         assert mine.str.startswith(types).mean() >= 0.95, name
-    # the shift turns points away from their centroids: not all of it goes (seen: 0.14)
-    assert held_out.shift_left(runs, 0) <= 0.2
+    assert held_out.shift_left(runs, 0) <= 0.01

@@ -20,7 +20,7 @@ from ctcflow import bundle
 Claim = tuple[str, str, bool | None]
 
 MOST_SECONDS, MOST_GB = 60, 3.0
-_GENES, _COMPONENTS, _TYPES, _SOFT = 2000, 30, 15, 100
+_GENES, _COMPONENTS, _TYPES, _SOFT, _MARKERS = 2000, 30, 15, 100, 120
 
 
 def made(folder: Path, n_reference: int, n_cells: int, seed: int) -> tuple[Path, dict[str, Path]]:
@@ -44,6 +44,7 @@ def made(folder: Path, n_reference: int, n_cells: int, seed: int) -> tuple[Path,
         "n_neighbors": 15,
         "clusters": names,
         "cell_types": names,
+        "scored_types": names,
         "limits": {"null_cells": 100, "distance": limit, "unexpected": limit},
         "controls": {},
         "steps": {},
@@ -64,6 +65,9 @@ def made(folder: Path, n_reference: int, n_cells: int, seed: int) -> tuple[Path,
         cell_type=types.astype(np.int32),
         group=types.astype(np.int32),
         group_means=rng.exponential(0.3, (_TYPES, _GENES)).astype(np.float32),
+        marker_genes=genes[:_MARKERS],
+        marker_loadings=rng.normal(0, 0.1, (_MARKERS, _TYPES)),
+        type_scores=rng.normal(0.3, 0.1, (n_reference, _TYPES)).astype(np.float32),
     )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "reference.zip"

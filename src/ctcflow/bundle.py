@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of the format; a bundle of another one is refused."""
 _MANIFEST: Final = "manifest.json"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -24,12 +24,15 @@ _MODE: Final = 0o644 << 16
 
 
 class Reference(NamedTuple):
-    """All that maps a new sample; n cells, g genes, d components, K soft clusters, L lineages."""
+    """All that maps a new sample.
+
+    n cells, g genes, d components, K soft clusters, L lineages, T scored types of m marker genes.
+    """
 
     manifest: dict[str, Any]
     """`format`, `ctcflow` (versions), `cells`, `method`, `target_umis`, `clusters` and
-    `cell_types` (names by code), `limits` (of novelty), `controls` (of `call`), `steps` (version,
-    parameters and digests of the inputs of each)."""
+    `cell_types` (names by code), `scored_types` (T names), `limits` (of novelty), `controls` (of
+    `call`), `steps` (version, parameters and digests of the inputs of each)."""
     genes: npt.NDArray[np.str_]
     """(g,) symbols of the genes that the components are made of."""
     gene_ids: npt.NDArray[np.str_]
@@ -58,6 +61,12 @@ class Reference(NamedTuple):
     """(n,) code of cluster and cell type together."""
     group_means: npt.NDArray[np.float32]
     """(groups, g) mean log-normalised values."""
+    marker_genes: npt.NDArray[np.str_]
+    """(m,) symbols of the genes that types are scored by."""
+    marker_loadings: npt.NDArray[np.float64]
+    """(m, T) part of each gene in the score of each scored type."""
+    type_scores: npt.NDArray[np.float32]
+    """(n, T) averaged over neighbours."""
 
 
 _ARRAYS: Final = Reference._fields[1:]

@@ -241,6 +241,8 @@ STEPS: dict[str, Step] = {
             keys.CLUSTER,
             keys.CELL_TYPE,
             keys.TYPE_MARKER,
+            keys.TYPE_LOADINGS,
+            keys.TYPE_SCORES,
             keys.X_UMAP,
             keys.CONNECTIVITIES,
             keys.DISTANCES,

@@ -184,7 +184,7 @@ def read_gene_sets(path: Path) -> pd.DataFrame:
         )
     table["set"] = table["set"].astype(str)  # a panel may be named 2024
     # one word in the column makes pandas read all of it as text
-    direction = pd.to_numeric(table["direction"], errors="coerce")
+    direction = pd.to_numeric(table["direction"].astype(str), errors="coerce")
     wrong = table.loc[~direction.isin([1, -1]), "direction"]
     if len(wrong):
         raise CtcflowError(f"`{path}` has direction {wrong.iloc[0]!r}: use 1 or -1")

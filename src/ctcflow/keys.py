@@ -191,17 +191,24 @@ CELL_TYPE: Final = Slot("obs", "cell_type")
 class itself for cells that are not `blood`."""
 TYPE_MARKER: Final = Slot("var", "cell_type_marker")
 """Gene of a marker set of a cell type; kept in the matrix of the cohort whether variable or not."""
+TYPE_LOADINGS: Final = Slot("varm", "cell_type_loadings")
+"""Part of each gene in the score of each cell type that a cluster has; columns as in
+`cell_type_scores`."""
+TYPE_SCORES: Final = Slot("obsm", "cell_type_scores")
+"""Marker score of each cell type that a cluster has, averaged over the neighbours of the cell;
+columns are `scored_types` of uns `cluster`."""
 MARKERS: Final = Slot("uns", "markers")
 """JSON: marker genes per cluster."""
 CONDITIONS: Final = Slot("uns", "conditions")
 """JSON, a list per column: genes between conditions per cell type, over patients."""
 CLUSTERING: Final = Slot("uns", "cluster")
-"""JSON: sketch, resolutions, number of clusters, stability, margins of the cell types, what was
-not run."""
+"""JSON: sketch, resolutions, number of clusters, stability, margins of the cell types, those that
+are scored, what was not run."""
 
 # ---- project
 CONFIDENCE: Final = Slot("obs", "cell_type_confidence")
-"""Share of the weight of the nearest reference cells that has this cell type (fraction)."""
+"""Share of the weight of the nearest reference cells that has this cell type (fraction); low where
+the markers around the cell say another type than its neighbours in the reference have."""
 NOVELTY: Final = Slot("obs", "novelty")
 """How far the cell is from the reference: 0 is usual at its depth, above 1 is not in it."""
 PROJECT: Final = Slot("uns", "project")

@@ -64,6 +64,11 @@ class Edit(NamedTuple):
     length: float
     content: bytes
 
+    def __repr__(self) -> str:
+        # Hypothesis warns of an example of tens of kilobytes
+        salt = f"{self.content[:40]!r} of {len(self.content)}"
+        return f"Edit({self.start}, {self.length}, {salt})"
+
     def of(self, content: bytes) -> bytes:
         at = int(self.start * (len(content) + 1))
         return content[:at] + self.content + content[at + int(self.length * 64) :]

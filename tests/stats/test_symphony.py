@@ -108,9 +108,7 @@ def test_clusters_that_either_side_lacks_are_moved_as_the_whole_batch() -> None:
     points = np.array([[4.0, 1.0], [4.0, 3.0]])
     weights = np.array([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
     sizes, sums = np.array([50.0, 20.0, 0.0]), np.array([[150.0, 50.0], [0.0, 80.0], [0.0, 0.0]])
-    found = symphony.cluster_shifts(
-        points, weights=weights, cluster_sizes=sizes, cluster_sums=sums
-    )
+    found = symphony.cluster_shifts(points, weights=weights, cluster_sizes=sizes, cluster_sums=sums)
     np.testing.assert_allclose(found, np.tile([1.0, 1.0], (3, 1)))
     none = symphony.cluster_shifts(
         points, weights=0 * weights, cluster_sizes=sizes, cluster_sums=sums

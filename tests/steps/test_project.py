@@ -21,6 +21,9 @@ from ctcflow.steps.project import project
 
 GENES = [f"G{k}" for k in range(40)]
 TYPES = ("B", "NK", "T")
+MARKERS = np.zeros((len(GENES), len(TYPES)))
+for kind in range(len(TYPES)):
+    MARKERS[10 * kind : 10 * kind + 4, kind] = 0.25
 NO_CONTROLS = {"dispersion": {"ratio": 1.0, "source": "not known"}, "blanks": {}, "healthy": {}}
 
 
@@ -67,6 +70,9 @@ def cohort(n: int = 240, n_samples: int = 2, method: str = "harmony") -> anndata
         "lineage_means": sums / (n / 3) if is_linear else empty,
     }
     adata.uns["integrate"] = json.dumps({"method": method})
+    adata.varm["cell_type_loadings"] = MARKERS
+    adata.obsm["cell_type_scores"] = values @ MARKERS.astype(np.float32)
+    adata.uns["cluster"] = json.dumps({"scored_types": list(TYPES)})
     steps = {"normalize": {"version": "0", "params": {"target_umis": 10_000.0}, "overrides": {}}}
     adata.uns["ctcflow"] = json.dumps({"sample": None, "steps": steps})
     return adata
@@ -153,6 +159,49 @@ def test_genes_that_are_missing_are_counted_and_too_many_are_refused(tmp_path: A
     project(sample[:, GENES[8:]].copy(), reference, params=ProjectParams())
     with pytest.raises(CtcflowError, match="lacks 9 of the 40 genes.*80% are needed"):
         project(sample[:, GENES[9:]].copy(), reference, params=ProjectParams())
+
+
+def test_a_cell_is_named_by_its_markers_where_its_neighbours_are_of_another_type(
+    tmp_path: Any,
+) -> None:
+    adata = cohort()
+    nk = (adata.obs["cell_type"] == "NK").to_numpy()
+    lost = np.flatnonzero(nk)[::3]
+    adata.obs["cell_type"] = adata.obs["cell_type"].astype(str)
+    adata.obs.iloc[lost, adata.obs.columns.get_loc("cell_type")] = "T"
+    reference = frozen(adata, tmp_path)
+    found = project(new(), reference, params=ProjectParams())
+    assert (found.obs["cell_type"].astype(str) == found.obs["truth"]).all()
+    assert said(found)["types_by"] == "markers"
+    # the vote is still said: a third of the reference's NK cells have another name
+    of_nk = (found.obs["truth"] == "NK").to_numpy()
+    assert found.obs["cell_type_confidence"][of_nk].mean() == pytest.approx(2 / 3, abs=0.1)
+    assert found.obs["cell_type_confidence"][~of_nk].min() > 0.999
+    # all of them: no cell of the reference has the name that the markers give
+    adata.obs.loc[nk, "cell_type"] = "T"
+    found = project(new(), frozen(adata, tmp_path), params=ProjectParams())
+    named = found.obs[of_nk & (found.obs["novelty"] <= 1)]
+    assert len(named) > 25
+    assert (named["cell_type"] == "NK").all()
+    assert (named["cell_type_confidence"] == 0).all()
+
+
+def test_votes_count_where_markers_lack_and_for_cells_of_no_scored_type(tmp_path: Any) -> None:
+    adata = cohort()
+    adata.varm["cell_type_loadings"] = np.roll(MARKERS, 1, axis=1)
+    wrong = project(new(), frozen(adata, tmp_path), params=ProjectParams())
+    # what the markers say counts, right or wrong
+    assert (wrong.obs["cell_type"].astype(str) != wrong.obs["truth"]).any()
+    few = [gene for gene in GENES if gene not in ("G0", "G1", "G10")]
+    found = project(new()[:, few].copy(), frozen(adata, tmp_path), params=ProjectParams())
+    assert (said(found)["types_by"], said(found)["missing_markers"]) == ("votes", 3)
+    assert (found.obs["cell_type"].astype(str) == found.obs["truth"]).all()
+    adata.obs["cell_type"] = "unassigned"
+    found = project(new(), frozen(adata, tmp_path), params=ProjectParams())
+    known = found.obs[found.obs["novelty"] <= 1]
+    assert len(known) > 80
+    assert (known["cell_type"] == "unassigned").all()
+    assert known["cell_type_confidence"].min() > 0.999
 
 
 def test_values_on_another_scale_are_refused(tmp_path: Any) -> None:

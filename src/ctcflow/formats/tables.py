@@ -197,7 +197,9 @@ def _numbers(path: Path, frame: pd.DataFrame) -> npt.NDArray[np.number]:
     for position, dtype in enumerate(frame.dtypes):
         if not pd.api.types.is_numeric_dtype(dtype):
             column = frame.iloc[:, position]
-            bad = column[pd.to_numeric(column, errors="coerce").isna()]
+            # as text, since pandas cannot convert a Python integer of hundreds of digits
+            number = pd.to_numeric(column.astype(str), errors="coerce")
+            bad = column[~np.isfinite(number)]
             seen = str(bad.iloc[0]) if len(bad) else str(column.iloc[0])
             raise CtcflowError(
                 f"`{path}` holds text where counts should be (column"

@@ -117,8 +117,8 @@ def _cohort(
     if mapped:
         return [
             "Samples were mapped onto a frozen reference by Symphony"
-            " (doi:10.1038/s41467-021-25957-x); labels are votes of the nearest cells of the"
-            " reference."
+            " (doi:10.1038/s41467-021-25957-x), with the shift of each soft cluster shrunk to that"
+            " of the whole sample; labels are votes of the nearest cells of the reference."
         ]
     parts = []
     if "reduce" in said:

@@ -12,6 +12,7 @@ Matrix = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float64]
 
 Codes = npt.NDArray[np.intp]
+Scores = npt.NDArray[np.float32]
 
 _NOISE: Final = 0.5
 _DIFFUSION_STEPS: Final = 6  # most like pbmc3k's authors' types (macro F1); 4 to 10 are alike
@@ -130,46 +131,64 @@ def best_types(scores: Matrix, *, floor: float) -> Annotation:
     return Annotation(best, np.where(np.isfinite(top), top, np.nan), margin)
 
 
-def border_types(
-    types: Codes, values: sparse.csr_matrix, *, loadings: Matrix, graph: sparse.csr_matrix
-) -> Codes:
+def diffused_scores(
+    scores: Scores, *, ties: sparse.csr_matrix, outside: Scores | None, total: Scores
+) -> Scores:
+    """Average scores over the neighbours of a cell, and theirs, six times.
+
+    Diffusion on the graph (van Dijk 2018, doi:10.1016/j.cell.2018.05.061): a cell counts as much as
+    a neighbour with the strongest tie.
+
+    Parameters
+    ----------
+    scores : (n, n_types)
+        Log-normalised values times loadings of `score_loadings` over largest means.
+    ties : (n, n)
+        Strengths, 0 to 1.
+    outside : (n, n_types)
+        Sum over neighbours that stay as they are (cells of a reference), each times its strength;
+        None without such.
+    total : (n, 1)
+        Sum of the strengths of all neighbours.
+
+    Returns
+    -------
+    (n, n_types)
+    """
+    for _ in range(_DIFFUSION_STEPS):
+        around = ties @ scores + scores
+        if outside is not None:
+            around += outside
+        scores = around / (total + 1)
+    return scores
+
+
+def border_types(types: Codes, scores: Scores) -> Codes:
     """Draw the borders between types by the markers around each cell.
 
     Where one type passes into another, the border between two clusters is where the algorithm
     happened to cut, and moves with every cell that is added; a cluster of a rare type takes in
-    cells of others. Scores averaged over the neighbours of a cell, and theirs, six times
-    (diffusion on the graph: van Dijk 2018, doi:10.1016/j.cell.2018.05.061) move less. A cell takes
-    the type that scores best there, if more speaks for it than against it; only types that a
-    cluster has are given.
+    cells of others. A cell takes the type that scores best around it, if more speaks for it than
+    against it.
 
     Parameters
     ----------
     types : (n,)
         Type of the cluster of each cell, -1 for none, which it keeps.
-    values : (n, n_genes)
-        Log-normalised.
-    loadings : (n_genes, n_types)
-        Of `score_loadings`, divided by the largest means.
-    graph : (n, n)
-        Symmetric strengths of ties, 0 to 1.
+    scores : (n, n_types)
+        Of `diffused_scores`.
 
     Returns
     -------
     (n,)
     """
     named = types >= 0
-    given = np.unique(types[named])
-    if given.size < 2:
+    own, at = types[named], scores[named]
+    if at.shape[1] < 2:
         return types
-    scores = np.asarray(values @ loadings[:, given].astype(np.float32))
-    total = np.asarray(graph.sum(axis=1)).reshape(-1, 1).astype(np.float32) + 1
-    for _ in range(_DIFFUSION_STEPS):
-        scores = (graph @ scores + scores) / total
-    scores = scores[named]
-    own = np.searchsorted(given, types[named])
-    highest = scores.max(axis=1)
+    highest = at.max(axis=1)
     # of equal scores that of the cluster's type counts
-    goes = (highest > scores[np.arange(own.size), own]) & (highest > 0)
+    goes = (highest > at[np.arange(own.size), own]) & (highest > 0)
     found = types.copy()
-    found[named] = given[np.where(goes, scores.argmax(axis=1), own)]
+    found[named] = np.where(goes, at.argmax(axis=1), own)
     return found

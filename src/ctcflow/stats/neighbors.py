@@ -65,12 +65,34 @@ def distance_graph(indices: Indices, distances: Distances) -> sparse.csr_matrix:
     return graph
 
 
-def fuzzy_graph(indices: Indices, distances: Distances) -> sparse.csr_matrix:
-    """Strength of the ties between neighbours, as UMAP defines it.
+def tie_strengths(distances: Distances) -> Distances:
+    """Strength of the tie of a point to each of its neighbours, as UMAP defines it.
 
     McInnes 2018, doi:10.21105/joss.00861: exp(-(d - d1) / w) with d1 the distance to the nearest
-    other point and w such that the strengths of a point sum to log2(k); the union of both
-    directions is a + b - ab.
+    other point and w such that the strengths of a point sum to log2(k).
+
+    Parameters
+    ----------
+    distances : (n, k)
+        Ascending, the point itself first; k at least 2.
+
+    Returns
+    -------
+    (n, k - 1)
+        0 to 1.
+    """
+    k = distances.shape[1]
+    first = np.where(distances > 0, distances, np.inf).min(axis=1)
+    first = np.where(np.isfinite(first), first, 0.0)
+    excess = np.maximum(distances[:, 1:] - first[:, None], 0.0)
+    width = _widths(excess, np.log2(k))
+    level = np.where(first > 0, distances.mean(axis=1), distances.mean())
+    width = np.maximum(width, _SMALLEST_WIDTH * level)
+    return np.asarray(np.exp(-excess / np.where(width > 0, width, 1.0)[:, None]))
+
+
+def fuzzy_graph(indices: Indices, distances: Distances) -> sparse.csr_matrix:
+    """Strength of the ties between neighbours: `tie_strengths` a and b of both, as a + b - ab.
 
     Parameters
     ----------
@@ -84,16 +106,25 @@ def fuzzy_graph(indices: Indices, distances: Distances) -> sparse.csr_matrix:
     n, k = indices.shape
     if k < 2:
         return sparse.csr_matrix((n, n), dtype=np.float32)
-    first = np.where(distances > 0, distances, np.inf).min(axis=1)
-    first = np.where(np.isfinite(first), first, 0.0)
-    excess = np.maximum(distances[:, 1:] - first[:, None], 0.0)
-    width = _widths(excess, np.log2(k))
-    level = np.where(first > 0, distances.mean(axis=1), distances.mean())
-    width = np.maximum(width, _SMALLEST_WIDTH * level)
-    strength = np.exp(-excess / np.where(width > 0, width, 1.0)[:, None])
+    strength = tie_strengths(distances)
     one_way = sparse.csr_matrix(
         (strength.ravel(), indices[:, 1:].ravel(), np.arange(n + 1) * (k - 1)), shape=(n, n)
     )
+    return either(one_way)
+
+
+def either(one_way: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Strength of a tie that exists in one direction or the other: a + b - ab.
+
+    Parameters
+    ----------
+    one_way : (n, n)
+        Strengths, 0 to 1.
+
+    Returns
+    -------
+    (n, n) symmetric CSR float32
+    """
     both = one_way.multiply(one_way.T)
     union = (one_way + one_way.T - both).tocsr().astype(np.float32)
     union.eliminate_zeros()

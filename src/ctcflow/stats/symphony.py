@@ -1,10 +1,10 @@
 """New cells mapped onto a reference that was corrected for batches, without its cells.
 
 Symphony (Kang 2021, doi:10.1038/s41467-021-25957-x): what the reference contributes is the size of
-each of its soft clusters and the sum of their corrected points. Two things differ from it, since a small
-batch would keep 1 / (1 + its cells per cluster) of its shift: the ridge draws the shift of a cluster
-to the shift of the whole batch instead of to zero, and the clusters are assigned again from where
-the points have come to lie, as Harmony does.
+each of its soft clusters and the sum of their corrected points. Two things differ from it, since a
+small batch would keep 1 / (1 + its cells per cluster) of its shift: the ridge draws the shift of a
+cluster to the shift of the whole batch instead of to zero, and clusters are assigned again from
+where the points have come to lie, as Harmony does.
 """
 
 from __future__ import annotations

@@ -62,8 +62,9 @@ def cluster(
         with `leiden_<resolution>`, `cluster`, `cell_type` (of the cluster, with the borders
         between types drawn by the markers around each cell: see `stats.annotation.border_types`;
         the class itself for cells whose class is not `blood`); obsm `X_pca`, `X_integrated`,
-        `X_umap`; obsp `connectivities`, `distances`; uns `markers` and `cluster`, `conditions`
-        (JSON; conditions are compared in the clusters of a type).
+        `X_umap`, `cell_type_scores` (with varm `cell_type_loadings`); obsp `connectivities`,
+        `distances`; uns `markers` and `cluster`, `conditions` (JSON; conditions are compared in
+        the clusters of a type).
 
     Raises
     ------
@@ -78,7 +79,8 @@ def cluster(
     collected = collect(adata, sample_files.values(cohort), groups)
     result.X = collected.values
     sums = collected.sums[:, delivered_genes(adata)]
-    types, of_cells, report["cell_types"] = _cell_types(result, sums, groups, cell_types)
+    types, of_cells, why = _cell_types(result, sums, groups, cell_types)
+    report |= why
     named = _types_of_cells(of_cells, adata.obs)
     result.obs[keys.CELL_TYPE.key] = pd.Categorical(named)
     found = _markers(collected, groups, adata.var_names)
@@ -156,8 +158,11 @@ def _categories(codes: Codes) -> pd.Categorical:
 
 def _cell_types(
     result: AnnData, sums: npt.NDArray[np.float64], groups: Groups, cell_types: pd.DataFrame
-) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], list[dict[str, Any]]]:
-    """Type of each cluster and of each cell, and why; `sums` are of the genes of `result`."""
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], dict[str, Any]]:
+    """Type of each cluster and of each cell, and why; `sums` are of the genes of `result`.
+
+    Adds the scores of the cells, and what they are made of.
+    """
     delivered = result.var_names
     sets = list(dict.fromkeys(cell_types["set"]))
     weights, expected, unexpected = annotation.set_weights(
@@ -172,12 +177,18 @@ def _cell_types(
     loadings /= annotation.largest_means(means)[:, None]
     scores = means @ loadings
     chosen = annotation.best_types(scores, floor=_FLOOR)
-    cells = annotation.border_types(
-        chosen.best[groups.codes],
-        result.X,
-        loadings=loadings,
-        graph=result.obsp[keys.CONNECTIVITIES.key],
+    given = np.unique(chosen.best[chosen.best >= 0])
+    graph = result.obsp[keys.CONNECTIVITIES.key]
+    around = annotation.diffused_scores(
+        result.X @ loadings[:, given].astype(np.float32),
+        ties=graph,
+        outside=None,
+        total=np.asarray(graph.sum(axis=1), dtype=np.float32).reshape(-1, 1),
     )
+    of_clusters = pd.Index(given).get_indexer(chosen.best)
+    of_cells = annotation.border_types(of_clusters[groups.codes], around)
+    result.varm[keys.TYPE_LOADINGS.key] = loadings[:, given]
+    result.obsm[keys.TYPE_SCORES.key] = around
     table = []
     for number, best in enumerate(chosen.best):
         order = np.argsort(-np.nan_to_num(scores[number], nan=-np.inf), kind="stable")
@@ -191,8 +202,10 @@ def _cell_types(
                 "second": sets[order[1]] if len(sets) > 1 else None,
             }
         )
-    names = np.array([*sets, UNASSIGNED], dtype=object)
-    return names[chosen.best], names[cells], table
+    scored = [sets[type_] for type_ in given]
+    report = {"cell_types": table, "scored_types": scored}
+    names = np.array([*scored, UNASSIGNED], dtype=object)
+    return names[of_clusters], names[of_cells], report
 
 
 def _types_of_cells(types: npt.NDArray[np.object_], obs: pd.DataFrame) -> npt.NDArray[np.object_]:

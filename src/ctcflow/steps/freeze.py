@@ -74,8 +74,9 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
             f"the run has {adata.n_obs} cells with {loadings.shape[1]} components, which is no"
             " reference: freeze a run with more cells"
         )
-    if keys.CORRECTION.key not in adata.uns:
-        raise CtcflowError(f"the run has no {keys.CORRECTION}: run `integrate` and `cluster` again")
+    for slot in (keys.CORRECTION, keys.TYPE_SCORES):
+        if slot.key not in getattr(adata, slot.container):
+            raise CtcflowError(f"the run has no {slot}: run `integrate` and `cluster` again")
     cluster, clusters = _codes(adata.obs[keys.CLUSTER.key])
     cell_type, cell_types = _codes(adata.obs[keys.CELL_TYPE.key])
     group = np.unique(cluster * len(cell_types) + cell_type, return_inverse=True)[1]
@@ -83,6 +84,8 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
     found = _expression(adata, used, groups=group, folds=folds, asked=asked)
     sums, sizes = found.sums.sum(axis=0), found.sizes.sum(axis=0)
     correction = adata.uns[keys.CORRECTION.key]
+    markers = np.asarray(adata.varm[keys.TYPE_LOADINGS.key], dtype=np.float64)
+    of_types = (markers != 0).any(axis=1)
     steps = _steps(adata)
     manifest = {
         "format": bundle.FORMAT,
@@ -94,6 +97,7 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
         "n_neighbors": params.n_neighbors,
         "clusters": clusters,
         "cell_types": cell_types,
+        "scored_types": json.loads(str(adata.uns[keys.CLUSTERING.key]))["scored_types"],
         "limits": _limits(adata, found, groups=group, folds=folds, asked=asked, params=params),
         "controls": _controls(call),
         "steps": steps,
@@ -114,6 +118,9 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
         cell_type=cell_type,
         group=group.astype(np.int32),
         group_means=(sums / sizes[:, None]).astype(np.float32),
+        marker_genes=_text(adata.var_names[of_types]),
+        marker_loadings=markers[of_types],
+        type_scores=np.asarray(adata.obsm[keys.TYPE_SCORES.key], dtype=np.float32),
     )
     return {FILE: bundle.packed(frozen)}
 
@@ -230,7 +237,7 @@ def _limits(
             k=params.n_neighbors,
             n_threads=blas_threads(),
         )
-        found["distance"].append(placed.distance)
+        found["distance"].append(placed.distances.mean(axis=1))
         found["unexpected"].append(placed.unexpected)
         found["umis"].append(umis[own])
     joined = {name: np.concatenate([np.zeros(0), *parts]) for name, parts in found.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,11 @@ from ctcflow.bundle import Reference
 from ctcflow.errors import CtcflowError
 from ctcflow.params import ProjectParams
 from ctcflow.stats import novelty, symphony
+from ctcflow.stats.annotation import border_types
 from ctcflow.stats.components import Components
 from ctcflow.stats.components import project as on_components
 from ctcflow.stats.threads import blas_threads
-from ctcflow.stats.transfer import Placed, averages, place, votes
+from ctcflow.stats.transfer import Placed, averages, mapped_scores, place, votes
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -53,9 +54,10 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
     Returns
     -------
     AnnData
-        obsm `X_pca`, `X_integrated` (n_cells, d), `X_umap` (n_cells, 2), float32; obs `cluster`,
-        `cell_type` and `cell_type_confidence` by vote of the nearest reference cells, weighted by
-        one over their distance; `novelty`; uns `project` (JSON).
+        obsm `X_pca`, `X_integrated` (n_cells, d), `X_umap` (n_cells, 2), float32; obs `cluster` by
+        vote of the nearest reference cells, weighted by one over their distance; `cell_type` by
+        vote, and among the types that have markers by those around the cell, as in `cluster`;
+        `cell_type_confidence`, the share of the vote; `novelty`; uns `project` (JSON).
 
     Raises
     ------
@@ -65,7 +67,14 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
     record = json.loads(str(adata.uns[keys.CTCFLOW.key]))
     target = record["steps"]["normalize"]["params"]["target_umis"]
     bundle.check_scale(reference.manifest, target)
-    values, missing = _values(adata, reference.genes, record["sample"]["sample"])
+    values, missing = _values(adata, reference.genes)
+    if _too_few(missing, reference.genes):
+        raise CtcflowError(
+            f"sample `{record['sample']['sample']}` lacks {len(missing)} of the"
+            f" {reference.genes.size} genes of the reference (such as {', '.join(missing[:3])}),"
+            f" and {_FEWEST_GENES:.0%} are needed: give counts of all genes, or a reference of such"
+            " samples"
+        )
     centre = Components(reference.means, reference.loadings, np.zeros(0), 0.0)
     points = on_components(values, centre)
     moved, reason = _moved(points.astype(np.float64), adata.obs, reference)
@@ -87,7 +96,7 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
     adata.obsm[keys.X_INTEGRATED.key] = moved.astype(np.float32)
     where = averages(placed.indices, placed.shares, values=reference.umap)
     adata.obsm[keys.X_UMAP.key] = where.astype(np.float32)
-    _label(adata, placed, reference, score)
+    of_labels = _label(adata, moved, placed, reference, score)
     adata.uns[keys.PROJECT.key] = json.dumps(
         {
             "reference": {key: reference.manifest[key] for key in ("ctcflow", "cells", "samples")},
@@ -96,6 +105,7 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
             "genes": int(reference.genes.size),
             "missing_genes": len(missing),
             "missing": missing[:_LISTED],
+            **of_labels,
             "novel": int((score > 1).sum()),
             "novelty_reason": ""
             if reference.manifest["limits"]["distance"]
@@ -106,24 +116,20 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
     return adata
 
 
-def _values(
-    adata: AnnData, genes: npt.NDArray[np.str_], sample: str
-) -> tuple[sparse.csr_matrix, list[str]]:
-    """Values of the reference's genes, zero where the sample lacks one, and those that it lacks."""
+def _values(adata: AnnData, genes: npt.NDArray[np.str_]) -> tuple[sparse.csr_matrix, list[str]]:
+    """Values of some genes, zero where the sample lacks one, and those that it lacks."""
     places = adata.var_names.get_indexer(pd.Index(genes.astype(object)))
     missing = [str(name) for name in genes[places < 0]]
-    if genes.size - len(missing) < _FEWEST_GENES * genes.size:
-        raise CtcflowError(
-            f"sample `{sample}` lacks {len(missing)} of the {genes.size} genes of the reference"
-            f" (such as {', '.join(missing[:3])}), and {_FEWEST_GENES:.0%} are needed: give counts"
-            " of all genes, or a reference of such samples"
-        )
     # a column of zeros after the last one stands in for genes that the sample lacks
     empty = sparse.csr_matrix((adata.n_obs, 1), dtype=np.float32)
     padded = sparse.hstack([sparse.csr_matrix(adata.X), empty]).tocsc()
     values = padded[:, np.where(places >= 0, places, adata.n_vars)].tocsr()
     values.sort_indices()
     return values, missing
+
+
+def _too_few(missing: list[str], genes: npt.NDArray[np.str_]) -> bool:
+    return genes.size - len(missing) < _FEWEST_GENES * genes.size
 
 
 def _moved(points: Matrix, obs: pd.DataFrame, reference: Reference) -> tuple[Matrix, str]:
@@ -156,28 +162,73 @@ def _novelty(placed: Placed, obs: pd.DataFrame, reference: Reference) -> npt.NDA
     """The larger of both measures on the scale of their limits; NaN without limits."""
     limits = reference.manifest["limits"]
     if not limits["distance"]:
-        return np.full(placed.distance.size, np.nan)
+        return np.full(len(obs), np.nan)
     umis = obs[keys.N_UMIS.key].to_numpy(np.float64)
     found = [
         novelty.excess(seen, umis=umis, limit=novelty.Limit(**limits[name]))
-        for name, seen in (("distance", placed.distance), ("unexpected", placed.unexpected))
+        for name, seen in (
+            ("distance", placed.distances.mean(axis=1)),
+            ("unexpected", placed.unexpected),
+        )
     ]
     return np.maximum(*found)
 
 
 def _label(
-    adata: AnnData, placed: Placed, reference: Reference, score: npt.NDArray[np.float64]
-) -> None:
-    for slot, codes, names in (
-        (keys.CLUSTER, reference.cluster, reference.manifest["clusters"]),
-        (keys.CELL_TYPE, reference.cell_type, reference.manifest["cell_types"]),
-    ):
-        share = votes(placed.indices, placed.shares, codes=codes, n_codes=len(names))
-        label = np.array(names, dtype=object)[share.argmax(axis=1)]
-        if slot is keys.CELL_TYPE:
-            new = score > 1
-            label[new] = NOT_IN_REFERENCE
-            confidence = np.where(new, np.nan, share.max(axis=1))
-            adata.obs[keys.CONFIDENCE.key] = confidence
-        adata.obs[slot.key] = pd.Categorical(label)
+    adata: AnnData,
+    moved: Matrix,
+    placed: Placed,
+    reference: Reference,
+    score: npt.NDArray[np.float64],
+) -> dict[str, Any]:
+    """Add the labels; what is to be said of them."""
+    clusters, share = _voted(placed, reference.cluster, reference.manifest["clusters"])
+    adata.obs[keys.CLUSTER.key] = pd.Categorical(clusters)
+    names = reference.manifest["cell_types"]
+    voted, share = _voted(placed, reference.cell_type, names)
+    label, said = _by_markers(adata, moved, placed, reference, voted)
+    place_of = pd.Index(names, dtype=object).get_indexer(label)
+    confidence = np.where(place_of < 0, 0.0, share[np.arange(label.size), place_of])
+    new = score > 1
+    label[new], confidence[new] = NOT_IN_REFERENCE, np.nan
+    adata.obs[keys.CELL_TYPE.key] = pd.Categorical(label)
+    adata.obs[keys.CONFIDENCE.key] = confidence
     adata.obs[keys.NOVELTY.key] = score
+    return said
+
+
+def _voted(
+    placed: Placed, codes: npt.NDArray[np.int32], names: list[str]
+) -> tuple[npt.NDArray[np.object_], Matrix]:
+    """Commonest label of the nearest cells of the reference, and the shares of all."""
+    share = votes(placed.indices, placed.shares, codes=codes, n_codes=len(names))
+    return np.array(names, dtype=object)[share.argmax(axis=1)], share
+
+
+def _by_markers(
+    adata: AnnData,
+    moved: Matrix,
+    placed: Placed,
+    reference: Reference,
+    voted: npt.NDArray[np.object_],
+) -> tuple[npt.NDArray[np.object_], dict[str, Any]]:
+    """Draw the borders between types as `cluster` does; a vote for no scored type stays.
+
+    Votes stay too where the sample lacks more than a fifth of the markers: it has no scores then.
+    """
+    values, lacking = _values(adata, reference.marker_genes)
+    if _too_few(lacking, reference.marker_genes):
+        return voted.copy(), {"missing_markers": len(lacking), "types_by": "votes"}
+    scores = mapped_scores(
+        np.asarray(values @ reference.marker_loadings.astype(np.float32)),
+        moved,
+        placed=placed,
+        of_reference=reference.type_scores,
+        k=reference.manifest["n_neighbors"],
+        n_threads=blas_threads(),
+    )
+    scored = np.array(reference.manifest["scored_types"], dtype=object)
+    types = border_types(pd.Index(scored).get_indexer(voted), scores)
+    label = voted.copy()
+    label[types >= 0] = scored[types[types >= 0]]
+    return label, {"missing_markers": len(lacking), "types_by": "markers"}

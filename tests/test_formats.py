@@ -575,6 +575,7 @@ def test_no_gene_expression(tmp_path: Path) -> None:
     ("text", "pattern"),
     [
         ("x,a,b\np,1,2\nq,3,4\n", "genes neither in rows .p, q. nor in columns .a, b."),
+        (f"gene,a\nEPCAM,1\nKRT8,{'9' * 400}\n", "text where counts should be .column 1: `9{40}`."),
         ("gene,name,a\nEPCAM,one,2\nKRT8,two,4\n", "text where counts should be .column 1: `one`."),
         ("gene,a,b\nEPCAM,1,2\nKRT8,1,2,3\n", "cannot be read as a table"),
         ("gene,a\nEPCAM,1,2\nKRT8,1,2\n", None),

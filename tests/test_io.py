@@ -313,6 +313,8 @@ def test_gene_sets_are_the_same_from_tsv_and_gmt(tmp_path: Path) -> None:
         ),
         ("s.tsv", "set\tgene\tdirection\n", "names no gene: add at least one line"),
         ("s.tsv", "set\tgene\tdirection\nA\tX\t1\nA\tY\tup\n", "has direction 'up': use 1 or -1"),
+        ("s.tsv", f"set\tgene\tdirection\nA\tX\t{'9' * 400}\n",
+         f"has direction '{'9' * 40}': use 1 or -1"),
         (
             "s.tsv",
             "set\tgene\tdirection\nA\tX\t1\nA\t\t1\n",

@@ -187,7 +187,7 @@ def read_gene_sets(path: Path) -> pd.DataFrame:
     direction = pd.to_numeric(table["direction"].astype(str), errors="coerce")
     wrong = table.loc[~direction.isin([1, -1]), "direction"]
     if len(wrong):
-        raise CtcflowError(f"`{path}` has direction {wrong.iloc[0]!r}: use 1 or -1")
+        raise CtcflowError(f"`{path}` has direction {str(wrong.iloc[0])[:40]!r}: use 1 or -1")
     return table
 
 

@@ -140,8 +140,9 @@ def mapped_scores(
     """Average the marker scores of new cells with those around them, of the reference or new.
 
     As `annotation.diffused_scores` does among the cells of the reference, whose scores stay: each
-    new cell has ties to its nearest cells of both, those to new ones in either direction. A sample with cells that the reference hardly has is so named by its own markers, where the
-    nearest cells of the reference are of another type.
+    new cell has ties to its nearest cells of both, those to new ones in either direction. A sample
+    with cells that the reference hardly has is so named by its own markers, where the nearest cells
+    of the reference are of another type.
 
     Parameters
     ----------

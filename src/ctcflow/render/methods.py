@@ -118,7 +118,9 @@ def _cohort(
         return [
             "Samples were mapped onto a frozen reference by Symphony"
             " (doi:10.1038/s41467-021-25957-x), with the shift of each soft cluster shrunk to that"
-            " of the whole sample; labels are votes of the nearest cells of the reference."
+            " of the whole sample; clusters are votes of the nearest cells of the reference, and"
+            " cell types follow from markers averaged over the nearest cells of reference and"
+            " sample."
         ]
     parts = []
     if "reduce" in said:

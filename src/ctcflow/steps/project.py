@@ -182,7 +182,7 @@ def _label(
     score: npt.NDArray[np.float64],
 ) -> dict[str, Any]:
     """Add the labels; what is to be said of them."""
-    clusters, share = _voted(placed, reference.cluster, reference.manifest["clusters"])
+    clusters, _ = _voted(placed, reference.cluster, reference.manifest["clusters"])
     adata.obs[keys.CLUSTER.key] = pd.Categorical(clusters)
     names = reference.manifest["cell_types"]
     voted, share = _voted(placed, reference.cell_type, names)

@@ -237,7 +237,7 @@ def digests(tmp_path) -> Callable[[], dict[str, str]]:
         ("stats/search.py", {"qc", "integrate", "cluster", "freeze", "project"}),
         ("collect.py", {"cluster"}),
         ("export.py", set()),
-        ("stats/neighbors.py", {"qc", "integrate", "cluster"}),
+        ("stats/neighbors.py", {"qc", "integrate", "cluster", "freeze", "project"}),
         ("stats/confounding.py", {"integrate"}),
         ("stats/symphony.py", {"project"}),
         ("bundle.py", {"call", "freeze", "project"}),

@@ -59,7 +59,7 @@ def test_it_is_the_regression_of_the_paper_around_the_shift_of_the_batch(
     sums = sizes[:, None] * rng.normal(0, 3, (k, 4))
     every = np.ones(n, dtype=bool)
     found = symphony.mapped(points, fitted=every, cluster_sizes=sizes, cluster_sums=sums)
-    np.testing.assert_allclose(found, naive(points, sizes, sums, 10), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found, naive(points, sizes, sums, 10), rtol=1e-7, atol=1e-7)
 
 
 @pytest.fixture(scope="module")

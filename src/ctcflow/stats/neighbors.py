@@ -55,14 +55,16 @@ def distance_graph(indices: Indices, distances: Distances) -> sparse.csr_matrix:
     -------
     (n, n) CSR float32, k - 1 entries per row
     """
-    n, k = indices.shape
-    pointers = np.arange(n + 1) * max(k - 1, 0)
-    graph = sparse.csr_matrix(
-        (distances[:, 1:].ravel().astype(np.float32), indices[:, 1:].ravel(), pointers),
-        shape=(n, n),
-    )
+    graph = _one_way(indices, distances[:, 1:].astype(np.float32))
     graph.sort_indices()
     return graph
+
+
+def _one_way(indices: Indices, values: npt.NDArray[np.floating]) -> sparse.csr_matrix:
+    """Lay values out in the columns of the neighbours, without the point itself."""
+    n, k = indices.shape
+    pointers = np.arange(n + 1) * max(k - 1, 0)
+    return sparse.csr_matrix((values.ravel(), indices[:, 1:].ravel(), pointers), shape=(n, n))
 
 
 def tie_strengths(distances: Distances) -> Distances:
@@ -92,7 +94,7 @@ def tie_strengths(distances: Distances) -> Distances:
 
 
 def fuzzy_graph(indices: Indices, distances: Distances) -> sparse.csr_matrix:
-    """Strength of the ties between neighbours: `tie_strengths` a and b of both, as a + b - ab.
+    """Strength of the ties between neighbours: `tie_strengths`, made `undirected`.
 
     Parameters
     ----------
@@ -106,14 +108,10 @@ def fuzzy_graph(indices: Indices, distances: Distances) -> sparse.csr_matrix:
     n, k = indices.shape
     if k < 2:
         return sparse.csr_matrix((n, n), dtype=np.float32)
-    strength = tie_strengths(distances)
-    one_way = sparse.csr_matrix(
-        (strength.ravel(), indices[:, 1:].ravel(), np.arange(n + 1) * (k - 1)), shape=(n, n)
-    )
-    return either(one_way)
+    return undirected(_one_way(indices, tie_strengths(distances)))
 
 
-def either(one_way: sparse.csr_matrix) -> sparse.csr_matrix:
+def undirected(one_way: sparse.csr_matrix) -> sparse.csr_matrix:
     """Strength of a tie that exists in one direction or the other: a + b - ab.
 
     Parameters

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from ctcflow.stats.annotation import Scores, diffused_scores
-from ctcflow.stats.neighbors import either, nearest, tie_strengths
+from ctcflow.stats.neighbors import nearest, tie_strengths, undirected
 from ctcflow.stats.novelty import unexpected_expression
 from ctcflow.stats.search import search
 
@@ -177,6 +177,6 @@ def mapped_scores(
     to_reference = np.where(new, 0, strengths)
     outside = np.einsum("nk,nkt->nt", to_reference, of_reference[np.where(new, 0, indices)])
     rows = np.repeat(np.arange(n), indices.shape[1])[new.ravel()]
-    ties = either(sparse.csr_matrix((strengths[new], (rows, indices[new])), shape=(n, n)))
+    ties = undirected(sparse.csr_matrix((strengths[new], (rows, indices[new])), shape=(n, n)))
     total = to_reference.sum(axis=1, keepdims=True) + np.asarray(ties.sum(axis=1)).reshape(-1, 1)
     return diffused_scores(scores, ties=ties, outside=outside, total=total)

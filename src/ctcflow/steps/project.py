@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from ctcflow.bundle import Reference
 from ctcflow.errors import CtcflowError
 from ctcflow.params import ProjectParams
 from ctcflow.stats import novelty, symphony
-from ctcflow.stats.annotation import border_types
+from ctcflow.stats.annotation import Scores, border_types
 from ctcflow.stats.components import Components
 from ctcflow.stats.components import project as on_components
 from ctcflow.stats.threads import blas_threads
@@ -33,6 +33,7 @@ _LISTED: Final = 50
 
 Matrix = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Labels = npt.NDArray[np.object_]
 
 
 def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> AnnData:
@@ -67,7 +68,8 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
     record = json.loads(str(adata.uns[keys.CTCFLOW.key]))
     target = record["steps"]["normalize"]["params"]["target_umis"]
     bundle.check_scale(reference.manifest, target)
-    values, missing = _values(adata, reference.genes)
+    by_gene = _by_gene(adata)
+    values, missing = _values(by_gene, adata.var_names, reference.genes)
     if _too_few(missing, reference.genes):
         raise CtcflowError(
             f"sample `{record['sample']['sample']}` lacks {len(missing)} of the"
@@ -96,7 +98,10 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
     adata.obsm[keys.X_INTEGRATED.key] = moved.astype(np.float32)
     where = averages(placed.indices, placed.shares, values=reference.umap)
     adata.obsm[keys.X_UMAP.key] = where.astype(np.float32)
-    of_labels = _label(adata, moved, placed, reference, score)
+    markers, lacking = _values(by_gene, adata.var_names, reference.marker_genes)
+    by_markers = not _too_few(lacking, reference.marker_genes)
+    around = _scores_around(markers, moved, placed, reference) if by_markers else None
+    _label(adata, placed, reference, score, around)
     adata.uns[keys.PROJECT.key] = json.dumps(
         {
             "reference": {key: reference.manifest[key] for key in ("ctcflow", "cells", "samples")},
@@ -105,7 +110,8 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
             "genes": int(reference.genes.size),
             "missing_genes": len(missing),
             "missing": missing[:_LISTED],
-            **of_labels,
+            "missing_markers": len(lacking),
+            "types_by": "markers" if by_markers else "votes",
             "novel": int((score > 1).sum()),
             "novelty_reason": ""
             if reference.manifest["limits"]["distance"]
@@ -116,14 +122,19 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
     return adata
 
 
-def _values(adata: AnnData, genes: npt.NDArray[np.str_]) -> tuple[sparse.csr_matrix, list[str]]:
-    """Values of some genes, zero where the sample lacks one, and those that it lacks."""
-    places = adata.var_names.get_indexer(pd.Index(genes.astype(object)))
-    missing = [str(name) for name in genes[places < 0]]
-    # a column of zeros after the last one stands in for genes that the sample lacks
+def _by_gene(adata: AnnData) -> sparse.csc_matrix:
+    """Values by gene; a column of zeros after the last one stands in for genes that lack."""
     empty = sparse.csr_matrix((adata.n_obs, 1), dtype=np.float32)
-    padded = sparse.hstack([sparse.csr_matrix(adata.X), empty]).tocsc()
-    values = padded[:, np.where(places >= 0, places, adata.n_vars)].tocsr()
+    return sparse.hstack([sparse.csr_matrix(adata.X), empty]).tocsc()
+
+
+def _values(
+    by_gene: sparse.csc_matrix, names: pd.Index, genes: npt.NDArray[np.str_]
+) -> tuple[sparse.csr_matrix, list[str]]:
+    """Values of some genes, zero where the sample lacks one, and those that it lacks."""
+    places = names.get_indexer(pd.Index(genes.astype(object)))
+    missing = [str(name) for name in genes[places < 0]]
+    values = by_gene[:, np.where(places >= 0, places, names.size)].tocsr()
     values.sort_indices()
     return values, missing
 
@@ -174,19 +185,33 @@ def _novelty(placed: Placed, obs: pd.DataFrame, reference: Reference) -> npt.NDA
     return np.maximum(*found)
 
 
+def _scores_around(
+    markers: sparse.csr_matrix, moved: Matrix, placed: Placed, reference: Reference
+) -> Scores:
+    return mapped_scores(
+        np.asarray(markers @ reference.marker_loadings.astype(np.float32)),
+        moved,
+        placed=placed,
+        of_reference=reference.type_scores,
+        k=reference.manifest["n_neighbors"],
+        n_threads=blas_threads(),
+    )
+
+
 def _label(
     adata: AnnData,
-    moved: Matrix,
     placed: Placed,
     reference: Reference,
     score: npt.NDArray[np.float64],
-) -> dict[str, Any]:
-    """Add the labels; what is to be said of them."""
+    around: Scores | None,
+) -> None:
+    """Add the labels; without scores around the cells, types are those of the vote."""
     clusters, _ = _voted(placed, reference.cluster, reference.manifest["clusters"])
     adata.obs[keys.CLUSTER.key] = pd.Categorical(clusters)
     names = reference.manifest["cell_types"]
-    voted, share = _voted(placed, reference.cell_type, names)
-    label, said = _by_markers(adata, moved, placed, reference, voted)
+    label, share = _voted(placed, reference.cell_type, names)
+    if around is not None:
+        label = _bordered(label, np.array(reference.manifest["scored_types"], object), around)
     place_of = pd.Index(names, dtype=object).get_indexer(label)
     confidence = np.where(place_of < 0, 0.0, share[np.arange(label.size), place_of])
     new = score > 1
@@ -194,41 +219,17 @@ def _label(
     adata.obs[keys.CELL_TYPE.key] = pd.Categorical(label)
     adata.obs[keys.CONFIDENCE.key] = confidence
     adata.obs[keys.NOVELTY.key] = score
-    return said
 
 
-def _voted(
-    placed: Placed, codes: npt.NDArray[np.int32], names: list[str]
-) -> tuple[npt.NDArray[np.object_], Matrix]:
+def _voted(placed: Placed, codes: npt.NDArray[np.int32], names: list[str]) -> tuple[Labels, Matrix]:
     """Commonest label of the nearest cells of the reference, and the shares of all."""
     share = votes(placed.indices, placed.shares, codes=codes, n_codes=len(names))
     return np.array(names, dtype=object)[share.argmax(axis=1)], share
 
 
-def _by_markers(
-    adata: AnnData,
-    moved: Matrix,
-    placed: Placed,
-    reference: Reference,
-    voted: npt.NDArray[np.object_],
-) -> tuple[npt.NDArray[np.object_], dict[str, Any]]:
-    """Draw the borders between types as `cluster` does; a vote for no scored type stays.
-
-    Votes stay too where the sample lacks more than a fifth of the markers: it has no scores then.
-    """
-    values, lacking = _values(adata, reference.marker_genes)
-    if _too_few(lacking, reference.marker_genes):
-        return voted.copy(), {"missing_markers": len(lacking), "types_by": "votes"}
-    scores = mapped_scores(
-        np.asarray(values @ reference.marker_loadings.astype(np.float32)),
-        moved,
-        placed=placed,
-        of_reference=reference.type_scores,
-        k=reference.manifest["n_neighbors"],
-        n_threads=blas_threads(),
-    )
-    scored = np.array(reference.manifest["scored_types"], dtype=object)
-    types = border_types(pd.Index(scored).get_indexer(voted), scores)
+def _bordered(voted: Labels, scored: Labels, around: Scores) -> Labels:
+    """Draw the borders between types as `cluster` does; a vote for no scored type stays."""
+    types = border_types(pd.Index(scored).get_indexer(voted), around)
     label = voted.copy()
     label[types >= 0] = scored[types[types >= 0]]
-    return label, {"missing_markers": len(lacking), "types_by": "markers"}
+    return label

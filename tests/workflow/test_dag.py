@@ -225,7 +225,7 @@ def digests(tmp_path) -> Callable[[], dict[str, str]]:
 @pytest.mark.parametrize(
     ("module", "changed"),
     [
-        ("stats/annotation.py", {"cluster"}),
+        ("stats/annotation.py", {"cluster", "project"}),
         ("stats/tail.py", {"qc", "score", "call"}),
         ("stats/limits.py", {"qc"}),
         ("stats/copy_number.py", {"score"}),
@@ -237,7 +237,7 @@ def digests(tmp_path) -> Callable[[], dict[str, str]]:
         ("stats/search.py", {"qc", "integrate", "cluster", "freeze", "project"}),
         ("collect.py", {"cluster"}),
         ("export.py", set()),
-        ("stats/neighbors.py", {"qc", "integrate", "cluster", "freeze", "project"}),
+        ("stats/neighbors.py", {"qc", "integrate", "cluster", "project"}),
         ("stats/confounding.py", {"integrate"}),
         ("stats/symphony.py", {"project"}),
         ("bundle.py", {"call", "freeze", "project"}),

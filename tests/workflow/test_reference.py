@@ -108,7 +108,7 @@ def test_a_reference_that_cannot_be_used_stops_the_run_before_its_first_job(
     (tmp_path / "half.zip").write_bytes(bundle.read_bytes()[:5000])
     (tmp_path / "text.zip").write_text("no zip")
     refused = {
-        _changed(bundle, tmp_path / "later.zip", format=99): ("format 99", "reads format 1"),
+        _changed(bundle, tmp_path / "later.zip", format=99): ("format 99", "reads format 2"),
         _changed(bundle, tmp_path / "scale.zip", target_umis=5000.0): ("target_umis", "5000"),
         tmp_path / "half.zip": ("cannot be read",),
         tmp_path / "text.zip": ("cannot be read",),

@@ -18,8 +18,9 @@ from ctcflow.stats import novelty, symphony
 from ctcflow.stats.annotation import Scores, border_types
 from ctcflow.stats.components import Components
 from ctcflow.stats.components import project as on_components
+from ctcflow.stats.mapped_scores import mapped_scores
 from ctcflow.stats.threads import blas_threads
-from ctcflow.stats.transfer import Placed, averages, mapped_scores, place, votes
+from ctcflow.stats.transfer import Placed, averages, place, votes
 
 if TYPE_CHECKING:
     from anndata import AnnData

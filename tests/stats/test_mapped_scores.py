@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from ctcflow.stats import annotation
+from ctcflow.stats.mapped_scores import mapped_scores
 from ctcflow.stats.neighbors import nearest, tie_strengths
-from ctcflow.stats.transfer import Placed, mapped_scores, neighbor_shares
+from ctcflow.stats.transfer import Placed, neighbor_shares
 
 
 def placed(points: np.ndarray, reference: np.ndarray, k: int) -> Placed:

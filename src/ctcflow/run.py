@@ -68,11 +68,11 @@ def run(
         for sentence in said:
             print(f"ctcflow run: {sentence}", file=sys.stderr)
         forced = ["--forcerun", *damaged] if damaged else []
-        command += [*forced, "--rerun-incomplete", *_pool(options)]
         if not any(text.startswith(_OWN_WORDS) for text in options):
             command += ["--logger", "ctcflow"]
             environment |= _for_progress(folder, snakefile, environment)
-        command += options
+        # a switch comes last: after an option that takes several values a target would be one more
+        command += [*forced, *_pool(options), "--rerun-incomplete", *options]
         code = _snakemake(command, environment, lock)
     page = folder / "results" / "report" / "report.html"
     if code == 0 and page.is_file():

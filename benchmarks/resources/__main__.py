@@ -3,8 +3,8 @@
     python -m benchmarks.resources FOLDER [--run RUN ...]
 
 Runs cohorts of samples of 10 to 50,000 cells, shallow and deep, in every format, with unfiltered
-droplets, with and without a frozen reference; `--run` adds finished runs, such as those of
-`benchmarks.speed`. Prints and writes `demand.tsv` (every job: where it lies on the axes, MiB and
+droplets, with and without a frozen reference, of which some are grown to more cells; `--run` adds
+finished runs, such as those of `benchmarks.speed`. Prints and writes `demand.tsv` (every job: where it lies on the axes, MiB and
 seconds, what the lines give for it), and `workflow/demand.tsv` (the lines), `docs/demand.png`.
 
 The line of a step lies above all of its jobs by a tenth; no slope is negative. Of such lines and
@@ -35,6 +35,7 @@ from benchmarks.speed.__main__ import environment, linked, snakemake
 from benchmarks.speed.processes import measured_run
 from scipy.optimize import linprog
 
+from ctcflow import bundle
 from ctcflow.contracts import STEPS
 from ctcflow.demand import AXES
 from ctcflow.workflow import Workflow
@@ -52,6 +53,11 @@ COHORTS: dict[str, dict[str, Any]] = {
     "many": {"cells_per_sample": 40, "n_healthy": 20, "n_genes": 20_000},
     "large": {"cells_per_sample": 50_000, "n_healthy": 0, "n_patients": 1, "n_genes": 20_000},
 }
+GROWN = {"small": 1_000_000, "shallow": 200_000}
+"""Cells that the reference of a cohort is grown to, for one more run mapped onto it."""
+OF_CELLS = ("embedding", "umap", "cluster", "cell_type", "group", "type_scores")
+"""Arrays of a reference with a row per cell."""
+SEED = 0
 EXPORT = "results/cluster/cohort_counts.h5ad"
 _PEAK = re.compile(r"^(\w+): (\d+) MiB at most$", re.MULTILINE)
 
@@ -65,7 +71,7 @@ def main() -> None:
     folder = options.folder.resolve()
     runs = [path.resolve() for path in options.run]
     for name, params in COHORTS.items():
-        runs += made(folder / name, params, threads=options.threads)
+        runs += made(folder / name, params, grown_to=GROWN.get(name), threads=options.threads)
     jobs = pd.DataFrame([job for run in runs for job in jobs_of(run)])
     lines = fitted(jobs)
     for unit in UNITS:
@@ -80,9 +86,11 @@ def main() -> None:
     print(summary(jobs).to_string())
 
 
-def made(folder: Path, params: Mapping[str, Any], *, threads: int) -> list[Path]:
-    """A cohort, its run with a frozen reference at the end, and a run mapped onto that."""
-    run, mapped = folder / "run", folder / "mapped"
+def made(
+    folder: Path, params: Mapping[str, Any], *, grown_to: int | None, threads: int
+) -> list[Path]:
+    """A cohort, its run with a frozen reference at the end, and runs mapped onto that."""
+    run = folder / "run"
     if not (folder / "cohort" / "config" / "config.yaml").exists():
         wanted = {"formats": SPARSE, "n_patients": 1, "n_healthy": 1, **params}
         wanted = {name: value for name, value in wanted.items() if value is not None}
@@ -93,14 +101,35 @@ def made(folder: Path, params: Mapping[str, Any], *, threads: int) -> list[Path]
         run.mkdir(parents=True, exist_ok=True)
         linked(folder / "cohort", run)
         _finish(run, ["all", "freeze", EXPORT], threads)
-    if not (mapped / "done").exists():
-        shutil.rmtree(mapped, ignore_errors=True)
-        # as it is, so that the steps of samples need not run again
-        shutil.copytree(run, mapped, symlinks=True, ignore=shutil.ignore_patterns("done"))
-        (mapped / "config").unlink()
-        _configure(mapped, run)
-        _finish(mapped, [], threads)
-    return [run, mapped]
+    own = run / "results" / "freeze" / "reference.zip"
+    references = {"mapped": own}
+    if grown_to is not None:
+        references["mapped_grown"] = grown(own, folder / "grown.zip", grown_to)
+    for name, reference in references.items():
+        mapped = folder / name
+        if not (mapped / "done").exists():
+            shutil.rmtree(mapped, ignore_errors=True)
+            # as it is, so that the steps of samples need not run again
+            shutil.copytree(run, mapped, symlinks=True, ignore=shutil.ignore_patterns("done"))
+            (mapped / "config").unlink()
+            _configure(mapped, run, reference)
+            _finish(mapped, [], threads)
+    return [run, *(folder / name for name in references)]
+
+
+def grown(own: Path, path: Path, cells: int) -> Path:
+    """The reference with its cells over and over, each a little elsewhere; made once."""
+    if path.exists():
+        return path
+    reference = bundle.read(own)
+    rng = np.random.default_rng(SEED)
+    again = np.resize(np.arange(reference.cluster.size), cells)
+    arrays = {name: getattr(reference, name)[again] for name in OF_CELLS}
+    noise = rng.standard_normal(arrays["embedding"].shape, dtype=np.float32)
+    arrays["embedding"] = arrays["embedding"] + noise
+    manifest = {**reference.manifest, "cells": cells}
+    path.write_bytes(bundle.packed(reference._replace(manifest=manifest, **arrays)))
+    return path
 
 
 def _finish(run: Path, targets: list[str], threads: int) -> None:
@@ -108,7 +137,7 @@ def _finish(run: Path, targets: list[str], threads: int) -> None:
     (run / "done").touch()
 
 
-def _configure(mapped: Path, run: Path) -> None:
+def _configure(mapped: Path, run: Path, reference: Path) -> None:
     """The same samples at the same paths, and the frozen reference."""
     config = yaml.safe_load((run / "config" / "config.yaml").read_text())
     sheet = pd.read_csv(run / "config" / "samples.tsv", sep="\t", dtype=str, keep_default_na=False)
@@ -117,7 +146,6 @@ def _configure(mapped: Path, run: Path) -> None:
         sheet[column] = [path and os.path.abspath(run / "config" / path) for path in given]
     (mapped / "config").mkdir()
     sheet.to_csv(mapped / "config" / "samples.tsv", sep="\t", index=False)
-    reference = run / "results" / "freeze" / "reference.zip"
     text = yaml.safe_dump({**config, "reference": str(reference)})
     (mapped / "config" / "config.yaml").write_text(text)
 
@@ -142,7 +170,7 @@ def jobs_of(run: Path) -> Iterator[dict[str, Any]]:
             where = rules.axes(step, SimpleNamespace(sample=sample))
             yield {
                 "step": step,
-                "run": run.parent.name if run.name in ("run", "mapped") else run.name,
+                "run": run.parent.name if (run.parent / "cohort").exists() else run.name,
                 "sample": sample,
                 **dict(zip(AXES, where, strict=True)),
                 "MiB": peak[-1],

@@ -126,6 +126,38 @@ def test_one_library_that_is_the_folder_itself_is_named_after_it(tmp_path):
     assert (only.name, only.path) == ("P09", tmp_path / "P09")
 
 
+def test_links_to_folders_are_followed_once_and_never_in_a_circle(tmp_path):
+    store, links = tmp_path / "store", tmp_path / "links"
+    for name in ("run7", "run8"):
+        _triplet(store / name / "outs" / "filtered_feature_bc_matrix")
+    _triplet(links / "P03" / "outs" / "filtered_feature_bc_matrix")
+    for name, target in {"P01": "run7", "P02": "run8", "again": "run8"}.items():
+        (links / name).symlink_to(store / target)
+    (links / "A_latest").symlink_to(links / "P03")
+    (links / "deep").mkdir()
+    (links / "deep" / "up").symlink_to(links)
+    found = libraries_below(links)
+    assert [x.name for x in found.libraries] == ["P01", "P02", "P03"]
+    assert [x.path for x in found.libraries] == [links / x.name for x in found.libraries]
+
+
+def test_a_folder_that_may_not_be_read_is_said(tmp_path, monkeypatch):
+    # root may read everything: what the system says to others is put in its place
+    _triplet(tmp_path / "P01" / "outs" / "filtered_feature_bc_matrix")
+    (tmp_path / "private").mkdir()
+    listed = Path.iterdir
+
+    def refused(folder):
+        if folder.name == "private":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    found = libraries_below(tmp_path)
+    assert [x.name for x in found.libraries] == ["P01"]
+    assert found.left_out == [f"`{tmp_path / 'private'}` cannot be read: Permission denied"]
+
+
 def test_what_cannot_be_read_is_said(tmp_path):
     (tmp_path / "P01" / "outs" / "filtered_feature_bc_matrix").mkdir(parents=True)
     (tmp_path / "P01" / "outs" / "filtered_feature_bc_matrix" / "matrix.mtx").write_bytes(b"x")

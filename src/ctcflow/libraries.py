@@ -55,8 +55,8 @@ class Found(NamedTuple):
 def libraries_below(folder: Path) -> Found:
     """Find Cell Ranger and STARsolo outputs, 10x `.h5`, `.h5ad` and `.h5mu` files.
 
-    Folders of finished runs, of unfiltered droplets, and hidden ones are not entered. Tables are
-    not looked for: any text file may be one.
+    Folders of finished runs, of unfiltered droplets, and hidden ones are not entered; a folder that
+    several links lead to is entered once. Tables are not looked for: any text file may be one.
 
     Parameters
     ----------
@@ -71,8 +71,9 @@ def libraries_below(folder: Path) -> Found:
     root = folder.resolve()
     if not root.is_dir():
         raise CtcflowError(f"`{folder}` is not a folder: give the one that holds the libraries")
-    paths, left_out = [], []
-    for path in _candidates(root):
+    paths: list[tuple[Path, Path | None]] = []
+    left_out: list[str] = []
+    for path in sorted(_candidates(root, set(), left_out)):
         try:
             source = locate(path, format=None)
         except CtcflowError as error:
@@ -84,9 +85,19 @@ def libraries_below(folder: Path) -> Found:
     return Found(found, left_out)
 
 
-def _candidates(folder: Path) -> Iterator[Path]:
+def _candidates(folder: Path, entered: set[Path], left_out: list[str]) -> Iterator[Path]:
     """Folders and files that are one library each."""
-    children = sorted(x for x in folder.iterdir() if not x.name.startswith((".", "raw_")))
+    real = folder.resolve()
+    if real in entered:
+        return
+    entered.add(real)
+    try:
+        children = [x for x in folder.iterdir() if not x.name.startswith((".", "raw_"))]
+    except OSError as error:
+        left_out.append(f"`{folder}` cannot be read: {error.strerror}")
+        return
+    # a folder keeps its own name where a link leads to it as well
+    children.sort(key=lambda child: (child.is_symlink(), child))
     several = folder / "outs" / "per_sample_outs"
     if several.is_dir():
         yield from sorted(path for path in several.iterdir() if path.is_dir())
@@ -97,8 +108,8 @@ def _candidates(folder: Path) -> Iterator[Path]:
     else:
         yield from _flat(folder, children)
         for child in children:
-            if child.is_dir() and not child.is_symlink():
-                yield from _candidates(child)
+            if child.is_dir():
+                yield from _candidates(child, entered, left_out)
 
 
 def _flat(folder: Path, children: Sequence[Path]) -> Iterator[Path]:

@@ -15,6 +15,7 @@ from ctcflow.contracts import STEPS
 from ctcflow.formats.detect import locate
 from ctcflow.formats.read import read_counts
 from ctcflow.formats.size import Size, size_of
+from ctcflow.formats.tables import VALUES_AT_ONCE
 from ctcflow.simulate.cohort import FormatName, SimulateParams, simulate
 from ctcflow.steps import cluster
 
@@ -63,6 +64,7 @@ def test_a_compressed_table_is_as_large_as_its_text(tmp_path: Path) -> None:
     for name in ("counts.csv", "counts.csv.gz"):
         found = size_of(locate(tmp_path / name, format=None))
         assert 0.9 < found.values / np.count_nonzero(counts) < 1.2
+        assert 0.9 < found.entries / counts.size < 1.2
 
 
 @pytest.mark.parametrize("name", ["counts.h5", "counts.h5ad", "counts.csv", "matrix.mtx.gz"])
@@ -75,9 +77,10 @@ def test_damaged_files_have_a_size_too(tmp_path: Path, name: str, content: bytes
     assert found.values >= 0
 
 
-def test_the_sketch_is_that_of_cluster() -> None:
-    # written twice: a Snakefile that is parsed must not import what `cluster` imports
+def test_the_sketch_is_that_of_cluster_and_the_block_of_text_that_of_ingest() -> None:
+    # written twice: a Snakefile that is parsed must not import what the steps import
     assert demand.SKETCH == cluster.SKETCH
+    assert demand.TEXT == VALUES_AT_ONCE
 
 
 def test_axes_are_sums_and_the_largest() -> None:

@@ -416,7 +416,7 @@ def test_table_in_pieces_with_short_header_quotes_bom_and_ids(
 ) -> None:
     from ctcflow.formats import tables
 
-    monkeypatch.setattr(tables, "_VALUES_AT_ONCE", 5)
+    monkeypatch.setattr(tables, "VALUES_AT_ONCE", 5)
     lines = ["\ufeff" + " ".join(f'"{b}"' for b in BARCODES)]
     ids = [f"hg19_{i}.3" for i in GENES["gene_id"]]
     for name, row in zip(ids, COUNTS.T, strict=True):
@@ -576,6 +576,7 @@ def test_no_gene_expression(tmp_path: Path) -> None:
     [
         ("x,a,b\np,1,2\nq,3,4\n", "genes neither in rows .p, q. nor in columns .a, b."),
         (f"gene,a\nEPCAM,1\nKRT8,{'9' * 400}\n", "text where counts should be .column 1: `9{40}`."),
+        (f"gene,a\n{'E' * 140_000},1\n", "cannot be read as a table .the first lines: field"),
         ("gene,name,a\nEPCAM,one,2\nKRT8,two,4\n", "text where counts should be .column 1: `one`."),
         ("gene,a,b\nEPCAM,1,2\nKRT8,1,2,3\n", "cannot be read as a table"),
         ("gene,a\nEPCAM,1,2\nKRT8,1,2\n", None),

@@ -18,6 +18,8 @@ AXES: Final = ("constant", "cells", "values", "largest", "sketch", "beside")
 """What the lines are made of, one column of the table each; see `axes`."""
 SKETCH: Final = 50_000
 """Cells of which `cluster` holds all values at once, at most."""
+TEXT: Final = 20_000_000
+"""Entries of a table of text that `ingest` holds at once, at most."""
 _MORE: Final = 1.5
 _STEP: Final = 100
 _STARTER: Final = 250
@@ -37,15 +39,16 @@ def axes(sizes: Sequence[Size], *, beside: int = 0) -> list[float]:
     sizes
         Of the samples that the job reads.
     beside
-        What else is read: stored counts of unfiltered droplets, or bytes of a frozen reference.
+        What else is held: entries of a table of text, stored counts of unfiltered droplets, or
+        bytes of a frozen reference.
 
     Returns
     -------
     list
         In the order of `AXES`: 1; cells; values; values of the largest sample; values of the cells
-        in the sketch of `cluster`; what is read beside (all in millions).
+        in the sketch of `cluster`; what is held beside (all in millions).
     """
-    cells, values = (sum(column) for column in zip(*sizes, strict=True)) if sizes else (0, 0)
+    cells, values = sum(size.cells for size in sizes), sum(size.values for size in sizes)
     sketch = values * min(1.0, SKETCH / cells) if cells else 0.0
     largest = max((size.values for size in sizes), default=0)
     return [1.0, *(number / 1e6 for number in (cells, values, largest, sketch, beside))]

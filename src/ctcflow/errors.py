@@ -19,6 +19,10 @@ class CtcflowError(Exception):
     The command line prints it without a traceback and exits with code 2.
     """
 
+    def __init__(self, message: str) -> None:
+        # what it quotes of a damaged file may hold ends of lines
+        super().__init__(" ".join(message.splitlines()))
+
 
 def reason(error: BaseException) -> str:
     """What an error says, in one line that is not too long."""

@@ -171,9 +171,10 @@ def read_gene_sets(path: Path) -> pd.DataFrame:
         table = read_table(path)
     missing = [column for column in ("set", "gene", "direction") if column not in table]
     if missing:
+        found = ", ".join(str(column)[:40] for column in table)
         raise CtcflowError(
-            f"`{path}` has no column {', '.join(missing)} (found {', '.join(map(str, table))}):"
-            " a table of gene sets needs set, gene, direction"
+            f"`{path}` has no column {', '.join(missing)} (found {found}): a table of gene sets"
+            " needs set, gene, direction"
         )
     if table.empty:
         raise CtcflowError(f"`{path}` names no gene: add at least one line")

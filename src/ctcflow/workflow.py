@@ -241,7 +241,9 @@ class Workflow:
         """What memory and time of a job are reckoned from, from the heads of the input files."""
         names = [wildcards.sample] if step in (*SAMPLE_STEPS, "project") else self.samples
         beside = 0
-        if step == "qc":
+        if step == "ingest":
+            beside = min(self._size(self._sources[names[0]]).entries, demand.TEXT)
+        elif step == "qc":
             beside = sum(self._size(source).values for source in self._droplets[names[0]])
         elif step in ("call", "project", "gather"):
             beside = sum(path.stat().st_size for path in self._references)

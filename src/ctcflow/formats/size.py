@@ -26,6 +26,8 @@ class Size(NamedTuple):
     """Barcodes of the file, whether called or not."""
     values: int
     """Counts that are stored: above zero in sparse files, all in dense ones."""
+    entries: int = 0
+    """Of one table of text, zeros too."""
 
 
 def size_of(source: Source) -> Size:
@@ -109,8 +111,11 @@ def _text(files: tuple[Path, ...]) -> Size:
     entries = re.split(r"[,;\t\n ]", head)
     filled = sum(entry not in ("0", "0.0", "") for entry in entries) / len(entries)
     n_bytes = sum(path.stat().st_size for path in files if path.exists())
-    values = round(filled * len(entries) * n_bytes / max(share, 1))
-    return Size(len(files) if len(files) > 1 else values // _VALUES_OF_CELL, values)
+    n_entries = round(len(entries) * n_bytes / max(share, 1))
+    values = round(filled * n_entries)
+    if len(files) > 1:  # one per cell, read one after the other
+        return Size(len(files), values)
+    return Size(values // _VALUES_OF_CELL, values, n_entries)
 
 
 def _head(path: Path) -> tuple[str, int]:

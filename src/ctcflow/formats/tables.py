@@ -21,7 +21,8 @@ from ctcflow.formats.raw import Names, Parts, reading
 
 _ENSEMBL: Final = re.compile(r"(?:\w+?_+)?ENS[A-Z]{0,4}G\d{11}(?:\.\d+)?(?:_PAR_Y)?$")
 _GENOME_PREFIX: Final = re.compile(r"^(?:hg19|hg38|GRCh37|GRCh38)[_-]+", re.IGNORECASE)
-_VALUES_AT_ONCE: Final = 20_000_000
+VALUES_AT_ONCE: Final = 20_000_000
+"""Entries of a table that are held at once, at most."""
 _MIN_GENE_SHARE: Final = 0.1
 
 
@@ -154,7 +155,11 @@ def _layout(path: Path) -> _Layout:
 
 
 def _split(line: str, separator: str) -> list[str]:
-    return [field.strip() for field in next(csv.reader([line], delimiter=separator))]
+    try:
+        fields = next(csv.reader([line], delimiter=separator))
+    except csv.Error as error:
+        raise ValueError(f"the first lines: {error}") from error
+    return [field.strip() for field in fields]
 
 
 def _body(path: Path, layout: _Layout) -> tuple[Names, sparse.csr_matrix]:
@@ -184,7 +189,7 @@ def _chunks(path: Path, layout: _Layout) -> Iterator[pd.DataFrame]:
                 dtype={0: np.dtype(object)},
                 keep_default_na=False,
                 na_values={c: ["", "NA", "NaN", "nan"] for c in range(1, layout.n_columns)},
-                chunksize=max(1, _VALUES_AT_ONCE // layout.n_columns),
+                chunksize=max(1, VALUES_AT_ONCE // layout.n_columns),
                 encoding="utf-8-sig",
             )
     except pd.errors.EmptyDataError:

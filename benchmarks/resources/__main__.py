@@ -1,13 +1,13 @@
 """Memory and time of every step against the size of its input: the lines that jobs ask by.
 
-    python -m benchmarks.resources FOLDER [--run RUN ...] [--only UNIT]
+    python -m benchmarks.resources FOLDER [--run RUN ...] [--slower FACTOR]
 
 Runs cohorts of samples of 10 to 50,000 cells, shallow and deep, in every format, with unfiltered
 droplets, with and without a frozen reference, of which some are grown to more cells; `--run` adds
 finished runs, such as those of `benchmarks.speed`. Prints and writes `demand.tsv` (every job: where
 it lies on the axes, MiB and seconds, what the lines give for it), and `workflow/demand.tsv` (the
 lines), `docs/demand.png`.
-`--only MiB` leaves the lines of seconds as they are, where they come from a slower machine.
+`--slower` multiplies seconds, where a machine is known that is slower than this one.
 
 The line of a step lies above all of its jobs by a tenth; no slope is negative. Of such lines and
 those that ask for no more than twice what any job took (where there are none: that come near to
@@ -68,19 +68,16 @@ def main() -> None:
     given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     given.add_argument("folder", type=Path)
     given.add_argument("--run", type=Path, action="append", default=[], help="finished runs")
-    given.add_argument("--only", choices=UNITS, help="of which lines are fitted; both without it")
+    given.add_argument("--slower", type=float, default=1.0, help="factor on seconds")
     given.add_argument("--threads", type=int, default=2)
     options = given.parse_args()
-    folder, written = options.folder.resolve(), REPOSITORY / "workflow" / "demand.tsv"
+    folder = options.folder.resolve()
     runs = [path.resolve() for path in options.run]
     for name, params in COHORTS.items():
         runs += made(folder / name, params, grown_to=GROWN.get(name), threads=options.threads)
     jobs = pd.DataFrame([job for run in runs for job in jobs_of(run)])
+    jobs["s"] *= options.slower
     lines = fitted(jobs)
-    if options.only is not None:
-        known = pd.read_csv(written, sep="\t").set_index(["step", "of"])
-        stays = known.index.get_level_values("of") != options.only
-        lines.update(known[stays])
     for unit in UNITS:
         jobs[f"line_{unit}"] = [
             float(lines.loc[(row["step"], unit)] @ row[list(AXES)].to_numpy(float))
@@ -88,7 +85,7 @@ def main() -> None:
         ]
     jobs.to_csv(folder / "demand.tsv", sep="\t", index=False, float_format="%.4g")
     table = lines.reset_index()
-    table.to_csv(written, sep="\t", index=False, float_format="%.4g")
+    table.to_csv(REPOSITORY / "workflow" / "demand.tsv", sep="\t", index=False, float_format="%.4g")
     picture(jobs).savefig(REPOSITORY / "docs" / "demand.png", dpi=110)
     print(summary(jobs).to_string())
 

@@ -6,8 +6,7 @@ Runs cohorts of samples of 10 to 50,000 cells, shallow and deep, in every format
 droplets, with and without a frozen reference, of which some are grown to more cells; `--run` adds
 finished runs, such as those of `benchmarks.speed`. Prints and writes `demand.tsv` (every job: where
 it lies on the axes, MiB and seconds, what the lines give for it), and `workflow/demand.tsv` (the
-lines), `docs/demand.png`.
-`--slower` multiplies seconds, where a machine is known that is slower than this one.
+lines), `docs/demand.png`. `--slower` multiplies seconds, where a slower machine is known.
 
 The line of a step lies above all of its jobs by a tenth; no slope is negative. Of such lines and
 those that ask for no more than twice what any job took (where there are none: that come near to

@@ -29,8 +29,7 @@ HEAD = [
     "(`make bench-speed`). `tutorial` and `expert` are scanpy in one script; `floor` reads every",
     "count once and calls the libraries for neighbours and Leiden. The scripts do not do what",
     "`score`, `call` and `report` do: `same work` leaves these out of `ctcflow`. Seconds are to be",
-    "compared within one size: on two machines of the same kind `tutorial`, the same script on the",
-    "same 100,000 cells, took 1,413 s and 713 s.",
+    "compared within one size: machines of the same kind differ twofold.",
 ]
 DONE = [
     "Done about it: a job imports only what it uses (a test holds that no job of a sample imports",

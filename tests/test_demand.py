@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
@@ -18,8 +19,10 @@ from ctcflow.formats.size import Size, size_of
 from ctcflow.formats.tables import VALUES_AT_ONCE
 from ctcflow.simulate.cohort import FormatName, SimulateParams, simulate
 from ctcflow.steps import cluster
+from ctcflow.workflow import Workflow
 
-LINES = demand.read_lines(Path(__file__).parents[1] / "workflow" / "demand.tsv")
+ROOT = Path(__file__).parents[1]
+LINES = demand.read_lines(ROOT / "workflow" / "demand.tsv")
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +103,22 @@ def test_every_step_has_lines_and_asks_for_more_each_time() -> None:
         assert asked[2] == pytest.approx(2.25 * asked[0], rel=0.2)
         minutes = [demand.minutes(LINES, step, where, attempt=n) for n in (1, 2)]
         assert 10 <= minutes[0] < minutes[1]
+
+
+def test_ingest_asks_by_the_entries_of_a_table_up_to_what_it_holds_at_once(
+    every_format: Path,
+) -> None:
+    found = Workflow({}, root=ROOT, run=every_format, results="results")
+    beside = {
+        row.sample: found.axes("ingest", SimpleNamespace(sample=row.sample))[-1] * 1e6
+        for row in found.sheet
+    }
+    tables = {row.sample for row in found.sheet if locate(row.path, format=None).format == "table"}
+    assert tables
+    for sample, entries in beside.items():
+        if sample in tables:
+            assert 0.8 < entries / (80 * 2000) < 1.25
+        else:
+            assert entries == 0
+    found._sizes = {source: Size(1, 1, 10**9) for source in found._sizes}
+    assert found.axes("ingest", SimpleNamespace(sample=tables.pop()))[-1] == demand.TEXT / 1e6

@@ -18,6 +18,7 @@ from ctcflow.formats.read import read_counts
 from ctcflow.formats.size import Size, size_of
 from ctcflow.formats.tables import VALUES_AT_ONCE
 from ctcflow.simulate.cohort import FormatName, SimulateParams, simulate
+from ctcflow.stats.doublets import FEWEST_CELLS
 from ctcflow.steps import cluster
 from ctcflow.workflow import Workflow
 
@@ -80,16 +81,18 @@ def test_damaged_files_have_a_size_too(tmp_path: Path, name: str, content: bytes
     assert found.values >= 0
 
 
-def test_the_sketch_is_that_of_cluster_and_the_block_of_text_that_of_ingest() -> None:
+def test_limits_are_those_of_the_steps() -> None:
     # written twice: a Snakefile that is parsed must not import what the steps import
+    assert demand.FEW == FEWEST_CELLS
     assert demand.SKETCH == cluster.SKETCH
     assert demand.TEXT == VALUES_AT_ONCE
 
 
 def test_axes_are_sums_and_the_largest() -> None:
     sizes = [Size(40_000, 80_000_000), Size(60_000, 20_000_000)]
-    assert demand.axes(sizes, beside=5_000_000) == [1, 0.1, 100, 80, 50, 5]
-    assert demand.axes([]) == [1, 0, 0, 0, 0, 0]
+    assert demand.axes(sizes, beside=5_000_000) == [1, 1, 0.1, 100, 80, 50, 5]
+    assert demand.axes([Size(20, 0)])[1] == 0.4
+    assert demand.axes([]) == [1, 0, 0, 0, 0, 0, 0]
 
 
 def test_every_step_has_lines_and_asks_for_more_each_time() -> None:

@@ -34,6 +34,7 @@ def test_jobs_samples_and_time_left_are_counted(clock):
     progress = Progress({"ingest": 10, "score": 30, "call": 20}, clock)
     said = progress.planned({"ingest": 2, "score": 2, "call": 1, "all": 1, "total": 6})
     assert said == "to do: 5 jobs (ingest 2, score 2, call 1)"
+    assert Progress({}, clock).planned({"freeze": 1, "total": 1}) == "to do: 1 job (freeze 1)"
     assert progress.begins(1, "ingest", {"sample": "a"}) is None
     clock.seconds = 20
     # 10 of 100 expected seconds took 20: what is left takes 180

@@ -14,7 +14,7 @@ import time:    400000 |     400000 | anndata
 score: read in 0.90 s
 import time:    250000 |     250000 | scipy.special
 score: done in 1.25 s
-score: 90 cells in, 88 out
+score: 90 cells in, 88 cells out
 import time:     50000 |      50000 | ctcflow.render.tables
 score: written in 0.07 s
 score: 151 MiB at most

@@ -25,7 +25,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from benchmarks.cluster.slurm import PLUGIN, Submission, submissions_of
+from benchmarks.cluster.slurm import PLUGIN, Submission, submissions_of, watched
 from benchmarks.samples import REPOSITORY
 from benchmarks.speed.__main__ import environment, linked
 from benchmarks.speed.jobs import jobs_of
@@ -106,8 +106,9 @@ def memory(folder: Path) -> pd.DataFrame:
     (folder / "run" / "config").mkdir(parents=True, exist_ok=True)
     _configure(folder / "run", sheet[["sample", "path"]])
     targets = [f"results/score/{name}.h5ad" for name in sheet["sample"]]
-    run_ctcflow(folder / "run", ["--profile", str(PROFILE), "--", *targets])
-    asked = pd.DataFrame([s._asdict() for s in submissions_of(folder / "run")])
+    with watched() as most:
+        run_ctcflow(folder / "run", ["--profile", str(PROFILE), "--", *targets])
+    asked = pd.DataFrame([s._asdict() for s in submissions_of(folder / "run", most)])
     asked.to_csv(folder.parent / "submissions.tsv", sep="\t", index=False)
     killed = int((asked["state"] == "OUT_OF_MEMORY").sum())
     used = asked["used"].dropna()
@@ -140,7 +141,7 @@ def _compared(folder: Path) -> pd.DataFrame:
         linked(folder / "cohort", run)
         started = time.time()
         seconds = run_ctcflow(run, options)
-        mine = [one for one in submissions_of(run) if one.submitted >= int(started)]
+        mine = [one for one in submissions_of(run, {}) if one.submitted >= int(started)]
         columns[name] = _where(run, seconds, started, mine)
     return pd.DataFrame(columns).rename_axis("what").reset_index()
 

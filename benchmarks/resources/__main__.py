@@ -1,12 +1,13 @@
 """Memory and time of every step against the size of its input: the lines that jobs ask by.
 
-    python -m benchmarks.resources FOLDER [--run RUN ...] [--slower FACTOR]
+    python -m benchmarks.resources FOLDER [--run RUN ...] [--slower FACTOR] [--of MiB]
 
 Runs cohorts of samples of 10 to 50,000 cells, shallow and deep, in every format, with unfiltered
 droplets, with and without a frozen reference, of which some are grown to more cells; `--run` adds
 finished runs, such as those of `benchmarks.speed`. Prints and writes `demand.tsv` (every job: where
 it lies on the axes, MiB and seconds, what the lines give for it), and `workflow/demand.tsv` (the
-lines), `docs/demand.png`. `--slower` multiplies seconds, where a slower machine is known.
+lines), `docs/demand.png`. `--slower` multiplies seconds, where a slower machine is known; with
+`--of MiB` the lines of the seconds stay as they are, for a machine that has other work too.
 
 The line of a step lies above all of its jobs by a tenth; no slope is negative. Of such lines and
 those that ask for no more than twice what any job took (where there are none: that come near to
@@ -21,7 +22,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,6 +44,7 @@ from ctcflow.workflow import Workflow
 
 MARGIN, MOST, NEAR = 1.1, 2.0, 1.2
 UNITS = ("MiB", "s")
+LINES = REPOSITORY / "workflow" / "demand.tsv"
 SPARSE = ["10x_h5"]
 COHORTS: dict[str, dict[str, Any]] = {
     "tiny": {"cells_per_sample": 10, "n_genes": 8000},
@@ -68,6 +70,7 @@ def main() -> None:
     given.add_argument("folder", type=Path)
     given.add_argument("--run", type=Path, action="append", default=[], help="finished runs")
     given.add_argument("--slower", type=float, default=1.0, help="factor on seconds")
+    given.add_argument("--of", choices=UNITS, action="append", help="fit this alone")
     given.add_argument("--threads", type=int, default=2)
     options = given.parse_args()
     folder = options.folder.resolve()
@@ -76,17 +79,25 @@ def main() -> None:
         runs += made(folder / name, params, grown_to=GROWN.get(name), threads=options.threads)
     jobs = pd.DataFrame([job for run in runs for job in jobs_of(run)])
     jobs["s"] *= options.slower
-    lines = fitted(jobs)
+    units = options.of or UNITS
+    lines = pd.concat([fitted(jobs, units), _kept(set(UNITS) - set(units))])
     for unit in UNITS:
         jobs[f"line_{unit}"] = [
             float(lines.loc[(row["step"], unit)] @ row[list(AXES)].to_numpy(float))
             for _, row in jobs.iterrows()
         ]
     jobs.to_csv(folder / "demand.tsv", sep="\t", index=False, float_format="%.4g")
-    table = lines.reset_index()
-    table.to_csv(REPOSITORY / "workflow" / "demand.tsv", sep="\t", index=False, float_format="%.4g")
+    table = lines.loc[[(step, unit) for step in jobs["step"].unique() for unit in UNITS]]
+    table.reset_index().to_csv(LINES, sep="\t", index=False, float_format="%.4g")
     picture(jobs).savefig(REPOSITORY / "docs" / "demand.png", dpi=110)
-    print(summary(jobs).to_string())
+    print(summary(jobs, units).to_string())
+
+
+def _kept(units: set[str]) -> pd.DataFrame:
+    """The lines of these units as they are."""
+    lines = pd.read_csv(LINES, sep="\t").set_index(["step", "of"])
+    lines = lines[lines.index.isin(units, level="of")]
+    return lines.reindex(columns=[*AXES], fill_value=0.0)
 
 
 def made(
@@ -183,12 +194,12 @@ def jobs_of(run: Path) -> Iterator[dict[str, Any]]:
             }
 
 
-def fitted(jobs: pd.DataFrame) -> pd.DataFrame:
+def fitted(jobs: pd.DataFrame, units: Sequence[str]) -> pd.DataFrame:
     """Coefficients per step and unit, none negative, above every job by `MARGIN`."""
     rows = {}
     for step, part in jobs.groupby("step", sort=False):
         places = part[list(AXES)].to_numpy(float)
-        for unit in UNITS:
+        for unit in units:
             relative = places / part[unit].to_numpy(float)[:, None]
             rows[step, unit] = nearest_above(relative)
     index = pd.MultiIndex.from_tuples(rows, names=["step", "of"])
@@ -207,7 +218,7 @@ def nearest_above(relative: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return linprog(np.append(relative.sum(axis=0), 0.0), *bounds, bounds=limited).x[:-1]
 
 
-def summary(jobs: pd.DataFrame) -> pd.DataFrame:
+def summary(jobs: pd.DataFrame, units: Sequence[str]) -> pd.DataFrame:
     """Per step: jobs, and how far the lines lie above them."""
     return pd.DataFrame(
         {
@@ -215,7 +226,7 @@ def summary(jobs: pd.DataFrame) -> pd.DataFrame:
                 "jobs": len(part),
                 **{
                     f"{unit}: {name}": value
-                    for unit in UNITS
+                    for unit in units
                     for name, value in _ratios(part[f"line_{unit}"] / part[unit])
                 },
             }

@@ -14,8 +14,10 @@ from typing import Final
 
 from ctcflow.formats.size import Size
 
-AXES: Final = ("constant", "cells", "values", "largest", "sketch", "beside")
+AXES: Final = ("constant", "few", "cells", "values", "largest", "sketch", "beside")
 """What the lines are made of, one column of the table each; see `axes`."""
+FEW: Final = 50
+"""Cells below which `qc` looks for no doublets."""
 SKETCH: Final = 50_000
 """Cells of which `cluster` holds all values at once, at most."""
 TEXT: Final = 20_000_000
@@ -45,13 +47,15 @@ def axes(sizes: Sequence[Size], *, beside: int = 0) -> list[float]:
     Returns
     -------
     list
-        In the order of `AXES`: 1; cells; values; values of the largest sample; values of the cells
-        in the sketch of `cluster`; what is held beside (all in millions).
+        In the order of `AXES`: 1; cells as a share of `FEW`, at most 1; then, in millions, cells;
+        values; values of the largest sample; values of the cells in the sketch of `cluster`; what
+        is held beside.
     """
     cells, values = sum(size.cells for size in sizes), sum(size.values for size in sizes)
     sketch = values * min(1.0, SKETCH / cells) if cells else 0.0
     largest = max((size.values for size in sizes), default=0)
-    return [1.0, *(number / 1e6 for number in (cells, values, largest, sketch, beside))]
+    millions = [number / 1e6 for number in (cells, values, largest, sketch, beside)]
+    return [1.0, min(1.0, cells / FEW), *millions]
 
 
 def read_lines(path: Path) -> Lines:

@@ -88,7 +88,8 @@ def run(name: str, inputs: Inputs, params: Params) -> Output:
         "cells_in": cells_in,
         "cells_out": int(result.n_obs),
     }
-    log.info("%s: %s cells in, %d out", name, cells_in, result.n_obs)
+    before = "" if cells_in is None else f"{cells_in} cells in, "
+    log.info("%s: %s%d cells out", name, before, result.n_obs)
     return Output(_own(step, result, record), _exports(step, result), {})
 
 

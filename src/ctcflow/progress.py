@@ -55,7 +55,8 @@ class Progress:
         self._of = {rule: int(jobs) for rule, jobs in stats.items() if rule not in ("all", "total")}
         self._left, self._started = dict(self._of), self._now()
         what = ", ".join(f"{rule} {jobs}" for rule, jobs in self._of.items())
-        return f"to do: {sum(self._of.values())} jobs ({what})"
+        jobs = sum(self._of.values())
+        return f"to do: {jobs} {'job' if jobs == 1 else 'jobs'} ({what})"
 
     def begins(self, job: int, rule: str, wildcards: Mapping[str, str]) -> str | None:
         """A job was started, or submitted; steps of the cohort are long enough for a line."""

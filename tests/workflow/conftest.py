@@ -38,7 +38,7 @@ class Ran(NamedTuple):
 
         `all` has no job of its own.
         """
-        if line := re.search(r"to do: \d+ jobs \((.*)\)$", self.text, re.MULTILINE):
+        if line := re.search(r"to do: \d+ jobs? \((.*)\)$", self.text, re.MULTILINE):
             pairs = (pair.split() for pair in line[1].split(", "))
             return {rule: int(jobs) for rule, jobs in pairs}
         lines = [line.split() for line in self.text.splitlines()]

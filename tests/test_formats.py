@@ -367,6 +367,19 @@ def test_h5ad_of_an_old_anndata(tmp_path: Path) -> None:
     assert_is_written(read(path), "h5ad")
 
 
+@pytest.mark.parametrize("of_old_anndata", [False, True])
+def test_h5ad_of_an_encoding_that_anndata_does_not_know(
+    tmp_path: Path, of_old_anndata: bool
+) -> None:
+    path = save(annotated(COUNTS), tmp_path / "a.h5ad")
+    with h5py.File(path, "a") as file:
+        if of_old_anndata:
+            del file.attrs["encoding-type"]
+        var = file["var"]
+        var[var.attrs["_index"]].attrs["encoding-version"] = "9.0.0"
+    refused(path, "a.h5ad. cannot be read as .*No read method registered")
+
+
 @pytest.mark.parametrize("n_cells", [0, 1, 2])
 def test_h5ad_of_few_cells(tmp_path: Path, n_cells: int) -> None:
     for name, make in (("d", np.asarray), ("s", sparse.csr_matrix)):

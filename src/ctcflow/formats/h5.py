@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -155,9 +155,7 @@ def _is_counts(x: sparse.csr_matrix) -> bool:
 
 def _matrix(element: h5py.Group | h5py.Dataset) -> sparse.csr_matrix:
     if isinstance(element, h5py.Group):
-        from anndata.io import read_elem
-
-        return sparse.csr_matrix(read_elem(element))
+        return sparse.csr_matrix(_element(element))
     # In pieces: a dense matrix of 50,000 cells would take 6 GB.
     n_rows, n_columns = element.shape
     blocks = [
@@ -176,9 +174,20 @@ def _genes_of(var: h5py.Group) -> tuple[Names, Names | None, Names | None]:
 
 
 def _strings_of(element: Any) -> Names:
+    return strings(_element(element))
+
+
+def _element(element: Any) -> Any:
     from anndata.io import read_elem
 
-    return strings(read_elem(element))
+    return _by_anndata(read_elem, element)
+
+
+def _by_anndata(read: Callable[[Any], Any], given: Any) -> Any:
+    try:
+        return read(given)
+    except Exception as error:  # that of an encoding which anndata does not know has no public name
+        raise ValueError(str(error)) from error
 
 
 def _read_legacy(path: Path) -> Parts:
@@ -186,7 +195,7 @@ def _read_legacy(path: Path) -> Parts:
     import anndata
 
     with reading(path, "h5ad"):
-        adata = anndata.read_h5ad(path)
+        adata = _by_anndata(anndata.read_h5ad, path)
     ids = next((strings(adata.var[c]) for c in _ID_COLUMNS if c in adata.var), None)
     types = next((strings(adata.var[c]) for c in _TYPE_COLUMNS if c in adata.var), None)
     if adata.X is None:

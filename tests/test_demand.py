@@ -108,6 +108,16 @@ def test_every_step_has_lines_and_asks_for_more_each_time() -> None:
         assert 10 <= minutes[0] < minutes[1]
 
 
+def test_lines_are_above_every_measured_job_and_below_twice_what_it_took() -> None:
+    jobs = pd.read_csv(ROOT / "docs" / "demand.tsv", sep="\t")
+    assert {*STEPS, "export"} == {*jobs["step"]}
+    assert jobs["cells"].max() > 0.99  # millions
+    for step, part in jobs.groupby("step"):
+        line = part[[*demand.AXES]].to_numpy() @ LINES[step, "MiB"]
+        assert (line / part["MiB"]).min() > 1.095, step
+        assert (line / part["MiB"]).max() < 2.01, step
+
+
 def test_ingest_asks_by_the_entries_of_a_table_up_to_what_it_holds_at_once(
     every_format: Path,
 ) -> None:

@@ -5,9 +5,10 @@
 Runs cohorts of samples of 10 to 50,000 cells, shallow and deep, in every format, with unfiltered
 droplets, with and without a frozen reference, of which some are grown to more cells; `--run` adds
 finished runs, such as those of `benchmarks.speed`. Prints and writes `demand.tsv` (every job: where
-it lies on the axes, MiB and seconds, what the lines give for it), and `workflow/demand.tsv` (the
-lines), `docs/demand.png`. `--slower` multiplies seconds, where a slower machine is known; with
-`--of MiB` the lines of the seconds stay as they are, for a machine that has other work too.
+it lies on the axes, MiB and seconds, what the lines give for it), `workflow/demand.tsv` (lines),
+`docs/demand.tsv` (every job and its MiB: a test holds the lines against them), `docs/demand.png`.
+`--slower` multiplies seconds, where a slower machine is known; with `--of MiB` the lines of the
+seconds stay as they are, for a machine that has other work too.
 
 The line of a step lies above all of its jobs by a tenth; no slope is negative. Of such lines and
 those that ask for no more than twice what any job took (where there are none: that come near to
@@ -44,6 +45,7 @@ from ctcflow.workflow import Workflow
 
 MARGIN, MOST, NEAR = 1.1, 2.0, 1.2
 UNITS = ("MiB", "s")
+DOCS = REPOSITORY / "docs"
 LINES = REPOSITORY / "workflow" / "demand.tsv"
 SPARSE = ["10x_h5"]
 COHORTS: dict[str, dict[str, Any]] = {
@@ -87,9 +89,11 @@ def main() -> None:
             for _, row in jobs.iterrows()
         ]
     jobs.to_csv(folder / "demand.tsv", sep="\t", index=False, float_format="%.4g")
+    measured = jobs[["step", "run", "sample", *AXES, "MiB"]]
+    measured.to_csv(DOCS / "demand.tsv", sep="\t", index=False, float_format="%.5g")
     table = lines.loc[[(step, unit) for step in jobs["step"].unique() for unit in UNITS]]
     table.reset_index().to_csv(LINES, sep="\t", index=False, float_format="%.4g")
-    picture(jobs).savefig(REPOSITORY / "docs" / "demand.png", dpi=110)
+    picture(jobs).savefig(DOCS / "demand.png", dpi=110)
     print(summary(jobs, units).to_string())
 
 

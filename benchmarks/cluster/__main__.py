@@ -19,7 +19,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,9 @@ import yaml
 from benchmarks.cluster.slurm import PLUGIN, Submission, submissions_of, watched
 from benchmarks.samples import REPOSITORY
 from benchmarks.speed.__main__ import environment, linked
-from benchmarks.speed.jobs import jobs_of
+from benchmarks.speed.jobs import Job, jobs_of
 from benchmarks.speed.processes import measured_run
-from benchmarks.speed.starts import PARTS as PARTS_OF_A_JOB
-from benchmarks.speed.starts import seconds_per_rule
+from benchmarks.speed.starts import seconds_of_parts
 
 from ctcflow.sample import SAMPLE_STEPS
 from ctcflow.workflow import Workflow
@@ -149,27 +148,53 @@ def _compared(folder: Path) -> pd.DataFrame:
 def _where(
     run: Path, seconds: float, started: float, submissions: list[Submission]
 ) -> dict[str, float]:
-    """Seconds, summed over jobs but for the first two lines."""
-    rules, jobs = seconds_per_rule(run), jobs_of(run)
-    sums = rules[[*PARTS_OF_A_JOB]].mul(rules["jobs"], axis=0).sum()
+    """Seconds: the first three lines by the clock, the others summed over jobs and submissions."""
+    jobs = jobs_of(run)
+    inside = [job for job in jobs if submissions and _is_submitted(run, job.rule)]
+    # of jobs in a submission Snakemake records when it saw their end
+    spans = [(job.start, job.end) for job in jobs if job not in inside]
+    spans += [(one.start, one.end) for one in submissions]
+    first = min(start for start, _ in spans)
+    parts = pd.DataFrame([seconds_of_parts((run / job.log).read_text()) for job in jobs]).sum()
     found = {
         "s in all": seconds,
-        "s until the first job": min(job.start for job in jobs) - started,
+        "s until the first job": first - started,
+        "s without a job, from then on": started + seconds - first - _covered(spans),
         "jobs": len(jobs),
-        "s of steps": sums["step"],
-        "s of imports": sums["imports"],
-        "s of reading and writing": sums["read"] + sums["write"],
-        "s of shells and starts": sums["rest"],
+        "s of steps": parts["step"],
+        "s of imports": parts["imports"],
+        "s of reading and writing": parts["read"] + parts["write"],
+        "s of starts of Python and shells": _timed(run, jobs) - parts.sum(),
         "submissions": len(submissions),
     }
     if submissions:
         held = sum(one.end - one.start for one in submissions)
-        config = yaml.safe_load((run / "config" / "config.yaml").read_text())
-        small = Workflow(config, root=REPOSITORY, run=run, results="results").is_small
-        inside = [job for job in jobs if job.rule in SAMPLE_STEPS or not small]
+        found["s of Snakemake and srun in submissions"] = held - _timed(run, inside)
         found["s in the queue"] = sum(one.start - one.submitted for one in submissions)
-        found["s held outside of jobs"] = held - sum(job.end - job.start for job in inside)
     return found
+
+
+def _is_submitted(run: Path, rule: str) -> bool:
+    config = yaml.safe_load((run / "config" / "config.yaml").read_text())
+    small = Workflow(config, root=REPOSITORY, run=run, results="results").is_small
+    return rule in SAMPLE_STEPS or not small
+
+
+def _covered(spans: list[tuple[float, float]]) -> float:
+    """Seconds in at least one of the spans."""
+    total, last = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        total += max(end - max(start, last), 0.0)
+        last = max(last, end)
+    return total
+
+
+def _timed(run: Path, jobs: Sequence[Job]) -> float:
+    """Seconds of the shells of jobs, as Snakemake times them where they run."""
+    files = [
+        (run / "benchmarks" / Path(j.log).relative_to("logs")).with_suffix(".tsv") for j in jobs
+    ]
+    return sum(float(pd.read_csv(file, sep="\t")["s"].iloc[-1]) for file in files)
 
 
 def run_ctcflow(run: Path, options: list[str]) -> float:

@@ -32,14 +32,19 @@ def modules(package: Path, module: str) -> frozenset[str]:
     found, waiting = set[str](), [module]
     while waiting:
         current = waiting.pop()
-        if current in found:
-            continue
-        found.add(current)
-        for node in ast.walk(ast.parse((package / current).read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ctcflow"):
-                base = "/".join(str(node.module).split(".")[1:])
-                names = [f"{base}/{alias.name}".lstrip("/") for alias in node.names]
-                waiting += [
-                    f"{name}.py" for name in (base, *names) if (package / f"{name}.py").is_file()
-                ]
+        if current not in found:
+            found.add(current)
+            waiting += _imported(package, current)
     return frozenset(found)
+
+
+# most modules are reached from many steps, and every Snakemake of a run asks for all of them
+@cache
+def _imported(package: Path, module: str) -> tuple[str, ...]:
+    found: list[str] = []
+    for node in ast.walk(ast.parse((package / module).read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ctcflow"):
+            base = "/".join(str(node.module).split(".")[1:])
+            names = [f"{base}/{alias.name}".lstrip("/") for alias in node.names]
+            found += [f"{name}.py" for name in (base, *names) if (package / f"{name}.py").is_file()]
+    return tuple(found)

@@ -150,7 +150,9 @@ def _where(
 ) -> dict[str, float]:
     """Seconds: the first three lines by the clock, the others summed over jobs and submissions."""
     jobs = jobs_of(run)
-    inside = [job for job in jobs if submissions and _is_submitted(run, job.rule)]
+    config = yaml.safe_load((run / "config" / "config.yaml").read_text())
+    small = Workflow(config, root=REPOSITORY, run=run, results="results").is_small
+    inside = [j for j in jobs if submissions and (j.rule in SAMPLE_STEPS or not small)]
     # of jobs in a submission Snakemake records when it saw their end
     spans = [(job.start, job.end) for job in jobs if job not in inside]
     spans += [(one.start, one.end) for one in submissions]
@@ -172,12 +174,6 @@ def _where(
         found["s of Snakemake and srun in submissions"] = held - _timed(run, inside)
         found["s in the queue"] = sum(one.start - one.submitted for one in submissions)
     return found
-
-
-def _is_submitted(run: Path, rule: str) -> bool:
-    config = yaml.safe_load((run / "config" / "config.yaml").read_text())
-    small = Workflow(config, root=REPOSITORY, run=run, results="results").is_small
-    return rule in SAMPLE_STEPS or not small
 
 
 def _covered(spans: list[tuple[float, float]]) -> float:

@@ -6,6 +6,7 @@ together, the Snakemake that starts the steps and the step that runs, so `watche
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import threading
@@ -33,8 +34,8 @@ class Submission(NamedTuple):
     start: float
     end: float
     asked: float
-    used: float | None
-    """Most that all of its processes held together; None where nobody looked."""
+    used: float
+    """Most that all of its processes held together; NaN where nobody looked."""
 
 
 @contextmanager
@@ -86,7 +87,7 @@ def submissions_of(run: Path, used: Mapping[str, float]) -> list[Submission]:
             states.get(f"{job}.0", states[job]) if states[job] == "FAILED" else states[job],
             *(datetime.fromisoformat(time).timestamp() for time in (submit, start, end)),
             _mib(asked),
-            used.get(job),
+            used.get(job, math.nan),
         )
         for job, _, submit, start, end, asked, folder in rows
         if folder == str(run)

@@ -377,7 +377,7 @@ def test_h5ad_of_an_encoding_that_anndata_does_not_know(
             del file.attrs["encoding-type"]
         var = file["var"]
         var[var.attrs["_index"]].attrs["encoding-version"] = "9.0.0"
-    refused(path, "a.h5ad. cannot be read as .*No read method registered")
+    refused(path, "a.h5ad. cannot be read as .*is it of a newer one. No read method registered")
 
 
 @pytest.mark.parametrize("n_cells", [0, 1, 2])

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from scipy import sparse
 
-from ctcflow.errors import CtcflowError
+from ctcflow.errors import DAMAGED, CtcflowError
 from ctcflow.formats.bounds import check_arrays
 from ctcflow.formats.raw import Names, Parts, reading, strings
 
@@ -186,8 +186,10 @@ def _element(element: Any) -> Any:
 def _by_anndata(read: Callable[[Any], Any], given: Any) -> Any:
     try:
         return read(given)
+    except DAMAGED:
+        raise
     except Exception as error:  # that of an encoding which anndata does not know has no public name
-        raise ValueError(str(error)) from error
+        raise ValueError(f"anndata does not know it, is it of a newer one? {error}") from error
 
 
 def _read_legacy(path: Path) -> Parts:

@@ -50,6 +50,20 @@ def test_jobs_samples_and_time_left_are_counted(clock):
     assert progress.ends(5) == "done: call (0 s); jobs 5 of 5, samples 2 of 2"
 
 
+def test_seconds_of_a_submitted_job_are_those_that_it_worked(clock, tmp_path):
+    timed = tmp_path / "a.tsv"
+    said = {}
+    for written in (None, "", "s\th:m:s\n", "h:m:s\ts\n0:00:02\t2.6\n0:00:03\t3.4\n"):
+        if written is not None:
+            timed.write_text(written)
+        progress = Progress({}, clock)
+        progress.begins(1, "qc", {"sample": "a"}, timed=timed)
+        clock.seconds += 700
+        said[written] = progress.ends(1)
+    # a file that cannot be read leaves the clock
+    assert list(said.values()) == ["done: qc a (700 s); "] * 3 + ["done: qc a (3 s); "]
+
+
 def test_a_failed_job_has_one_line_with_its_reason_and_log(clock, tmp_path):
     log = tmp_path / "a.log"
     log.write_text("reading\nerror: `x.h5` is empty: copy it again\n")

@@ -25,6 +25,7 @@ class _Job(NamedTuple):
     rule: str
     sample: str
     started: float
+    timed: Path | None
 
     @property
     def name(self) -> str:
@@ -58,9 +59,24 @@ class Progress:
         jobs = sum(self._of.values())
         return f"to do: {jobs} {'job' if jobs == 1 else 'jobs'} ({what})"
 
-    def begins(self, job: int, rule: str, wildcards: Mapping[str, str]) -> str | None:
-        """A job was started, or submitted; steps of the cohort are long enough for a line."""
-        self._jobs[job] = _Job(rule, wildcards.get("sample", ""), self._now())
+    def begins(
+        self, job: int, rule: str, wildcards: Mapping[str, str], *, timed: Path | None = None
+    ) -> str | None:
+        """A job was started, or submitted; steps of the cohort are long enough for a line.
+
+        Parameters
+        ----------
+        job
+            Number of the job.
+        rule
+            Name of its rule.
+        wildcards
+            Values of the rule's wildcards.
+        timed
+            Where Snakemake writes the seconds of the job (a benchmark, tab-separated with a
+            column `s`): one that is submitted waits, and is seen to have ended with its group.
+        """
+        self._jobs[job] = _Job(rule, wildcards.get("sample", ""), self._now(), timed)
         return None if wildcards or rule == "all" else f"begins: {rule}"
 
     def ends(self, job: int) -> str | None:
@@ -70,7 +86,8 @@ class Progress:
             return None
         self._left[known.rule] = max(self._left.get(known.rule, 1) - 1, 0)
         self._work_done += self._seconds(known.rule)
-        took = self._now() - known.started
+        took = _timed(known.timed)
+        took = self._now() - known.started if took is None else took
         return f"done: {known.name} ({took:.0f} s); {self._where()}"
 
     def fails(self, job: int, log: Sequence[str], *, said: str, in_group: bool) -> str | None:
@@ -116,6 +133,15 @@ class Progress:
             passed = self._now() - self._started
             parts.append(f"about {spoken(passed * remaining / self._work_done)} left")
         return ", ".join(parts)
+
+
+def _timed(file: Path | None) -> float | None:
+    """Seconds of a job in its benchmark; None where it cannot be read."""
+    try:
+        names, *_, last = (file or Path()).read_text().splitlines()
+        return float(last.split("\t")[names.split("\t").index("s")])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def spoken(seconds: float) -> str:

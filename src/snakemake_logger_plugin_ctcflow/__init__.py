@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import time
+from pathlib import Path
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -48,7 +49,13 @@ class LogHandler(LogHandlerBase):
         if event == LogEvent.RUN_INFO:
             return self._progress.planned(given["stats"])
         if event == LogEvent.JOB_INFO:
-            return self._progress.begins(given["jobid"], given["rule_name"], given["wildcards"])
+            benchmark = given["benchmark"]
+            return self._progress.begins(
+                given["jobid"],
+                given["rule_name"],
+                given["wildcards"],
+                timed=Path(benchmark) if benchmark else None,
+            )
         if event == LogEvent.JOB_FINISHED:
             return self._progress.ends(given["job_id"])
         if event == LogEvent.JOB_ERROR:

@@ -157,6 +157,8 @@ def _where(
     spans = [(job.start, job.end) for job in jobs if job not in inside]
     spans += [(one.start, one.end) for one in submissions]
     first = min(start for start, _ in spans)
+    worked = _worked(run, jobs)
+    shells = sum(end - start for start, end in worked.values())
     parts = pd.DataFrame([seconds_of_parts((run / job.log).read_text()) for job in jobs]).sum()
     found = {
         "s in all": seconds,
@@ -166,12 +168,18 @@ def _where(
         "s of steps": parts["step"],
         "s of imports": parts["imports"],
         "s of reading and writing": parts["read"] + parts["write"],
-        "s of starts of Python and shells": _timed(run, jobs) - parts.sum(),
+        "s of starts of Python and shells": shells - parts.sum(),
         "submissions": len(submissions),
     }
     if submissions:
         held = sum(one.end - one.start for one in submissions)
-        found["s of Snakemake and srun in submissions"] = held - _timed(run, inside)
+        # `normalize` and `score` of a sample run at the same time
+        of_one: dict[str, list[tuple[float, float]]] = {}
+        for job in inside:
+            name = Path(job.log).stem
+            of_one.setdefault(name, []).append(worked[job.log])
+        busy = sum(map(_covered, of_one.values()))
+        found["s of Snakemake and srun in submissions"] = held - busy
         found["s in the queue"] = sum(one.start - one.submitted for one in submissions)
     return found
 
@@ -185,12 +193,18 @@ def _covered(spans: list[tuple[float, float]]) -> float:
     return total
 
 
-def _timed(run: Path, jobs: Sequence[Job]) -> float:
-    """Seconds of the shells of jobs, as Snakemake times them where they run."""
-    files = [
-        (run / "benchmarks" / Path(j.log).relative_to("logs")).with_suffix(".tsv") for j in jobs
-    ]
-    return sum(float(pd.read_csv(file, sep="\t")["s"].iloc[-1]) for file in files)
+def _worked(run: Path, jobs: Sequence[Job]) -> dict[str, tuple[float, float]]:
+    """When the shell of each job began and ended, by its log.
+
+    Its log ends with it, and Snakemake times it where it runs. Of the files that Snakemake writes
+    the times are set anew when the group of the job has ended.
+    """
+    spans = {}
+    for job in jobs:
+        file = (run / "benchmarks" / Path(job.log).relative_to("logs")).with_suffix(".tsv")
+        end = (run / job.log).stat().st_mtime
+        spans[job.log] = (end - float(pd.read_csv(file, sep="\t")["s"].iloc[-1]), end)
+    return spans
 
 
 def run_ctcflow(run: Path, options: list[str]) -> float:

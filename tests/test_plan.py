@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from ctcflow import plan
@@ -78,3 +80,20 @@ def test_mistakes_are_one_line(run, config, said):
         plan.opened(run, ROOT)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["b.h5", "b.h5ad", "b.h5mu"])
+@pytest.mark.parametrize("column", ["path", "raw_path"])
+def test_a_file_that_was_cut_short_is_named_before_the_run(run, name, column):
+    config = run / "config"
+    with h5py.File(config / name, "w") as file:
+        file["x"] = np.arange(100_000)
+    given = {"path": "b.csv", "raw_path": "", column: name}
+    sheet = f"sample\tpath\traw_path\na\ta.csv\t\nb\t{given['path']}\t{given['raw_path']}\n"
+    (config / "samples.tsv").write_text(sheet)
+    plan.check_files(plan.opened(run, ROOT))
+    whole = (config / name).read_bytes()
+    (config / name).write_bytes(whole[: len(whole) // 2])
+    opened = plan.opened(run, ROOT)
+    with pytest.raises(CtcflowError, match=rf"sample `b`: .*{name}. cannot be read as HDF5"):
+        plan.check_files(opened)

@@ -110,6 +110,8 @@ def memory(folder: Path) -> pd.DataFrame:
     asked = pd.DataFrame([s._asdict() for s in submissions_of(folder / "run", most)])
     asked.to_csv(folder.parent / "submissions.tsv", sep="\t", index=False)
     killed = int((asked["state"] == "OUT_OF_MEMORY").sum())
+    # Slurm may fail to start one: the profile submits it again
+    asked = asked[asked["end"] > asked["start"]]
     used = asked["used"].dropna()
     return pd.DataFrame(
         [

@@ -77,6 +77,7 @@ def _check(arguments: argparse.Namespace) -> None:
     folder = arguments.folder.resolve()
     run = plan.opened(folder, ROOT)
     plan.check_tables(run)
+    plan.check_files(run)
     rows = plan.planned(run, plan.jobs_of(folder, ROOT / "Snakefile"))
     print("\n".join(plan.words(run, rows, arguments.cores or os.cpu_count() or 1)))
 

@@ -85,6 +85,27 @@ def check_tables(run: Workflow) -> None:
         io.read_gene_sets(path)
 
 
+def check_files(run: Workflow) -> None:
+    """Open the files of counts that say in their heads how long they are (HDF5).
+
+    Raises
+    ------
+    CtcflowError
+        One of them is damaged: names its sample.
+    """
+    from ctcflow.formats.detect import Source
+    from ctcflow.formats.size import check_head
+    from ctcflow.sources import droplets_of, source_of
+
+    for sample in run.sheet:
+        for source in (source_of(sample), *droplets_of(sample)):
+            try:
+                if isinstance(source, Source):
+                    check_head(source)
+            except CtcflowError as error:
+                raise CtcflowError(f"sample `{sample.sample}`: {error}") from error
+
+
 def jobs_of(folder: Path, snakefile: Path) -> dict[str, int]:
     """Jobs per rule that a dry run of Snakemake names; none where all is done.
 

@@ -21,7 +21,14 @@ _ROWS_AT_ONCE: Final = 2000
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
+def opened(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading.
+
+    Raises
+    ------
+    CtcflowError
+        It is none, is cut short, or declares arrays that its bytes cannot hold.
+    """
     with reading(path, "HDF5"), h5py.File(path, "r") as file:
         check_arrays(path, file)
         yield file
@@ -35,7 +42,7 @@ def read_10x_h5(path: Path) -> Parts:
     CtcflowError
         The file is damaged, has another layout, or holds two genomes.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         if "matrix/features" in file:
             group, features = file["matrix"], file["matrix/features"]
             names, ids = features["name"], features["id"]
@@ -85,7 +92,7 @@ def read_h5ad(path: Path) -> Parts:
     CtcflowError
         The file is damaged or holds no matrix.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         if "encoding-type" in file.attrs:
             return _read_group(path, file)
         if not {"obs", "var"} <= set(file):
@@ -104,7 +111,7 @@ def read_h5mu(path: Path) -> Parts:
     CtcflowError
         The file is damaged or has no modality `rna` (or `gex`).
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         modalities = list(file["mod"]) if "mod" in file else []
         rna = [m for m in modalities if m.lower() in ("rna", "gex")]
         if len(rna) != 1:

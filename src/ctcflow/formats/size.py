@@ -50,6 +50,21 @@ def size_of(source: Source) -> Size:
     return _text(source.files)
 
 
+def check_head(source: Source) -> None:
+    """Open a count matrix that says in its head how long it is; others are seen by `ingest` only.
+
+    Raises
+    ------
+    CtcflowError
+        It is to be HDF5 and is none, or was cut short.
+    """
+    if source.format in _HDF5:
+        from ctcflow.formats.h5 import opened
+
+        with opened(source.files[0]):
+            pass
+
+
 def size_of_bytes(n_bytes: int) -> Size:
     """Size of a file of which only the bytes are known: compressed counts take one or more."""
     return Size(n_bytes // _VALUES_OF_CELL, n_bytes)
@@ -134,6 +149,7 @@ def _head(path: Path) -> tuple[str, int]:
         return text.decode(errors="replace"), raw.tell()
 
 
+_HDF5: Final = ("10x_h5", "h5ad", "h5mu")
 _READERS: Final[dict[str, Callable[[Path], Size]]] = {
     "10x_h5": _h5,
     "h5ad": _h5ad,

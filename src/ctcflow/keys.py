@@ -98,17 +98,31 @@ LINEAGE: Final = Slot("obs", "lineage")
 P_IDENTITY: Final = Slot("obs", "p_identity")
 """Probability that a cell of this lineage and depth lacks so much blood identity."""
 P_PANEL: Final = Slot("obs", "p_panel")
-"""Probability that a cell of this lineage and depth shows so much of the tumour panel."""
+"""Probability that a cell of this lineage and depth shows so much of any of the tumour panels that
+were looked at."""
+TUMOUR_PANEL: Final = Slot("obs", "tumour_panel")
+"""Panel that `p_panel` comes from; empty where no gene of it is seen."""
 EVIDENCE: Final = Slot("obs", "evidence")
 """Both lines of evidence together, before calibration (-log10 units)."""
 PANEL_GENES: Final = Slot("obs", "panel_genes")
-"""Panel genes seen, separated by `,`."""
+"""Genes of that panel seen, separated by `,`."""
 N_PANEL_GENES: Final = Slot("obs", "n_panel_genes")
-"""Panel genes seen."""
+"""Genes of that panel seen."""
 OTHER_TYPE: Final = Slot("obs", "other_type")
-"""Best-fitting non-blood type that is not a tumour, empty where none is seen."""
-P_OTHER: Final = Slot("obs", "p_other")
-"""Probability that a leukocyte of this depth shows so many markers of `other_type`."""
+"""Normal type, not of blood, that the cell looks most like; empty for cells with no line of
+evidence."""
+OTHER_GROUP: Final = Slot("obs", "other_group")
+"""Group of that type: `stroma`, `epithelium`, `skin`, `endocrine`, `melanocyte`, `neuron` or
+`germ`."""
+P_STROMA: Final = Slot("obs", "p_stroma")
+"""Probability that a normal cell of stroma or endothelium looks so little like it, or shows so much
+of a tumour panel; NaN for cells with no line of evidence."""
+OVER_OTHER_TISSUE: Final = Slot("obs", "over_other_tissue")
+"""Log-likelihood of the best type of `other_group` over the best of all other such groups; NaN for
+cells with no line of evidence."""
+OVER_BLOOD: Final = Slot("obs", "over_blood")
+"""Log-likelihood per count of the best type that is not blood over the best of blood; NaN for cells
+with no line of evidence."""
 IS_LEUKOCYTE: Final = Slot("obs", "is_leukocyte")
 """Used as a null cell: blood identity as expected, no tumour evidence."""
 ANEUPLOIDY: Final = Slot("obs", "aneuploidy")
@@ -140,6 +154,8 @@ Q: Final = Slot("obs", "q")
 """Benjamini-Hochberg q of `p` within the sample."""
 PARTNER: Final = Slot("obs", "partner")
 """Lineage of the leukocyte in a `CTC aggregate`."""
+MALIGNANCY: Final = Slot("obs", "malignancy")
+"""`aneuploid`, `diploid as far as seen` or `not seen`; of calls only."""
 PHENOTYPE: Final = Slot("obs", "phenotype")
 """`epithelial`, `hybrid`, `mesenchymal` or empty; of calls only."""
 REASON: Final = Slot("obs", "reason")

@@ -107,7 +107,7 @@ class ScoreParams(Params):
 
     panel: Annotated[str, Field(min_length=1)] = "auto"
     """Tumour panel: the name of a set in the panel table, or `auto` (the set named like the row's
-    `cancer_type`, else `pan_epithelial`)."""
+    `cancer_type`, else all sets at once, at the price of looking at many)."""
     min_leukocytes: Annotated[int, Field(ge=1)] = 50
     """Below this number of leukocytes the shipped prior replaces the sample's own rates (cells)."""
     prior_umis: Annotated[float, Field(gt=0)] = 50_000.0

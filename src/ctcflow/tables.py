@@ -5,6 +5,8 @@ from __future__ import annotations
 SHIPPED = {
     "genes": "genes/genes.tsv.gz",
     "rates": "genes/lineage_rates.tsv.gz",
+    "normal_profiles": "genes/normal_profiles.tsv.gz",
+    "normal_types": "genes/normal_types.tsv",
     "leak": "genes/blood_leak.tsv",
     "identity_null": "genes/identity_null.tsv",
     "panels": "signatures/tumour_panels.tsv",

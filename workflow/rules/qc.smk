@@ -10,8 +10,8 @@ rule qc:
         panels=RUN.table("panels"),
         leak=RUN.table("leak"),
         technical=RUN.table("technical"),
-        cell_types=RUN.table("cell_types"),
-        rates=RUN.table("rates"),
+        normal_profiles=RUN.table("normal_profiles"),
+        normal_types=RUN.table("normal_types"),
         identity_null=RUN.table("identity_null"),
     output:
         adata="<results>/qc/{sample}.h5ad",
@@ -33,7 +33,7 @@ rule qc:
     shell:
         "python -m ctcflow qc --in ingest={input.ingest:q} {params.unfiltered:q}"
         " genes={input.genes:q} panels={input.panels:q} leak={input.leak:q}"
-        " technical={input.technical:q} cell_types={input.cell_types:q} rates={input.rates:q}"
-        " identity_null={input.identity_null:q}"
+        " technical={input.technical:q} normal_profiles={input.normal_profiles:q}"
+        " normal_types={input.normal_types:q} identity_null={input.identity_null:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -10,6 +10,8 @@ rule score:
         programmes=RUN.table("programmes"),
         cell_types=RUN.table("cell_types"),
         rates=RUN.table("rates"),
+        normal_profiles=RUN.table("normal_profiles"),
+        normal_types=RUN.table("normal_types"),
         leak=RUN.table("leak"),
         identity_null=RUN.table("identity_null"),
         technical=RUN.table("technical"),
@@ -33,7 +35,8 @@ rule score:
     shell:
         "python -m ctcflow score --in ingest={input.ingest:q} qc={input.qc:q}"
         " panels={input.panels:q} programmes={input.programmes:q} cell_types={input.cell_types:q}"
-        " rates={input.rates:q} leak={input.leak:q} identity_null={input.identity_null:q}"
+        " rates={input.rates:q} normal_profiles={input.normal_profiles:q}"
+        " normal_types={input.normal_types:q} leak={input.leak:q} identity_null={input.identity_null:q}"
         " technical={input.technical:q} genes={input.genes:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -1,13 +1,13 @@
 """What a cell is called, from its lines of evidence: rules in words, the first that holds decides.
 
-Thresholds were set on one triple-negative breast cancer and four PBMC data sets, and are the same
-for every panel.
+A tumour call has to be improbable under each normal explanation: the leukocytes of the sample, and
+the other normal cells that end up in a tube. Thresholds are the same for every panel and tumour.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,66 +24,100 @@ _CLEARLY_MISSING_P: Final = 1e-4
 _PANEL_P: Final = 0.01  # with two genes or more
 _ONE_GENE_P: Final = 1e-3  # of a single gene that leukocytes hardly ever show
 _STRONG_PANEL_P: Final = 1e-4  # with two genes or more: stands against a kept blood identity
-_ANEUPLOID_P: Final = 1e-3  # tissue with a shuffled genome passes 0.01 too often
-_CARCINOMA_TOO: Final = ("Fibroblast/Mural", "Keratinocyte")
-"""Programmes that carcinoma cells show in part: in part they outweigh a weak panel only."""
-_KERATINOCYTE_P: Final = 1e-8
-"""Keratinocytes have the panel's keratins, but a carcinoma not so many of their other markers."""
+ANEUPLOID_P: Final = 1e-3
+"""Aneuploid at or below this p: tissue with a shuffled genome passes 0.01 too often."""
+_STROMA_P: Final = 0.05  # above it, a cell may well be one of stroma or endothelium
+_NO_STROMA_P: Final = 0.005  # at or below it, it is none; between the two it cannot be told
+_SKIN: Final = 8.0  # nats for skin and against any other tissue: 3,000 to 1
+_OVER_BLOOD: Final = 0.05  # nats per count for a normal epithelium and against any leukocyte
 PARTNER_P: Final = 1e-6
 """Genes of a blood cell beside those of the tumour cell."""
 
+ANEUPLOID: Final = "aneuploid"
+DIPLOID: Final = "diploid as far as seen"
+NOT_SEEN: Final = "not seen"
+FEWEST_UMIS_TO_SEE: Final = 3000
+"""Counts from which an aneuploid cell mostly shows it, so that its absence says something."""
 
-def classify(
-    *,
-    significant: Bools,
-    p_identity: Floats,
-    p_panel: Floats,
-    n_panel_genes: npt.NDArray[np.integer],
-    p_copy_number: Floats,
-    other_type: Objects,
-    p_other: Floats,
-    p_partner: Floats,
-) -> tuple[Objects, Objects]:
+
+class Evidence(NamedTuple):
+    """Lines of evidence of n cells; copy number, partner and tissue are NaN where not judged."""
+
+    significant: Bools
+    """(n,) called at the error rate that was asked for; all others are `blood`."""
+    p_identity: Floats
+    """(n,) a leukocyte lacks so much blood identity."""
+    p_panel: Floats
+    """(n,) a leukocyte shows so much of a tumour panel."""
+    n_panel_genes: npt.NDArray[np.integer]
+    """(n,) genes of that panel that are seen."""
+    p_copy_number: Floats
+    """(n,) a diploid cell is as aneuploid."""
+    p_stroma: Floats
+    """(n,) a cell of stroma or endothelium looks so little like it and shows so much of a panel."""
+    nearest: Objects
+    """(n,) normal type, not of blood, that the cell looks most like; empty where not judged."""
+    over_other_tissue: Floats
+    """(n,) log-likelihood of the group of that type over the best other group."""
+    is_skin: Bools
+    """(n,) that type is one of skin or squamous epithelium."""
+    is_epithelium: Bools
+    """(n,) that type is one of glandular, basal or endocrine epithelium."""
+    over_blood: Floats
+    """(n,) log-likelihood per count of that type over the best leukocyte."""
+    p_partner: Floats
+    """(n,) a tumour cell alone shows so many genes of a blood cell."""
+
+
+def classify(of: Evidence) -> tuple[Objects, Objects]:
     """Name each cell, and say why.
-
-    Parameters
-    ----------
-    significant
-        (n,) called at the error rate that was asked for; all others are `blood`.
-    p_identity, p_panel, p_copy_number
-        (n,) lines of evidence; a copy number that is NaN was not judged and says nothing.
-    n_panel_genes
-        (n,) panel genes seen.
-    other_type, p_other
-        (n,) non-tumour type whose markers are seen, empty for none, and how surprising they are.
-    p_partner
-        (n,) how surprising the genes of a blood cell are in a tumour cell; NaN: not asked.
 
     Returns
     -------
     classes, reasons
         (n,) one of `CLASSES`, and a sentence; empty for `blood`.
     """
-    several = n_panel_genes >= 2
-    missing = p_identity <= MISSING_P
-    clearly = p_identity <= _CLEARLY_MISSING_P
-    aneuploid = p_copy_number <= _ANEUPLOID_P  # False where NaN
-    strong = (p_panel <= _STRONG_PANEL_P) & several
-    panel = (p_panel <= _PANEL_P) & several
-    one_gene = (p_panel <= _ONE_GENE_P) & (n_panel_genes >= 1) & clearly
-    typed = other_type != ""
-    ambiguous = np.isin(other_type, _CARCINOMA_TOO)
-    outweighed = typed & (p_other < p_panel) & ~(ambiguous & strong)
-    skin = (other_type == "Keratinocyte") & (p_other <= _KERATINOCYTE_P)
-    # an aneuploid copy number takes a cell from its rival only where it is enough to call it
-    rival = (outweighed | skin) & ~(ambiguous & aneuploid & (panel | clearly))
-    together = p_partner <= PARTNER_P  # False where NaN
-    rules: Sequence[tuple[Bools, str, str]] = (
-        (~significant, "blood", ""),
+    classes = np.full(of.p_panel.size, "", dtype=object)
+    reasons = classes.copy()
+    for holds, name, reason in _rules(of):
+        chosen = holds & (classes == "")
+        classes[chosen], reasons[chosen] = name, reason
+    for row in np.flatnonzero(reasons != ""):
+        reasons[row] = str(reasons[row]).format(type=of.nearest[row])
+    return classes, reasons
+
+
+def _rules(of: Evidence) -> Sequence[tuple[Bools, str, str]]:
+    """Rules in their order: where each holds, the class, and why."""
+    several = of.n_panel_genes >= 2
+    missing = of.p_identity <= MISSING_P
+    clearly = of.p_identity <= _CLEARLY_MISSING_P
+    aneuploid = of.p_copy_number <= ANEUPLOID_P  # False where NaN
+    strong = (of.p_panel <= _STRONG_PANEL_P) & several
+    panel = (of.p_panel <= _PANEL_P) & several
+    one_gene = (of.p_panel <= _ONE_GENE_P) & (of.n_panel_genes >= 1) & clearly
+    stroma = missing & (of.p_stroma > _STROMA_P)  # False where NaN
+    maybe_stroma = missing & (of.p_stroma > _NO_STROMA_P)
+    shuffled = aneuploid & (strong | clearly)
+    skin = missing & of.is_skin & (of.over_other_tissue >= _SKIN) & ~shuffled
+    epithelium = missing & of.is_epithelium & (of.over_blood >= _OVER_BLOOD)
+    together = of.p_partner <= PARTNER_P  # False where NaN
+    return (
+        (~of.significant, "blood", ""),
         (
-            missing & rival,
+            stroma & ~(aneuploid & strong),
             "non-blood other",
-            "blood identity missing; markers of {type} outweigh the tumour panel",
+            "no leukocyte, but as a normal cell of stroma or endothelium may be: {type}",
+        ),
+        (
+            skin,
+            "non-blood other",
+            "no leukocyte, but like normal skin or squamous epithelium: {type}",
+        ),
+        (
+            maybe_stroma & ~shuffled,
+            "uncertain",
+            "no leukocyte; a normal cell of stroma or endothelium is not ruled out: {type}",
         ),
         (
             missing & together & (panel | one_gene | (clearly & aneuploid)),
@@ -93,28 +127,50 @@ def classify(
         (
             missing & panel & aneuploid,
             "CTC",
-            "blood identity missing, tumour panel seen, copy number aneuploid",
+            "no leukocyte and no stroma, tumour panel seen, copy number aneuploid",
         ),
-        (missing & panel, "CTC", "blood identity missing and tumour panel seen"),
+        (missing & panel, "CTC", "no leukocyte and no stroma, tumour panel seen"),
         (
             one_gene,
             "CTC",
-            "blood identity clearly missing and one panel gene that leukocytes hardly show",
+            "clearly no leukocyte, and one panel gene that leukocytes hardly show",
         ),
         (
             clearly & aneuploid,
             "CTC",
-            "blood identity clearly missing and copy number aneuploid, hardly any panel gene",
+            "clearly no leukocyte, and copy number aneuploid; hardly any panel gene",
+        ),
+        (
+            epithelium,
+            "CTC",
+            "clearly no leukocyte, and epithelial by all of its genes ({type}), few of the panel",
         ),
         (strong, "CTC aggregate", "tumour panel seen in a cell that keeps its blood identity"),
-        (missing, "uncertain", "blood identity missing, but hardly any tumour panel gene"),
-        (significant, "uncertain", "both lines of evidence are weak"),
+        (missing, "uncertain", "no known normal cell, but hardly any tumour panel gene"),
+        (of.significant, "uncertain", "all lines of evidence are weak"),
     )
-    classes = np.full(p_panel.size, "", dtype=object)
-    reasons = classes.copy()
-    for holds, name, reason in rules:
-        chosen = holds & (classes == "")
-        classes[chosen], reasons[chosen] = name, reason
-    for row in np.flatnonzero(classes == "non-blood other"):
-        reasons[row] = str(reasons[row]).format(type=other_type[row])
-    return classes, reasons
+
+
+def malignancy(of: Evidence, *, umis: Floats, called: Bools) -> Objects:
+    """What copy number says of the malignancy of calls; empty for other cells.
+
+    Parameters
+    ----------
+    of
+        Lines of evidence.
+    umis
+        (n,) counts of each cell.
+    called
+        (n,) cells that are called.
+
+    Returns
+    -------
+    `aneuploid`, `diploid as far as seen`, or `not seen` where copy number was not judged or the
+    cell is too shallow for an aneuploid one to show it.
+    """
+    words = np.full(called.size, "", dtype=object)
+    judged = ~np.isnan(of.p_copy_number) & (umis >= FEWEST_UMIS_TO_SEE)
+    words[called] = NOT_SEEN
+    words[called & judged] = DIPLOID
+    words[called & (of.p_copy_number <= ANEUPLOID_P)] = ANEUPLOID
+    return words

@@ -36,13 +36,14 @@ def in_set(
 
 
 def handling(technical: pd.DataFrame) -> frozenset[str]:
-    """Genes that tell how a cell was handled, not what it is.
+    """Genes that tell what happened to a cell, not what it is.
 
     Those of dissociation (van den Brink 2017, doi:10.1038/nmeth.4437): the types of the atlas that
     are not blood come from dissociated tissue, and old or damaged leukocytes show them too. Those
-    of the nucleus (MALAT1, NEAT1): a cell that has lost its cytoplasm shows little else.
+    of the nucleus (MALAT1, NEAT1): a cell that has lost its cytoplasm shows little else. Those that
+    interferon induces: monocytes of an infected donor are none the less monocytes.
     """
-    chosen = technical["set"].isin(["dissociation", "nuclear"])
+    chosen = technical["set"].isin(["dissociation", "nuclear", "interferon"])
     return frozenset(technical.loc[chosen, "gene"].dropna())
 
 

@@ -21,7 +21,8 @@ Bools = npt.NDArray[np.bool_]
 
 DEPTHS: Floats = np.array([20.0 * 2.0**step for step in range(11)])
 """Counts in reference genes at which the null is measured (counts per cell)."""
-_FEWEST = 15  # cells of one lineage group that a robust spread is taken from
+_FEWEST = 30  # cells of one lineage group that its spread is taken from
+_UPPER_TENTH = 1.2816  # standard deviations above the median where the upper tenth begins
 
 
 class Identity(NamedTuple):
@@ -48,8 +49,8 @@ class NullGrid(NamedTuple):
     spread: Floats
 
 
-def identity(counts: sp.csr_matrix, *, log_rates: Floats, is_blood: Bools) -> Identity:
-    """Fit cells to reference profiles.
+def log_likelihood(counts: sp.csr_matrix, *, log_rates: Floats, barred: Bools | None) -> Floats:
+    """Multinomial log-likelihood of each cell under each profile, less what all have in common.
 
     Parameters
     ----------
@@ -57,6 +58,28 @@ def identity(counts: sp.csr_matrix, *, log_rates: Floats, is_blood: Bools) -> Id
         (n, g) counts in the reference genes.
     log_rates
         (g, k) logarithm of each type's share of counts per gene.
+    barred
+        (n, k) types that a cell cannot be, which get minus infinity; None where it may be any.
+
+    Returns
+    -------
+    (n, k)
+    """
+    fit = np.asarray(counts @ log_rates)
+    if barred is not None:
+        fit[barred] = -np.inf
+    return fit
+
+
+def identity(fit: Floats, *, depth: Floats, is_blood: Bools) -> Identity:
+    """Compare the best blood type of each cell with its best other type.
+
+    Parameters
+    ----------
+    fit
+        (n, k) log-likelihoods from `log_likelihood`.
+    depth
+        (n,) counts in the reference genes.
     is_blood
         (k,) which types are blood.
 
@@ -64,8 +87,6 @@ def identity(counts: sp.csr_matrix, *, log_rates: Floats, is_blood: Bools) -> Id
     -------
     The distance is 0 for cells without a count.
     """
-    fit = np.asarray(counts @ log_rates)
-    depth = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
     blood, other = np.flatnonzero(is_blood), np.flatnonzero(~is_blood)
     best_blood, best_other = blood[fit[:, blood].argmax(1)], other[fit[:, other].argmax(1)]
     rows = np.arange(fit.shape[0])
@@ -73,8 +94,13 @@ def identity(counts: sp.csr_matrix, *, log_rates: Floats, is_blood: Bools) -> Id
     return Identity(distance, depth, best_blood, best_other)
 
 
+def total(counts: sp.csr_matrix) -> Floats:
+    """Counts of each cell."""
+    return np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+
+
 def as_a_mixture(
-    counts: sp.csr_matrix, fit: Identity, *, rows: Ints, log_rates: Floats, is_blood: Bools
+    counts: sp.csr_matrix, fit: Identity, *, rows: Ints, rates: Floats, other: Floats
 ) -> Identity:
     """Fit chosen cells again, by the best mixture of all blood types instead of one of them.
 
@@ -84,18 +110,21 @@ def as_a_mixture(
 
     Parameters
     ----------
-    counts, log_rates, is_blood
+    counts
         As of `identity`.
     fit
         What `identity` found.
     rows
         Cells to fit again, each with a count.
+    rates
+        (g, b) share of counts of each blood type.
+    other
+        (g, o) logarithm of the share of counts of each type that is not blood.
 
     Returns
     -------
     `fit` with the distance of these cells.
     """
-    rates, other = np.exp(log_rates[:, is_blood]), log_rates[:, ~is_blood]
     distance = fit.distance.copy()
     for part in np.array_split(rows, range(_AT_ONCE, rows.size, _AT_ONCE)):
         cells = counts[part].tocsr()
@@ -122,8 +151,7 @@ def _mixture_log_likelihood(cells: sp.csr_matrix, rates: Floats) -> Floats:
 
 def thinned(counts: sp.csr_matrix, *, depth: float, rng: np.random.Generator) -> sp.csr_matrix:
     """Draw each cell's counts down to an expected `depth` (binomial thinning)."""
-    total = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
-    share = np.minimum(1.0, depth / np.maximum(total, 1.0))
+    share = np.minimum(1.0, depth / np.maximum(total(counts), 1.0))
     drawn = counts.copy()
     drawn.data = rng.binomial(
         counts.data.astype(np.int64), np.repeat(share, np.diff(counts.indptr))
@@ -137,6 +165,7 @@ def null_grid(
     *,
     log_rates: Floats,
     is_blood: Bools,
+    barred: Bools | None,
     group: Ints,
     rng: np.random.Generator,
 ) -> NullGrid:
@@ -146,29 +175,43 @@ def null_grid(
     ----------
     counts
         (n, g) counts of leukocytes in the reference genes.
+    barred
+        (n, k) types that a cell cannot be; None where it may be any.
     group
-        (k,) lineage group of each type, 0, 1, ...; groups have a null of their own.
+        (k,) lineage group of each type, 0, 1, ...; groups of blood have a null of their own.
 
     Returns
     -------
-    NaN where fewer than 15 leukocytes of a group reach a depth.
+    NaN where fewer than 30 leukocytes of a group reach a depth.
     """
-    n_groups = int(group.max()) + 1
+    n_groups = int(group[is_blood].max()) + 1
     centre = np.full((n_groups, DEPTHS.size), np.nan)
     spread = centre.copy()
-    total = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    depths = total(counts)
     for column, depth in enumerate(DEPTHS):
-        reach = total >= depth
+        reach = depths >= depth
         if reach.sum() < _FEWEST:
             break
-        fit = identity(
-            thinned(counts[reach], depth=depth, rng=rng), log_rates=log_rates, is_blood=is_blood
+        drawn = thinned(counts[reach], depth=depth, rng=rng)
+        found = log_likelihood(
+            drawn, log_rates=log_rates, barred=None if barred is None else barred[reach]
         )
+        fit = identity(found, depth=total(drawn), is_blood=is_blood)
         for row in range(n_groups):
             values = fit.distance[group[fit.blood] == row]
             if values.size >= _FEWEST:
-                centre[row, column], spread[row, column] = robust_moments(values)
+                centre[row, column], spread[row, column] = upper_moments(values)
     return NullGrid(centre, spread)
+
+
+def upper_moments(values: Floats) -> tuple[float, float]:
+    """Median, and how far the upper tenth lies above it, in standard deviations of a normal law.
+
+    A group of leukocytes may hold several kinds (CD14 and CD16 monocytes): what is judged is its
+    upper end, not the width of its middle.
+    """
+    median, upper = np.quantile(values, [0.5, 0.9])
+    return float(median), max(float(upper - median) / _UPPER_TENTH, 1e-3)
 
 
 def robust_moments(values: Floats) -> tuple[float, float]:
@@ -178,22 +221,22 @@ def robust_moments(values: Floats) -> tuple[float, float]:
     return median, max(1.4826 * float(np.median(upper)), 1e-3)
 
 
-def shrunk_grid(own: NullGrid, *, prior: NullGrid) -> NullGrid:
-    """Fill what the sample could not measure.
+def widened_grid(own: NullGrid, *, prior: NullGrid) -> NullGrid:
+    """Widen the shipped null by what the sample's own leukocytes do; never narrow it.
 
-    Where a group was measured at some depths, its offset from the prior at the nearest of them is
-    carried to the others; where it never was, the prior stands.
+    Where a group was measured at some depths, what it has beyond the prior at the nearest of them
+    is carried to the others; where it never was, the prior stands.
     """
-    centre, spread = own.centre.copy(), own.spread.copy()
+    centre, spread = prior.centre.copy(), prior.spread.copy()
     for row in range(centre.shape[0]):
-        known = np.flatnonzero(~np.isnan(centre[row]))
-        for column in np.flatnonzero(np.isnan(centre[row])):
-            centre[row, column] = prior.centre[row, column]
-            spread[row, column] = prior.spread[row, column]
-            if known.size:
-                near = known[np.abs(known - column).argmin()]
-                centre[row, column] += own.centre[row, near] - prior.centre[row, near]
-                spread[row, column] *= own.spread[row, near] / prior.spread[row, near]
+        known = np.flatnonzero(~np.isnan(own.centre[row]))
+        if known.size == 0:
+            continue
+        columns = np.arange(centre.shape[1])
+        near = known[np.abs(known - columns[:, None]).argmin(axis=1)]
+        beyond = own.centre[row, near] - prior.centre[row, near]
+        centre[row] += np.maximum(beyond, 0.0)
+        spread[row] *= np.maximum(own.spread[row, near] / prior.spread[row, near], 1.0)
     return NullGrid(centre, spread)
 
 

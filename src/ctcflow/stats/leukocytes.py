@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
+from ctcflow.stats import blood_profiles, tail
 from ctcflow.stats import identity as ident
-from ctcflow.stats import sample_profiles, tail
 from ctcflow.stats.profiles import GROUPS, Profiles
 
 Floats = npt.NDArray[np.float64]
@@ -26,8 +26,9 @@ _BLOOD_LIKE = -0.25  # nats per count in favour of blood: what a null cell has a
 _NULL_Z = 3.0  # null cells lie within this many spreads of their group
 _MOST_NULL = 2000  # leukocytes that are thinned for the null: more change nothing but time
 _AGAIN_P = 0.05  # cells of a smaller p are fitted as mixtures of blood types too
-_DEEP = 100.0  # counts from which a cell tells blood from tissue well enough to be learned from
+_LEAST_HAEMOGLOBIN = 0.01  # share of the counts of a red cell or its precursor
 _SMALLEST_SCALE = 0.4  # spreads; healthy blood of four data sets gave 0.36 to 0.53
+_LARGEST_SCALE = 1.0
 _TAIL = 0.1  # share of the null that is its tail
 _FEWEST_IN_TAIL = 50  # blood-like cells that a tail of their own is fitted to
 _LEAST_BLOOD_LIKE_P = 2e-4  # where they are fewer
@@ -75,39 +76,47 @@ def leukocytes(
     """
     shared = counts[:, reference.columns].astype(np.float64).tocsr()
     prior = _shipped_grid(shipped_null)
-    single_types = _of_sample(shared, reference, suspect, fewest)
-    single = ident.identity(
-        shared, log_rates=single_types.log_rates, is_blood=single_types.is_blood
-    )
-    types = sample_profiles.with_two_at_once(single_types)
-    fit = ident.identity(shared, log_rates=types.log_rates, is_blood=types.is_blood)
-    blood_like = fit.distance < _BLOOD_LIKE
+    types = blood_profiles.with_two_at_once(reference)
+    barred = _barred(counts, types)
+    likelihood = ident.log_likelihood(shared, log_rates=types.log_rates, barred=barred)
+    fit = ident.identity(likelihood, depth=ident.total(shared), is_blood=types.is_blood)
+    alone = np.flatnonzero(reference.is_blood)
+    single = alone[likelihood[:, alone].argmax(axis=1)]
+    blood_like = (fit.distance < _BLOOD_LIKE) & (fit.depth > 0)
     sure = np.flatnonzero(blood_like & ~suspect)
     own_null = sure.size >= fewest
     grid = prior
     if own_null:
+        learned = sure[:_MOST_NULL]
         own = ident.null_grid(
-            shared[sure[:_MOST_NULL]],
+            shared[learned],
             log_rates=types.log_rates,
             is_blood=types.is_blood,
+            barred=barred[learned],
             group=types.group,
             rng=np.random.default_rng(0),
         )
-        grid = ident.shrunk_grid(own, prior=prior)
+        grid = ident.widened_grid(own, prior=prior)
     z = ident.standardised(fit, grid=grid, group=types.group)
     # suspect cells stay: a null of the panel without the cells that show it would be none
     leukocyte = blood_like & (z < _NULL_Z)
     own_null = own_null and bool(leukocyte.any())
-    if own_null:
-        null: tail.ExponentialTail | None = tail.fit_exponential_tail(
-            z[leukocyte], fraction=_TAIL, trimmed=0.001, smallest_scale=_SMALLEST_SCALE
+    null = (
+        tail.fit_exponential_tail(
+            z[leukocyte],
+            fraction=_TAIL,
+            trimmed=0.001,
+            smallest_scale=_SMALLEST_SCALE,
+            largest_scale=_LARGEST_SCALE,
         )
-    else:
-        null = None
+        if own_null
+        else None
+    )
     p = _p(z, null)
     again = np.flatnonzero((p <= _AGAIN_P) & (fit.depth > 0))
+    _, rates = blood_profiles.of_each_type(reference)
     fit = ident.as_a_mixture(
-        shared, fit, rows=again, log_rates=single_types.log_rates, is_blood=single_types.is_blood
+        shared, fit, rows=again, rates=rates, other=types.log_rates[:, ~types.is_blood]
     )
     z[again] = ident.standardised(fit, grid=grid, group=types.group)[again]
     p[again] = _p(z[again], null)
@@ -115,7 +124,7 @@ def leukocytes(
         p = among_blood_like(
             p, z, blood_like=(fit.distance < _BLOOD_LIKE) & (fit.depth > 0), suspect=suspect
         )
-    return Leukocytes(single.blood, leukocyte, p, sure.size, own_null)
+    return Leukocytes(single, leukocyte, p, sure.size, own_null)
 
 
 def among_blood_like(
@@ -157,17 +166,14 @@ def _p(z: Floats, null: tail.ExponentialTail | None) -> Floats:
     return tail.exponential_tail_p(z, null)
 
 
-def _of_sample(
-    shared: sp.csr_matrix, reference: Profiles, suspect: npt.NDArray[np.bool_], fewest: int
-) -> Profiles:
-    """Profiles fitted to the sample's blood-like cells, rare ones too, where there are enough."""
-    fit = ident.identity(shared, log_rates=reference.log_rates, is_blood=reference.is_blood)
-    rows = np.flatnonzero((fit.distance < _BLOOD_LIKE) & ~suspect & (fit.depth >= _DEEP))
-    if rows.size < fewest:
-        return reference
-    types = sample_profiles.on_platform(reference, shared, rows=rows, lineage=fit.blood)
-    fit = ident.identity(shared, log_rates=types.log_rates, is_blood=types.is_blood)
-    return sample_profiles.of_leukocytes(types, shared, rows=rows, lineage=fit.blood)
+def _barred(counts: sp.csr_matrix, types: Profiles) -> npt.NDArray[np.bool_]:
+    """Types that a cell cannot be: one without haemoglobin is no red cell or its precursor."""
+    total = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    globin = np.asarray(counts[:, types.haemoglobin].sum(axis=1), dtype=np.float64).ravel()
+    without = globin < _LEAST_HAEMOGLOBIN * total
+    if types.haemoglobin.size == 0:
+        without[:] = False
+    return np.asarray(without[:, None] & (np.array(types.types) == "Erythroid"))
 
 
 def _shipped_grid(table: pd.DataFrame) -> ident.NullGrid:

@@ -1,7 +1,8 @@
-"""The two lines of evidence of each cell: missing blood identity, and a tumour panel."""
+"""Lines of evidence of each cell: blood identity, tumour panels, the tissue it looks like."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import scipy.sparse as sp
 
 from ctcflow.stats import panel
 from ctcflow.stats.leukocytes import SUSPECT_P, Leukocytes, leukocytes
+from ctcflow.stats.normal_tissue import Tissue, normal_tissue
 from ctcflow.stats.profiles import AMBIENT_SHARE, profiles
 from ctcflow.stats.sample_copy_number import Roles, roles
 
@@ -24,16 +26,30 @@ few leukocytes. Chosen at the cells of one triple-negative breast cancer, and no
 class Shipped(NamedTuple):
     """Facts about blood that a sample is compared with."""
 
-    rates: pd.DataFrame
-    """Atlas: `symbol`, then counts per million in each normal type."""
+    reference: pd.DataFrame
+    """Normal cells: `symbol`, then counts per million of each profile."""
+    types: pd.DataFrame
+    """`profile`, `type`, `group`."""
     leak: pd.DataFrame
     """`symbol`, `max_pct_blood`."""
     identity_null: pd.DataFrame
     """`group`, `depth`, `centre`, `spread`."""
-    cell_types: pd.DataFrame
-    """Marker sets: `set`, `gene`, `direction`."""
     handling: frozenset[str]
     """Genes that tell how cells were handled."""
+
+
+class Panels(NamedTuple):
+    """What the panels say of n cells, all looked at together."""
+
+    p: Floats
+    """(n,) probability that a leukocyte of this lineage and depth shows so much of any panel: the
+    smallest of all panels, after the price of looking at several (`panel.price`)."""
+    panel: npt.NDArray[np.intp]
+    """(n,) the panel with the smallest p, an index into their names."""
+    seen: npt.NDArray[np.bool_]
+    """(n, p) genes of that panel that are seen."""
+    columns: npt.NDArray[np.intp]
+    """(p,) columns of the genes of all panels."""
 
 
 class Lines(NamedTuple):
@@ -42,12 +58,9 @@ class Lines(NamedTuple):
     blood: Leukocytes
     types: tuple[str, ...]
     """Names of the lineages in `blood`."""
-    p_panel: Floats
-    """(n,) probability that a leukocyte of this lineage and depth shows so much of the panel."""
-    seen: npt.NDArray[np.bool_]
-    """(n, p) panel genes seen."""
-    columns: npt.NDArray[np.intp]
-    """(p,) columns of the panel genes."""
+    panels: Panels
+    tissue: Tissue
+    """Of the candidates, in their order."""
     ambient: Floats
     """(G,) share of a cell's counts that ambient RNA of each gene may be."""
     roles: Roles
@@ -58,14 +71,14 @@ def lines_of_evidence(
     counts: sp.csr_matrix,
     *,
     genes: npt.NDArray[np.object_],
-    members: frozenset[str],
+    panels: Mapping[str, frozenset[str]],
     shipped: Shipped,
     soup: Floats | None,
     ambient_share: float,
     fewest: int,
     weight: float,
 ) -> Lines:
-    """Judge all cells of a sample; the lines use disjoint genes.
+    """Judge all cells of a sample; identity and panels use disjoint genes.
 
     Parameters
     ----------
@@ -73,8 +86,8 @@ def lines_of_evidence(
         (n, G) raw counts, in an order of the cells that does not depend on the file.
     genes
         (G,) symbols.
-    members
-        Genes of the tumour panel.
+    panels
+        Genes of each tumour panel that is looked at.
     soup
         (G,) share of each gene in the ambient RNA; None where it was not measured.
     ambient_share
@@ -85,15 +98,14 @@ def lines_of_evidence(
         Counts that the shipped panel rates are worth against the sample's own.
     """
     counts = counts.astype(np.float64).tocsr()
-    profile = np.asarray(counts.sum(axis=0), dtype=np.float64).ravel() if soup is None else soup
-    share = max(ambient_share, AMBIENT_SHARE)
+    members = frozenset().union(*panels.values())
     reference = profiles(
         genes,
-        rates=shipped.rates,
-        markers=shipped.cell_types,
+        reference=shipped.reference,
+        types=shipped.types,
         left_out=members | shipped.handling,
-        ambient=profile,
-        ambient_share=share,
+        ambient=soup,
+        ambient_share=ambient_share,
     )
     columns = np.flatnonzero(pd.Index(genes).isin(list(members)))
     prior = panel.prior_rates(genes[columns], shipped.leak)
@@ -108,7 +120,7 @@ def lines_of_evidence(
     )
     if soup is not None:
         prior = prior + ambient_share * soup[columns]
-    p_panel, seen = panel.by_lineage(
+    found = panel.by_lineage(
         counts.tocsc()[:, columns].toarray(),
         umis=umis,
         lineage=blood.lineage,
@@ -116,14 +128,38 @@ def lines_of_evidence(
         n_lineages=len(reference.types),
         prior=prior,
         weight=weight,
+        panels=[pd.Index(genes[columns]).isin(list(mine)) for mine in panels.values()],
     )
-    found = roles(
+    of_panels = Panels(found.p, found.panel, found.seen, columns)
+    chosen = roles(
         reference.types,
         lineage=blood.lineage,
         is_leukocyte=blood.is_leukocyte,
         p_identity=blood.p,
-        p_panel=p_panel,
+        p_panel=of_panels.p,
     )
-    most = share if soup is not None else _UNMEASURED_SHARE
-    ambient = most * profile / max(float(profile.sum()), 1e-12)
-    return Lines(blood, reference.types, p_panel, seen, columns, ambient, found)
+    every = profiles(
+        genes,
+        reference=shipped.reference,
+        types=shipped.types,
+        left_out=shipped.handling,
+        ambient=soup,
+        ambient_share=ambient_share,
+    )
+    tissue = normal_tissue(
+        counts[np.flatnonzero(chosen.candidates)],
+        reference=every,
+        shipped_null=shipped.identity_null,
+        panels=[pd.Index(genes[every.columns]).isin(list(mine)) for mine in panels.values()],
+    )
+    ambient = _ambient(counts, soup, ambient_share)
+    return Lines(blood, reference.types, of_panels, tissue, ambient, chosen)
+
+
+def _ambient(counts: sp.csr_matrix, soup: Floats | None, share: float) -> Floats:
+    """Share of a cell's counts that ambient RNA of each gene may be."""
+    if soup is None:
+        profile, most = np.asarray(counts.sum(axis=0), dtype=np.float64).ravel(), _UNMEASURED_SHARE
+    else:
+        profile, most = soup, max(share, AMBIENT_SHARE)
+    return np.asarray(most * profile / max(float(profile.sum()), 1e-12))

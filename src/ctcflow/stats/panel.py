@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -90,6 +93,17 @@ def panel_p(seen: Bools, *, expected: Floats, weight: Ints) -> Floats:
     return p
 
 
+class ByLineage(NamedTuple):
+    """What several panels say of n cells."""
+
+    p: Floats
+    """(n,) smallest p of the panels after the price of looking at several, at most 1."""
+    panel: Ints
+    """(n,) the panel of that p."""
+    seen: Bools
+    """(n, p) genes of that panel that are seen."""
+
+
 def by_lineage(
     counts: Floats,
     *,
@@ -99,13 +113,14 @@ def by_lineage(
     n_lineages: int,
     prior: Floats,
     weight: float,
-) -> tuple[Floats, Bools]:
-    """Judge panel genes by what the sample's leukocytes of the cell's lineage show.
+    panels: Sequence[Bools],
+) -> ByLineage:
+    """Judge panels by what the sample's leukocytes of the cell's lineage show of their genes.
 
     Parameters
     ----------
     counts
-        (n, p) counts of the panel genes.
+        (n, p) counts of the genes of all panels.
     umis
         (n,) total counts.
     lineage
@@ -114,13 +129,8 @@ def by_lineage(
         (n,) leukocytes that the rates are measured on.
     prior, weight
         As of `leak_rates`.
-
-    Returns
-    -------
-    p
-        (n,) as `panel_p`.
-    seen
-        (n, p) panel genes seen.
+    panels
+        (p,) which genes are in each panel; looking at many has its price (Bonferroni).
     """
     rates = leak_rates(
         counts[is_null],
@@ -130,9 +140,28 @@ def by_lineage(
         prior=prior,
         weight=weight,
     )
-    seen = counts > 0
+    seen, weight_of = counts > 0, weights(rates[-1])
     expected = umis[:, None] * rates[lineage]
-    return panel_p(seen, expected=expected, weight=weights(rates[-1])), seen
+    p = np.column_stack(
+        [
+            panel_p(seen[:, mine], expected=expected[:, mine], weight=weight_of[mine])
+            for mine in panels
+        ]
+    )
+    p = np.minimum(p * price(len(panels)).T, 1.0)
+    best = p.argmin(axis=1)
+    return ByLineage(p[np.arange(best.size), best], best, seen & np.array(panels)[best])
+
+
+def price(n_panels: int) -> Floats:
+    """What p of each panel is multiplied with where several are looked at (n_panels, 1).
+
+    Weighted Bonferroni (doi:10.1093/biomet/93.3.509): half of the error is for the first panel of
+    the table, which most tumours need, the other half for all others.
+    """
+    if n_panels == 1:
+        return np.ones((1, 1))
+    return np.array([2.0] + [2.0 * (n_panels - 1)] * (n_panels - 1))[:, None]
 
 
 def _tail(probability: Floats, weight: Ints, score: Ints) -> Floats:

@@ -1,128 +1,97 @@
-"""Reference expression profiles of blood and non-blood types, as arrays over one sample's genes."""
+"""Reference profiles of normal human cells, as arrays over one sample's genes."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-_ATLAS = {
-    "CD4+T": ("CD4 T", "lymphoid"),
-    "CD8+T": ("CD8 T", "lymphoid"),
-    "NK": ("NK", "lymphoid"),
-    "B": ("B", "B"),
-    "Plasma": ("Plasma", "B"),
-    "Monocyte": ("Monocyte", "myeloid"),
-    "Macrophage": ("Monocyte", "myeloid"),
-    "Myeloid": ("Monocyte", "myeloid"),
-    "Dendritic": ("Dendritic", "myeloid"),
-    "Fibroblast": ("Fibroblast", ""),
-    "Endothelial": ("Endothelial", ""),
-    "Epithelial": ("Epithelial", ""),
-}
-"""Column of the rate table: name of the type, and its null group (empty for non-blood)."""
+GROUPS: Final = (
+    "T",
+    "NK",
+    "B",
+    "plasma",
+    "monocyte",
+    "dendritic",
+    "mast",
+    "granulocyte",
+    "megakaryocyte",
+    "erythroid",
+    "progenitor",
+)
+"""Lineage groups of blood, each with a null distribution of its own."""
+NORMAL_GROUPS: Final = ("stroma", "epithelium", "skin", "endocrine", "melanocyte", "neuron", "germ")
+"""Groups of cells that do not belong into blood."""
+AMBIENT_SHARE: Final = 0.05
+"""Share of every profile that is ambient RNA where it was measured in droplets and not in cells."""
 
-_BLENDS = {
-    "pDC": ("Dendritic", 0.4, "myeloid"),
-    "Neutrophil": ("Monocyte", 0.4, "granulocyte"),
-    "Platelet": ("Monocyte", 0.6, "anucleate"),
-    "Erythroid": ("Monocyte", 0.8, "anucleate"),
-}
-"""Blood types that the atlas lacks: its nearest type, blended with this share of their markers."""
-
-# not in the marker sets, since red cells leak haemoglobin into every droplet; ten times as much
-# of each as of a marker gene
-_HAEMOGLOBIN = pd.DataFrame({"set": "Erythroid", "gene": ["HBB", "HBA1", "HBA2"] * 10})
-
-_COLUMNS = ["set", "gene"]
-
-GROUPS = ("lymphoid", "B", "myeloid", "granulocyte", "anucleate")
-"""Lineage groups whose leukocytes share a null distribution."""
-
-AMBIENT_SHARE = 0.05
-"""Share of every profile that is ambient RNA where no more of it was measured."""
-_FLOOR = 2e-6  # share of counts below which the atlas does not tell absence from chance
+_FLOOR = 5.0  # counts per million below which author profiles do not tell absence from chance
+_HAEMOGLOBIN = ("HBB", "HBA1", "HBA2", "HBD", "HBG1", "HBG2")
 
 
 class Profiles(NamedTuple):
-    """Types over the genes that sample and atlas share."""
+    """Types over the genes that sample and reference share."""
 
     columns: npt.NDArray[np.intp]
     """(g,) column of each gene in the sample's matrix."""
     log_rates: npt.NDArray[np.float64]
     """(g, k) logarithm of the share of counts."""
     types: tuple[str, ...]
-    """(k,) names."""
+    """(k,) names; several profiles may be of one type."""
     is_blood: npt.NDArray[np.bool_]
     """(k,) blood types."""
     group: npt.NDArray[np.intp]
-    """(k,) index into `GROUPS`; non-blood types have that of `lymphoid`, unused."""
+    """(k,) index into `GROUPS`, or behind them into `NORMAL_GROUPS`."""
+    haemoglobin: npt.NDArray[np.intp]
+    """(h,) columns of the haemoglobin genes, which no profile uses."""
 
 
 def profiles(
     genes: npt.NDArray[np.object_],
     *,
-    rates: pd.DataFrame,
-    markers: pd.DataFrame,
+    reference: pd.DataFrame,
+    types: pd.DataFrame,
     left_out: frozenset[str],
-    ambient: npt.NDArray[np.float64],
+    ambient: npt.NDArray[np.float64] | None,
     ambient_share: float,
 ) -> Profiles:
-    """Lay the reference types over a sample's genes.
+    """Lay the reference types over a sample's genes. Nothing of it is fitted to the sample's cells.
 
     Parameters
     ----------
     genes
         (G,) symbols of the sample.
-    rates
-        Atlas: `symbol`, then counts per million per type.
-    markers
-        Marker sets: `set`, `gene`, `direction`.
+    reference
+        `symbol`, then counts per million of each profile.
+    types
+        `profile`, `type`, `group` of each profile.
     left_out
-        Genes that another line of evidence uses.
+        Genes that another line of evidence uses, or that do not tell what a cell is.
     ambient
-        (G,) counts or shares per gene in the sample's ambient RNA, or its mean counts.
+        (G,) share of each gene in the ambient RNA; None where it was not measured.
     ambient_share
         Share of every profile that is ambient RNA (fraction of counts).
     """
-    table = rates.set_index("symbol")
-    positive = pd.concat(
-        [
-            markers.loc[
-                (markers["direction"] == 1) & markers["set"].isin(_BLENDS), ["set", "gene"]
-            ],
-            _HAEMOGLOBIN,
-        ]
-    )
-    universe = table.index.union(pd.Index(positive["gene"].unique()))
-    # hashed: np.isin sorts objects, which took seconds for 30,000 genes
-    names = pd.Index(genes)
-    usable = names.isin(universe) & ~names.isin(list(left_out))
+    known = pd.Index(reference["symbol"])
+    places = known.get_indexer(pd.Index(genes))
+    usable = (places >= 0) & ~pd.Index(genes).isin(list(left_out))
     columns = np.flatnonzero(usable)
-    shared = genes[columns]
-    shares = table.reindex(shared).fillna(0.0) / 1e6
-    types, groups, stack = [], [], []
-    for column, (name, group) in _ATLAS.items():
-        types.append(name)
-        groups.append(group)
-        stack.append(shares[column].to_numpy(np.float64))
-    for name, (nearest, share, group) in _BLENDS.items():
-        times = positive.loc[positive["set"] == name, "gene"].value_counts()
-        mine = times.reindex(shared).fillna(0.0).to_numpy(np.float64)
-        base = shares[nearest].to_numpy(np.float64)
-        types.append(name)
-        groups.append(group)
-        stack.append(_unit(base) * (1 - share) + _unit(mine) * share)
-    soup = _unit(ambient[columns])
-    blended = [
-        _unit(_unit(row) + _FLOOR) * (1 - ambient_share) + soup * ambient_share for row in stack
-    ]
-    log_rates = np.log(np.maximum(np.column_stack(blended), 1e-12))
-    is_blood = np.array([group != "" for group in groups])
-    index = np.array([GROUPS.index(group) if group else 0 for group in groups], dtype=np.intp)
-    return Profiles(columns, log_rates, tuple(types), is_blood, index)
+    rates = reference[list(types["profile"])].to_numpy(np.float64)[places[columns]] + _FLOOR
+    share = rates / np.maximum(rates.sum(axis=0), 1e-300)
+    if ambient is not None:
+        soup = _unit(ambient[columns])[:, None]
+        share = share * (1 - ambient_share) + soup * ambient_share
+    codes = {name: code for code, name in enumerate((*GROUPS, *NORMAL_GROUPS))}
+    return Profiles(
+        columns,
+        np.log(share),
+        tuple(types["type"]),
+        types["group"].isin(GROUPS).to_numpy(),
+        types["group"].map(codes).to_numpy(dtype=np.intp),
+        np.flatnonzero(np.isin(genes, _HAEMOGLOBIN)),
+    )
 
 
 def _unit(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -12,6 +12,7 @@ from scipy import special
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
+_PRIOR = 60.0  # values in the tail that the smallest scale is worth
 _HEAVIEST = 0.9  # shape of a Pareto tail: at 1 its mean is infinite, and L-moments fail
 _EXPONENTIAL = 1e-9  # shape below which a Pareto tail is an exponential one
 
@@ -27,7 +28,7 @@ class ExponentialTail(NamedTuple):
 
 
 def fit_exponential_tail(
-    null: Floats, *, fraction: float, trimmed: float, smallest_scale: float
+    null: Floats, *, fraction: float, trimmed: float, smallest_scale: float, largest_scale: float
 ) -> ExponentialTail:
     """Fit the upper tail of a null whose very top may hold cells that are not null.
 
@@ -43,12 +44,19 @@ def fit_exponential_tail(
     trimmed
         Share at the top that is left out.
     smallest_scale
-        The scale is never below this, so that a thin sample cannot make a light tail.
+        The scale is never below this, so that a thin sample cannot make a light tail; what is
+        measured is drawn towards it as by 60 values.
+    largest_scale
+        Nor is what is measured above this.
     """
     body = np.sort(null)
     low, high = np.quantile(body, [1 - fraction, 1 - trimmed])
     excess = body[(body > low) & (body <= high)] - low
-    scale = _truncated_scale(excess, float(high - low)) if excess.size >= 10 else smallest_scale
+    scale = smallest_scale
+    if excess.size >= 10:
+        # of a few values the truncated scale may be anything, even infinite
+        found = min(_truncated_scale(excess, float(high - low)), largest_scale)
+        scale = (excess.size * found + _PRIOR * smallest_scale) / (excess.size + _PRIOR)
     return ExponentialTail(body, float(low), float((body > low).mean()), max(scale, smallest_scale))
 
 

@@ -41,8 +41,8 @@ class Known(NamedTuple):
     handling: frozenset[str]
     """Genes that tell how cells were handled, which no profile uses."""
     leak: pd.DataFrame
-    cell_types: pd.DataFrame
-    rates: pd.DataFrame
+    reference: pd.DataFrame
+    types: pd.DataFrame
     identity_null: pd.DataFrame
 
 
@@ -77,10 +77,10 @@ class Judged(NamedTuple):
 def _profiles(sample: Sample, known: Known, floating: Floats | None) -> Profiles:
     return profiles(
         sample.genes,
-        rates=known.rates,
-        markers=known.cell_types,
+        reference=known.reference,
+        types=known.types,
         left_out=known.members | known.handling,
-        ambient=_mean(sample) if floating is None else floating,
+        ambient=floating,
         ambient_share=AMBIENT_SHARE,
     )
 

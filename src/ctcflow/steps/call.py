@@ -30,15 +30,17 @@ _SHOWN = (
     keys.P_IDENTITY,
     keys.P_COPY_NUMBER,
     keys.EVIDENCE,
+    keys.TUMOUR_PANEL,
     keys.N_PANEL_GENES,
     keys.PANEL_GENES,
     keys.OTHER_TYPE,
+    keys.P_STROMA,
     keys.N_UMIS,
 )
 _BESIDE = (keys.SIGNATURES, keys.COPY_NUMBER)
 _VERDICT = ("sample", "barcode", "verdict", "reviewer", "reason")
-_TEXT = (keys.LINEAGE, keys.PANEL_GENES, keys.OTHER_TYPE)
-_CATEGORIES = (keys.SAMPLE, keys.CLASS, keys.LINEAGE, keys.OTHER_TYPE)
+_TEXT = (keys.LINEAGE, keys.TUMOUR_PANEL, keys.PANEL_GENES, keys.OTHER_TYPE)
+_CATEGORIES = (keys.SAMPLE, keys.CLASS, keys.LINEAGE, keys.TUMOUR_PANEL, keys.OTHER_TYPE)
 
 
 def call(
@@ -131,16 +133,8 @@ def _call_sample(
     factor = tail.gamma_rate(evidence[null], low=_WINDOW[0], high=_WINDOW[1])
     p = tail.first_alone_or_both_p(p_identity, tail.fisher_p(evidence * factor))
     q = tail.benjamini_hochberg(p)
-    named, reasons = classes.classify(
-        significant=(q <= params.fdr) & (p <= params.max_p),
-        p_identity=p_identity,
-        p_panel=obs[keys.P_PANEL.key].to_numpy(np.float64),
-        n_panel_genes=obs[keys.N_PANEL_GENES.key].to_numpy(),
-        p_copy_number=obs[keys.P_COPY_NUMBER.key].to_numpy(np.float64),
-        other_type=obs[keys.OTHER_TYPE.key].astype(str).to_numpy(dtype=object),
-        p_other=obs[keys.P_OTHER.key].to_numpy(np.float64),
-        p_partner=obs[keys.P_PARTNER.key].to_numpy(np.float64),
-    )
+    evidence_of = _evidence(obs, significant=(q <= params.fdr) & (p <= params.max_p))
+    named, reasons = classes.classify(evidence_of)
     said = reviews.apply(
         named,
         reasons,
@@ -168,11 +162,33 @@ def _call_sample(
     partner = np.where(beside, obs[keys.PARTNER_LINEAGE.key].astype(str), table[keys.LINEAGE.key])
     table[keys.PARTNER.key] = np.where(said.classes == "CTC aggregate", partner, "")
     called = np.isin(said.classes, _TUMOUR)
+    table[keys.MALIGNANCY.key] = classes.malignancy(
+        evidence_of, umis=obs[keys.N_UMIS.key].to_numpy(np.float64), called=called
+    )
     table[keys.PHENOTYPE.key] = phenotypes(adata.obsm[keys.SIGNATURES.key], called=called)
     table[keys.REASON.key] = said.reasons
     table[keys.CLASS_BEFORE_REVIEW.key] = said.before
     table[keys.VERDICT.key], table[keys.REVIEWER.key] = said.verdict, said.reviewer
     return table, factor
+
+
+def _evidence(obs: pd.DataFrame, *, significant: npt.NDArray[np.bool_]) -> classes.Evidence:
+    """Lines of evidence as `score` wrote them."""
+    group = obs[keys.OTHER_GROUP.key].astype(str)
+    return classes.Evidence(
+        significant=significant,
+        p_identity=obs[keys.P_IDENTITY.key].to_numpy(np.float64),
+        p_panel=obs[keys.P_PANEL.key].to_numpy(np.float64),
+        n_panel_genes=obs[keys.N_PANEL_GENES.key].to_numpy(),
+        p_copy_number=obs[keys.P_COPY_NUMBER.key].to_numpy(np.float64),
+        p_stroma=obs[keys.P_STROMA.key].to_numpy(np.float64),
+        nearest=obs[keys.OTHER_TYPE.key].astype(str).to_numpy(dtype=object),
+        over_other_tissue=obs[keys.OVER_OTHER_TISSUE.key].to_numpy(np.float64),
+        is_skin=(group == "skin").to_numpy(),
+        is_epithelium=group.isin(["epithelium", "endocrine"]).to_numpy(),
+        over_blood=obs[keys.OVER_BLOOD.key].to_numpy(np.float64),
+        p_partner=obs[keys.P_PARTNER.key].to_numpy(np.float64),
+    )
 
 
 def _record(

@@ -46,8 +46,8 @@ def qc(
     panels: pd.DataFrame,
     leak: pd.DataFrame,
     technical: pd.DataFrame,
-    cell_types: pd.DataFrame,
-    rates: pd.DataFrame,
+    normal_profiles: pd.DataFrame,
+    normal_types: pd.DataFrame,
     identity_null: pd.DataFrame,
     *,
     params: QCParams,
@@ -67,8 +67,8 @@ def qc(
     technical
         Gene sets by name or pattern: mitochondrial, ribosomal, haemoglobin, platelet,
         dissociation.
-    cell_types, rates, identity_null
-        Markers, atlas and null of blood: see `score`.
+    normal_profiles, normal_types, identity_null
+        Profiles of normal cells and the null of blood: see `score`.
     params
         Floors, ceilings and factors of the limits.
 
@@ -87,7 +87,7 @@ def qc(
     order = np.argsort(adata.obs_names.to_numpy(dtype=object).astype(str), kind="stable")
     sample = _ordered(adata, order, technical)
     members = frozenset(panels.loc[panels["direction"] == 1, "gene"])
-    known = Known(members, handling(technical), leak, cell_types, rates, identity_null)
+    known = Known(members, handling(technical), leak, normal_profiles, normal_types, identity_null)
     raw = None
     if unfiltered is not None:
         raw = verdicts.unfiltered(

@@ -16,8 +16,8 @@ from ctcflow.stats import decoys, signature
 from ctcflow.stats.gene_order import usable
 from ctcflow.stats.gene_sets import columns_of_sets, handling, in_set
 from ctcflow.stats.lines import Lines, Shipped, lines_of_evidence
-from ctcflow.stats.other_types import other_types
 from ctcflow.stats.partners import lineage_genes, partners
+from ctcflow.stats.profiles import NORMAL_GROUPS
 from ctcflow.stats.reads import as_molecules
 from ctcflow.stats.sample_copy_number import SampleCopyNumber, sample_copy_number
 
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-_NOT_LEUKOCYTES = ("Progenitor (HSPC)",)  # platelets and red cells stick to tumour cells
 _DECOYS = 10
-_OTHER_P = 1e-4  # marker genes of another non-blood type, seen beyond what leukocytes show
 
 
 def score(
@@ -37,6 +35,8 @@ def score(
     programmes: pd.DataFrame,
     cell_types: pd.DataFrame,
     rates: pd.DataFrame,
+    normal_profiles: pd.DataFrame,
+    normal_types: pd.DataFrame,
     leak: pd.DataFrame,
     identity_null: pd.DataFrame,
     technical: pd.DataFrame,
@@ -53,7 +53,10 @@ def score(
     panels, programmes, cell_types
         Gene sets: tumour panels, signatures to score, markers of blood and other types.
     rates
-        Atlas: `symbol`, then counts per million in each of 12 normal types.
+        `symbol`, then counts per million in each of 12 normal types: genes of a partner.
+    normal_profiles, normal_types
+        `symbol`, then counts per million of each profile of normal cells; `profile`, `type` and
+        `group` of each.
     leak
         `symbol`, `max_pct_blood`: largest share of a blood type that shows the gene (percent).
     identity_null
@@ -70,30 +73,30 @@ def score(
     Returns
     -------
     AnnData
-        obs `lineage`, `p_identity`, `p_panel`, `evidence` (-log10), `panel_genes`,
-        `n_panel_genes`, `other_type`, `p_other`, `is_leukocyte`; obs `aneuploidy`,
-        `p_copy_number` and obsm `copy_number` (cells x arms, log2), NaN for cells with no line of
-        evidence at or below 0.01, as is obs `p_partner` of `partner_lineage`; obsm `signatures`
-        (cells x sets, 0 to 1, from the cell alone); uns `score`.
+        obs `lineage`, `p_identity`, `p_panel`, `evidence` (-log10), `tumour_panel`,
+        `panel_genes`, `n_panel_genes`, `is_leukocyte`; obs `other_type`, `other_group`, `p_stroma`,
+        `over_other_tissue`, `over_blood` (empty or NaN for cells with no line of evidence); obs
+        `aneuploidy`, `p_copy_number` and obsm `copy_number` (cells x arms, log2), NaN for cells
+        with no line of evidence at or below 0.01, as is obs `p_partner` of `partner_lineage`; obsm
+        `signatures` (cells x sets, 0 to 1, from the cell alone); uns `score`.
 
     Raises
     ------
     CtcflowError
         The panel is unknown.
     """
-    chosen = _panel_name(adata, panels, params.panel)
-    mine = (panels["set"] == chosen) & (panels["direction"] == 1)
-    members = frozenset(panels.loc[mine, "gene"])
+    chosen = _panels(adata, panels, params.panel)
+    members = frozenset().union(*chosen.values())
     # thinning draws random numbers cell by cell: in the order of the barcodes, so that the order
     # of the cells in the file does not matter
     order = np.argsort(adata.obs_names.to_numpy(dtype=object).astype(str), kind="stable")
     working = _on_the_scale_of_molecules(adata, technical)
     ordered = working[order]
-    shipped = Shipped(rates, leak, identity_null, cell_types, handling(technical))
-    lines = _lines(ordered, members, shipped, params)
+    shipped = Shipped(normal_profiles, normal_types, leak, identity_null, handling(technical))
+    lines = _lines(ordered, chosen, shipped, params)
     back = np.empty_like(order)
     back[order] = np.arange(order.size)
-    _write(adata, lines, back)
+    _write(adata, lines, list(chosen), back)
     copies = _copy_number(ordered, lines, genes, technical, members, params)
     _write_copy_number(adata, copies, back)
     names = adata.var_names.to_numpy(dtype=object)
@@ -107,16 +110,12 @@ def score(
     )
     adata.obs[keys.PARTNER_LINEAGE.key] = pd.Categorical(beside.lineage[back])
     adata.obs[keys.P_PARTNER.key] = beside.p[back]
-    null = lines.blood.is_leukocyte[back]
-    other, other_p = _other_types(working, cell_types, members, null)
-    adata.obs[keys.OTHER_TYPE.key] = pd.Categorical(np.where(other_p < _OTHER_P, other, ""))
-    adata.obs[keys.P_OTHER.key] = other_p
     scores, coverage = _signatures(adata, programmes)
     adata.obsm[keys.SIGNATURES.key] = scores
     adata.uns[keys.SCORE.key] = json.dumps(
         {
-            "panel": chosen,
-            "panel_genes_in_data": int(lines.columns.size),
+            "panels": list(chosen),
+            "panel_genes_in_data": int(lines.panels.columns.size),
             "panel_genes": len(members),
             "leukocytes": int(lines.blood.is_leukocyte.sum()),
             "signature_genes_in_data": coverage,
@@ -138,30 +137,31 @@ def _on_the_scale_of_molecules(adata: AnnData, technical: pd.DataFrame) -> AnnDa
     return working
 
 
-def _panel_name(adata: AnnData, panels: pd.DataFrame, wanted: str) -> str:
-    known = list(dict.fromkeys(panels["set"]))
-    if wanted != "auto":
-        if wanted not in known:
-            raise CtcflowError(
-                f"score.panel is `{wanted}`, which the panel table does not have"
-                f" (it has {', '.join(known)}): choose one of these or `auto`"
-            )
-        return wanted
-    cancer = ""
-    if adata.n_obs and "cancer_type" in adata.obs:
-        cancer = str(adata.obs["cancer_type"].iloc[0])
-    for name in (cancer, "pan_epithelial"):
-        if name in known:
-            return name
-    return str(known[0])
+def _panels(adata: AnnData, panels: pd.DataFrame, wanted: str) -> dict[str, frozenset[str]]:
+    """Genes of the panel that is asked for, or of that of the row's cancer type, or of all."""
+    genes = panels[panels["direction"] == 1].groupby("set", sort=False)["gene"]
+    known = {str(name): frozenset(mine) for name, mine in genes}
+    if wanted == "auto":
+        cancer = ""
+        if adata.n_obs and "cancer_type" in adata.obs:
+            cancer = str(adata.obs["cancer_type"].iloc[0])
+        return {cancer: known[cancer]} if cancer in known else known
+    if wanted not in known:
+        raise CtcflowError(
+            f"score.panel is `{wanted}`, which the panel table does not have"
+            f" (it has {', '.join(known)}): choose one of these or `auto`"
+        )
+    return {wanted: known[wanted]}
 
 
-def _lines(adata: AnnData, members: frozenset[str], shipped: Shipped, params: ScoreParams) -> Lines:
+def _lines(
+    adata: AnnData, panels: dict[str, frozenset[str]], shipped: Shipped, params: ScoreParams
+) -> Lines:
     soup, share = _ambient(adata)
     return lines_of_evidence(
         adata.X.tocsr(),
         genes=adata.var_names.to_numpy(dtype=object),
-        members=members,
+        panels=panels,
         shipped=shipped,
         soup=soup,
         ambient_share=share,
@@ -178,18 +178,41 @@ def _ambient(adata: AnnData) -> tuple[Floats | None, float]:
     return adata.var[keys.AMBIENT_PROFILE.key].to_numpy(np.float64), float(share)
 
 
-def _write(adata: AnnData, lines: Lines, back: npt.NDArray[np.intp]) -> None:
-    types = np.array(lines.types, dtype=object)
-    genes = adata.var_names.to_numpy(dtype=object)[lines.columns]
-    listed = [",".join(genes[row]) for row in lines.seen]
-    evidence = np.abs(np.log10(lines.blood.p) + np.log10(lines.p_panel))
+def _write(adata: AnnData, lines: Lines, names: list[str], back: npt.NDArray[np.intp]) -> None:
+    types, panels = np.array(lines.types, dtype=object), lines.panels
+    genes = adata.var_names.to_numpy(dtype=object)[panels.columns]
+    listed = np.array([",".join(genes[row]) for row in panels.seen] + [None], dtype=object)[:-1]
+    evidence = np.abs(np.log10(lines.blood.p) + np.log10(panels.p))
     adata.obs[keys.LINEAGE.key] = pd.Categorical(types[lines.blood.lineage][back])
     adata.obs[keys.P_IDENTITY.key] = lines.blood.p[back]
-    adata.obs[keys.P_PANEL.key] = lines.p_panel[back]
+    adata.obs[keys.P_PANEL.key] = panels.p[back]
     adata.obs[keys.EVIDENCE.key] = evidence[back]
-    adata.obs[keys.PANEL_GENES.key] = np.array(listed, dtype=object)[back]
-    adata.obs[keys.N_PANEL_GENES.key] = lines.seen.sum(1)[back]
+    spoke = np.where(panels.seen.any(axis=1), np.array(names, dtype=object)[panels.panel], "")
+    adata.obs[keys.TUMOUR_PANEL.key] = pd.Categorical(spoke[back].astype(str))
+    adata.obs[keys.PANEL_GENES.key] = listed[back]
+    adata.obs[keys.N_PANEL_GENES.key] = panels.seen.sum(1)[back]
     adata.obs[keys.IS_LEUKOCYTE.key] = lines.blood.is_leukocyte[back]
+    _write_tissue(adata, lines, back)
+
+
+def _write_tissue(adata: AnnData, lines: Lines, back: npt.NDArray[np.intp]) -> None:
+    """What candidates look like beside blood; empty and NaN for all other cells."""
+    rows, tissue = np.flatnonzero(lines.roles.candidates), lines.tissue
+    nearest, group = np.full((2, adata.n_obs), "", dtype=object)
+    nearest[rows] = tissue.nearest
+    if rows.size:
+        group[rows] = np.array(NORMAL_GROUPS, dtype=object)[tissue.margin.argmax(axis=1)]
+    adata.obs[keys.OTHER_TYPE.key] = pd.Categorical(nearest[back].astype(str))
+    adata.obs[keys.OTHER_GROUP.key] = pd.Categorical(group[back].astype(str))
+    slots = {
+        keys.P_STROMA: tissue.p_stroma,
+        keys.OVER_OTHER_TISSUE: tissue.margin.max(axis=1, initial=0.0) * tissue.depth,
+        keys.OVER_BLOOD: tissue.over_blood,
+    }
+    for slot, values in slots.items():
+        column = np.full(adata.n_obs, np.nan)
+        column[rows] = values
+        adata.obs[slot.key] = column[back]
 
 
 def _copy_number(
@@ -220,8 +243,8 @@ def _decoys(
         adata.X.tocsr()[null],
         lineage=lines.blood.lineage[null],
         n_lineages=len(lines.types),
-        members=lines.columns,
-        candidates=decoys.candidates_of(names, technical=technical, members=lines.columns),
+        members=lines.panels.columns,
+        candidates=decoys.candidates_of(names, technical=technical, members=lines.panels.columns),
         n_decoys=_DECOYS,
         weight=params.prior_umis,
         rng=np.random.default_rng(params.seed),
@@ -247,26 +270,11 @@ def _not_run(lines: Lines, copies: SampleCopyNumber, params: ScoreParams) -> lis
             " the shipped blood is used"
         )
         found.append({"what": "null from the sample's own leukocytes", "reason": reason})
-    if lines.columns.size == 0:
+    if lines.panels.columns.size == 0:
         found.append({"what": "tumour panel", "reason": "no panel gene is in the data"})
     if copies.record["reason"]:
         found.append({"what": "copy number", "reason": copies.record["reason"]})
     return found
-
-
-def _other_types(
-    adata: AnnData,
-    cell_types: pd.DataFrame,
-    members: frozenset[str],
-    is_leukocyte: npt.NDArray[np.bool_],
-) -> tuple[npt.NDArray[np.object_], Floats]:
-    chosen = (cell_types["group"] == "non_blood") | cell_types["set"].isin(_NOT_LEUKOCYTES)
-    others = cell_types[chosen & ~cell_types["gene"].isin(list(members))]
-    return other_types(
-        adata.X.tocsr(),
-        markers=columns_of_sets(adata.var_names.to_numpy(dtype=object), others),
-        is_leukocyte=is_leukocyte,
-    )
 
 
 def _signatures(adata: AnnData, programmes: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from ctcflow import io
+from ctcflow.contracts import STEPS
 from ctcflow.sample_params import IngestParams, QCParams, ScoreParams
 from ctcflow.simulate.cohort import SimulateParams, simulate
 from ctcflow.steps.ingest import ingest
@@ -94,8 +95,7 @@ def measure(tables: Tables) -> Callable[..., anndata.AnnData]:
     def run(
         adata: anndata.AnnData, unfiltered: anndata.AnnData | None = None, **params: object
     ) -> anndata.AnnData:
-        needed = ("panels", "leak", "technical", "cell_types", "rates", "identity_null")
-        given = (tables[name] for name in needed)
+        given = (tables[name] for name in STEPS["qc"].tables)
         return qc(adata, unfiltered, *given, params=QCParams.model_validate(params))
 
     return run
@@ -108,8 +108,7 @@ def scored(tables: Tables) -> Callable[..., anndata.AnnData]:
     def run(
         adata: anndata.AnnData, *, panels: pd.DataFrame | None = None, **params: object
     ) -> anndata.AnnData:
-        names = ("panels", "programmes", "cell_types", "rates", "leak", "identity_null")
-        given = [tables[name] for name in (*names, "technical", "genes")]
+        given = [tables[name] for name in STEPS["score"].tables]
         if panels is not None:
             given[0] = panels
         if "qc" not in adata.uns:  # without ambient RNA

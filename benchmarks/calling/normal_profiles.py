@@ -51,7 +51,8 @@ def author_profiles(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         tissues = [tissue] * adata.n_obs if tissue else adata.obs["tissue"].astype(str)
         for own, label in zip(tissues, adata.obs["label"].astype(str), strict=True):
             rows.append((own, label, *kind(own, label)))
-        rates.append(adata.to_df().astype(np.float64).reset_index(drop=True))
+        own_unit = adata.to_df().astype(np.float64).reset_index(drop=True)
+        rates.append(own_unit.mul(1e6 / own_unit.sum(axis=1), axis=0))
     kinds = pd.DataFrame(rows, columns=["tissue", "label", "type", "group", "left_out"])
     together = pd.concat(rates, join="inner", ignore_index=True)
     return together.loc[:, ~together.columns.str.match(NO_IDENTITY)], kinds

@@ -73,7 +73,7 @@ _OTHER_TYPES = (
     (r"Keratinocyte", "Keratinocyte", "skin"),
     (r"Esophagus_HCA\|(stratified|suprabasal|upper|basal)|Squamous|hillock", "Squamous", "skin"),
     (r"Basal\.cycling", "Cycling basal", "epithelium"),
-    (r"[Bb]asal", "Basal", "epithelium"),
+    (r"[Bb]asal", "Basal", "skin"),
     (r"[Cc]iliated|Deuterosomal", "Ciliated", "epithelium"),
     (r"ATI|alveolar", "Alveolar", "epithelium"),
     (r"Hep\.|Hepatoblast", "Hepatocyte", "epithelium"),

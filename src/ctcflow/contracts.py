@@ -169,6 +169,7 @@ STEPS: dict[str, Step] = {
             keys.OTHER_TYPE,
             keys.OTHER_GROUP,
             keys.P_STROMA,
+            keys.P_STROMA_PANEL,
             keys.OVER_OTHER_TISSUE,
             keys.OVER_BLOOD,
             keys.IS_LEUKOCYTE,

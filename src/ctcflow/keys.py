@@ -115,8 +115,11 @@ OTHER_GROUP: Final = Slot("obs", "other_group")
 """Group of that type: `stroma`, `epithelium`, `skin`, `endocrine`, `melanocyte`, `neuron` or
 `germ`."""
 P_STROMA: Final = Slot("obs", "p_stroma")
-"""Probability that a normal cell of stroma or endothelium looks so little like it, or shows so much
-of a tumour panel; NaN for cells with no line of evidence."""
+"""Probability that a normal cell of stroma or endothelium looks so little like it; NaN for cells
+with no line of evidence."""
+P_STROMA_PANEL: Final = Slot("obs", "p_stroma_panel")
+"""Probability that one shows so much of the first tumour panel; NaN for cells with no line of
+evidence."""
 OVER_OTHER_TISSUE: Final = Slot("obs", "over_other_tissue")
 """Log-likelihood of the best type of `other_group` over the best of all other such groups; NaN for
 cells with no line of evidence."""

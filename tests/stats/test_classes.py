@@ -1,4 +1,4 @@
-"""Rules that name a cell: copy number, rival types and what never counts."""
+"""Rules that name a cell: each normal explanation, copy number, and what never counts."""
 
 from __future__ import annotations
 
@@ -7,82 +7,100 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctcflow.stats.classes import CLASSES, classify
+from ctcflow.stats.classes import CLASSES, Evidence, classify, malignancy
 
 NAN = float("nan")
+TYPE = "Cycling basal"
 
 
-def named(**line: object) -> tuple[str, str]:
-    """Class and reason of one significant cell, blood identity missing and nothing else."""
-    given = {
+def one(**line: object) -> Evidence:
+    """One significant cell: no leukocyte, no stroma, like nothing known, and no more."""
+    values = {
+        "umis": 600.0,
         "significant": True,
         "p_identity": 1e-8,
         "p_panel": 1.0,
         "n_panel_genes": 0,
         "p_copy_number": NAN,
-        "other_type": "",
-        "p_other": 1.0,
+        "p_stroma": 1e-6,
+        "p_stroma_panel": 1.0,
+        "nearest": TYPE,
+        "over_other_tissue": 0.0,
+        "is_skin": False,
+        "is_epithelium": False,
+        "over_blood": 0.2,
         "p_partner": NAN,
         **line,
     }
-    arrays = {
-        key: np.array([value], dtype=object if key == "other_type" else None)
-        for key, value in given.items()
-    }
-    classes, reasons = classify(**arrays)
+    return Evidence(
+        **{
+            name: np.array([value], dtype=object if name == "nearest" else None)
+            for name, value in values.items()
+        }
+    )
+
+
+def named(**line: object) -> tuple[str, str]:
+    classes, reasons = classify(one(**line))
     return str(classes[0]), str(reasons[0])
+
+
+PANEL = {"p_panel": 1e-6, "n_panel_genes": 3}
+SKIN = {"is_skin": True, "over_other_tissue": 40.0, "nearest": "Keratinocyte"}
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ({}, "uncertain"),
-        ({"p_copy_number": 1e-4}, "CTC"),  # a mesenchymal tumour cell
+        ({}, "uncertain"),  # no known normal cell
+        (PANEL, "CTC"),
+        ({"is_epithelium": True}, "CTC"),
+        ({"is_epithelium": True, "over_blood": 0.01}, "uncertain"),
+        ({"p_copy_number": 1e-4}, "CTC"),  # a tumour cell of no panel
         ({"p_copy_number": 5e-3}, "uncertain"),  # tissue reaches that
         ({"p_copy_number": 1e-4, "p_identity": 1e-3}, "uncertain"),
         ({"p_copy_number": 1e-4, "p_identity": 0.5, "p_panel": 1e-8}, "uncertain"),
-        ({"p_copy_number": 1e-4, "other_type": "Endothelial", "p_other": 1e-6}, "non-blood other"),
-        ({"p_copy_number": 1e-4, "other_type": "Fibroblast/Mural", "p_other": 1e-6}, "CTC"),
-        ({"other_type": "Fibroblast/Mural", "p_other": 1e-6}, "non-blood other"),
-        (
-            {"p_panel": 1e-30, "n_panel_genes": 9, "other_type": "Keratinocyte", "p_other": 1e-14},
-            "non-blood other",
-        ),
-        (
-            {
-                "p_panel": 1e-30,
-                "n_panel_genes": 9,
-                "other_type": "Keratinocyte",
-                "p_other": 1e-14,
-                "p_copy_number": 1e-4,
-            },
-            "CTC",
-        ),
-        (  # aneuploid, but with too little else to be called
-            {
-                "p_identity": 8e-3,
-                "p_panel": 1e-9,
-                "n_panel_genes": 1,
-                "other_type": "Keratinocyte",
-                "p_other": 1e-14,
-                "p_copy_number": 1e-4,
-            },
-            "non-blood other",
-        ),
-        ({"p_panel": 1e-6, "n_panel_genes": 3, "p_partner": 1e-7}, "CTC aggregate"),
-        ({"p_panel": 1e-6, "n_panel_genes": 3, "p_partner": 1e-4}, "CTC"),
+        ({**PANEL, "p_partner": 1e-7}, "CTC aggregate"),
+        ({**PANEL, "p_partner": 1e-4}, "CTC"),
         ({"p_partner": 1e-9}, "uncertain"),  # no tumour cell
+        ({**PANEL, "p_identity": 0.5}, "CTC aggregate"),  # keeps its blood identity
         ({"significant": False, "p_panel": 1e-9, "n_panel_genes": 5}, "blood"),
+        ({"p_panel": 5e-4, "n_panel_genes": 1}, "CTC"),
+        ({"p_panel": 5e-4, "n_panel_genes": 1, "p_identity": 1e-3}, "uncertain"),
     ],
 )
-def test_copy_number_and_other_programmes_decide_without_a_panel(
-    line: dict[str, object], expected: str
-) -> None:
+def test_what_is_no_normal_cell(line: dict[str, object], expected: str) -> None:
     assert named(**line)[0] == expected
 
 
-def test_the_reason_names_the_type_that_outweighs_the_panel() -> None:
-    _, reason = named(other_type="Endothelial", p_other=1e-6)
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ({"p_stroma": 0.5}, "non-blood other"),
+        ({**PANEL, "p_stroma": 0.5}, "non-blood other"),
+        ({"p_stroma": 0.5, "p_copy_number": 1e-5}, "non-blood other"),
+        ({**PANEL, "p_stroma": 0.5, "p_copy_number": 1e-5}, "CTC"),
+        ({"p_stroma": 0.02}, "uncertain"),
+        ({**PANEL, "p_stroma": 0.02}, "uncertain"),
+        ({**PANEL, "p_stroma": 0.02, "p_copy_number": 1e-5}, "CTC"),
+        ({**PANEL, **SKIN}, "non-blood other"),
+        ({**PANEL, **SKIN, "over_other_tissue": 2.0}, "CTC"),  # may be any epithelium
+        ({**PANEL, **SKIN, "umis": 10_000.0}, "CTC"),  # 40 nats are little for so many counts
+        ({**PANEL, **SKIN, "p_copy_number": 1e-5}, "CTC"),
+        ({**PANEL, "p_stroma": 0.02, "p_stroma_panel": 1e-6}, "CTC"),
+        ({**PANEL, "p_stroma": 0.5, "p_stroma_panel": 1e-6}, "uncertain"),  # stroma and keratins
+        ({**PANEL, "p_stroma": NAN}, "CTC"),  # not judged
+        ({**PANEL, "over_blood": -0.3}, "uncertain"),
+        ({**PANEL, "over_blood": -0.3, "p_partner": 1e-7}, "CTC aggregate"),
+        ({**PANEL, "over_blood": -0.3, "p_copy_number": 1e-5}, "CTC"),
+    ],
+)
+def test_stroma_and_skin_are_normal_explanations(line: dict[str, object], expected: str) -> None:
+    assert named(**line)[0] == expected
+
+
+def test_the_reason_names_the_type_that_it_looks_like() -> None:
+    _, reason = named(p_stroma=0.5, nearest="Endothelial")
     assert "Endothelial" in reason
     assert "{" not in reason
 
@@ -90,20 +108,56 @@ def test_the_reason_names_the_type_that_outweighs_the_panel() -> None:
 p = st.floats(0, 1)
 
 
-@given(p, p, st.integers(0, 9), st.one_of(p, st.just(NAN)), p)
+@given(p, p, st.integers(0, 9), st.one_of(p, st.just(NAN)), p, st.booleans(), p)
 def test_a_copy_number_that_was_not_judged_changes_no_class(
-    p_identity: float, p_panel: float, genes: int, p_copy_number: float, p_other: float
+    p_identity: float,
+    p_panel: float,
+    genes: int,
+    p_copy_number: float,
+    p_stroma: float,
+    skin: bool,
+    over: float,
 ) -> None:
     """And one that was can only turn a cell into a CTC."""
     line = {
         "p_identity": p_identity,
         "p_panel": p_panel,
         "n_panel_genes": genes,
-        "other_type": "Keratinocyte",
-        "p_other": p_other,
+        "p_stroma": p_stroma,
+        "is_skin": skin,
+        "over_other_tissue": 20 * over,
     }
     without, with_it = named(**line)[0], named(**line, p_copy_number=p_copy_number)[0]
     assert without in CLASSES
     assert with_it in {without, "CTC"}
     if np.isnan(p_copy_number) or p_copy_number > 1e-3:
         assert with_it == without
+
+
+@given(p, p, st.integers(0, 9), p, p)
+def test_more_like_stroma_never_makes_a_tumour_cell(
+    p_identity: float, p_panel: float, genes: int, low: float, high: float
+) -> None:
+    line = {"p_identity": p_identity, "p_panel": p_panel, "n_panel_genes": genes}
+    low, high = sorted([low, high])
+    tumour = {"CTC", "CTC aggregate"}
+    if named(**line, p_stroma=high)[0] in tumour:
+        assert named(**line, p_stroma=low)[0] in tumour
+
+
+@pytest.mark.parametrize(
+    ("p_copy_number", "umis", "called", "expected"),
+    [
+        (1e-5, 500.0, True, "aneuploid"),
+        (0.5, 20_000.0, True, "diploid as far as seen"),
+        (0.5, 400.0, True, "not seen"),  # an aneuploid cell of that depth would not show it
+        (NAN, 20_000.0, True, "not seen"),
+        (1e-5, 20_000.0, False, ""),
+    ],
+)
+def test_what_copy_number_says_of_malignancy(
+    p_copy_number: float, umis: float, called: bool, expected: str
+) -> None:
+    of = one(p_copy_number=p_copy_number, umis=umis)
+    found = malignancy(of, called=np.array([called]))
+    assert found.tolist() == [expected]

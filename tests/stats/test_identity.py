@@ -29,15 +29,18 @@ def _cells(kind: int, depth: np.ndarray, seed: int) -> sparse.csr_matrix:
     )
 
 
+def _fit(counts: sparse.csr_matrix, rates: np.ndarray) -> ident.Identity:
+    found = ident.log_likelihood(counts, log_rates=np.log(rates), barred=None)
+    return ident.identity(found, depth=ident.total(counts), is_blood=IS_BLOOD)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3000))
 def test_distance_is_a_difference_of_multinomial_likelihoods(seed: int, depth: int) -> None:
     rng = np.random.default_rng(seed)
     rates = _rates(seed)
     cell = rng.multinomial(depth, rates[:, rng.integers(4)])
-    fit = ident.identity(
-        sparse.csr_matrix(cell[None, :].astype(float)), log_rates=np.log(rates), is_blood=IS_BLOOD
-    )
+    fit = _fit(sparse.csr_matrix(cell[None, :].astype(float)), rates)
     each = np.array([stats.multinomial.logpmf(cell, depth, rates[:, k]) for k in range(4)])
     expected = (each[2:].max() - each[:2].max()) / depth
     assert fit.distance[0] == pytest.approx(expected, abs=1e-9 * depth)
@@ -50,18 +53,16 @@ def test_distance_is_a_difference_of_multinomial_likelihoods(seed: int, depth: i
 
 def test_cells_are_given_to_the_type_they_were_drawn_from() -> None:
     for kind in range(4):
-        fit = ident.identity(
-            _cells(kind, np.full(50, 2000), kind), log_rates=np.log(_rates()), is_blood=IS_BLOOD
-        )
+        fit = _fit(_cells(kind, np.full(50, 2000), kind), _rates())
         assert ((fit.blood if kind < 2 else fit.other) == kind).all()
         assert ((fit.distance < 0) == (kind < 2)).all()
 
 
 def test_a_cell_without_a_count_says_nothing() -> None:
     counts = sparse.csr_matrix((2, GENES), dtype=np.float64)
-    fit = ident.identity(counts, log_rates=np.log(_rates()), is_blood=IS_BLOOD)
+    fit = _fit(counts, _rates())
     assert fit.distance.tolist() == [0.0, 0.0]
-    none = ident.identity(counts[:0], log_rates=np.log(_rates()), is_blood=IS_BLOOD)
+    none = _fit(counts[:0], _rates())
     assert none.distance.size == 0
     grid = ident.NullGrid(np.full((2, 11), -0.8), np.full((2, 11), 0.1))
     assert ident.standardised(fit, grid=grid, group=GROUP).tolist() == [0.0, 0.0]
@@ -96,6 +97,7 @@ def _null(counts: sparse.csr_matrix, seed: int = 0) -> ident.NullGrid:
         counts,
         log_rates=np.log(_rates()),
         is_blood=IS_BLOOD,
+        barred=None,
         group=GROUP,
         rng=np.random.default_rng(seed),
     )
@@ -112,10 +114,8 @@ def test_null_grid_agrees_with_cells_drawn_at_each_depth() -> None:
         for column in (2, 5, 8):
             # Poisson around the depth, as thinning gives
             depth = np.random.default_rng(column).poisson(ident.DEPTHS[column], 600)
-            fresh = ident.identity(
-                _cells(kind, depth, 7 + column), log_rates=np.log(_rates()), is_blood=IS_BLOOD
-            )
-            centre, spread = ident.robust_moments(fresh.distance[fresh.blood == kind])
+            fresh = _fit(_cells(kind, depth, 7 + column), _rates())
+            centre, spread = ident.upper_moments(fresh.distance[fresh.blood == kind])
             assert grid.centre[kind, column] == pytest.approx(centre, abs=0.15 * spread)
             assert grid.spread[kind, column] == pytest.approx(spread, rel=0.2)
     # counts add information: the deeper, the narrower
@@ -123,8 +123,8 @@ def test_null_grid_agrees_with_cells_drawn_at_each_depth() -> None:
 
 
 def test_few_leukocytes_leave_the_grid_empty() -> None:
-    assert np.isnan(_null(_cells(0, np.full(14, 5000), 1)).centre).all()
-    one_group = _null(_cells(0, np.full(20, 5000), 1))
+    assert np.isnan(_null(_cells(0, np.full(29, 5000), 1)).centre).all()
+    one_group = _null(_cells(0, np.full(40, 5000), 1))
     assert not np.isnan(one_group.centre[0, 4])
     assert np.isnan(one_group.centre[1]).all()
     assert np.isnan(_null(sparse.csr_matrix((0, GENES), dtype=np.float64)).centre).all()
@@ -135,15 +135,13 @@ def test_null_cells_of_any_depth_are_centred_and_tumour_cells_stand_out() -> Non
     grid = ident.shrunk_grid(_null(deep.tocsr()), prior=PRIOR)
     for depth in (60, 300, 2500):  # none of them a depth of the grid
         fresh = sparse.vstack([_cells(k, np.full(400, depth), 10 + k) for k in range(2)]).tocsr()
-        fit = ident.identity(fresh, log_rates=np.log(_rates()), is_blood=IS_BLOOD)
+        fit = _fit(fresh, _rates())
         z = ident.standardised(fit, grid=grid, group=GROUP)
         for kind in range(2):
             mine = z[fit.blood == kind]
             assert abs(np.median(mine)) < 0.25
-            assert 0.7 < ident.robust_moments(mine)[1] < 1.4
-        tumour = ident.identity(
-            _cells(2, np.full(50, depth), 3), log_rates=np.log(_rates()), is_blood=IS_BLOOD
-        )
+            assert 0.7 < ident.upper_moments(mine)[1] < 1.4
+        tumour = _fit(_cells(2, np.full(50, depth), 3), _rates())
         assert (ident.standardised(tumour, grid=grid, group=GROUP) > 3).mean() > 0.95
 
 
@@ -167,6 +165,16 @@ def test_what_was_not_measured_is_the_prior_moved_by_what_was() -> None:
     assert np.isnan(own.centre).any()  # the measured grid is left as it was
 
 
+def test_a_barred_type_is_nobodys_best() -> None:
+    counts = _cells(0, np.full(20, 2000), 1)
+    barred = np.zeros((20, 4), dtype=bool)
+    barred[:10, 0] = True
+    found = ident.log_likelihood(counts, log_rates=np.log(_rates()), barred=barred)
+    fit = ident.identity(found, depth=ident.total(counts), is_blood=IS_BLOOD)
+    assert (fit.blood[:10] == 1).all()
+    assert (fit.blood[10:] == 0).all()
+
+
 def test_standardised_meets_the_grid_at_its_depths_and_holds_its_ends() -> None:
     fit = ident.Identity(
         distance=np.full(4, -0.6),
@@ -183,10 +191,19 @@ def test_spread_is_of_the_side_that_is_judged() -> None:
     rng = np.random.default_rng(0)
     half = np.abs(rng.normal(size=20_000))
     values = np.concatenate([2.0 * half, -9.0 * half])
-    median, spread = ident.robust_moments(values)
-    assert median == pytest.approx(0.0, abs=0.02)
-    assert spread == pytest.approx(2.0, rel=0.03)
-    assert ident.robust_moments(np.ones(20)) == (1.0, 1e-3)
+    for measured in (ident.robust_moments, ident.upper_moments):
+        median, spread = measured(values)
+        assert median == pytest.approx(0.0, abs=0.02)
+        assert spread == pytest.approx(2.0, rel=0.03)
+        assert measured(np.ones(20)) == (1.0, 1e-3)
+
+
+def test_two_kinds_in_a_group_are_no_scatter_of_its_upper_end() -> None:
+    rng = np.random.default_rng(1)
+    values = np.concatenate([rng.normal(-0.9, 0.05, 400), rng.normal(-0.6, 0.05, 600)])
+    centre, spread = ident.upper_moments(values)
+    assert centre + 1.2816 * spread == pytest.approx(np.quantile(values, 0.9))
+    assert spread < 0.12  # that of both kinds together is 0.16
 
 
 def test_a_mixture_fits_two_types_at_any_share_as_well_as_the_true_one() -> None:
@@ -196,9 +213,10 @@ def test_a_mixture_fits_two_types_at_any_share_as_well_as_the_true_one() -> None
     share = rng.uniform(0.1, 0.9, 50)
     mixed = share[:, None] * rates[:, 0] + (1 - share[:, None]) * rates[:, 1]
     counts = sparse.csr_matrix(np.array([rng.multinomial(800, row) for row in mixed]))
-    fit = ident.identity(counts, log_rates=np.log(rates), is_blood=IS_BLOOD)
+    fit = _fit(counts, rates)
     rows = np.arange(40)
-    found = ident.as_a_mixture(counts, fit, rows=rows, log_rates=np.log(rates), is_blood=IS_BLOOD)
+    types = {"rates": rates[:, IS_BLOOD], "other": np.log(rates[:, ~IS_BLOOD])}
+    found = ident.as_a_mixture(counts, fit, rows=rows, **types)
     best_other = np.asarray(counts @ np.log(rates[:, ~IS_BLOOD])).max(axis=1)
     truth = np.asarray(counts.multiply(np.log(mixed)).sum(axis=1)).ravel()
     at_truth = (best_other - truth) / 800
@@ -206,11 +224,5 @@ def test_a_mixture_fits_two_types_at_any_share_as_well_as_the_true_one() -> None
     assert (found.distance[rows] <= fit.distance[rows]).all()
     assert found.distance[rows].mean() < fit.distance[rows].mean() - 0.05
     np.testing.assert_array_equal(found.distance[40:], fit.distance[40:])
-    alone = ident.as_a_mixture(
-        counts[[7]],
-        ident.identity(counts[[7]], log_rates=np.log(rates), is_blood=IS_BLOOD),
-        rows=np.array([0]),
-        log_rates=np.log(rates),
-        is_blood=IS_BLOOD,
-    )
+    alone = ident.as_a_mixture(counts[[7]], _fit(counts[[7]], rates), rows=np.array([0]), **types)
     assert alone.distance[0] == pytest.approx(found.distance[7], rel=1e-12)

@@ -1,4 +1,4 @@
-"""Reference profiles over a sample's genes: shares, blends, ambient RNA, and genes left out."""
+"""Reference profiles over a sample's genes: shares, floor, ambient RNA, and genes left out."""
 
 from __future__ import annotations
 
@@ -8,113 +8,163 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctcflow.stats.profiles import AMBIENT_SHARE, GROUPS, profiles
+from ctcflow.stats.blood_profiles import TOGETHER, of_each_type, with_two_at_once
+from ctcflow.stats.profiles import GROUPS, NORMAL_GROUPS, Profiles, profiles
 
-RESOURCES = Path(__file__).parents[2] / "resources"
-
-
-@pytest.fixture(scope="module")
-def rates() -> pd.DataFrame:
-    return pd.read_csv(RESOURCES / "genes" / "lineage_rates.tsv.gz", sep="\t")
+RESOURCES = Path(__file__).parents[2] / "resources" / "genes"
+SOME = ["CD3D", "MS4A1", "LYZ", "KRT8", "COL1A1", "PECAM1", "FCGR3B", "PPBP", "HBB", "NKG7"]
 
 
 @pytest.fixture(scope="module")
-def markers() -> pd.DataFrame:
-    return pd.read_csv(RESOURCES / "signatures" / "cell_types.tsv", sep="\t")
+def reference() -> pd.DataFrame:
+    return pd.read_csv(RESOURCES / "normal_profiles.tsv.gz", sep="\t", keep_default_na=False)
 
 
-def _some(rates: pd.DataFrame) -> np.ndarray:
-    names = ["CD3D", "MS4A1", "LYZ", "KRT8", "COL1A1", "PECAM1", "FCGR3B", "PPBP", "HBB", "NKG7"]
-    common = rates["symbol"].iloc[:300].tolist()
-    return np.array(["not_a_gene", *dict.fromkeys(names + common)], dtype=object)
+@pytest.fixture(scope="module")
+def types() -> pd.DataFrame:
+    return pd.read_csv(RESOURCES / "normal_types.tsv", sep="\t", keep_default_na=False)
 
 
-def _made(rates: pd.DataFrame, markers: pd.DataFrame, genes: np.ndarray, **changed: object):
+def _some(reference: pd.DataFrame) -> np.ndarray:
+    return np.array(["not_a_gene", *SOME, *reference["symbol"].iloc[:300]], dtype=object)
+
+
+def _made(
+    reference: pd.DataFrame, types: pd.DataFrame, genes: np.ndarray, **changed: object
+) -> Profiles:
     given = {
-        "rates": rates,
-        "markers": markers,
+        "reference": reference,
+        "types": types,
         "left_out": frozenset({"KRT8"}),
-        "ambient": np.ones(genes.size),
-        "ambient_share": AMBIENT_SHARE,
+        "ambient": None,
+        "ambient_share": 0.0,
     }
     return profiles(genes, **{**given, **changed})
 
 
-def test_each_profile_is_shares_of_all_counts(rates: pd.DataFrame, markers: pd.DataFrame) -> None:
-    genes = _some(rates)
-    made = _made(rates, markers, genes)
+def test_each_profile_is_shares_of_all_counts(reference: pd.DataFrame, types: pd.DataFrame) -> None:
+    genes = _some(reference)
+    made = _made(reference, types, genes)
     np.testing.assert_allclose(np.exp(made.log_rates).sum(0), 1.0)
-    assert made.log_rates.shape == (made.columns.size, len(made.types))
-    assert made.is_blood.size == made.group.size == len(made.types)
-    assert "not_a_gene" not in genes[made.columns]
-    assert "KRT8" not in genes[made.columns]
-    assert {"CD3D", "LYZ", "HBB"} <= set(genes[made.columns])
-    assert set(np.array(made.types)[~made.is_blood]) == {"Fibroblast", "Endothelial", "Epithelial"}
-    lineage = dict(zip(made.types, made.group, strict=True))
-    assert [GROUPS[lineage[t]] for t in ("CD4 T", "B", "Monocyte", "Neutrophil", "Platelet")] == [
-        "lymphoid", "B", "myeloid", "granulocyte", "anucleate",
-    ]  # fmt: skip
+    assert made.log_rates.shape == (made.columns.size, len(types))
+    assert made.is_blood.size == made.group.size == len(made.types) == len(types)
+    assert {"not_a_gene", "KRT8"}.isdisjoint(genes[made.columns])
+    assert {"CD3D", "LYZ"} <= set(genes[made.columns])
+    groups = np.array([*GROUPS, *NORMAL_GROUPS])[made.group]
+    assert list(groups) == list(types["group"])
+    assert (made.is_blood == np.isin(groups, GROUPS)).all()
 
 
-def test_atlas_types_are_the_table_the_floor_and_the_ambient_share(
-    rates: pd.DataFrame, markers: pd.DataFrame
+def test_haemoglobin_is_known_and_in_no_profile(
+    reference: pd.DataFrame, types: pd.DataFrame
 ) -> None:
-    genes = _some(rates)
-    rng = np.random.default_rng(0)
-    ambient = rng.random(genes.size)
-    made = _made(rates, markers, genes, ambient=ambient)
+    genes = _some(reference)
+    made = _made(reference, types, genes)
+    assert list(genes[made.haemoglobin]) == ["HBB"]
+    assert "HBB" not in genes[made.columns]
+
+
+def test_a_profile_is_the_table_the_floor_and_the_ambient_share(
+    reference: pd.DataFrame, types: pd.DataFrame
+) -> None:
+    genes = _some(reference)
+    ambient = np.random.default_rng(0).random(genes.size)
+    made = _made(reference, types, genes, ambient=ambient, ambient_share=0.05)
     shared = genes[made.columns]
-    own = rates.set_index("symbol")["B"].reindex(shared).fillna(0.0)
-    floored = own / own.sum() + 2e-6
+    floored = reference.set_index("symbol").loc[shared, "B 1"] + 5
     soup = ambient[made.columns] / ambient[made.columns].sum()
-    expected = (1 - AMBIENT_SHARE) * floored / floored.sum() + AMBIENT_SHARE * soup
-    np.testing.assert_allclose(np.exp(made.log_rates[:, made.types.index("B")]), expected)
+    expected = 0.95 * floored / floored.sum() + 0.05 * soup
+    place = list(types["profile"]).index("B 1")
+    np.testing.assert_allclose(np.exp(made.log_rates[:, place]), expected)
 
 
 @pytest.mark.parametrize(
-    ("gene", "kind"),
+    ("gene", "type_"),
     [
         ("MS4A1", "B"),
-        ("KRT19", "Epithelial"),
+        ("CD3D", "CD4 T"),
         ("COL1A1", "Fibroblast"),
+        ("VWF", "Endothelial"),
         ("PPBP", "Platelet"),
-        ("HBB", "Erythroid"),
-        ("CSF3R", "Neutrophil"),
+        ("TPSAB1", "Mast"),
+        ("ALB", "Hepatocyte"),
+        ("KRT5", "Keratinocyte"),
+        ("PMEL", "Melanocyte"),
+        ("ACTG2", "Pericyte/smooth muscle"),
+        ("PLP1", "Schwann/glia"),
+        ("CHGA", "Neuroendocrine"),
+        ("CD34", "Progenitor"),
     ],
 )
-def test_markers_are_highest_in_their_own_type(
-    rates: pd.DataFrame, markers: pd.DataFrame, gene: str, kind: str
+def test_markers_of_the_field_are_high_in_their_type(
+    reference: pd.DataFrame, types: pd.DataFrame, gene: str, type_: str
 ) -> None:
-    universe = pd.unique(
-        pd.concat([rates["symbol"], markers["gene"], pd.Series(["HBB", "HBA1", "HBA2"])])
-    )
-    genes = universe.astype(object)
-    made = _made(rates, markers, genes, ambient=np.ones(genes.size))
-    row = np.flatnonzero(genes[made.columns] == gene)
-    best = np.argsort(-made.log_rates[row[0]])[:2]
-    assert kind in {made.types[k] for k in best}
+    """Textbook markers: the best profile of the type is among the tenth that shows most of it."""
+    row = reference.set_index("symbol").loc[gene, list(types["profile"])].to_numpy(np.float64)
+    mine = (types["type"] == type_).to_numpy()
+    assert row[mine].max() >= np.quantile(row, 0.9)
+    assert row[mine].max() > 20
 
 
 def test_order_of_the_genes_only_reorders_the_profiles(
-    rates: pd.DataFrame, markers: pd.DataFrame
+    reference: pd.DataFrame, types: pd.DataFrame
 ) -> None:
-    genes = _some(rates)
-    ambient = np.random.default_rng(1).random(genes.size)
+    genes = _some(reference)
     order = np.random.default_rng(2).permutation(genes.size)
-    made = _made(rates, markers, genes, ambient=ambient)
-    moved = _made(rates, markers, genes[order], ambient=ambient[order])
+    made, moved = _made(reference, types, genes), _made(reference, types, genes[order])
     frame = pd.DataFrame(made.log_rates, index=genes[made.columns])
     other = pd.DataFrame(moved.log_rates, index=genes[order][moved.columns])
     np.testing.assert_allclose(other.loc[frame.index], frame, rtol=1e-12)
 
 
 def test_a_sample_without_counts_or_without_genes_has_profiles(
-    rates: pd.DataFrame, markers: pd.DataFrame
+    reference: pd.DataFrame, types: pd.DataFrame
 ) -> None:
-    genes = _some(rates)
-    empty = _made(rates, markers, genes, ambient=np.zeros(genes.size))
+    genes = _some(reference)
+    empty = _made(reference, types, genes, ambient=np.zeros(genes.size), ambient_share=0.05)
     assert np.isfinite(empty.log_rates).all()
-    foreign = np.array(["x", "y"], dtype=object)
-    nothing = _made(rates, markers, foreign, ambient=np.ones(2))
+    nothing = _made(reference, types, np.array(["x", "y"], dtype=object))
     assert nothing.columns.size == 0
-    assert nothing.log_rates.shape == (0, len(nothing.types))
+    assert nothing.log_rates.shape == (0, len(types))
+
+
+def test_two_blood_cells_at_once_are_half_of_each(
+    reference: pd.DataFrame, types: pd.DataFrame
+) -> None:
+    made = _made(reference, types, _some(reference))
+    both = with_two_at_once(made)
+    k = len(made.types)
+    assert both.types[k:] == tuple(f"{one} and {two}" for one, two in TOGETHER)
+    assert both.is_blood[k:].all()
+    names, means = of_each_type(made)
+    first, second = (means[:, names.index(name)] for name in TOGETHER[0])
+    np.testing.assert_allclose(np.exp(both.log_rates[:, k]), (first + second) / 2)
+    np.testing.assert_array_equal(both.log_rates[:, :k], made.log_rates)
+    assert GROUPS[both.group[k]] == "T"
+
+
+def test_pairs_of_a_type_that_the_reference_lacks_are_not_added(
+    reference: pd.DataFrame, types: pd.DataFrame
+) -> None:
+    few = types[types["type"].isin(["B", "Monocyte", "Fibroblast"])]
+    both = with_two_at_once(_made(reference, few, _some(reference)))
+    assert both.types[len(few) :] == ("B and Monocyte",)
+    lone = types[types["type"].isin(["B", "Fibroblast"])]
+    assert len(with_two_at_once(_made(reference, lone, _some(reference))).types) == len(lone)
+
+
+def test_the_shipped_tables_belong_together(reference: pd.DataFrame, types: pd.DataFrame) -> None:
+    sources = pd.read_csv(RESOURCES / "normal_sources.tsv", sep="\t", keep_default_na=False)
+    assert list(reference.columns[1:]) == list(types["profile"])
+    assert set(types["group"]) == {*GROUPS, *NORMAL_GROUPS}
+    assert reference["symbol"].is_unique
+    used = sources[sources["profile"] != ""]
+    assert (sources["left_out"] != "").eq(sources["profile"] == "").all()
+    made = types[~types["profile"].str.endswith("cycling")]
+    assert set(used["profile"]) == set(made["profile"])
+    values = reference.iloc[:, 1:].to_numpy()
+    assert (values >= 0).all()
+    # counts per million: what the genes without identity leave, which in red cells is little
+    red = types["type"].isin(["Erythroid"]).to_numpy()
+    assert (values.sum(0)[~red] > 4e5).all()
+    assert (values.sum(0) < 1.05e6).all()

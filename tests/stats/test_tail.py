@@ -13,6 +13,8 @@ from ctcflow.stats import tail
 
 WINDOW = {"low": 1.0, "high": 3.5}
 
+PLAIN = {"largest_scale": np.inf, "prior_values": 0.0}
+
 
 def _evidence(factor: float, n: int, seed: int) -> np.ndarray:
     """-log10 products of two p-values whose logarithms are inflated by 1 / factor."""
@@ -110,7 +112,7 @@ def _log_likelihood(scale: float, excess: np.ndarray, width: float) -> float:
 def test_tail_scale_is_the_optimum_of_the_truncated_likelihood(scale: float) -> None:
     rng = np.random.default_rng(int(scale * 10))
     null = np.concatenate([rng.uniform(-3, 0, 9000), rng.exponential(scale, 1000)])
-    fit = tail.fit_exponential_tail(null, fraction=0.1, trimmed=0.01, smallest_scale=0.01)
+    fit = tail.fit_exponential_tail(null, fraction=0.1, trimmed=0.01, smallest_scale=0.01, **PLAIN)
     low, high = np.quantile(null, [0.9, 0.99])
     excess = null[(null > low) & (null <= high)] - low
     best = optimize.minimize_scalar(
@@ -126,21 +128,25 @@ def test_tail_does_not_see_tumour_cells_above_its_trim() -> None:
     null = np.random.default_rng(0).exponential(0.4, 20_000)
     dirty = null.copy()
     dirty[np.argsort(null)[-20:]] += 30.0
-    settings_ = {"fraction": 0.1, "trimmed": 0.005, "smallest_scale": 0.01}
+    settings_ = {"fraction": 0.1, "trimmed": 0.005, "smallest_scale": 0.01, **PLAIN}
     clean = tail.fit_exponential_tail(null, **settings_)
     assert tail.fit_exponential_tail(dirty, **settings_).scale == pytest.approx(clean.scale)
 
 
 def test_a_thin_sample_cannot_make_a_light_tail() -> None:
     few = np.arange(12.0)
-    assert tail.fit_exponential_tail(few, fraction=0.1, trimmed=0.01, smallest_scale=0.3).scale == (
-        pytest.approx(0.3)
+    assert tail.fit_exponential_tail(
+        few, fraction=0.1, trimmed=0.01, smallest_scale=0.3, **PLAIN
+    ).scale == (pytest.approx(0.3))
+    same = tail.fit_exponential_tail(
+        np.ones(500), fraction=0.1, trimmed=0.01, smallest_scale=0.3, **PLAIN
     )
-    same = tail.fit_exponential_tail(np.ones(500), fraction=0.1, trimmed=0.01, smallest_scale=0.3)
     assert same.scale == 0.3
     tight = np.random.default_rng(0).exponential(0.01, 5000)
     assert (
-        tail.fit_exponential_tail(tight, fraction=0.1, trimmed=0.01, smallest_scale=0.3).scale
+        tail.fit_exponential_tail(
+            tight, fraction=0.1, trimmed=0.01, smallest_scale=0.3, **PLAIN
+        ).scale
         == 0.3
     )
 
@@ -148,7 +154,7 @@ def test_a_thin_sample_cannot_make_a_light_tail() -> None:
 def test_tail_p_is_uniform_on_the_null_and_goes_on_below_its_resolution() -> None:
     rng = np.random.default_rng(7)
     fit = tail.fit_exponential_tail(
-        rng.exponential(0.5, 80_000), fraction=0.1, trimmed=0.005, smallest_scale=0.1
+        rng.exponential(0.5, 80_000), fraction=0.1, trimmed=0.005, smallest_scale=0.1, **PLAIN
     )
     fresh = rng.exponential(0.5, 100_000)
     p = tail.exponential_tail_p(fresh, fit)
@@ -163,7 +169,7 @@ def test_tail_p_is_uniform_on_the_null_and_goes_on_below_its_resolution() -> Non
 def test_tail_p_never_rises_with_the_value() -> None:
     rng = np.random.default_rng(8)
     fit = tail.fit_exponential_tail(
-        rng.normal(size=3000), fraction=0.1, trimmed=0.005, smallest_scale=0.3
+        rng.normal(size=3000), fraction=0.1, trimmed=0.005, smallest_scale=0.3, **PLAIN
     )
     grid = np.linspace(-5, 15, 4000)
     p = tail.exponential_tail_p(grid, fit)
@@ -229,7 +235,9 @@ def test_null_cells_far_out_make_a_pareto_tail_heavy_but_not_an_exponential_one(
     for _ in range(40):
         null = np.append(rng.exponential(0.5, 19_900), 5.0 + rng.exponential(2.0, 100))
         pareto = tail.fit_pareto_tail(null, n_above=200)
-        thin = tail.fit_exponential_tail(null, fraction=0.1, trimmed=0.01, smallest_scale=0.1)
+        thin = tail.fit_exponential_tail(
+            null, fraction=0.1, trimmed=0.01, smallest_scale=0.1, **PLAIN
+        )
         for level in heavy:
             heavy[level] += int((tail.pareto_tail_p(null, pareto) <= level).sum())
             light[level] += int((tail.exponential_tail_p(null, thin) <= level).sum())

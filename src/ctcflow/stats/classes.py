@@ -28,7 +28,9 @@ ANEUPLOID_P: Final = 1e-3
 """Aneuploid at or below this p: tissue with a shuffled genome passes 0.01 too often."""
 _STROMA_P: Final = 0.05  # above it, a cell may well be one of stroma or endothelium
 _NO_STROMA_P: Final = 0.005  # at or below it, it is none; between the two it cannot be told
-_SKIN: Final = 8.0  # nats for skin and against any other tissue: 3,000 to 1
+_SKIN: Final = 10.0  # nats for skin and against any other tissue: 20,000 to 1
+_SKIN_PER_COUNT: Final = 0.015  # and of a deep cell as many per count
+_UNDER_BLOOD: Final = -0.12  # nats per count: a leukocyte fits better than any tissue does
 _OVER_BLOOD: Final = 0.05  # nats per count for a normal epithelium and against any leukocyte
 PARTNER_P: Final = 1e-6
 """Genes of a blood cell beside those of the tumour cell."""
@@ -43,6 +45,8 @@ FEWEST_UMIS_TO_SEE: Final = 3000
 class Evidence(NamedTuple):
     """Lines of evidence of n cells; copy number, partner and tissue are NaN where not judged."""
 
+    umis: Floats
+    """(n,) counts."""
     significant: Bools
     """(n,) called at the error rate that was asked for; all others are `blood`."""
     p_identity: Floats
@@ -54,15 +58,17 @@ class Evidence(NamedTuple):
     p_copy_number: Floats
     """(n,) a diploid cell is as aneuploid."""
     p_stroma: Floats
-    """(n,) a cell of stroma or endothelium looks so little like it and shows so much of a panel."""
+    """(n,) a cell of stroma or endothelium looks so little like it."""
+    p_stroma_panel: Floats
+    """(n,) a cell of stroma or endothelium shows so much of a panel."""
     nearest: Objects
     """(n,) normal type, not of blood, that the cell looks most like; empty where not judged."""
     over_other_tissue: Floats
     """(n,) log-likelihood of the group of that type over the best other group."""
     is_skin: Bools
-    """(n,) that type is one of skin or squamous epithelium."""
+    """(n,) that type is one of skin, squamous or basal epithelium."""
     is_epithelium: Bools
-    """(n,) that type is one of glandular, basal or endocrine epithelium."""
+    """(n,) that type is one of any other epithelium, endocrine cells among them."""
     over_blood: Floats
     """(n,) log-likelihood per count of that type over the best leukocyte."""
     p_partner: Floats
@@ -96,10 +102,14 @@ def _rules(of: Evidence) -> Sequence[tuple[Bools, str, str]]:
     strong = (of.p_panel <= _STRONG_PANEL_P) & several
     panel = (of.p_panel <= _PANEL_P) & several
     one_gene = (of.p_panel <= _ONE_GENE_P) & (of.n_panel_genes >= 1) & clearly
-    stroma = missing & (of.p_stroma > _STROMA_P)  # False where NaN
-    maybe_stroma = missing & (of.p_stroma > _NO_STROMA_P)
+    as_stroma = 2 * np.minimum(of.p_stroma, of.p_stroma_panel)  # Bonferroni; NaN: not judged
+    stroma = missing & (as_stroma > _STROMA_P)
+    # keratins in a cell that looks like stroma: RNA of its tissue, or two cells
+    maybe_stroma = missing & ((as_stroma > _NO_STROMA_P) | (of.p_stroma > _STROMA_P))
+    nearer_blood = missing & (of.over_blood < _UNDER_BLOOD)
     shuffled = aneuploid & (strong | clearly)
-    skin = missing & of.is_skin & (of.over_other_tissue >= _SKIN) & ~shuffled
+    as_skin = of.over_other_tissue >= np.maximum(_SKIN, _SKIN_PER_COUNT * of.umis)
+    skin = missing & of.is_skin & as_skin & ~shuffled
     epithelium = missing & of.is_epithelium & (of.over_blood >= _OVER_BLOOD)
     together = of.p_partner <= PARTNER_P  # False where NaN
     return (
@@ -112,12 +122,17 @@ def _rules(of: Evidence) -> Sequence[tuple[Bools, str, str]]:
         (
             skin,
             "non-blood other",
-            "no leukocyte, but like normal skin or squamous epithelium: {type}",
+            "no leukocyte, but like normal skin, squamous or basal epithelium: {type}",
         ),
         (
             maybe_stroma & ~shuffled,
             "uncertain",
             "no leukocyte; a normal cell of stroma or endothelium is not ruled out: {type}",
+        ),
+        (
+            nearer_blood & ~shuffled & ~together,
+            "uncertain",
+            "further from blood than a leukocyte is, and yet nearer to it than to any tissue",
         ),
         (
             missing & together & (panel | one_gene | (clearly & aneuploid)),
@@ -151,15 +166,13 @@ def _rules(of: Evidence) -> Sequence[tuple[Bools, str, str]]:
     )
 
 
-def malignancy(of: Evidence, *, umis: Floats, called: Bools) -> Objects:
+def malignancy(of: Evidence, *, called: Bools) -> Objects:
     """What copy number says of the malignancy of calls; empty for other cells.
 
     Parameters
     ----------
     of
         Lines of evidence.
-    umis
-        (n,) counts of each cell.
     called
         (n,) cells that are called.
 
@@ -169,7 +182,7 @@ def malignancy(of: Evidence, *, umis: Floats, called: Bools) -> Objects:
     cell is too shallow for an aneuploid one to show it.
     """
     words = np.full(called.size, "", dtype=object)
-    judged = ~np.isnan(of.p_copy_number) & (umis >= FEWEST_UMIS_TO_SEE)
+    judged = ~np.isnan(of.p_copy_number) & (of.umis >= FEWEST_UMIS_TO_SEE)
     words[called] = NOT_SEEN
     words[called & judged] = DIPLOID
     words[called & (of.p_copy_number <= ANEUPLOID_P)] = ANEUPLOID

@@ -39,7 +39,6 @@ _MOST_NULL = 300  # null cells per lineage and depth
 _TAIL = 0.1
 _TRIMMED = 0.002
 _SMALLEST_SCALE = 0.45  # spreads; blood of three data sets gave 0.65 to 0.84
-_LARGEST_SCALE = 1.5
 _LOWEST_RATIO = 2.0**-3
 
 
@@ -227,7 +226,8 @@ def _null(
         fraction=_TAIL,
         trimmed=_TRIMMED,
         smallest_scale=_SMALLEST_SCALE,
-        largest_scale=_LARGEST_SCALE,
+        largest_scale=np.inf,
+        prior_values=0.0,
     )
     return _Null(DEPTHS[: len(levels)], moments[:, 0], moments[:, 1], fitted, levels[0].size)
 

@@ -221,22 +221,22 @@ def robust_moments(values: Floats) -> tuple[float, float]:
     return median, max(1.4826 * float(np.median(upper)), 1e-3)
 
 
-def widened_grid(own: NullGrid, *, prior: NullGrid) -> NullGrid:
-    """Widen the shipped null by what the sample's own leukocytes do; never narrow it.
+def shrunk_grid(own: NullGrid, *, prior: NullGrid) -> NullGrid:
+    """Fill what the sample could not measure.
 
-    Where a group was measured at some depths, what it has beyond the prior at the nearest of them
-    is carried to the others; where it never was, the prior stands.
+    Where a group was measured at some depths, its offset from the prior at the nearest of them is
+    carried to the others; where it never was, the prior stands.
     """
-    centre, spread = prior.centre.copy(), prior.spread.copy()
+    centre, spread = own.centre.copy(), own.spread.copy()
     for row in range(centre.shape[0]):
-        known = np.flatnonzero(~np.isnan(own.centre[row]))
-        if known.size == 0:
-            continue
-        columns = np.arange(centre.shape[1])
-        near = known[np.abs(known - columns[:, None]).argmin(axis=1)]
-        beyond = own.centre[row, near] - prior.centre[row, near]
-        centre[row] += np.maximum(beyond, 0.0)
-        spread[row] *= np.maximum(own.spread[row, near] / prior.spread[row, near], 1.0)
+        known = np.flatnonzero(~np.isnan(centre[row]))
+        for column in np.flatnonzero(np.isnan(centre[row])):
+            centre[row, column] = prior.centre[row, column]
+            spread[row, column] = prior.spread[row, column]
+            if known.size:
+                near = known[np.abs(known - column).argmin()]
+                centre[row, column] += own.centre[row, near] - prior.centre[row, near]
+                spread[row, column] *= own.spread[row, near] / prior.spread[row, near]
     return NullGrid(centre, spread)
 
 

@@ -29,6 +29,7 @@ _AGAIN_P = 0.05  # cells of a smaller p are fitted as mixtures of blood types to
 _LEAST_HAEMOGLOBIN = 0.01  # share of the counts of a red cell or its precursor
 _SMALLEST_SCALE = 0.4  # spreads; healthy blood of four data sets gave 0.36 to 0.53
 _LARGEST_SCALE = 1.0
+_PRIOR_VALUES = 60.0  # of the smallest scale: what 600 leukocytes have in their tail
 _TAIL = 0.1  # share of the null that is its tail
 _FEWEST_IN_TAIL = 50  # blood-like cells that a tail of their own is fitted to
 _LEAST_BLOOD_LIKE_P = 2e-4  # where they are fewer
@@ -84,47 +85,79 @@ def leukocytes(
     single = alone[likelihood[:, alone].argmax(axis=1)]
     blood_like = (fit.distance < _BLOOD_LIKE) & (fit.depth > 0)
     sure = np.flatnonzero(blood_like & ~suspect)
-    own_null = sure.size >= fewest
-    grid = prior
-    if own_null:
-        learned = sure[:_MOST_NULL]
-        own = ident.null_grid(
-            shared[learned],
-            log_rates=types.log_rates,
-            is_blood=types.is_blood,
-            barred=barred[learned],
-            group=types.group,
-            rng=np.random.default_rng(0),
+    null = _Null(prior, None)
+    if sure.size >= fewest:
+        null = _own_null(
+            shared, fit, sure, blood_like=blood_like, types=types, barred=barred, prior=prior
         )
-        grid = ident.widened_grid(own, prior=prior)
-    z = ident.standardised(fit, grid=grid, group=types.group)
     # suspect cells stay: a null of the panel without the cells that show it would be none
+    z = ident.standardised(fit, grid=null.grid, group=types.group)
     leukocyte = blood_like & (z < _NULL_Z)
-    own_null = own_null and bool(leukocyte.any())
-    null = (
-        tail.fit_exponential_tail(
-            z[leukocyte],
-            fraction=_TAIL,
-            trimmed=0.001,
-            smallest_scale=_SMALLEST_SCALE,
-            largest_scale=_LARGEST_SCALE,
-        )
-        if own_null
-        else None
-    )
-    p = _p(z, null)
+    p = _p(z, fit.depth, null)
     again = np.flatnonzero((p <= _AGAIN_P) & (fit.depth > 0))
     _, rates = blood_profiles.of_each_type(reference)
     fit = ident.as_a_mixture(
         shared, fit, rows=again, rates=rates, other=types.log_rates[:, ~types.is_blood]
     )
-    z[again] = ident.standardised(fit, grid=grid, group=types.group)[again]
-    p[again] = _p(z[again], null)
-    if own_null:
+    z = ident.standardised(fit, grid=null.grid, group=types.group)
+    p[again] = _p(z, fit.depth, null)[again]
+    own = null.tail is not None
+    if own:
         p = among_blood_like(
             p, z, blood_like=(fit.distance < _BLOOD_LIKE) & (fit.depth > 0), suspect=suspect
         )
-    return Leukocytes(single, leukocyte, p, sure.size, own_null)
+    return Leukocytes(single, leukocyte, p, sure.size, own)
+
+
+class _Null(NamedTuple):
+    """What leukocytes do: the shipped null, or that of the sample's own with its tail."""
+
+    grid: ident.NullGrid
+    tail: tail.ExponentialTail | None
+
+
+def _own_null(
+    shared: sp.csr_matrix,
+    fit: ident.Identity,
+    sure: Ints,
+    *,
+    blood_like: npt.NDArray[np.bool_],
+    types: Profiles,
+    barred: npt.NDArray[np.bool_],
+    prior: ident.NullGrid,
+) -> _Null:
+    learned = sure[:_MOST_NULL]
+    own = ident.null_grid(
+        shared[learned],
+        log_rates=types.log_rates,
+        is_blood=types.is_blood,
+        barred=barred[learned],
+        group=types.group,
+        rng=np.random.default_rng(0),
+    )
+    grid = ident.shrunk_grid(own, prior=prior)
+    z = ident.standardised(fit, grid=grid, group=types.group)
+    near = z[blood_like & (z < _NULL_Z)]
+    if near.size == 0:
+        return _Null(prior, None)
+    fitted = tail.fit_exponential_tail(
+        near,
+        fraction=_TAIL,
+        trimmed=0.001,
+        smallest_scale=_SMALLEST_SCALE,
+        largest_scale=_LARGEST_SCALE,
+        prior_values=_PRIOR_VALUES,
+    )
+    return _Null(grid, fitted)
+
+
+def _p(z: Floats, depth: Floats, null: _Null) -> Floats:
+    if null.tail is None:
+        p = tail.normal_body_exponential_tail_p(z, scale=_SMALLEST_SCALE)
+    else:
+        p = tail.exponential_tail_p(z, null.tail)
+    p[depth == 0] = 1.0
+    return p
 
 
 def among_blood_like(
@@ -158,12 +191,6 @@ def among_blood_like(
     if n_above >= _FEWEST_IN_TAIL:
         least = tail.pareto_tail_p(z, tail.fit_pareto_tail(null, n_above=n_above))
     return np.where(blood_like, np.maximum(p, least), p)
-
-
-def _p(z: Floats, null: tail.ExponentialTail | None) -> Floats:
-    if null is None:
-        return tail.normal_body_exponential_tail_p(z, scale=_SMALLEST_SCALE)
-    return tail.exponential_tail_p(z, null)
 
 
 def _barred(counts: sp.csr_matrix, types: Profiles) -> npt.NDArray[np.bool_]:

@@ -150,7 +150,8 @@ def lines_of_evidence(
         counts[np.flatnonzero(chosen.candidates)],
         reference=every,
         shipped_null=shipped.identity_null,
-        panels=[pd.Index(genes[every.columns]).isin(list(mine)) for mine in panels.values()],
+        # the first: tissue that stroma comes from leaves RNA of its own in it, of other panels too
+        panel_genes=pd.Index(genes[every.columns]).isin(list(next(iter(panels.values())))),
     )
     ambient = _ambient(counts, soup, ambient_share)
     return Lines(blood, reference.types, of_panels, tissue, ambient, chosen)

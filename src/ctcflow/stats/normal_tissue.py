@@ -6,7 +6,6 @@ cell that is none of blood is compared with all profiles of normal cells, tumour
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -34,8 +33,9 @@ class Tissue(NamedTuple):
     nearest: Objects
     """(n,) type of the best profile that is not blood; empty for cells without a count."""
     p_stroma: Floats
-    """(n,) probability that a cell of stroma or endothelium looks so little like it or shows so
-    much of a tumour panel (the smaller of the two, times two)."""
+    """(n,) probability that a cell of stroma or endothelium looks so little like it."""
+    p_stroma_panel: Floats
+    """(n,) probability that one of the type it is nearest to shows so much of a tumour panel."""
     margin: Floats
     """(n, len(NORMAL_GROUPS)) log-likelihood per count of each group over the best other group
     that is not blood."""
@@ -77,7 +77,7 @@ def normal_tissue(
     *,
     reference: Profiles,
     shipped_null: pd.DataFrame,
-    panels: Sequence[Bools],
+    panel_genes: Bools,
 ) -> Tissue:
     """Compare cells with all normal cells.
 
@@ -89,8 +89,8 @@ def normal_tissue(
         Types over the genes of the sample, those of the panels too.
     shipped_null
         `group`, `depth`, `centre`, `spread`: of `beyond_stroma` in the group `stroma`.
-    panels
-        (g,) which genes of the reference are in each tumour panel.
+    panel_genes
+        (g,) which genes of the reference are in the panel that stroma is judged by.
     """
     null = shipped_null[shipped_null["group"] == STROMA].set_index("depth").loc[ident.DEPTHS]
     centre, spread = null["centre"].to_numpy(np.float64), null["spread"].to_numpy(np.float64)
@@ -103,12 +103,14 @@ def normal_tissue(
     nearest = names[other[likelihood[:, other].argmax(axis=1)]]
     nearest[depth == 0] = ""
     over_blood = likelihood[:, other].max(axis=1) - likelihood[:, reference.is_blood].max(axis=1)
-    distance = -margin[:, NORMAL_GROUPS.index(STROMA)]
-    looks = _identity_p(distance, depth=depth, centre=centre, spread=spread)
-    shows = _panel_p(shared, likelihood, depth=depth, reference=reference, panels=panels)
     return Tissue(
         nearest,
-        np.minimum(2 * np.minimum(looks, shows), 1.0),
+        _identity_p(
+            -margin[:, NORMAL_GROUPS.index(STROMA)], depth=depth, centre=centre, spread=spread
+        ),
+        _panel_p(
+            shared, likelihood, depth=depth, reference=reference, genes=np.flatnonzero(panel_genes)
+        ),
         margin,
         over_blood / np.maximum(depth, 1.0),
         depth,
@@ -130,14 +132,12 @@ def _panel_p(
     *,
     depth: Floats,
     reference: Profiles,
-    panels: Sequence[Bools],
+    genes: npt.NDArray[np.intp],
 ) -> Floats:
-    """P that stroma of the type a cell is nearest to shows so much of any panel."""
+    """P that stroma of the type a cell is nearest to shows so much of a panel."""
     stroma = np.flatnonzero(reference.group == len(GROUPS) + NORMAL_GROUPS.index(STROMA))
-    used = np.logical_or.reduce(list(panels)) if len(panels) else np.zeros(0, dtype=bool)
-    if stroma.size == 0 or not used.any():
+    if stroma.size == 0 or genes.size == 0:
         return np.ones(depth.size)
-    genes = np.flatnonzero(used)
     types = np.array(reference.types, dtype=object)[stroma]
     rates = np.exp(reference.log_rates[np.ix_(genes, stroma)])
     # the median of a type: some author profiles carry RNA of the epithelium beside it
@@ -145,11 +145,4 @@ def _panel_p(
     rates = np.column_stack([usual[name] for name in types]) + _RNA_OF_ITS_TISSUE
     seen = shared.tocsc()[:, genes].toarray() > 0
     expected = depth[:, None] * rates.T[likelihood[:, stroma].argmax(axis=1)]
-    weight = panel.weights(rates.mean(axis=1))
-    p = [
-        panel.panel_p(
-            seen[:, mine[genes]], expected=expected[:, mine[genes]], weight=weight[mine[genes]]
-        )
-        for mine in panels
-    ]
-    return np.asarray(np.minimum((np.array(p) * panel.price(len(p))).min(axis=0), 1.0))
+    return panel.panel_p(seen, expected=expected, weight=panel.weights(rates.mean(axis=1)))

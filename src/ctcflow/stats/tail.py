@@ -12,7 +12,6 @@ from scipy import special
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-_PRIOR = 60.0  # values in the tail that the smallest scale is worth
 _HEAVIEST = 0.9  # shape of a Pareto tail: at 1 its mean is infinite, and L-moments fail
 _EXPONENTIAL = 1e-9  # shape below which a Pareto tail is an exponential one
 
@@ -28,7 +27,13 @@ class ExponentialTail(NamedTuple):
 
 
 def fit_exponential_tail(
-    null: Floats, *, fraction: float, trimmed: float, smallest_scale: float, largest_scale: float
+    null: Floats,
+    *,
+    fraction: float,
+    trimmed: float,
+    smallest_scale: float,
+    largest_scale: float,
+    prior_values: float,
 ) -> ExponentialTail:
     """Fit the upper tail of a null whose very top may hold cells that are not null.
 
@@ -44,19 +49,20 @@ def fit_exponential_tail(
     trimmed
         Share at the top that is left out.
     smallest_scale
-        The scale is never below this, so that a thin sample cannot make a light tail; what is
-        measured is drawn towards it as by 60 values.
+        The scale is never below this, so that a thin sample cannot make a light tail.
     largest_scale
-        Nor is what is measured above this.
+        What is measured is cut here: of a few values the truncated scale may be infinite.
+    prior_values
+        Values in the tail that the smallest scale is worth against what is measured.
     """
     body = np.sort(null)
     low, high = np.quantile(body, [1 - fraction, 1 - trimmed])
     excess = body[(body > low) & (body <= high)] - low
     scale = smallest_scale
     if excess.size >= 10:
-        # of a few values the truncated scale may be anything, even infinite
         found = min(_truncated_scale(excess, float(high - low)), largest_scale)
-        scale = (excess.size * found + _PRIOR * smallest_scale) / (excess.size + _PRIOR)
+        weight = prior_values / (excess.size + prior_values)
+        scale = (1 - weight) * found + weight * smallest_scale
     return ExponentialTail(body, float(low), float((body > low).mean()), max(scale, smallest_scale))
 
 

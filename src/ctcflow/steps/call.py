@@ -162,9 +162,7 @@ def _call_sample(
     partner = np.where(beside, obs[keys.PARTNER_LINEAGE.key].astype(str), table[keys.LINEAGE.key])
     table[keys.PARTNER.key] = np.where(said.classes == "CTC aggregate", partner, "")
     called = np.isin(said.classes, _TUMOUR)
-    table[keys.MALIGNANCY.key] = classes.malignancy(
-        evidence_of, umis=obs[keys.N_UMIS.key].to_numpy(np.float64), called=called
-    )
+    table[keys.MALIGNANCY.key] = classes.malignancy(evidence_of, called=called)
     table[keys.PHENOTYPE.key] = phenotypes(adata.obsm[keys.SIGNATURES.key], called=called)
     table[keys.REASON.key] = said.reasons
     table[keys.CLASS_BEFORE_REVIEW.key] = said.before
@@ -176,12 +174,14 @@ def _evidence(obs: pd.DataFrame, *, significant: npt.NDArray[np.bool_]) -> class
     """Lines of evidence as `score` wrote them."""
     group = obs[keys.OTHER_GROUP.key].astype(str)
     return classes.Evidence(
+        umis=obs[keys.N_UMIS.key].to_numpy(np.float64),
         significant=significant,
         p_identity=obs[keys.P_IDENTITY.key].to_numpy(np.float64),
         p_panel=obs[keys.P_PANEL.key].to_numpy(np.float64),
         n_panel_genes=obs[keys.N_PANEL_GENES.key].to_numpy(),
         p_copy_number=obs[keys.P_COPY_NUMBER.key].to_numpy(np.float64),
         p_stroma=obs[keys.P_STROMA.key].to_numpy(np.float64),
+        p_stroma_panel=obs[keys.P_STROMA_PANEL.key].to_numpy(np.float64),
         nearest=obs[keys.OTHER_TYPE.key].astype(str).to_numpy(dtype=object),
         over_other_tissue=obs[keys.OVER_OTHER_TISSUE.key].to_numpy(np.float64),
         is_skin=(group == "skin").to_numpy(),

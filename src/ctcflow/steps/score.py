@@ -74,10 +74,10 @@ def score(
     -------
     AnnData
         obs `lineage`, `p_identity`, `p_panel`, `evidence` (-log10), `tumour_panel`,
-        `panel_genes`, `n_panel_genes`, `is_leukocyte`; obs `other_type`, `other_group`, `p_stroma`,
-        `over_other_tissue`, `over_blood` (empty or NaN for cells with no line of evidence); obs
-        `aneuploidy`, `p_copy_number` and obsm `copy_number` (cells x arms, log2), NaN for cells
-        with no line of evidence at or below 0.01, as is obs `p_partner` of `partner_lineage`; obsm
+        `panel_genes`, `n_panel_genes`, `is_leukocyte`; for cells with a line of evidence at or
+        below 0.01 (empty or NaN for all others) obs `other_type`, `other_group`, `p_stroma`,
+        `p_stroma_panel`, `over_other_tissue`, `over_blood`, `aneuploidy`, `p_copy_number`, obsm
+        `copy_number` (cells x arms, log2), and obs `p_partner` of `partner_lineage`; obsm
         `signatures` (cells x sets, 0 to 1, from the cell alone); uns `score`.
 
     Raises
@@ -206,6 +206,7 @@ def _write_tissue(adata: AnnData, lines: Lines, back: npt.NDArray[np.intp]) -> N
     adata.obs[keys.OTHER_GROUP.key] = pd.Categorical(group[back].astype(str))
     slots = {
         keys.P_STROMA: tissue.p_stroma,
+        keys.P_STROMA_PANEL: tissue.p_stroma_panel,
         keys.OVER_OTHER_TISSUE: tissue.margin.max(axis=1, initial=0.0) * tissue.depth,
         keys.OVER_BLOOD: tissue.over_blood,
     }

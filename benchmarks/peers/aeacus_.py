@@ -1,0 +1,20 @@
+"""aeacus: a classifier of malignant cells whose trained model comes in its package.
+
+Raw counts are normalised by aeacus itself; a cell is called where it says `Malignant`.
+"""
+
+from __future__ import annotations
+
+from benchmarks.peers.judging import Bools, Sample, as_anndata, run
+
+
+def judge(sample: Sample) -> dict[str, Bools]:
+    from aeacus import Profiler
+
+    given = as_anndata(sample)
+    found = Profiler(test_input=given, norm_type="cpm_log1p", device="cpu").load().profile()
+    return {"malignant": (found.obs["malignancy_call"] == "Malignant").to_numpy(bool)}
+
+
+if __name__ == "__main__":
+    run(judge)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import anndata as ad
@@ -19,6 +21,7 @@ from ctcflow.tables import SHIPPED
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REAL = REPOSITORY.parent / "shared" / "data" / "real"
+TYPES = REAL.with_name("types")
 TUMOUR = "tumour_copykat_TNBC_302.h5ad"
 LINES = {"CEL-seq2": "lines_sc_celseq2.h5ad", "Drop-seq": "lines_sc_dropseq.h5ad"}
 BLOOD = {
@@ -116,12 +119,22 @@ def sample(parts: dict[str, Counts], names: pd.Index) -> ad.AnnData:
     return ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=names))
 
 
-def tables(step: str) -> list[pd.DataFrame]:
-    """The shipped tables of a step, in the order of its arguments."""
-    found = (REPOSITORY / "resources" / SHIPPED[name] for name in STEPS[step].tables)
-    return [io.read_table(path) for path in found]
+@lru_cache
+def _shipped(name: str) -> pd.DataFrame:
+    return io.read_table(REPOSITORY / "resources" / SHIPPED[name])
 
 
-def measured(adata: ad.AnnData, unfiltered: ad.AnnData | None = None) -> ad.AnnData:
-    """`qc` with the shipped tables and the default parameters."""
-    return qc(adata, unfiltered, *tables("qc"), params=QCParams())
+def tables(step: str, instead: Mapping[str, pd.DataFrame] | None = None) -> list[pd.DataFrame]:
+    """The tables of a step in the order of its arguments: those given, and the shipped ones."""
+    given = instead or {}
+    names = STEPS[step].tables
+    return [given[name] if name in given else _shipped(name).copy() for name in names]
+
+
+def measured(
+    adata: ad.AnnData,
+    unfiltered: ad.AnnData | None = None,
+    instead: Mapping[str, pd.DataFrame] | None = None,
+) -> ad.AnnData:
+    """`qc` with the default parameters, and the shipped tables where none is given instead."""
+    return qc(adata, unfiltered, *tables("qc", instead), params=QCParams())

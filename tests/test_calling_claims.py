@@ -21,7 +21,14 @@ def bench() -> Iterator[SimpleNamespace]:
         pytest.skip("../shared/data/real is absent")
     sys.path.insert(0, str(ROOT))
     from benchmarks import samples
-    from benchmarks.calling import draws, null_cells, other_types, real_ctcs
+    from benchmarks.calling import (
+        draws,
+        null_cells,
+        other_types,
+        real_ctcs,
+        shares,
+        tissues,
+    )
 
     yield SimpleNamespace(
         samples=samples,
@@ -29,6 +36,8 @@ def bench() -> Iterator[SimpleNamespace]:
         null_cells=null_cells,
         other_types=other_types,
         real_ctcs=real_ctcs,
+        shares=shares,
+        tissues=tissues,
     )
     sys.path.remove(str(ROOT))
 
@@ -93,3 +102,27 @@ def test_other_cells_are_no_tumour(bench: SimpleNamespace, kind: str) -> None:
     mine = found[(found["cells_are"] == kind) & found["copy_number"]]
     assert mine["cells"].sum() == 50
     assert mine.loc[mine["class"] == "CTC", "cells"].sum() <= (2 if kind == "keratinocyte" else 0)
+
+
+def test_half_of_a_sample_may_be_tumour_cells(bench: SimpleNamespace) -> None:
+    seed = np.random.SeedSequence(5)
+    task = bench.shares.Task(bench.shares.TUMOURS[0], 600, "pbmc1k_v2", 60, 60, 1, seed)
+    found = bench.shares.run(task)
+    tumour, blood = (found.loc[found["part"] == part, "class"] for part in ("tumour", "blood"))
+    print(tumour.value_counts(), blood.value_counts())
+    assert len(tumour) == len(blood) == 60
+    assert tumour.isin(["CTC", "CTC aggregate"]).mean() >= 0.9
+    assert not blood.isin(["CTC", "CTC aggregate"]).any()
+
+
+def test_skin_that_the_reference_never_saw_is_no_tumour(bench: SimpleNamespace) -> None:
+    called = 0
+    for kind in ("skin fibroblast", "skin endothelial"):
+        seed = np.random.SeedSequence(7)
+        found = bench.tissues.run(bench.tissues.Task(kind, 600, "pbmc1k_v2", 30, 300, seed))
+        mine = found[found["part"] == "kind"]
+        print(kind, mine["class"].value_counts())
+        assert len(mine) == 30
+        assert (found["left_out"] == "Skin_HCA").all()
+        called += int(mine["class"].isin(["CTC", "CTC aggregate"]).sum())
+    assert called <= 1

@@ -23,11 +23,15 @@ from benchmarks.calling import (
     other_types,
     real_ctcs,
     recall,
+    shares,
+    tissues,
 )
 
 PARTS = {
     "recall": recall,
     "grid": grid,
+    "shares": shares,
+    "tissues": tissues,
     "other_types": other_types,
     "mesenchymal": mesenchymal,
     "real_ctcs": real_ctcs,

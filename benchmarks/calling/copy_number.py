@@ -35,6 +35,7 @@ from scipy.stats import rankdata
 
 from ctcflow import io
 from ctcflow.stats.copy_number import CopyNumber, copy_number
+from ctcflow.stats.gene_sets import handling
 from ctcflow.stats.identity import thinned
 from ctcflow.stats.leukocytes import leukocytes
 from ctcflow.stats.profiles import AMBIENT_SHARE, profiles
@@ -116,11 +117,13 @@ def place(
 def kinds(adata: ad.AnnData) -> npt.NDArray[np.object_]:
     """Best blood type of leukocytes, as `score` finds it; empty for other cells."""
     panels = io.read_gene_sets(RESOURCES / "signatures" / "tumour_panels.tsv")
+    panel = frozenset(panels.loc[panels["set"] == "pan_epithelial", "gene"])
+    technical = io.read_table(RESOURCES / "signatures" / "technical.tsv")
     reference = profiles(
         adata.var_names.to_numpy(dtype=object),
-        rates=io.read_table(RESOURCES / "genes" / "lineage_rates.tsv.gz"),
-        markers=io.read_gene_sets(RESOURCES / "signatures" / "cell_types.tsv"),
-        left_out=frozenset(panels.loc[panels["set"] == "pan_epithelial", "gene"]),
+        reference=io.read_table(RESOURCES / "genes" / "normal_profiles.tsv.gz"),
+        types=io.read_table(RESOURCES / "genes" / "normal_types.tsv"),
+        left_out=panel | handling(technical),
         ambient=np.asarray(adata.X.sum(axis=0)).ravel(),
         ambient_share=AMBIENT_SHARE,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from multiprocessing import get_context
@@ -101,14 +101,19 @@ def called(adata: ad.AnnData, *, copy_number: bool) -> pd.DataFrame:
 
 
 def classes(
-    adata: ad.AnnData, *, panel: str = PANEL, copy_number: tuple[bool, ...] = (True,)
+    adata: ad.AnnData,
+    *,
+    panel: str = PANEL,
+    copy_number: tuple[bool, ...] = (True,),
+    instead: Mapping[str, pd.DataFrame] | None = None,
 ) -> list[pd.DataFrame]:
     """Class and p of every droplet, with and without copy number as asked; scored once.
 
-    Droplets that `qc` set aside have the class `set aside`.
+    Droplets that `qc` set aside have the class `set aside`. Tables that are given `instead`, by
+    name, replace the shipped ones of `qc` and `score`.
     """
-    checked = measured(adata)
-    judged = scored(checked, panel=panel, shipped=tables("score"))
+    checked = measured(adata, instead=instead)
+    judged = scored(checked, panel=panel, shipped=tables("score", instead))
     return [everyone(called(judged, copy_number=given), checked) for given in copy_number]
 
 

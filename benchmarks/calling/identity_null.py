@@ -138,7 +138,7 @@ def drawn(folder: Path, groups: Sequence[str]) -> Iterator[tuple[str, str, Float
         made = normal_profiles.condensed(rates, kinds, (str(tissue),))
         genes = rates.columns.to_numpy(dtype=object)
         judges = {
-            panel: with_two_at_once(reference(genes, Tables(*made[:2]), panel=panel))
+            panel: with_two_at_once(reference(genes, Tables(*made), panel=panel))
             for panel in (False, True)
         }
         for place, group in zip(rows.index, rows["group"], strict=True):

@@ -60,8 +60,8 @@ def author_profiles(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def condensed(
     rates: pd.DataFrame, kinds: pd.DataFrame, without: Sequence[str] = ()
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Profiles, the type and group of each, and the author types with the profile of each.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Profiles, and the type, group and author types of each.
 
     Parameters
     ----------
@@ -92,7 +92,16 @@ def condensed(
         )
     table = pd.DataFrame(columns, index=rates.columns)
     profiles = _two_digits(table).rename_axis("symbol").reset_index()
-    return profiles, pd.DataFrame(types, columns=["profile", "type", "group"]), kinds
+    known = pd.DataFrame(types, columns=["profile", "type", "group"])
+    return profiles, known.assign(sources=[_sources(name, kinds) for name in known["profile"]])
+
+
+def _sources(profile: str, kinds: pd.DataFrame) -> str:
+    """Author types of a profile, as `tissue: label`."""
+    if profile.endswith("cycling"):
+        return f"{profile.removesuffix(' cycling')}, dividing as decidual natural killer cells do"
+    mine = kinds[kinds["profile"] == profile]
+    return "; ".join(mine["tissue"] + ": " + mine["label"])
 
 
 def _two_digits(table: pd.DataFrame) -> pd.DataFrame:
@@ -142,13 +151,12 @@ def _geometric_mean(shares: Floats) -> Floats:
 
 
 def main(folder: Path, out: Path) -> None:
-    profiles, types, kinds = condensed(*author_profiles(folder))
+    profiles, types = condensed(*author_profiles(folder))
     shown = profiles.astype(object)
     for column in profiles.columns[1:]:
         shown[column] = [f"{value:g}" for value in profiles[column]]
     io.write_table(out / "normal_profiles.tsv.gz", shown)
     io.write_table(out / "normal_types.tsv", types)
-    io.write_table(out / "normal_sources.tsv", kinds[["tissue", "label", "profile", "left_out"]])
 
 
 if __name__ == "__main__":

@@ -20,12 +20,10 @@ from benchmarks.calling import identity_null
 from benchmarks.calling.draws import PANEL, Claim, called, each, interval, scored
 from benchmarks.calling.null_model import simulated
 from benchmarks.calling.real_ctcs import ECCITE, ingested
-from benchmarks.samples import BLOOD, REAL, tables
+from benchmarks.samples import BLOOD, REAL, TYPES, measured, tables
 
 from ctcflow.contracts import STEPS
-from ctcflow.sample_params import QCParams
 from ctcflow.stats.tail import garwood
-from ctcflow.steps.qc import qc
 
 LINES = ("p", "p_identity", "p_panel", "p_copy_number")
 """Which p; copy number is judged in candidates only, which are no random cells: shown."""
@@ -53,19 +51,13 @@ def table(
     *, processes: int, seed: int, n_cells: int = 10_000_000, copy_number: bool = True
 ) -> dict[str, pd.DataFrame]:
     """`null_cells`: observed over nominal, real and simulated; `null_classes` of the simulated."""
-    grids = dict(
-        zip(
-            identity_null.BLOOD,
-            each(
-                identity_null.measure, [REAL / n for n in identity_null.BLOOD], processes=processes
-            ),
-            strict=True,
-        )
-    )
+    paths = [TYPES.parent / name for name in identity_null.BLOOD]
+    files = each(identity_null.measure, paths, processes=processes)
+    drawn = identity_null.simulated(TYPES)
     jobs = []
     for name in (*BLOOD.values(), ECCITE):
-        others = [grid for file, grid in grids.items() if file != name]
-        jobs.append((name, identity_null.averaged(others)))
+        others = [found for path, found in zip(paths, files, strict=True) if path != REAL / name]
+        jobs.append((name, identity_null.combined(others, drawn)))
     real = pd.concat(each(of_real, jobs, processes=processes), ignore_index=True)
     sizes = [PER_SAMPLE] * (n_cells // PER_SAMPLE) + [n_cells % PER_SAMPLE] * (
         n_cells % PER_SAMPLE > 0
@@ -95,9 +87,10 @@ def of_real(job: tuple[str, pd.DataFrame]) -> pd.DataFrame:
     """Counts of one file, with a null of blood identity that it took no part in."""
     name, null = job
     adata, _ = ingested(name)
-    checked = qc(adata, None, *_given("qc", {"identity_null": null}), params=QCParams())
-    shipped = _given("score", {"identity_null": null})
-    found = called(scored(checked, panel=PANEL, shipped=shipped), copy_number=True)
+    instead = {"identity_null": null}
+    checked = measured(adata, instead=instead)
+    judged = scored(checked, panel=PANEL, shipped=tables("score", instead))
+    found = called(judged, copy_number=True)
     return _counted(found, REAL_LEVELS).assign(kind="real", source=name, cells="all")
 
 
@@ -123,11 +116,6 @@ def of_simulated(task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
         for name, mine in groups.items()
     )
     return counts, classes
-
-
-def _given(step: str, replaced: dict[str, pd.DataFrame]) -> list[pd.DataFrame]:
-    shipped = zip(STEPS[step].tables, tables(step), strict=True)
-    return [replaced.get(name, rows) for name, rows in shipped]
 
 
 def _counted(found: pd.DataFrame, levels: tuple[float, ...]) -> pd.DataFrame:

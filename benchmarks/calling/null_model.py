@@ -87,7 +87,8 @@ def alias(rate: Floats) -> Alias:
 def blood(name: str) -> Blood:
     """Mean profiles of the leukocytes of each lineage, as `score` finds them."""
     given = dict(zip(STEPS["score"].tables, tables("score"), strict=True))
-    known = {*given["rates"]["symbol"], *given["cell_types"]["gene"], "HBB", "HBA1", "HBA2"}
+    known = {*given["normal_profiles"]["symbol"], *given["rates"]["symbol"]}
+    known |= {*given["cell_types"]["gene"], "HBB", "HBA1", "HBA2"}
     known |= set(given["panels"].loc[given["panels"]["set"] == PANEL, "gene"])
     source = blood_source(name)
     checked = measured(source.copy())

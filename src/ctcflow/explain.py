@@ -100,6 +100,7 @@ def _evidence(cell: pd.Series, params: Mapping[str, Any]) -> list[str]:
     for slot, label in (
         (keys.PARTNER, "partner"),
         (keys.OTHER_TYPE, "looks like"),
+        (keys.MALIGNANCY, "malignancy"),
         (keys.PHENOTYPE, "phenotype"),
     ):
         lines += _shown(label, numbers.text(cell[slot.key]))

@@ -44,7 +44,7 @@ CELL = {
         ({"p_identity": 0.2}, "keeps its blood identity (p 0.2)"),
         ({"p_copy_number": np.nan}, "Copy number was not judged"),
         ({"p_copy_number": 0.6}, "as in normal cells (p 0.6)"),
-        ({"other_type": "Keratinocyte"}, "markers of Keratinocyte"),
+        ({"other_type": "Keratinocyte"}, "most like Keratinocyte"),
         ({"partner": "Neutrophil"}, "Genes of a Neutrophil"),
     ],
 )

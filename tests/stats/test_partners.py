@@ -116,11 +116,11 @@ def test_names_are_types_of_profiles_that_have_a_partner_lineage(
     assert set(LINEAGES) == set(aggregates.PARTNER_OF)
     known = profiles.profiles(
         np.array(["CD3E", "LYZ"], dtype=object),
-        rates=tables["rates"],
-        markers=tables["cell_types"],
+        reference=tables["normal_profiles"],
+        types=tables["normal_types"],
         left_out=frozenset(),
-        ambient=np.ones(2),
-        ambient_share=0.05,
+        ambient=None,
+        ambient_share=0.0,
     )
     assert set(LINEAGES) <= set(known.types)
 

@@ -47,8 +47,13 @@ def scored_sample(
             "evidence": -np.log10(p_identity) - np.log10(p_panel),
             "panel_genes": np.where(is_tumour, "EPCAM,KRT8,KRT18", "").astype(object),
             "n_panel_genes": np.where(is_tumour, 3, 0),
+            "tumour_panel": pd.Categorical(np.where(is_tumour, "pan_epithelial", "")),
             "other_type": pd.Categorical([""] * n),
-            "p_other": np.ones(n),
+            "other_group": pd.Categorical([""] * n),
+            "p_stroma": np.full(n, 1e-6),
+            "p_stroma_panel": np.ones(n),
+            "over_other_tissue": np.zeros(n),
+            "over_blood": np.full(n, 0.2),
             "p_copy_number": np.full(n, np.nan),
             "partner_lineage": pd.Categorical([""] * n),
             "p_partner": np.full(n, np.nan),
@@ -148,7 +153,7 @@ def test_every_cell_has_one_class_and_a_call_is_significant(seed: int) -> None:
         adata.obs[line] = np.where(chosen, 10.0 ** -rng.uniform(0, 8, 150), rng.uniform(size=150))
     adata.obs["evidence"] = -np.log10(adata.obs["p_identity"]) - np.log10(adata.obs["p_panel"])
     adata.obs["n_panel_genes"] = rng.integers(0, 4, 150)
-    adata.obs["other_type"] = pd.Categorical(rng.choice(["", "Endothelial"], 150))
+    adata.obs["p_stroma"] = np.where(rng.random(150) < 0.5, 0.5, 1e-6)
     result, facts = called(adata)
     obs = result.obs
     classes = obs["class"].astype(str)
@@ -162,6 +167,7 @@ def test_every_cell_has_one_class_and_a_call_is_significant(seed: int) -> None:
     assert (obs["p_panel"][one_gene] <= 1e-3).all()
     assert (obs["p_identity"][one_gene] <= 1e-4).all()
     assert (obs["p_identity"][classes == "CTC"] <= 0.01).all()
+    assert (adata.obs["p_stroma"][(classes == "CTC").to_numpy()] <= 0.05).all()
     assert (obs["p_identity"][classes == "CTC aggregate"] > 0.01).all()
     assert (obs["reason"][classes != "blood"] != "").all()
     assert ((obs["partner"] != "") == (classes == "CTC aggregate")).all()
@@ -176,54 +182,61 @@ def test_every_cell_has_one_class_and_a_call_is_significant(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("p_identity", "p_panel", "genes", "other", "expected"),
+    ("p_identity", "p_panel", "genes", "group", "expected"),
     [
         (1e-6, 1e-9, 5, "", "CTC"),
-        (1e-6, 1e-9, 5, "Endothelial", "CTC"),  # the panel is stronger than the other markers
-        (1e-6, 1e-3, 3, "Endothelial", "non-blood other"),
+        (1e-6, 1e-9, 5, "stroma", "non-blood other"),
+        (1e-6, 1e-9, 5, "skin", "non-blood other"),
+        (1e-6, 1e-9, 5, "epithelium", "CTC"),
+        (1e-9, 0.5, 0, "epithelium", "CTC"),  # epithelial by all of its genes
+        (1e-9, 0.5, 0, "stroma", "non-blood other"),
         (1e-6, 1e-3, 3, "", "CTC"),
+        (1e-3, 1e-3, 3, "", "uncertain"),
         (0.5, 1e-12, 6, "", "CTC aggregate"),
         (1e-9, 0.5, 0, "", "uncertain"),
         (1e-9, 1e-3, 1, "", "CTC"),  # one gene that leukocytes hardly show, and clearly no blood
         (1e-3, 1e-6, 1, "", "uncertain"),
         (1e-9, 2e-3, 1, "", "uncertain"),
         (0.5, 1e-12, 1, "", "uncertain"),
-        (0.5, 0.5, 0, "Endothelial", "blood"),
+        (0.5, 0.5, 0, "stroma", "blood"),
     ],
 )
-def test_the_two_lines_decide_the_class(
-    p_identity: float, p_panel: float, genes: int, other: str, expected: str
+def test_the_lines_decide_the_class(
+    p_identity: float, p_panel: float, genes: int, group: str, expected: str
 ) -> None:
-    assert _class_of(p_identity, p_panel, genes, other, p_other=1e-5) == expected
-
-
-@pytest.mark.parametrize(
-    ("other", "p_other", "expected"),
-    [
-        ("Endothelial", 1e-7, "CTC"),  # its own panel is the stronger of the two
-        ("Endothelial", 1e-12, "non-blood other"),
-        ("Keratinocyte", 1e-7, "CTC"),  # carcinoma cells show part of this programme too
-        ("Fibroblast/Mural", 1e-20, "CTC"),  # a mesenchymal tumour cell
-        ("Keratinocyte", 1e-9, "non-blood other"),  # but not all of it
-    ],
-)
-def test_another_programme_outweighs_a_weaker_panel(
-    other: str, p_other: float, expected: str
-) -> None:
-    assert _class_of(1e-6, 1e-8, 3, other, p_other=p_other) == expected
-
-
-def _class_of(p_identity: float, p_panel: float, genes: int, other: str, *, p_other: float) -> str:
-    """Class of one cell among a hundred quiet ones."""
+    """Of one cell among a hundred quiet ones."""
     adata = scored_sample("a", blood=100, tumour=1)
     adata.obs["evidence"] = 0.1
-    values = {"p_identity": p_identity, "p_panel": p_panel, "n_panel_genes": genes}
-    evidence = -np.log10(p_identity) - np.log10(p_panel)
-    for key, value in {**values, "p_other": p_other, "evidence": evidence}.items():
+    values = {
+        "p_identity": p_identity,
+        "p_panel": p_panel,
+        "n_panel_genes": genes,
+        "evidence": -np.log10(p_identity) - np.log10(p_panel),
+        "p_stroma": 0.5 if group == "stroma" else 1e-6,
+        "over_other_tissue": 500.0,
+    }
+    for key, value in values.items():
         adata.obs.loc[adata.obs_names[-1], key] = value
-    adata.obs["other_type"] = pd.Categorical([""] * 100 + [other])
+    adata.obs["other_group"] = pd.Categorical([""] * 100 + [group])
     result, _ = called(adata)
-    return str(result.obs["class"].iloc[-1])
+    assert str(result.obs["class"].iloc[-1]) == expected
+
+
+def test_counts_are_given_without_calls_that_are_diploid_as_far_as_seen() -> None:
+    adata = scored_sample("a", tumour=6)
+    adata.obs["n_umis"] = 9000
+    adata.obs.loc[adata.obs_names[-6:], "p_copy_number"] = [1e-6, 1e-5, 0.4, 0.9, np.nan, 0.2]
+    result, facts = called(adata)
+    assert result.obs["malignancy"].tolist()[-6:] == [
+        *["aneuploid"] * 2,
+        *["diploid as far as seen"] * 2,
+        "not seen",
+        "diploid as far as seen",
+    ]
+    assert (result.obs["malignancy"].iloc[:-6] == "").all()
+    sample, draw = facts["samples"][0], facts["draws"][0]
+    assert (sample["n_aneuploid"], sample["n_diploid"]) == (2, 3)
+    assert (draw["count"], draw["count_without_diploid"]) == (6, 3)
 
 
 def test_phenotypes_follow_the_programmes_of_calls_only() -> None:
@@ -260,6 +273,7 @@ def test_a_draw_is_the_sum_of_its_lanes() -> None:
     assert first["count"] == singles["a"] + singles["b"] == 10
     assert first["cells"] == 410
     assert (first["patient"], first["day"]) == ("p", 3)
+    assert first["count_without_diploid"] == 10  # copy number was not judged
     assert (round(first["count_low"], 2), round(first["count_high"], 2)) == (4.8, 18.39)
     # half of 7.5 mL was looked at
     assert first["per_ml"] == pytest.approx(10 / 3.75)

@@ -77,8 +77,11 @@ def test_tiny_samples_are_scored_with_the_shipped_blood_and_say_so(
     assert "needs 50: the shipped blood is used" in reason["reason"]
     assert found.n_obs == n
     assert found.obsm["signatures"].shape[0] == n
-    for line in ("p_panel", "p_identity", "p_other"):
+    for line in ("p_panel", "p_identity"):
         assert found.obs[line].between(0, 1, inclusive="right").all()
+    judged = found.obs["p_stroma"].notna()
+    assert (judged == (found.obs["other_type"] != "")).all()
+    assert found.obs.loc[judged, "p_stroma"].between(0, 1, inclusive="right").all()
     assert (found.obs["evidence"] < 6).all()
 
 
@@ -104,15 +107,33 @@ def test_min_leukocytes_is_the_boundary(healthy: anndata.AnnData, scored: Run) -
     assert not np.array_equal(own.obs["p_identity"], prior.obs["p_identity"])
 
 
-def test_auto_takes_the_panel_of_the_cancer_type(healthy: anndata.AnnData, scored: Run) -> None:
-    for cancer, panel in (("melanoma", "melanoma"), ("unheard of", "pan_epithelial")):
+def test_auto_takes_the_panel_of_the_cancer_type_or_all(
+    healthy: anndata.AnnData, scored: Run, tables: dict[str, pd.DataFrame]
+) -> None:
+    every = list(dict.fromkeys(tables["panels"]["set"]))
+    for cancer, expected in (("melanoma", ["melanoma"]), ("unheard of", every)):
         adata = healthy[:60].copy()
         adata.obs["cancer_type"] = pd.Categorical([cancer] * adata.n_obs)
-        assert _facts(scored(adata))["panel"] == panel
-    assert _facts(scored(healthy[:60].copy()))["panel"] == "pan_epithelial"
+        assert _facts(scored(adata))["panels"] == expected
+    assert _facts(scored(healthy[:60].copy()))["panels"] == every
     named = healthy[:60].copy()
     named.obs["cancer_type"] = pd.Categorical(["melanoma"] * 60)
-    assert _facts(scored(named, panel="breast"))["panel"] == "breast"
+    assert _facts(scored(named, panel="breast"))["panels"] == ["breast"]
+
+
+def test_looking_at_all_panels_has_its_price_and_says_which_spoke(
+    patient: anndata.AnnData, scored: Run
+) -> None:
+    """Twice p of the first panel at most, where that is the one that speaks."""
+    alone = scored(patient.copy(), panel="pan_epithelial").obs
+    among = scored(patient.copy()).obs
+    same = (alone["is_leukocyte"] == among["is_leukocyte"]).all()
+    assert same
+    spoke = (among["tumour_panel"] == "pan_epithelial").to_numpy()
+    assert spoke.sum() > 10
+    assert (among["p_panel"] <= np.minimum(2.001 * alone["p_panel"], 1)).mean() > 0.99
+    assert (among.loc[~spoke & (among["p_panel"] < 1e-6), "tumour_panel"] != "").all()
+    assert (among.loc[among["n_panel_genes"] == 0, "tumour_panel"] == "").all()
 
 
 def test_an_unknown_panel_is_named_with_those_there_are(
@@ -132,7 +153,7 @@ def test_a_panel_without_a_gene_in_the_data_runs_and_says_so(
 ) -> None:
     panels = pd.DataFrame({"set": "mine", "gene": ["NOT1", "NOT2"], "direction": 1})
     found = scored(healthy, panels=panels)
-    assert _facts(found)["panel"] == "mine"
+    assert _facts(found)["panels"] == ["mine"]
     assert (_facts(found)["panel_genes_in_data"], _facts(found)["panel_genes"]) == (0, 2)
     assert {"what": "tumour panel", "reason": "no panel gene is in the data"} in (
         _facts(found)["not_run"]
@@ -149,7 +170,7 @@ def test_panel_genes_are_the_genes_that_were_seen(
     members = set(panels.loc[(panels["set"] == "pan_epithelial") & (panels["direction"] == 1),
                              "gene"])  # fmt: skip
     dense = patient.X.toarray() > 0
-    obs = scored(patient).obs
+    obs = scored(patient, panel="pan_epithelial").obs
     for cell in range(0, patient.n_obs, 7):
         seen = {name for name, there in zip(patient.var_names, dense[cell], strict=True) if there}
         listed = obs["panel_genes"].iloc[cell]

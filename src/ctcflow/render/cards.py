@@ -115,7 +115,7 @@ def against(cell: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
         )
     other = numbers.text(cell.get("other_type"))
     if other:
-        said.append(f"It shows markers of {other}: such a cell, carried along, is no CTC.")
+        said.append(f"Of normal cells it looks most like {other}: such a cell is no CTC.")
     partner = numbers.text(cell.get("partner"))
     if partner:
         said.append(
@@ -131,6 +131,7 @@ def _card(
     name, sample = numbers.text(cell["barcode"]), numbers.text(cell["sample"])
     genes = numbers.text(cell["panel_genes"]).replace(",", ", ") or "none"
     copies = numbers.probability(cell["p_copy_number"])
+    other = numbers.text(cell.get("other_type"))
     facts = (
         ("p, q", f"{numbers.probability(cell['p'])}, {numbers.probability(cell['q'])}"),
         ("Panel", f"p {numbers.probability(cell['p_panel'])}: {genes}"),
@@ -138,6 +139,11 @@ def _card(
             "Identity",
             f"p {numbers.probability(cell['p_identity'])}; nearest {numbers.text(cell['lineage'])}",
         ),
+        (
+            "Stroma",
+            f"p {numbers.probability(cell.get('p_stroma'))}; looks like {other}" if other else "",
+        ),
+        ("Malignancy", numbers.text(cell.get("malignancy"))),
         ("Copy number", "not judged" if copies == numbers.MISSING else f"p {copies}"),
         ("Phenotype", numbers.text(cell["phenotype"])),
         ("Partner", numbers.text(cell["partner"])),

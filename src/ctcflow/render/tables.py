@@ -18,10 +18,10 @@ uns `call`
 
     `samples`
         `sample`, `patient`, `draw`, `day`, `role`, `batch`, `cells`, `n_CTC`, `n_aggregate`,
-        `n_other`, `n_uncertain`, `n_before_review` (CTCs and aggregates, as the machine called
-        them), `rate_low`, `rate_high` (exact interval of the number of CTCs
-        and aggregates), `median_umis`, `ambient`, `ambient_low`, `ambient_high` (fraction of
-        counts), `flags` (list of sentences).
+        `n_aneuploid`, `n_diploid` (of both), `n_other`, `n_uncertain`, `n_before_review` (CTCs
+        and aggregates, as the machine called them), `rate_low`, `rate_high` (exact interval of the
+        number of CTCs and aggregates), `median_umis`, `ambient`, `ambient_low`, `ambient_high`
+        (fraction of counts), `flags` (list of sentences).
     `draws`
         See `stats.counting.Counted`.
     `dispersion`
@@ -103,7 +103,7 @@ if TYPE_CHECKING:
 CALLED: Final = ("CTC", "CTC aggregate", "uncertain")
 _NUMBERS: Final = {
     slot.key
-    for slot in (keys.P, keys.Q, keys.P_PANEL, keys.P_IDENTITY, keys.P_COPY_NUMBER)
+    for slot in (keys.P, keys.Q, keys.P_PANEL, keys.P_IDENTITY, keys.P_STROMA, keys.P_COPY_NUMBER)
     + (keys.CONFIDENCE, keys.NOVELTY)
 }
 

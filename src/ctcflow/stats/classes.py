@@ -29,7 +29,7 @@ ANEUPLOID_P: Final = 1e-3
 _STROMA_P: Final = 0.05  # above it, a cell may well be one of stroma or endothelium
 _NO_STROMA_P: Final = 0.005  # at or below it, it is none; between the two it cannot be told
 _SKIN: Final = 10.0  # nats for skin and against any other tissue: 20,000 to 1
-_SKIN_PER_COUNT: Final = 0.015  # and of a deep cell as many per count
+_SKIN_PER_COUNT: Final = 0.0165  # and of a deep cell as many per count
 _UNDER_BLOOD: Final = -0.12  # nats per count: a leukocyte fits better than any tissue does
 _OVER_BLOOD: Final = 0.05  # nats per count for a normal epithelium and against any leukocyte
 PARTNER_P: Final = 1e-6
@@ -130,12 +130,12 @@ def _rules(of: Evidence) -> Sequence[tuple[Bools, str, str]]:
             "no leukocyte; a normal cell of stroma or endothelium is not ruled out: {type}",
         ),
         (
-            nearer_blood & ~shuffled & ~together,
+            nearer_blood & ~shuffled & ~(together & strong),
             "uncertain",
             "further from blood than a leukocyte is, and yet nearer to it than to any tissue",
         ),
         (
-            missing & together & (panel | one_gene | (clearly & aneuploid)),
+            missing & together & ((panel & (clearly | strong)) | one_gene | (clearly & aneuploid)),
             "CTC aggregate",
             "a tumour cell, and genes of a blood cell that ambient RNA does not explain",
         ),
@@ -144,7 +144,11 @@ def _rules(of: Evidence) -> Sequence[tuple[Bools, str, str]]:
             "CTC",
             "no leukocyte and no stroma, tumour panel seen, copy number aneuploid",
         ),
-        (missing & panel, "CTC", "no leukocyte and no stroma, tumour panel seen"),
+        (
+            missing & panel & (clearly | strong),
+            "CTC",
+            "no leukocyte and no stroma, tumour panel seen",
+        ),
         (
             one_gene,
             "CTC",
@@ -161,7 +165,8 @@ def _rules(of: Evidence) -> Sequence[tuple[Bools, str, str]]:
             "clearly no leukocyte, and epithelial by all of its genes ({type}), few of the panel",
         ),
         (strong, "CTC aggregate", "tumour panel seen in a cell that keeps its blood identity"),
-        (missing, "uncertain", "no known normal cell, but hardly any tumour panel gene"),
+        (clearly, "uncertain", "no known normal cell, but hardly any tumour panel gene"),
+        (missing, "uncertain", "blood identity is missing, but not clearly, and so is the panel"),
         (of.significant, "uncertain", "all lines of evidence are weak"),
     )
 

@@ -21,7 +21,9 @@ class Counted(NamedTuple):
 
     draws: list[Record]
     """Per draw: `draw`, `patient`, `day`, `role`, `samples`, `cells`, `count` (CTCs and
-    aggregates), `count_low`, `count_high`, `interval` (which one), `volume_ml`, `per_ml`,
+    aggregates), `count_low`, `count_high`, `interval` (which one), `count_without_diploid` (less
+    the calls that are diploid as far as seen: normal epithelium looks like that), `volume_ml`,
+    `per_ml`,
     `per_ml_low`, `per_ml_high`, `recovery`, `per_ml_corrected`, `per_ml_corrected_low`,
     `per_ml_corrected_high`, `limit_of_blank` (calls per draw), `above_blank` (`yes`, `no`, or why
     it is not known; empty for controls), `cutoff`, `note`."""
@@ -44,8 +46,9 @@ def count_draws(
     Parameters
     ----------
     samples
-        Per sample, `sample`, `draw`, `patient`, `day`, `role`, `cells`, `n_CTC`, `n_aggregate` and
-        `n_before_review` (both, as the machine called them: controls are judged by these).
+        Per sample, `sample`, `draw`, `patient`, `day`, `role`, `cells`, `n_CTC`, `n_aggregate`,
+        `n_diploid` (of both; 0 where it is not given) and `n_before_review` (both, as the machine
+        called them: controls are judged by these).
     rows
         Per sample, its row of the sheet: `volume_ml` (mL), `fraction_loaded`, `recovery`
         (fractions; recovery is taken as known, its own error is not in the limits), `enrichment`,
@@ -97,6 +100,7 @@ def _summed(name: str, lanes: list[tuple[Record, Record]]) -> Record:
         "samples": ", ".join(record["sample"] for record, _ in lanes),
         "cells": sum(record["cells"] for record, _ in lanes),
         "count": sum(record["n_CTC"] + record["n_aggregate"] for record, _ in lanes),
+        "diploid": sum(record.get("n_diploid", 0) for record, _ in lanes),
         "before_review": sum(record["n_before_review"] for record, _ in lanes),
         "volume_ml": volume,
         "blood": blood,
@@ -165,6 +169,7 @@ def _judged(draw: Record, spread: Record, blanks: Record, confidence: float) -> 
         "count_low": low,
         "count_high": high,
         "interval": kind,
+        "count_without_diploid": draw["count"] - draw["diploid"],
         "volume_ml": draw["volume_ml"],
         **_divided("per_ml", counts, blood),
         "recovery": recovery,

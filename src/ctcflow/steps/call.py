@@ -289,6 +289,8 @@ def _sample_record(
         "cells": int(adata.n_obs),
         "n_CTC": counts["CTC"],
         "n_aggregate": counts["CTC aggregate"],
+        "n_aneuploid": int((table[keys.MALIGNANCY.key] == classes.ANEUPLOID).sum()),
+        "n_diploid": int((table[keys.MALIGNANCY.key] == classes.DIPLOID).sum()),
         "n_other": counts["non-blood other"],
         "n_uncertain": counts["uncertain"],
         "n_before_review": int(machine.isin(_TUMOUR).sum()),

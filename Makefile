@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 CORES := $(shell nproc 2>/dev/null || echo 2)
 DEMO := demo
 
-.PHONY: help venv demo test lint docs unit workflow test-faults test-fuzz test-page test-s3 test-slurm bench-qc bench-calling bench-cluster bench-resources bench-integration bench-projection bench-reproducibility bench-speed lock schema clean
+.PHONY: help venv demo test lint docs unit workflow test-faults test-fuzz test-page test-s3 test-slurm bench-qc bench-calling bench-cluster bench-resources bench-integration bench-peers bench-projection bench-reproducibility bench-speed lock schema clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -78,6 +78,9 @@ bench-cluster: .venv/ready ## what a cluster costs beside one machine, and the m
 
 bench-integration: .venv/ready ## what is claimed of integration, on real cells: needs ../shared/data
 	$(RUN) python -m benchmarks.integration benchmarks/integration/results
+
+bench-peers: .venv/ready ## open tools on the same blood and mixtures: some hours on one core, needs ../shared/data and a package registry
+	$(RUN) python -m benchmarks.peers benchmarks/peers/results
 
 bench-projection: .venv/ready ## what is claimed of mapping onto a reference: needs ../shared/data
 	$(RUN) python -m benchmarks.projection benchmarks/projection/results

@@ -24,6 +24,8 @@ def test_a_whole_sheet_has_nothing_to_keep_in_mind():
     controls = [row(f"h{k}", role="healthy", **KNOWN) for k in range(20)]
     other = row("p2", **(KNOWN | {"batch": "run2"}))
     assert plan.keep_in_mind([row("p1", **KNOWN), other, *controls]) == []
+    small_cell = row("p1", cancer_type="small_cell_lung", **KNOWN)
+    assert plan.keep_in_mind([small_cell, other, *controls]) == []
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,8 @@ def test_a_whole_sheet_has_nothing_to_keep_in_mind():
         ([row("p", **KNOWN), row("h", role="blank", **KNOWN)], "1 control draw(s): from 20 on"),
         ([row("p", chemistry="x")], "no volume_ml for p: no counts per mL"),
         ([row(x, volume_ml=1) for x in "pqrs"], "no chemistry for p, q, r and 1 more"),
+        ([row("p", cancer_type="AML")], "p: tumours of blood cells are out of scope"),
+        ([row("p", cancer_type="Hodgkin_lymphoma")], "p: tumours of blood cells are out of scope"),
         ([row("p"), row("q")], "no batch is named: each sample is taken for a batch of its own"),
         ([row("p", **KNOWN), row("q", **KNOWN)], "all samples have the same batch"),
     ],

@@ -17,6 +17,7 @@ from ctcflow.sample import SAMPLE_STEPS, Sample
 from ctcflow.workflow import Workflow
 
 _JOBS: Final = re.compile(r"^(\w+)\s+(\d+)$", re.MULTILINE)
+_OF_BLOOD: Final = re.compile(r"(?i)leuk|lymphom|myelom|myelodys|\b(?:aml|all|cll|cml|mds|dlbcl)\b")
 _BLANKS: Final = 20
 """Control draws from which on there is a limit of blank (CLSI EP17)."""
 
@@ -200,6 +201,12 @@ def keep_in_mind(samples: Sequence[Sample]) -> list[str]:
     unknown = [x.sample for x in samples if x.chemistry is None]
     if unknown:
         said.append(f"no chemistry for {_some(unknown)}: likely doublets are not looked for there")
+    of_blood = [x.sample for x in samples if _OF_BLOOD.search(x.cancer_type or "")]
+    if of_blood:
+        said.append(
+            f"{_some(of_blood)}: tumours of blood cells are out of scope; a tumour cell here is one"
+            " that is no leukocyte, so theirs are `blood`"
+        )
     batches = {x.batch for x in samples}
     if len(samples) > 1 and batches == {None}:
         said.append("no batch is named: each sample is taken for a batch of its own")

@@ -152,7 +152,7 @@ def test_a_removed_row_leaves_the_cohort_and_its_files_stay(
     [
         ("panels", "tumour_panels.tsv", "qc"),
         ("programmes", "programmes.tsv", "score"),
-        ("cell_types", "cell_types.tsv", "qc"),
+        ("cell_types", "cell_types.tsv", "score"),
     ],
 )
 def test_a_changed_table_runs_the_first_step_that_reads_it_and_what_follows(

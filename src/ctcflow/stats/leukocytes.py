@@ -25,6 +25,7 @@ SUSPECT_P = 0.01
 _BLOOD_LIKE = -0.25  # nats per count in favour of blood: what a null cell has at least
 _NULL_Z = 3.0  # null cells lie within this many spreads of their group
 _MOST_NULL = 2000  # leukocytes that are thinned for the null: more change nothing but time
+_BEYOND_BLOOD = 0.1  # nats per count in favour of tissue: no two leukocytes come near that
 _AGAIN_P = 0.05  # cells of a smaller p are fitted as mixtures of blood types too
 _LEAST_HAEMOGLOBIN = 0.01  # share of the counts of a red cell or its precursor
 _SMALLEST_SCALE = 0.4  # spreads; healthy blood of four data sets gave 0.36 to 0.53
@@ -94,7 +95,7 @@ def leukocytes(
     z = ident.standardised(fit, grid=null.grid, group=types.group)
     leukocyte = blood_like & (z < _NULL_Z)
     p = _p(z, fit.depth, null)
-    again = np.flatnonzero((p <= _AGAIN_P) & (fit.depth > 0))
+    again = np.flatnonzero((p <= _AGAIN_P) & (fit.depth > 0) & (fit.distance < _BEYOND_BLOOD))
     _, rates = blood_profiles.of_each_type(reference)
     fit = ident.as_a_mixture(
         shared, fit, rows=again, rates=rates, other=types.log_rates[:, ~types.is_blood]

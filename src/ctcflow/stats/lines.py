@@ -50,6 +50,8 @@ class Panels(NamedTuple):
     """(n, p) genes of that panel that are seen."""
     columns: npt.NDArray[np.intp]
     """(p,) columns of the genes of all panels."""
+    first: npt.NDArray[np.intp]
+    """Columns of the genes of the first panel."""
 
 
 class Lines(NamedTuple):
@@ -110,7 +112,8 @@ def lines_of_evidence(
     columns = np.flatnonzero(pd.Index(genes).isin(list(members)))
     prior = panel.prior_rates(genes[columns], shipped.leak)
     umis = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
-    surprise, _ = panel.surprise(counts[:, columns], umis=umis, prior=prior)
+    first = pd.Index(genes[columns]).isin(list(next(iter(panels.values()))))
+    surprise, _ = panel.surprise(counts[:, columns[first]], umis=umis, prior=prior[first])
     blood = leukocytes(
         counts,
         reference=reference,
@@ -130,7 +133,7 @@ def lines_of_evidence(
         weight=weight,
         panels=[pd.Index(genes[columns]).isin(list(mine)) for mine in panels.values()],
     )
-    of_panels = Panels(found.p, found.panel, found.seen, columns)
+    of_panels = Panels(found.p, found.panel, found.seen, columns, columns[first])
     chosen = roles(
         reference.types,
         lineage=blood.lineage,

@@ -244,7 +244,7 @@ def _decoys(
         adata.X.tocsr()[null],
         lineage=lines.blood.lineage[null],
         n_lineages=len(lines.types),
-        members=lines.panels.columns,
+        members=lines.panels.first,
         candidates=decoys.candidates_of(names, technical=technical, members=lines.panels.columns),
         n_decoys=_DECOYS,
         weight=params.prior_umis,

@@ -55,6 +55,7 @@ MOST_FALSE = 1.0
 """False calls per 10,000 blood cells."""
 LEFT_OUT = {"skin": ("Skin_HCA",), "pancreas": ("Pancreas_Baron", "Pancreas_HCA"), "breast": ()}
 """Studies that the reference goes without when it judges a tissue."""
+NOTHING = "nothing"
 
 
 class Kind(NamedTuple):
@@ -174,8 +175,8 @@ def run(task: Task) -> pd.DataFrame:
         part = found.index.str.rsplit("_", n=1).str[0]
         cell = np.concatenate([blood.obs_names[beside], source.obs_names[mine]])
         rows.append(found.assign(part=part, cell=cell, panel=panel))
-    where = {"kind": task.kind, "umis": task.umis, "blood": task.blood}
-    return pd.concat(rows).assign(**where, left_out=", ".join(left_out) or "none")
+    where = {"kind": task.kind, "umis": task.umis, "blood_file": task.blood}
+    return pd.concat(rows).assign(**where, left_out=", ".join(left_out) or NOTHING)
 
 
 def table(*, processes: int, seed: int) -> dict[str, pd.DataFrame]:
@@ -184,7 +185,7 @@ def table(*, processes: int, seed: int) -> dict[str, pd.DataFrame]:
     seeds = np.random.SeedSequence(seed).spawn(len(where))
     tasks = [Task(*at, 30, 950, child) for at, child in zip(where, seeds, strict=True)]
     found = each(run, tasks, processes=processes)
-    by = ["kind", "umis", "blood", "panel", "left_out"]
+    by = ["kind", "umis", "blood_file", "panel", "left_out"]
     rows = [
         dict(zip(by, key, strict=True)) | summary(cells)
         for one in found
@@ -254,8 +255,8 @@ def _of_normal(rows: pd.DataFrame, where: str, most: float | None) -> Claim:
     aim = "" if most is None else f" <= {most}"
     reached = None if most is None else bool(share <= most)
     without = rows["left_out"].iloc[0]
-    name = f"called CTC or aggregate: {where}, without {without} in the reference{aim}"
-    return name, f"{seen}: {_all(rows)}", reached
+    judge = "whole reference" if without == NOTHING else f"reference without {without}"
+    return f"called CTC or aggregate: {where}, {judge}{aim}", f"{seen}: {_all(rows)}", reached
 
 
 def _of_aneuploid(rows: pd.DataFrame, name: str) -> Claim:
@@ -270,7 +271,7 @@ def _of_aneuploid(rows: pd.DataFrame, name: str) -> Claim:
 def _of_blood(rows: pd.DataFrame, cells: pd.DataFrame) -> Claim:
     false, n_blood = int(rows["false_calls"].sum()), int(rows["n_blood"].sum())
     low, high = (1e4 * limit for limit in interval(false / n_blood, n_blood))
-    distinct = cells[cells["part"] == "blood"][["blood", "cell"]].drop_duplicates().shape[0]
+    distinct = cells[cells["part"] == "blood"][["blood_file", "cell"]].drop_duplicates().shape[0]
     rate = 1e4 * false / n_blood
     seen = (
         f"{rate:.2f} ({low:.2f} to {high:.2f}), {false} of {n_blood} in all draws,"

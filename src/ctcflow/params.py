@@ -19,7 +19,7 @@ class CallParams(Params):
 
     fdr: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """Cells are called at a Benjamini-Hochberg q at or below this, per sample (fraction)."""
-    max_p: Annotated[float, Field(gt=0, lt=1)] = 0.0002
+    max_p: Annotated[float, Field(gt=0, lt=1)] = 0.001
     """No cell with a larger p is called, whatever its q (probability); a sample made of tumour
     cells only has a q near p."""
     few_leukocytes: Annotated[int, Field(ge=0)] = 50

@@ -158,14 +158,14 @@ def test_every_cell_has_one_class_and_a_call_is_significant(seed: int) -> None:
     obs = result.obs
     classes = obs["class"].astype(str)
     assert classes.isin(CLASSES).all()
-    significant = (obs["q"] <= 0.05) & (obs["p"] <= 0.0002)
+    significant = (obs["q"] <= 0.05) & (obs["p"] <= 0.001)
     assert ((classes != "blood") == significant).all()
     ctc = classes.isin(["CTC", "CTC aggregate"])
     assert (obs["n_panel_genes"][ctc] >= 1).all()
     assert (obs["p_panel"][ctc] <= 0.01).all()
     one_gene = ctc & (obs["n_panel_genes"] == 1)
     assert (obs["p_panel"][one_gene] <= 1e-3).all()
-    assert (obs["p_identity"][one_gene] <= 1e-4).all()
+    assert (obs["p_identity"][one_gene] <= 1e-3).all()
     assert (obs["p_identity"][classes == "CTC"] <= 0.01).all()
     assert (adata.obs["p_stroma"][(classes == "CTC").to_numpy()] <= 0.05).all()
     assert (obs["p_identity"][classes == "CTC aggregate"] > 0.01).all()
@@ -191,11 +191,11 @@ def test_every_cell_has_one_class_and_a_call_is_significant(seed: int) -> None:
         (1e-9, 0.5, 0, "epithelium", "CTC"),  # epithelial by all of its genes
         (1e-9, 0.5, 0, "stroma", "non-blood other"),
         (1e-6, 1e-3, 3, "", "CTC"),
-        (1e-3, 1e-3, 3, "", "uncertain"),
+        (5e-3, 1e-3, 3, "", "uncertain"),
         (0.5, 1e-12, 6, "", "CTC aggregate"),
         (1e-9, 0.5, 0, "", "uncertain"),
         (1e-9, 1e-3, 1, "", "CTC"),  # one gene that leukocytes hardly show, and clearly no blood
-        (1e-3, 1e-6, 1, "", "uncertain"),
+        (5e-3, 1e-6, 1, "", "uncertain"),
         (1e-9, 2e-3, 1, "", "uncertain"),
         (0.5, 1e-12, 1, "", "uncertain"),
         (0.5, 0.5, 0, "stroma", "blood"),

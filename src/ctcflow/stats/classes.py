@@ -21,9 +21,11 @@ CLASSES: Final = ("CTC", "CTC aggregate", "non-blood other", "uncertain", "blood
 MISSING_P: Final = 0.01
 """Blood identity is missing at or below this p."""
 _CLEARLY_MISSING_P: Final = 1e-4
+_MOSTLY_MISSING_P: Final = 1e-3  # enough beside a panel
 _PANEL_P: Final = 0.01  # with two genes or more
 _ONE_GENE_P: Final = 1e-3  # of a single gene that leukocytes hardly ever show
 _STRONG_PANEL_P: Final = 1e-4  # with two genes or more: stands against a kept blood identity
+_STRONG_STROMA_PANEL_P: Final = 1e-3  # of the first panel in stroma: stands against its looks
 ANEUPLOID_P: Final = 1e-3
 """Aneuploid at or below this p: tissue with a shuffled genome passes 0.01 too often."""
 _STROMA_P: Final = 0.05  # above it, a cell may well be one of stroma or endothelium
@@ -63,6 +65,8 @@ class Evidence(NamedTuple):
     """(n,) a cell of stroma or endothelium shows so much of a panel."""
     nearest: Objects
     """(n,) normal type, not of blood, that the cell looks most like; empty where not judged."""
+    only_stroma_speaks: Bools
+    """(n,) that type is one of stroma, and the panel is one of genes that stroma is made of."""
     over_other_tissue: Floats
     """(n,) log-likelihood of the group of that type over the best other group."""
     is_skin: Bools
@@ -98,16 +102,21 @@ def _rules(of: Evidence) -> Sequence[tuple[Bools, str, str]]:
     several = of.n_panel_genes >= 2
     missing = of.p_identity <= MISSING_P
     clearly = of.p_identity <= _CLEARLY_MISSING_P
+    mostly = of.p_identity <= _MOSTLY_MISSING_P
     aneuploid = of.p_copy_number <= ANEUPLOID_P  # False where NaN
+    several &= ~of.only_stroma_speaks
     strong = (of.p_panel <= _STRONG_PANEL_P) & several
-    panel = (of.p_panel <= _PANEL_P) & several
-    one_gene = (of.p_panel <= _ONE_GENE_P) & (of.n_panel_genes >= 1) & clearly
+    panel = missing & (of.p_panel <= _PANEL_P) & several & (mostly | strong)
+    seen = (of.n_panel_genes >= 1) & ~of.only_stroma_speaks
+    one_gene = (of.p_panel <= _ONE_GENE_P) & seen & mostly
     as_stroma = 2 * np.minimum(of.p_stroma, of.p_stroma_panel)  # Bonferroni; NaN: not judged
     stroma = missing & (as_stroma > _STROMA_P)
     # keratins in a cell that looks like stroma: RNA of its tissue, or two cells
     maybe_stroma = missing & ((as_stroma > _NO_STROMA_P) | (of.p_stroma > _STROMA_P))
     nearer_blood = missing & (of.over_blood < _UNDER_BLOOD)
     shuffled = aneuploid & (strong | clearly)
+    # stroma is often taken for aneuploid, and full of the genes of a sarcoma
+    no_stroma = aneuploid & (of.p_stroma_panel <= _STRONG_STROMA_PANEL_P)
     as_skin = of.over_other_tissue >= np.maximum(_SKIN, _SKIN_PER_COUNT * of.umis)
     skin = missing & of.is_skin & as_skin & ~shuffled
     epithelium = missing & of.is_epithelium & (of.over_blood >= _OVER_BLOOD)
@@ -115,7 +124,7 @@ def _rules(of: Evidence) -> Sequence[tuple[Bools, str, str]]:
     return (
         (~of.significant, "blood", ""),
         (
-            stroma & ~(aneuploid & strong),
+            stroma & ~no_stroma,
             "non-blood other",
             "no leukocyte, but as a normal cell of stroma or endothelium may be: {type}",
         ),
@@ -125,7 +134,7 @@ def _rules(of: Evidence) -> Sequence[tuple[Bools, str, str]]:
             "no leukocyte, but like normal skin, squamous or basal epithelium: {type}",
         ),
         (
-            maybe_stroma & ~shuffled,
+            maybe_stroma & ~no_stroma & ~(shuffled & (of.p_stroma <= _STROMA_P)),
             "uncertain",
             "no leukocyte; a normal cell of stroma or endothelium is not ruled out: {type}",
         ),
@@ -135,24 +144,20 @@ def _rules(of: Evidence) -> Sequence[tuple[Bools, str, str]]:
             "further from blood than a leukocyte is, and yet nearer to it than to any tissue",
         ),
         (
-            missing & together & ((panel & (clearly | strong)) | one_gene | (clearly & aneuploid)),
+            missing & together & (panel | one_gene | (clearly & aneuploid)),
             "CTC aggregate",
             "a tumour cell, and genes of a blood cell that ambient RNA does not explain",
         ),
         (
-            missing & panel & aneuploid,
+            panel & aneuploid,
             "CTC",
             "no leukocyte and no stroma, tumour panel seen, copy number aneuploid",
         ),
-        (
-            missing & panel & (clearly | strong),
-            "CTC",
-            "no leukocyte and no stroma, tumour panel seen",
-        ),
+        (panel, "CTC", "no leukocyte and no stroma, tumour panel seen"),
         (
             one_gene,
             "CTC",
-            "clearly no leukocyte, and one panel gene that leukocytes hardly show",
+            "no leukocyte and no stroma, one panel gene that leukocytes hardly show",
         ),
         (
             clearly & aneuploid,

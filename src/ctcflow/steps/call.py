@@ -22,6 +22,7 @@ Record = dict[str, Any]
 
 _WINDOW = (1.0, 3.5)  # nominal -log10 p of the null cells that the inflation is measured on
 _TUMOUR = ("CTC", "CTC aggregate")
+_PANELS_OF_STROMA = ("sarcoma",)  # collagens and what goes with them
 _SHARED_ALPHA = 1e-3
 _NOMINAL = (1e-1, 1e-2, 1e-3, 1e-4)
 _SHOWN = (
@@ -183,6 +184,9 @@ def _evidence(obs: pd.DataFrame, *, significant: npt.NDArray[np.bool_]) -> class
         p_stroma=obs[keys.P_STROMA.key].to_numpy(np.float64),
         p_stroma_panel=obs[keys.P_STROMA_PANEL.key].to_numpy(np.float64),
         nearest=obs[keys.OTHER_TYPE.key].astype(str).to_numpy(dtype=object),
+        only_stroma_speaks=(
+            (group == "stroma") & obs[keys.TUMOUR_PANEL.key].astype(str).isin(_PANELS_OF_STROMA)
+        ).to_numpy(),
         over_other_tissue=obs[keys.OVER_OTHER_TISSUE.key].to_numpy(np.float64),
         is_skin=(group == "skin").to_numpy(),
         is_epithelium=group.isin(["epithelium", "endocrine"]).to_numpy(),

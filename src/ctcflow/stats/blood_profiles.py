@@ -39,8 +39,11 @@ def of_each_type(reference: Profiles) -> tuple[tuple[str, ...], Floats]:
             name for name, blood in zip(reference.types, reference.is_blood, strict=True) if blood
         )
     )
-    rates, types = np.exp(reference.log_rates), np.array(reference.types, dtype=object)
-    means = [rates[:, (types == name) & reference.is_blood].mean(axis=1) for name in names]
+    types = np.array(reference.types, dtype=object)
+    means = [
+        np.exp(reference.log_rates[:, (types == name) & reference.is_blood]).mean(axis=1)
+        for name in names
+    ]
     return names, np.column_stack(means)
 
 

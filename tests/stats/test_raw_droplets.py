@@ -134,6 +134,7 @@ def profiles_of(shares: np.ndarray) -> Profiles:
         names,
         np.array([True, True, False])[: len(shares)],
         np.array([1, 0, 0])[: len(shares)],
+        np.empty(0, dtype=np.intp),
     )
 
 

@@ -31,7 +31,8 @@ ANEUPLOID_P: Final = 1e-3
 _STROMA_P: Final = 0.05  # above it, a cell may well be one of stroma or endothelium
 _NO_STROMA_P: Final = 0.005  # at or below it, it is none; between the two it cannot be told
 _SKIN: Final = 10.0  # nats for skin and against any other tissue: 20,000 to 1
-_SKIN_PER_COUNT: Final = 0.0165  # and of a deep cell as many per count
+_SKIN_PER_COUNT: Final = 0.02  # and as many for each count of a deep cell
+_SKIN_COUNTS: Final = 100.0  # less these
 _UNDER_BLOOD: Final = -0.12  # nats per count: a leukocyte fits better than any tissue does
 _OVER_BLOOD: Final = 0.05  # nats per count for a normal epithelium and against any leukocyte
 PARTNER_P: Final = 1e-6
@@ -117,7 +118,7 @@ def _rules(of: Evidence) -> Sequence[tuple[Bools, str, str]]:
     shuffled = aneuploid & (strong | clearly)
     # stroma is often taken for aneuploid, and full of the genes of a sarcoma
     no_stroma = aneuploid & (of.p_stroma_panel <= _STRONG_STROMA_PANEL_P)
-    as_skin = of.over_other_tissue >= np.maximum(_SKIN, _SKIN_PER_COUNT * of.umis)
+    as_skin = of.over_other_tissue >= np.maximum(_SKIN, _SKIN_PER_COUNT * (of.umis - _SKIN_COUNTS))
     skin = missing & of.is_skin & as_skin & ~shuffled
     epithelium = missing & of.is_epithelium & (of.over_blood >= _OVER_BLOOD)
     together = of.p_partner <= PARTNER_P  # False where NaN

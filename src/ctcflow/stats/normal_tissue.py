@@ -22,7 +22,7 @@ Bools = npt.NDArray[np.bool_]
 Objects = npt.NDArray[np.object_]
 
 STROMA: Final = "stroma"
-_RNA_OF_ITS_TISSUE: Final = 20e-6
+_RNA_OF_ITS_TISSUE: Final = 8e-6
 """Share of a stroma cell's counts that any panel gene may be because it was near an epithelium."""
 _TAIL_SCALE: Final = 0.4  # spreads, as of leukocytes where a sample has no null of its own
 

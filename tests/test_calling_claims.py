@@ -90,7 +90,7 @@ def test_one_tumour_as_it_is(bench: SimpleNamespace) -> None:
 
 
 def test_pools_of_tumour_cells_are_known_though_they_are_reads(bench: SimpleNamespace) -> None:
-    """Nine of the 29 show no gene of the panel, or one, of millions of reads: they are platelets."""
+    """Nine of the 29 show one gene of the panel or none, of millions of reads: platelets."""
     found = bench.real_ctcs.run(bench.real_ctcs.Task("picked CTCs", "GSE51827"))
     assert len(found) == 29
     assert found["class"].isin(["CTC", "CTC aggregate"]).sum() >= 17

@@ -34,7 +34,7 @@ _SKIN: Final = 10.0  # nats for skin and against any other tissue: 20,000 to 1
 _SKIN_PER_COUNT: Final = 0.02  # and as many for each count of a deep cell
 _SKIN_COUNTS: Final = 100.0  # less these
 _UNDER_BLOOD: Final = -0.12  # nats per count: a leukocyte fits better than any tissue does
-_OVER_BLOOD: Final = 0.05  # nats per count for a normal epithelium and against any leukocyte
+_OVER_BLOOD: Final = 0.03  # nats per count for a normal epithelium and against any leukocyte
 PARTNER_P: Final = 1e-6
 """Genes of a blood cell beside those of the tumour cell."""
 
@@ -73,7 +73,7 @@ class Evidence(NamedTuple):
     is_skin: Bools
     """(n,) that type is one of skin, squamous or basal epithelium."""
     is_epithelium: Bools
-    """(n,) that type is one of any other epithelium, endocrine cells among them."""
+    """(n,) that type is one of any epithelium, endocrine cells among them."""
     over_blood: Floats
     """(n,) log-likelihood per count of that type over the best leukocyte."""
     p_partner: Floats

@@ -189,7 +189,7 @@ def _evidence(obs: pd.DataFrame, *, significant: npt.NDArray[np.bool_]) -> class
         ).to_numpy(),
         over_other_tissue=obs[keys.OVER_OTHER_TISSUE.key].to_numpy(np.float64),
         is_skin=(group == "skin").to_numpy(),
-        is_epithelium=group.isin(["epithelium", "endocrine"]).to_numpy(),
+        is_epithelium=group.isin(["epithelium", "endocrine", "skin"]).to_numpy(),
         over_blood=obs[keys.OVER_BLOOD.key].to_numpy(np.float64),
         p_partner=obs[keys.P_PARTNER.key].to_numpy(np.float64),
     )

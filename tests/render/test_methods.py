@@ -31,7 +31,7 @@ def test_parameters_of_the_run_are_in_the_words():
     text = written()
     assert "floors of 100 counts and 50 genes" in text
     assert "between 15 and 50 % of counts" in text
-    assert "q <= 0.05 and p <= 0.0002" in text
+    assert "q <= 0.05 and p <= 0.001" in text
     assert "exact intervals of 95 %" in text
     assert "2,000 variable genes" in text
     assert "30 principal components" in text

@@ -168,7 +168,7 @@ def _rules(of: Evidence) -> Sequence[tuple[Bools, str, str]]:
         (
             epithelium,
             "CTC",
-            "clearly no leukocyte, and epithelial by all of its genes ({type}), few of the panel",
+            "no leukocyte and no stroma, and epithelial by all of its genes: {type}",
         ),
         (strong, "CTC aggregate", "tumour panel seen in a cell that keeps its blood identity"),
         (clearly, "uncertain", "no known normal cell, but hardly any tumour panel gene"),

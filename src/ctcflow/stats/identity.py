@@ -1,7 +1,6 @@
 """How much blood identity a cell lacks: multinomial likelihoods against reference profiles.
 
-The likelihood of a cell's counts under each reference profile (normal blood and non-blood types of
-one atlas, so that no platform difference stands between them) gives its best blood lineage and,
+The likelihood of a cell's counts under each reference profile (normal blood and other types) gives its best blood lineage and,
 per count, the distance between the best non-blood and the best blood type. What that distance is
 worth depends on depth; it is therefore compared with the sample's own leukocytes thinned to the
 same depth.

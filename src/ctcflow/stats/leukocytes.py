@@ -74,7 +74,7 @@ def leukocytes(
         `group`, `depth`, `centre`, `spread`: what leukocytes look like where the sample's own are
         too few.
     fewest
-        Blood-like cells from which the sample's own profiles and null are used.
+        Blood-like cells from which the sample's own null is used.
     """
     shared = counts[:, reference.columns].astype(np.float64).tocsr()
     prior = _shipped_grid(shipped_null)

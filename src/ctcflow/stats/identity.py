@@ -1,9 +1,9 @@
 """How much blood identity a cell lacks: multinomial likelihoods against reference profiles.
 
-The likelihood of a cell's counts under each reference profile (normal blood and other types) gives its best blood lineage and,
-per count, the distance between the best non-blood and the best blood type. What that distance is
-worth depends on depth; it is therefore compared with the sample's own leukocytes thinned to the
-same depth.
+The likelihood of a cell's counts under each reference profile (normal blood and other types) gives
+its best blood lineage and, per count, the distance between the best non-blood and the best blood
+type. What that distance is worth depends on depth; it is therefore compared with the sample's own
+leukocytes thinned to the same depth.
 """
 
 from __future__ import annotations

@@ -115,7 +115,9 @@ def against(cell: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
         )
     other = numbers.text(cell.get("other_type"))
     if other:
-        said.append(f"Of normal cells it looks most like {other}: such a cell is no CTC.")
+        said.append(
+            f"Of normal cells it looks most like {other}: one of these would be no tumour cell."
+        )
     partner = numbers.text(cell.get("partner"))
     if partner:
         said.append(

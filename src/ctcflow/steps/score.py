@@ -181,7 +181,7 @@ def _ambient(adata: AnnData) -> tuple[Floats | None, float]:
 def _write(adata: AnnData, lines: Lines, names: list[str], back: npt.NDArray[np.intp]) -> None:
     types, panels = np.array(lines.types, dtype=object), lines.panels
     genes = adata.var_names.to_numpy(dtype=object)[panels.columns]
-    listed = np.array([",".join(genes[row]) for row in panels.seen] + [None], dtype=object)[:-1]
+    listed = np.array([",".join(genes[row]) for row in panels.seen], dtype=object)
     evidence = np.abs(np.log10(lines.blood.p) + np.log10(panels.p))
     adata.obs[keys.LINEAGE.key] = pd.Categorical(types[lines.blood.lineage][back])
     adata.obs[keys.P_IDENTITY.key] = lines.blood.p[back]

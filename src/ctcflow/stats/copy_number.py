@@ -103,6 +103,7 @@ def copy_number(
     candidates: Ints,
     fewest: int,
     seed: int,
+    groups: sp.csr_matrix | None = None,
 ) -> CopyNumber:
     """Judge how aneuploid candidates are.
 
@@ -124,11 +125,13 @@ def copy_number(
         cells, myeloid cells), since cells judged by their nearest kin make no null for a cell of
         another tissue; -1: not a reference cell.
     candidates
-        (m,) rows to judge; not reference cells.
+        (c,) rows to judge; not reference cells.
     fewest
         Cells from which a lineage is a reference.
     seed
         Of the thinning.
+    groups
+        (g, n) 1 for cells whose counts are judged together, behind the candidates: m = c + g.
 
     Returns
     -------
@@ -143,6 +146,8 @@ def copy_number(
     placed = placed[np.lexsort((position[placed], arm[placed]))]
     matrix = counts[:, placed].tocsr().astype(np.float64)
     cells = matrix[candidates].tocsr()
+    if groups is not None:
+        cells = sp.vstack([cells, groups @ matrix]).tocsr()
     depth = np.asarray(cells.sum(axis=1), dtype=np.float64).ravel()
     against = _against(
         matrix, arm=arm[placed], lineage=lineage, fewest=fewest, rng=np.random.default_rng(seed)

@@ -87,6 +87,8 @@ class Lines(NamedTuple):
     roles: Roles
     """Who is a candidate for further questions, and who a reference."""
     together: Together
+    normal: Profiles
+    """All normal cells, over the genes of the sample."""
 
 
 def lines_of_evidence(
@@ -188,6 +190,7 @@ def lines_of_evidence(
         _ambient(counts, soup, ambient_share),
         chosen,
         Together(rows, members, total, p, seen, like.at(pooled)),
+        every,
     )
 
 

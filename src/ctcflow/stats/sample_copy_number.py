@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from ctcflow.stats import gene_order
 from ctcflow.stats.coarse import COARSE, coarse
-from ctcflow.stats.copy_number import copy_number
+from ctcflow.stats.copy_number import NormalTissue, copy_number
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -90,6 +90,7 @@ def sample_copy_number(
     usable: Bools,
     of: Roles,
     together: sp.csr_matrix,
+    normal: NormalTissue,
     fewest: int,
     seed: int,
 ) -> SampleCopyNumber:
@@ -109,6 +110,8 @@ def sample_copy_number(
         What each cell is.
     together
         (g, n) candidates that are judged together: see `lines.Together.members`.
+    normal
+        Normal tissue that the candidates look most like, and behind them these groups.
     fewest
         Leukocytes from which a lineage is a reference (cells).
     seed
@@ -124,6 +127,7 @@ def sample_copy_number(
         lineage=of.lineage,
         candidates=rows,
         groups=together,
+        normal=normal,
         fewest=fewest,
         seed=seed,
     )

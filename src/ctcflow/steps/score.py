@@ -13,10 +13,11 @@ from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.sample_params import ScoreParams
 from ctcflow.stats import decoys, signature
+from ctcflow.stats.copy_number import NormalTissue
 from ctcflow.stats.gene_order import usable
 from ctcflow.stats.gene_sets import columns_of_sets, handling, in_set
 from ctcflow.stats.lines import Lines, Panels, Shipped, lines_of_evidence
-from ctcflow.stats.normal_tissue import Tissue
+from ctcflow.stats.normal_tissue import Tissue, against_blood
 from ctcflow.stats.partners import lineage_genes, partners
 from ctcflow.stats.profiles import NORMAL_GROUPS
 from ctcflow.stats.reads import as_molecules
@@ -278,6 +279,9 @@ def _copy_number(
     params: ScoreParams,
 ) -> SampleCopyNumber:
     names = adata.var_names.to_numpy(dtype=object)
+    nearest = np.concatenate([lines.tissue.profile, lines.together.tissue.profile])
+    used, places = np.unique(nearest, return_inverse=True)
+    normal = NormalTissue(against_blood(lines.normal, used, n_genes=names.size), places)
     return sample_copy_number(
         adata.X.tocsr(),
         names=names,
@@ -285,6 +289,7 @@ def _copy_number(
         usable=usable(names, technical=technical, left_out=left_out),
         of=lines.roles,
         together=lines.together.members,
+        normal=normal,
         fewest=params.min_reference,
         seed=params.seed,
     )

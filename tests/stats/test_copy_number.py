@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse, stats
 
 from ctcflow.stats import chromosome_arms, gene_dosage
-from ctcflow.stats.copy_number import DEPTHS, CopyNumber, copy_number
+from ctcflow.stats.copy_number import DEPTHS, CopyNumber, NormalTissue, copy_number
 
 ARMS = 20
 PER_ARM = 150
@@ -57,6 +57,8 @@ def _judge(
     candidates: np.ndarray | None = None,
     usable: np.ndarray = USABLE,
     seed: int = 0,
+    groups: sparse.csr_matrix | None = None,
+    normal: NormalTissue | None = None,
 ) -> CopyNumber:
     rows = np.flatnonzero(lineage < 0) if candidates is None else candidates
     return copy_number(
@@ -68,6 +70,8 @@ def _judge(
         candidates=rows.astype(np.intp),
         fewest=50,
         seed=seed,
+        groups=groups,
+        normal=normal,
     )
 
 
@@ -81,6 +85,41 @@ def test_aneuploid_cells_are_found_and_another_tissue_is_not(depth: float) -> No
     # its genes differ from blood by a factor of two, up or down: none of it is an aberration
     assert (found.p[20:] <= 0.01).mean() <= 0.1
     assert (found.p[20:] <= 0.001).sum() == 0
+
+
+def test_cells_show_together_what_none_of_them_shows_alone() -> None:
+    counts, lineage = _sample(300.0)
+    rows = np.flatnonzero(lineage < 0)
+    tumour, normal = rows[:20], rows[20:]
+    groups = np.zeros((4, lineage.size))
+    groups[0, tumour] = groups[1, tumour[:10]] = groups[2, normal] = 1
+    groups[3, tumour[4]] = 1  # a group of one is that cell
+    found = _judge(counts, lineage, groups=sparse.csr_matrix(groups))
+    assert found.p.shape == found.aneuploidy.shape == (64,)
+    assert (found.p[:20] <= 1e-3).mean() < 0.5
+    assert (found.p[60:62] <= 1e-4).all()
+    assert found.p[62] > 0.01
+    assert found.p[63] == found.p[4]
+
+
+def test_what_is_usual_of_a_tissue_is_no_aberration_and_others_still_are() -> None:
+    """A tissue that uses whole arms more than blood does; then the same with aberrations."""
+    rng = np.random.default_rng(3)
+    rates = _rates()
+    usual = np.repeat(np.exp(np.where(np.arange(ARMS) % 4 == 0, 0.7, 0.0)), PER_ARM)
+    tissue = rates[:3].mean(axis=0) * usual
+    blood = [_cells(rates[k], 60, 2500.0, rng) for k in range(3)]
+    cells = [_cells(tissue, 20, 3000.0, rng), _cells(tissue * _dosage(), 20, 3000.0, rng)]
+    counts = sparse.csr_matrix(np.vstack([*blood, *cells]).astype(np.float64))
+    lineage = np.append(np.repeat([0, 1, 2], 60), np.full(40, -1)).astype(np.intp)
+    alone = _judge(counts, lineage)
+    assert (alone.p[:20] <= 1e-3).mean() > 0.5
+    beside = _judge(counts, lineage, normal=NormalTissue(usual[None], np.zeros(40, dtype=np.intp)))
+    assert (beside.p[:20] <= 1e-3).sum() == 0
+    assert (beside.p[20:] <= 1e-3).mean() > 0.9
+    # a cell that is like no tissue is judged as without any
+    none = _judge(counts, lineage, normal=NormalTissue(usual[None], np.full(40, -1)))
+    np.testing.assert_array_equal(none.p, alone.p)
 
 
 def test_profiles_show_the_planted_arms() -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from ctcflow.stats.copy_number import NormalTissue
 from ctcflow.stats.sample_copy_number import (
     LINEAGES,
     Roles,
@@ -74,14 +75,24 @@ def _sample() -> tuple[sparse.csr_matrix, np.ndarray, pd.DataFrame, Roles]:
     return sparse.csr_matrix(counts), names, table, Roles(lineage[order] < 0, lineage[order])
 
 
+def _first_four(of: Roles) -> sparse.csr_matrix:
+    """A group of the first candidates."""
+    rows = np.flatnonzero(of.candidates)[:4]
+    shape = (1, of.candidates.size)
+    return sparse.csr_matrix((np.ones(rows.size), (np.zeros(rows.size, int), rows)), shape=shape)
+
+
 def _judge(of: Roles | None = None, fewest: int = 50) -> tuple[SampleCopyNumber, Roles]:
     counts, names, table, own = _sample()
+    like_none = np.full((of or own).candidates.sum() + 1, -1)
     found = sample_copy_number(
         counts,
         names=names,
         genes=table,
         usable=np.ones(names.size, dtype=bool),
         of=of or own,
+        together=_first_four(of or own),
+        normal=NormalTissue(np.ones((0, names.size)), like_none),
         fewest=fewest,
         seed=0,
     )
@@ -94,6 +105,8 @@ def test_results_are_in_the_rows_of_the_judged_and_nan_elsewhere() -> None:
     assert (~np.isnan(found.aneuploidy) == own.candidates).all()
     assert (~np.isnan(found.arm_log2_ratio).any(axis=1) == own.candidates).all()
     assert (found.p[own.candidates] < 0.01).all()
+    assert found.p_together.shape == (1,)
+    assert found.p_together[0] < 1e-4
     assert found.arms == [f"{number}q" for number in range(1, ARMS + 1)]
     mean = found.arm_log2_ratio[own.candidates].mean(axis=0)
     assert mean[:4].min() > 0.2

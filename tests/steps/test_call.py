@@ -20,6 +20,22 @@ from ctcflow.steps.call import call
 Run = Callable[..., anndata.AnnData]
 IsCtc = Callable[[anndata.AnnData], np.ndarray]
 
+TOGETHER = [
+    "n_umis",
+    "p_identity",
+    "p_panel",
+    "tumour_panel",
+    "panel_genes",
+    "n_panel_genes",
+    "other_type",
+    "other_group",
+    "p_stroma",
+    "p_stroma_panel",
+    "over_other_tissue",
+    "over_blood",
+    "p_copy_number",
+]
+"""Lines of evidence of cells that are judged together."""
 SETS = ["epithelial", "mesenchymal_blood_safe", "proliferation"]
 
 
@@ -57,6 +73,7 @@ def scored_sample(
             "p_copy_number": np.full(n, np.nan),
             "partner_lineage": pd.Categorical([""] * n),
             "p_partner": np.full(n, np.nan),
+            "n_alike": np.ones(n, dtype=np.int64),
             "is_leukocyte": ~is_tumour,
             "likely_doublet": np.zeros(n, dtype=bool),
         },
@@ -66,6 +83,7 @@ def scored_sample(
     scores = rng.uniform(0, 0.05, (n, len(SETS))).astype(np.float32)
     adata.obsm["signatures"] = pd.DataFrame(scores, index=obs.index, columns=SETS)
     adata.obsm["copy_number"] = pd.DataFrame(index=obs.index)
+    adata.obsm["alike"] = obs[TOGETHER].copy()
     sheet = {"sample": name, "patient": name, "draw": name, "role": "patient", **row}
     adata.uns["ctcflow"] = json.dumps({"sample": sheet, "steps": {}})
     ledger = [{"stage": "qc", "reason": "kept", "cells": n}]
@@ -220,6 +238,58 @@ def test_the_lines_decide_the_class(
     adata.obs["other_group"] = pd.Categorical([""] * 100 + [group])
     result, _ = called(adata)
     assert str(result.obs["class"].iloc[-1]) == expected
+
+
+def _together(adata: anndata.AnnData, rows: slice, size: int, **lines: object) -> anndata.AnnData:
+    """Cells that are judged together with others, by these lines of evidence."""
+    adata.obs.loc[adata.obs_names[rows], "n_alike"] = size
+    theirs = adata.obsm["alike"].astype(object)
+    for key, value in lines.items():
+        theirs.loc[adata.obs_names[rows], key] = value
+    adata.obsm["alike"] = theirs
+    return adata
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ({"p_panel": 1e-9, "n_panel_genes": 9, "p_identity": 1e-30}, "CTC"),
+        ({"p_identity": 1e-30, "p_copy_number": 1e-6}, "CTC"),
+        ({"p_identity": 1e-30, "p_stroma": 0.6, "other_type": "Fibroblast"}, "non-blood other"),
+        ({"p_identity": 1e-30}, "uncertain"),
+    ],
+)
+def test_cells_that_cannot_be_told_apart_are_judged_by_what_they_show_together(
+    lines: dict[str, object], expected: str
+) -> None:
+    adata = scored_sample("a", blood=100, tumour=8)
+    rows = slice(100, None)
+    for key, value in {"p_identity": 1e-5, "p_panel": 0.5, "n_panel_genes": 0}.items():
+        adata.obs.loc[adata.obs_names[rows], key] = value
+    adata.obs["evidence"] = -np.log10(adata.obs["p_identity"] * adata.obs["p_panel"])
+    adata.obsm["alike"] = adata.obs[TOGETHER].copy()
+    alone, _ = called(adata)
+    assert (alone.obs["class"].iloc[100:] == "uncertain").all()
+    result, _ = called(_together(adata, rows, 8, n_umis=8 * 600, **lines))
+    assert (result.obs["class"].iloc[100:] == expected).all()
+    assert (result.obs["class"].iloc[:100] == "blood").all()
+    assert (
+        result.obs["reason"]
+        .iloc[100:]
+        .str.endswith("with 7 cells of the sample that are like it")
+        .all()
+    )
+    # the cell's own p is what is shown
+    assert (result.obs["p_identity"].iloc[100:] == 1e-5).all()
+    assert (result.obs["n_alike"].iloc[100:] == 8).all()
+
+
+def test_others_make_no_call_of_a_cell_that_may_be_blood() -> None:
+    """However plain the group is: what lacks no blood identity by itself is no CTC."""
+    adata = scored_sample("a", blood=100, tumour=1)
+    adata = _together(adata, slice(0, 5), 6, p_identity=1e-30, p_panel=1e-30, n_panel_genes=9)
+    result, _ = called(adata)
+    assert (result.obs["class"].iloc[:5] == "blood").all()
 
 
 def test_counts_are_given_without_calls_that_are_diploid_as_far_as_seen() -> None:

@@ -240,6 +240,11 @@ def test_planted_arms_are_found_in_the_tumour_cells_and_nowhere_else(
     record = _facts(found)["copy_number"]
     assert record["reason"] == "" and _facts(found)["not_run"] == []
     p = found.obs["p_copy_number"]
+    print(
+        found.obsm["alike"]["p_copy_number"][tumour].describe(),
+        found.obs.n_alike[tumour].describe(),
+        p[tumour].describe(),
+    )
     # 3,000 genes are few for a single cell: all together, they would be uniform were they diploid
     assert stats.kstest(p[tumour].dropna(), "uniform", alternative="greater").pvalue < 1e-6
     assert p[tumour].notna().mean() > 0.9

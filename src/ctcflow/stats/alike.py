@@ -23,6 +23,7 @@ FEWEST: Final = 4
 """Cells from which a group is judged together."""
 MOST: Final = 16
 """Cells of a group."""
+_FEWEST_COUNTS = 100.0  # in the genes of the reference: fewer are like anything
 _AXES = 40
 _NOISE = 2.0
 """Mean squared difference on an axis, in units of that of two draws from one profile (1). Cells of
@@ -56,8 +57,11 @@ def alike(counts: sp.csr_matrix, *, reference: Profiles, n_threads: int) -> sp.c
     near, distance = nearest(places, k=min(MOST, depth.size), n_threads=n_threads)
     noise = places.shape[1] * (1 / depth[:, None] + 1 / depth[near])
     member = distance**2 <= _NOISE * noise
-    member[:, 0] = True
-    member[member.sum(axis=1) < FEWEST, 1:] = False
+    member &= (depth[:, None] >= _FEWEST_COUNTS) & (depth[near] >= _FEWEST_COUNTS)
+    itself = near == np.arange(depth.size)[:, None]
+    member = np.where(
+        (member | itself).sum(axis=1, keepdims=True) < FEWEST, itself, member | itself
+    )
     rows = np.repeat(np.arange(depth.size), member.sum(axis=1))
     ones = np.ones(rows.size)
     return sp.csr_matrix((ones, (rows, near[member])), shape=(depth.size, depth.size))

@@ -4,8 +4,8 @@ The null hypothesis is a diploid cell of a type that is not in the reference. Le
 to the cell's depth and judged by the lineages that they do not belong to, are such cells; no
 leukocyte is part of the reference that it is judged by. A candidate is judged by the same
 references, each of which lacks one lineage, and the most aneuploid of these answers counts. Beside
-the lineages stands the normal tissue that the candidate looks most like: what is usual for an islet
-cell against blood is no aberration of one.
+the lineages stands the normal tissue that the candidate is plainly like, if it is like any: what is
+usual for an islet cell against blood is no aberration of one.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class NormalTissue(NamedTuple):
     ratio: Floats
     """(k, G) share of counts over that in blood, of each of k profiles; 1 where it is not known."""
     nearest: Ints
-    """(m,) profile that each candidate looks most like, and each group behind them."""
+    """(m,) profile that each candidate, and behind them each group, is plainly like; -1: none."""
 
 
 class _Null(NamedTuple):
@@ -272,13 +272,14 @@ def _aneuploidy(
 
 
 def _beside_tissue(cells: sp.csr_matrix, layout: Layout, normal: NormalTissue | None) -> Floats:
-    """Mean square deviation against the lineages and the tissue that each cell looks most like."""
+    """Mean square deviation against the lineages and the tissue that each cell is plainly like."""
     if normal is None:
         return _mean_square(cells, layout)
     found = np.empty(cells.shape[0])
     for row in np.unique(normal.nearest):
         mine = np.flatnonzero(normal.nearest == row)
-        found[mine] = _mean_square(cells[mine].tocsr(), arms.beside(layout, normal.ratio[row]))
+        here = layout if row < 0 else arms.beside(layout, normal.ratio[row])
+        found[mine] = _mean_square(cells[mine].tocsr(), here)
     return found
 
 

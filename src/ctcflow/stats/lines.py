@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from ctcflow.stats import panel
 from ctcflow.stats.alike import alike
 from ctcflow.stats.classes import MISSING_P
-from ctcflow.stats.leukocytes import SUSPECT_P, Leukocytes, judged, leukocytes
+from ctcflow.stats.leukocytes import SUSPECT_P, Leukocytes, Null, judged, leukocytes
 from ctcflow.stats.normal_tissue import Tissue, normal_tissue
 from ctcflow.stats.profiles import AMBIENT_SHARE, Profiles, profiles
 from ctcflow.stats.sample_copy_number import Roles, roles
@@ -65,6 +65,8 @@ class Together(NamedTuple):
     """(g, n) 1 for the cells of each one's group, itself among them."""
     umis: Floats
     """(g,) counts of the group."""
+    plainly: npt.NDArray[np.intp]
+    """(g,) as of `Leukocytes.plainly`."""
     p_identity: Floats
     """(g,) as of `Leukocytes.p`, of all counts of the group as if they were one cell's."""
     panels: Panels
@@ -87,8 +89,8 @@ class Lines(NamedTuple):
     roles: Roles
     """Who is a candidate for further questions, and who a reference."""
     together: Together
-    normal: Profiles
-    """All normal cells, over the genes of the sample."""
+    judge: Judge
+    """To judge other cells, or other groups of them, in the same way."""
 
 
 def lines_of_evidence(
@@ -175,22 +177,18 @@ def lines_of_evidence(
         ambient=soup,
         ambient_share=ambient_share,
     )
-    like = _Looks(every, shipped.identity_null, look.first_of(every.columns))
+    looks = _Looks(every, shipped.identity_null, look.first_of(every.columns))
+    judge = Judge(reference, blood.null, look, looks)
     asked = chosen.candidates & (blood.p <= MISSING_P)
-    rows, members = _groups(counts, asked, every, n_threads)
-    pooled = (members @ counts).tocsr()
-    lineage, p = judged(pooled, reference=reference, null=blood.null)
-    total = np.asarray(pooled.sum(axis=1), dtype=np.float64).ravel()
-    seen = look.at(pooled[:, columns].toarray(), total, lineage)
     return Lines(
         blood,
         reference.types,
         of_panels,
-        like.at(counts[np.flatnonzero(chosen.candidates)]),
+        looks.at(counts[np.flatnonzero(chosen.candidates)]),
         _ambient(counts, soup, ambient_share),
         chosen,
-        Together(rows, members, total, p, seen, like.at(pooled)),
-        every,
+        judge.together(counts, asked=asked, n_threads=n_threads),
+        judge,
     )
 
 
@@ -229,16 +227,40 @@ class _Panels(NamedTuple):
         return Panels(found.p, found.panel, found.seen, self.columns, first)
 
 
-def _groups(
-    counts: sp.csr_matrix, asked: npt.NDArray[np.bool_], reference: Profiles, n_threads: int
-) -> tuple[npt.NDArray[np.intp], sp.csr_matrix]:
-    """Cells that have a group, and the members of each one's among all cells."""
-    rows = np.flatnonzero(asked)
-    found = alike(counts[rows], reference=reference, n_threads=n_threads).tocoo()
-    shape = (rows.size, counts.shape[0])
-    members = sp.csr_matrix((found.data, (found.row, rows[found.col])), shape=shape)
-    several = np.flatnonzero(np.diff(members.indptr) > 1)
-    return rows[several], members[several].tocsr()
+class Judge(NamedTuple):
+    """What counts of a sample are judged by, those of one cell or of several together."""
+
+    reference: Profiles
+    """For the blood identity: without the genes of the panels."""
+    null: Null
+    panels: _Panels
+    looks: _Looks
+
+    def together(
+        self, counts: sp.csr_matrix, *, asked: npt.NDArray[np.bool_], n_threads: int
+    ) -> Together:
+        """Judge cells by all counts of those that they cannot be told from.
+
+        Parameters
+        ----------
+        counts
+            (n, G) raw counts.
+        asked
+            (n,) cells that are compared with each other.
+        n_threads
+            For the search; changes no result.
+        """
+        rows = np.flatnonzero(asked)
+        found = alike(counts[rows], reference=self.looks.reference, n_threads=n_threads).tocoo()
+        shape = (rows.size, counts.shape[0])
+        members = sp.csr_matrix((found.data, (found.row, rows[found.col])), shape=shape)
+        several = np.flatnonzero(np.diff(members.indptr) > 1)
+        members = members[several].tocsr()
+        pooled = (members @ counts).tocsr()
+        lineage, plainly, p = judged(pooled, reference=self.reference, null=self.null)
+        umis = np.asarray(pooled.sum(axis=1), dtype=np.float64).ravel()
+        seen = self.panels.at(pooled[:, self.panels.columns].toarray(), umis, lineage)
+        return Together(rows[several], members, umis, plainly, p, seen, self.looks.at(pooled))
 
 
 def _ambient(counts: sp.csr_matrix, soup: Floats | None, share: float) -> Floats:

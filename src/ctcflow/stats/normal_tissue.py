@@ -32,8 +32,6 @@ class Tissue(NamedTuple):
 
     nearest: Objects
     """(n,) type of the best profile that is not blood; empty for cells without a count."""
-    profile: npt.NDArray[np.intp]
-    """(n,) that profile, an index into those of the reference."""
     p_stroma: Floats
     """(n,) probability that a cell of stroma or endothelium looks so little like it."""
     p_stroma_panel: Floats
@@ -59,10 +57,21 @@ def beyond_stroma(likelihood: Floats, *, depth: Floats, types: Profiles) -> Floa
     types
         k types.
     """
-    return -_margins(likelihood, depth=depth, types=types)[:, NORMAL_GROUPS.index(STROMA)]
+    return -margins(likelihood, depth=depth, types=types)[:, NORMAL_GROUPS.index(STROMA)]
 
 
-def _margins(likelihood: Floats, *, depth: Floats, types: Profiles) -> Floats:
+def margins(likelihood: Floats, *, depth: Floats, types: Profiles) -> Floats:
+    """Log-likelihood per count of each of `NORMAL_GROUPS` over the best other of them.
+
+    Parameters
+    ----------
+    likelihood, depth, types
+        As of `beyond_stroma`.
+
+    Returns
+    -------
+    (n, len(NORMAL_GROUPS))
+    """
     groups = range(len(GROUPS), len(GROUPS) + len(NORMAL_GROUPS))
     best = np.column_stack(
         [likelihood[:, types.group == group].max(axis=1, initial=-np.inf) for group in groups]
@@ -99,16 +108,14 @@ def normal_tissue(
     shared = counts[:, reference.columns].astype(np.float64).tocsr()
     depth = ident.total(shared)
     likelihood = ident.log_likelihood(shared, log_rates=reference.log_rates, barred=None)
-    margin = _margins(likelihood, depth=depth, types=reference)
+    margin = margins(likelihood, depth=depth, types=reference)
     other = np.flatnonzero(~reference.is_blood)
     names = np.array(reference.types, dtype=object)
-    profile = other[likelihood[:, other].argmax(axis=1)]
-    nearest = names[profile]
+    nearest = names[other[likelihood[:, other].argmax(axis=1)]]
     nearest[depth == 0] = ""
     over_blood = likelihood[:, other].max(axis=1) - likelihood[:, reference.is_blood].max(axis=1)
     return Tissue(
         nearest,
-        profile,
         _identity_p(
             -margin[:, NORMAL_GROUPS.index(STROMA)], depth=depth, centre=centre, spread=spread
         ),

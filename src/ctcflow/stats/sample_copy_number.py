@@ -111,7 +111,7 @@ def sample_copy_number(
     together
         (g, n) candidates that are judged together: see `lines.Together.members`.
     normal
-        Normal tissue that the candidates look most like, and behind them these groups.
+        Normal tissue that the candidates, and behind them these groups, are plainly like.
     fewest
         Leukocytes from which a lineage is a reference (cells).
     seed

@@ -168,7 +168,9 @@ def _call_sample(
     partner = np.where(beside, obs[keys.PARTNER_LINEAGE.key].astype(str), table[keys.LINEAGE.key])
     table[keys.PARTNER.key] = np.where(said.classes == "CTC aggregate", partner, "")
     called = np.isin(said.classes, _TUMOUR)
-    table[keys.MALIGNANCY.key] = classes.malignancy(evidence_of, called=called)
+    # whether an aberration would have been seen is asked of the cell's own counts
+    own = evidence_of._replace(umis=obs[keys.N_UMIS.key].to_numpy(np.float64))
+    table[keys.MALIGNANCY.key] = classes.malignancy(own, called=called)
     table[keys.PHENOTYPE.key] = phenotypes(adata.obsm[keys.SIGNATURES.key], called=called)
     table[keys.REASON.key] = said.reasons
     table[keys.CLASS_BEFORE_REVIEW.key] = said.before
@@ -187,6 +189,11 @@ def _together(adata: AnnData) -> pd.DataFrame:
         text = alike[key].dtype.name in ("category", "object")
         own, theirs = (of[key].astype(object) if text else of[key] for of in (obs, alike))
         obs[key] = np.where(several, theirs, own)
+    # a deep cell may show alone what is blurred among others: either, at the price of two looks
+    p = np.stack([of[keys.P_COPY_NUMBER.key].to_numpy(np.float64) for of in (adata.obs, alike)])
+    least = np.where(np.isnan(p), np.inf, p).min(axis=0)
+    least = np.where(np.isinf(least), np.nan, np.minimum(1.0, 2.0 * least))
+    obs[keys.P_COPY_NUMBER.key] = np.where(several, least, p[0])
     return obs
 
 

@@ -279,9 +279,10 @@ def _copy_number(
     params: ScoreParams,
 ) -> SampleCopyNumber:
     names = adata.var_names.to_numpy(dtype=object)
-    nearest = np.concatenate([lines.tissue.profile, lines.together.tissue.profile])
-    used, places = np.unique(nearest, return_inverse=True)
-    normal = NormalTissue(against_blood(lines.normal, used, n_genes=names.size), places)
+    like = np.append(lines.blood.plainly[lines.roles.candidates], lines.together.plainly)
+    used = np.unique(like[like >= 0])
+    ratio = against_blood(lines.judge.reference, used, n_genes=names.size)
+    places = np.where(like >= 0, np.searchsorted(used, like), -1)
     return sample_copy_number(
         adata.X.tocsr(),
         names=names,
@@ -289,7 +290,7 @@ def _copy_number(
         usable=usable(names, technical=technical, left_out=left_out),
         of=lines.roles,
         together=lines.together.members,
-        normal=normal,
+        normal=NormalTissue(ratio, places),
         fewest=params.min_reference,
         seed=params.seed,
     )

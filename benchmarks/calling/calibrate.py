@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
-from benchmarks.calling.draws import TNBC, Claim, blood_source, each, interval, tumour_source
+from benchmarks.calling.draws import Claim, blood_source, each, interval, tumour_source
 from benchmarks.calling.shares import TUMOURS, chosen_cells
 from benchmarks.samples import BLOOD, REPOSITORY, over, sample, thinned
 

@@ -38,6 +38,7 @@ TABLES: Final = (
 LEVELS: Final = (0.1, 0.01, 0.001)
 """P at which the calibration is checked."""
 _FDR = 0.05
+_DEPTH = ("shallower", "within", "deeper")  # than the leukocytes that a cell is judged by
 
 
 class Cells(NamedTuple):
@@ -59,7 +60,7 @@ class Calibrated(NamedTuple):
     """Column of the score."""
     table: pd.DataFrame
     """One row per cell in the order of the file: `barcode`, `score`, `counts`, `kind`,
-    `is_leukocyte`, `p`, `q`, `expected_false`, `judged_by`, `n_null`, `null_counts`, `p_from`."""
+    `is_leukocyte`, `p`, `q`, `expected_false`, `judged_by`, `n_null`, `depth`, `p_from`."""
     not_judged: str
     """Why no cell could be judged; empty where cells were."""
     check: list[list[float]]
@@ -194,8 +195,7 @@ def judged(cells: Cells, score: Floats, *, name: str, lower: bool) -> Calibrated
     table.loc[rows, "expected_false"] = found.p * found.p.size
     table.loc[rows, "judged_by"] = np.array(found.sources, dtype=object)[found.source]
     table.loc[rows, "n_null"] = found.n_null
-    ends = zip(found.lowest, found.highest, strict=True)
-    table.loc[rows, "null_counts"] = np.array([f"{a:.0f}-{b:.0f}" for a, b in ends], dtype=object)
+    table.loc[rows, "depth"] = np.array(_DEPTH, dtype=object)[found.beyond_depth + 1]
     by_tail = found.p < 1.0 / (found.n_null + 1.0)
     table.loc[rows, "p_from"] = np.where(by_tail, "tail", "rank").astype(object)
     # in the order of the barcodes: which half a cell is in must not depend on the file
@@ -223,7 +223,7 @@ def _empty_table(cells: Cells, score: Floats) -> pd.DataFrame:
             **{name: np.full(n, np.nan) for name in ("p", "q", "expected_false")},
             "judged_by": np.full(n, "", dtype=object),
             "n_null": np.zeros(n, dtype=np.int64),
-            **{name: np.full(n, "", dtype=object) for name in ("null_counts", "p_from")},
+            **{name: np.full(n, "", dtype=object) for name in ("depth", "p_from")},
         }
     )
 

@@ -227,7 +227,9 @@ def _calibrate(arguments: argparse.Namespace) -> None:
 
     output = arguments.output
     if output is not None and (output.is_dir() or output.resolve() == arguments.file.resolve()):
-        raise CtcflowError(f"--output is `{output}`, a folder or the input itself: name a .tsv file")
+        raise CtcflowError(
+            f"--output is `{output}`, a folder or the input itself: name a .tsv file"
+        )
     tables = {name: io.read_table(RESOURCES / SHIPPED[name]) for name in calibrate.TABLES}
     found = calibrate.calibrate(arguments.file, arguments.score, tables, lower=arguments.lower)
     for line in calibrate.words(found):

@@ -1,15 +1,16 @@
 """How often a normal blood cell has so high a score, whoever made the score.
 
 The null of a score is its values in the sample's own sure leukocytes, apart for each kind of
-leukocyte and for cells of about the same depth, since most scores change with both. Within such a
-stratum null cells and judged cells are exchangeable, so that a rank is a valid p (conformal
-p-values: Bates et al. 2023, doi:10.1214/22-AOS2244). Beyond the highest null cell the rank is
-carried on by a generalised Pareto tail.
+leukocyte. Most scores change with the counts of a cell: from each the median at its depth is taken
+off, and what is left is measured in the spread at its depth. Null cells and judged cells of one
+kind are then exchangeable, and a rank is a valid p (conformal p-values: Bates et al. 2023,
+doi:10.1214/22-AOS2244). Beyond the highest null cell of a kind the rank is carried on by the
+generalised Pareto tail of all leukocytes together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,18 +23,18 @@ Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
 FEWEST: Final = 100
-"""Leukocytes that are a null: with fewer, one cell in a hundred is not seen at all (cells)."""
+"""Leukocytes that are a null: with fewer, what one in a hundred does is not seen at all (cells)."""
 ALL: Final = "all leukocytes"
 OTHER: Final = "other leukocytes"
 """Kinds of leukocytes of which there are too few for a null of their own, together."""
 
-_STRATUM = 500  # null cells of about one depth: more would differ in depth, fewer have no tail
-_BETWEEN = 125  # null cells from the middle of one stratum to that of the next
-_TAIL = 0.1  # share of a stratum that is its tail
-_FEWEST_ABOVE = 20  # null cells that the tail starts with
+_TAIL = 0.1  # share of the leukocytes that is their tail
+_FEWEST_ABOVE = 20  # leukocytes that a tail starts with
 _FEWEST_DISTINCT = 10  # of them that lie above its threshold, where many cells share one value
-_OF_A_TREND = 50  # null cells from which one point of the trend with depth is taken
-_MOST_POINTS = 10
+_SHALLOW = 0.01  # share of the leukocytes of fewer counts than which nothing is extrapolated
+_OF_A_KNOT = 50  # leukocytes that the median at a depth is taken from
+_MOST_KNOTS = 10
+_STEEPEST = 8.0  # power of depth that a spread may follow
 
 
 class Judged(NamedTuple):
@@ -46,22 +47,28 @@ class Judged(NamedTuple):
     """(n,) the source with that p, an index into `sources`."""
     sources: tuple[str, ...]
     n_null: Ints
-    """(n,) null cells in the stratum that gave p, without the cell itself."""
-    lowest: Floats
-    """(n,) smallest depth in that stratum."""
-    highest: Floats
-    """(n,) largest depth in that stratum."""
+    """(n,) null cells of that source, without the cell itself."""
+    beyond_depth: Ints
+    """(n,) 1 deeper than any of these cells, -1 shallower, 0 within."""
 
 
-class _Stratum(NamedTuple):
-    """Null cells of one source and about one depth."""
+class _Trend(NamedTuple):
+    """How a score of null cells changes with the logarithm of depth."""
 
-    start: int
-    """Position of its first cell in the order of depth."""
-    stop: int
+    at: Floats
+    """(k,) ascending; the first and last are the ends of what the null cells have."""
+    median: Floats
+    """(k,) at these depths, linear in between."""
+    power: float
+    """The spread goes with depth to this power."""
+
+
+class _Pooled(NamedTuple):
+    """All leukocytes together, each score in units of the spread at its depth."""
+
     values: Floats
-    """Sorted."""
-    depth: Floats
+    """(n,) of all cells."""
+    null: Floats
     """Sorted."""
 
 
@@ -80,28 +87,30 @@ def judge(score: Floats, *, depth: Floats, kind: npt.NDArray[np.object_], is_nul
         (n,) sure leukocytes, `FEWEST` or more; chosen without the score.
     """
     members = sources(kind, is_null)
-    shallowest = np.quantile(depth[is_null], 0.01)
-    best = Judged(
-        np.full(score.size, -1.0),
-        np.zeros(score.size, dtype=np.intp),
-        tuple(members),
-        np.zeros(score.size, dtype=np.intp),
-        np.full(score.size, np.nan),
-        np.full(score.size, np.nan),
-    )
+    x = np.log(depth)
+    everyone = members[ALL]
+    values = _standardised(score, x, _trend(score[everyone], x[everyone]))
+    pooled = _Pooled(values, np.sort(values[everyone]))
+    # fewer counts, more noise: what no leukocyte of so few shows is not extrapolated
+    shallow = x < np.quantile(x[everyone], _SHALLOW)
+    every_p = np.empty((len(members), score.size))
     for number, rows in enumerate(members.values()):
-        for cells, stratum, shift, place in _matched(score, depth, rows):
-            p = _p(score[cells] - shift, stratum, place)
-            n_null = stratum.values.size - (place >= 0)
-            # fewer counts, more noise: what no leukocyte of so few shows is not guessed
-            guessed = depth[cells] < shallowest
-            p[guessed] = np.maximum(p, 1.0 / (n_null + 1.0))[guessed]
-            higher = p > best.p[cells]
-            at = cells[higher]
-            best.p[at], best.source[at] = p[higher], number
-            best.n_null[at] = n_null[higher]
-            best.lowest[at], best.highest[at] = stratum.depth[0], stratum.depth[-1]
-    return best
+        own = values
+        if rows is not everyone:
+            own = _standardised(score, x, _trend(score[rows], x[rows]))
+        every_p[number] = _p_of_source(own, rows, pooled, shallow)
+    source = every_p.argmax(axis=0)
+    sizes = np.array([rows.size for rows in members.values()])
+    inside = np.array([np.isin(np.arange(score.size), rows) for rows in members.values()])
+    ends = np.array([[x[rows].min(), x[rows].max()] for rows in members.values()])[source]
+    cells = np.arange(score.size)
+    return Judged(
+        every_p[source, cells],
+        source,
+        tuple(members),
+        sizes[source] - inside[source, cells],
+        (x > ends[:, 1]).astype(np.intp) - (x < ends[:, 0]),
+    )
 
 
 def sources(kind: npt.NDArray[np.object_], is_null: Bools) -> Mapping[str, Ints]:
@@ -127,115 +136,105 @@ def sources(kind: npt.NDArray[np.object_], is_null: Bools) -> Mapping[str, Ints]
     return found
 
 
-def _matched(
-    score: Floats, depth: Floats, rows: Ints
-) -> Iterator[tuple[Ints, _Stratum, Floats, Ints]]:
-    """Each stratum of a source with the cells that are judged by it.
+def _trend(score: Floats, x: Floats) -> _Trend:
+    """Median and spread of null cells by the logarithm of depth.
 
-    Yields
-    ------
-    Cells, their stratum, what is taken off their scores, and each cell's own place among the
-    values of the stratum (-1 for cells that are not in it).
+    The spread is that of what lies above the median, the side that is judged; its power of depth
+    maximises the Poisson quasi-likelihood of these excesses, most of which may be 0.
     """
     # by score too: cells of one depth have no other order, and that of the file must not matter
-    order = rows[np.lexsort((score[rows], depth[rows]))]
-    place = np.full(score.size, -1, dtype=np.intp)
-    place[order] = np.arange(order.size)
-    middles = _middles(order.size)
-    borders = np.log(depth[order[middles]])
-    nearest = np.searchsorted((borders[1:] + borders[:-1]) / 2, np.log(depth), side="right")
-    slope = _trend(score[order], np.log(depth[order]))
-    for number, middle in enumerate(middles):
-        cells = np.flatnonzero(nearest == number)
-        stratum = _stratum(score[order], depth[order], int(middle))
-        inside = (place[cells] >= stratum.start) & (place[cells] < stratum.stop)
-        own = np.where(inside, np.searchsorted(stratum.values, score[cells], side="left"), -1)
-        yield cells, stratum, _shift(depth[cells], stratum, slope), own
+    order = np.lexsort((score, x))
+    n_knots = int(np.clip(order.size // _OF_A_KNOT, 2, _MOST_KNOTS))
+    parts = np.array_split(order, n_knots)
+    at = np.array([np.median(x[part]) for part in parts])
+    median = np.array([np.median(score[part]) for part in parts])
+    at, first = np.unique(at, return_index=True)
+    median = median[first]
+    if at.size == 1:  # all cells have one depth
+        return _Trend(at, np.array([np.median(score)]), 0.0)
+    ends = np.array([x.min(), x.max()])
+    slope = np.diff(median)[[0, -1]] / np.diff(at)[[0, -1]]
+    beyond = median[[0, -1]] + slope * (ends - at[[0, -1]])
+    at = np.concatenate([ends[:1], at, ends[1:]])
+    median = np.concatenate([beyond[:1], median, beyond[1:]])
+    excess = np.maximum(score - np.interp(x, at, median), 0.0)
+    return _Trend(at, median, _power(excess, x))
 
 
-def _middles(n: int) -> Ints:
-    """Positions of the middle cells of the strata in the order of depth."""
-    if n <= _STRATUM:
-        return np.array([n // 2], dtype=np.intp)
-    half = _STRATUM // 2
-    n_strata = 1 + -(-(n - _STRATUM) // _BETWEEN)
-    return np.linspace(half, n - half, n_strata).astype(np.intp)
+def _power(excess: Floats, x: Floats) -> float:
+    """Solve mean of x weighted by excess = mean of x weighted by exp(power x), by bisection."""
+    if excess.sum() <= 0:
+        return 0.0
+    wanted = float(excess @ x / excess.sum())
+    low, high = -_STEEPEST, _STEEPEST
+    for _ in range(50):
+        power = (low + high) / 2
+        weight = np.exp(power * (x - x.mean()))
+        if weight @ x / weight.sum() < wanted:
+            low = power
+        else:
+            high = power
+    return (low + high) / 2
 
 
-def _stratum(values: Floats, depth: Floats, middle: int) -> _Stratum:
-    """Null cells around a depth: twice as many as long as too few of them are above the others.
+def _standardised(score: Floats, x: Floats, trend: _Trend) -> Floats:
+    """Scores less the median at their depth, in units of the spread there.
 
-    A score that few leukocytes have at all, such as keratins, has no tail in a few hundred cells.
+    Beyond the depths of the null cells nothing is known: the trends are followed where they make a
+    score less surprising, and not where they make it more so.
     """
-    size = _STRATUM
-    while True:
-        start = min(max(middle - size // 2, 0), max(values.size - size, 0))
-        stop = min(start + size, values.size)
-        here = np.sort(values[start:stop])
-        if stop - start == values.size or _n_above(here) >= _FEWEST_DISTINCT:
-            return _Stratum(start, stop, here, depth[start:stop])
-        size *= 2
+    first, last = trend.at[0], trend.at[-1]
+    median = np.interp(x, trend.at, trend.median)
+    if trend.at.size > 1:
+        slope = np.diff(trend.median)[[0, -1]] / np.maximum(np.diff(trend.at)[[0, -1]], 1e-12)
+        median += np.maximum(slope[0] * np.minimum(x - first, 0.0), 0.0)
+        median += np.maximum(slope[1] * np.maximum(x - last, 0.0), 0.0)
+    within = np.clip(x, first, last)
+    middle = float(trend.at.mean())
+    wider = np.maximum(trend.power * (x - within), 0.0)
+    return np.asarray((score - median) * np.exp(-trend.power * (within - middle) - wider))
 
 
-def _n_above(values: Floats) -> int:
-    """Values of the tail: a tenth, or fewer where the threshold is shared by many cells."""
-    n = max(_FEWEST_ABOVE, int(_TAIL * values.size))
-    if n >= values.size:
-        return 0
-    return int(values.size - np.searchsorted(values, values[-n - 1], side="right"))
+def _p_of_source(own: Floats, rows: Ints, pooled: _Pooled, shallow: Bools) -> Floats:
+    """P of all cells by the null cells `rows`; these are judged by all others of them."""
+    null, n = np.sort(own[rows]), rows.size
+    as_high = n - np.searchsorted(null, own, side="left")
+    p = (as_high + 1.0) / (n + 1.0)
+    p[rows] = as_high[rows] / n
+    beyond = as_high == 0
+    p[beyond] *= _carried_on(pooled.values[beyond], pooled.null, pooled.values[rows].max())
+    # the highest null cell, and both of two: without itself, nothing is as high
+    for row in rows[as_high[rows] == 1]:
+        others = np.delete(pooled.null, np.searchsorted(pooled.null, pooled.values[row]))
+        top = pooled.values[rows[rows != row]].max()
+        p[row] *= _carried_on(pooled.values[[row]], others, top)[0]
+    least = 1.0 / (n + 1.0)
+    return np.where(shallow, np.maximum(p, least), p)
 
 
-def _trend(values: Floats, log_depth: Floats) -> float:
-    """Slope of the upper tenth of a source with the logarithm of depth (least squares).
-
-    Parameters
-    ----------
-    values, log_depth
-        (n,) in the order of depth.
-    """
-    n_points = int(np.clip(values.size // _OF_A_TREND, 2, _MOST_POINTS))
-    x = np.array([np.median(part) for part in np.array_split(log_depth, n_points)])
-    parts = np.array_split(values, n_points)
-    y = np.array([np.sort(part)[-max(part.size // 10, 1) :].mean() for part in parts])
-    off = x - x.mean()
-    return float(off @ y / max(float(off @ off), 1e-12))
+def _carried_on(values: Floats, null: Floats, top: float) -> Floats:
+    """Probability of values among leukocytes that are above `top`, which one of them has."""
+    above = null.size - np.searchsorted(null, top, side="right")
+    as_high = null.size - np.searchsorted(null, values, side="left")
+    share = (as_high + 1.0) / (above + 1.0)
+    highest = as_high == 0
+    fewest = 1.0 / (null.size + 1.0)
+    share[highest] *= np.minimum(_tail_p(values[highest], null) / fewest, 1.0)
+    return np.asarray(np.minimum(share, 1.0))
 
 
-def _shift(depth: Floats, stratum: _Stratum, slope: float) -> Floats:
-    """What a score may owe to a depth that no cell of the stratum has; never below 0.
-
-    Beyond the deepest leukocyte there is no null. The trend is followed where it makes a score less
-    surprising, and not where it makes it more so.
-    """
-    outside = (depth > stratum.depth[-1]) | (depth < stratum.depth[0])
-    off = np.log(depth) - float(np.median(np.log(stratum.depth)))
-    return np.where(outside, np.maximum(slope * off, 0.0), 0.0)
-
-
-def _p(values: Floats, stratum: _Stratum, place: Ints) -> Floats:
-    """P of values in one stratum; cells of the stratum are judged by all others of it."""
-    own = place >= 0
-    n = stratum.values.size
-    as_high = n - np.searchsorted(stratum.values, values, side="left")
-    p = np.where(own, as_high / n, (as_high + 1.0) / (n + 1.0))
-    beyond = ~own & (as_high == 0)
-    p[beyond] = _beyond(values[beyond], stratum.values)
-    highest = own & (as_high == 1)
-    p[highest] = _beyond(values[highest], stratum.values[:-1])
-    return p
-
-
-def _beyond(values: Floats, null: Floats) -> Floats:
-    """P of values above every null value: at most what their number says, less by the tail."""
-    most = 1.0 / (null.size + 1.0)
-    n_above = _n_above(null)
-    if values.size == 0 or n_above < _FEWEST_DISTINCT:
-        return np.full(values.size, most)
+def _tail_p(values: Floats, null: Floats) -> Floats:
+    """P by the tail of null values; 1 where they have none."""
+    n_above = max(_FEWEST_ABOVE, int(_TAIL * null.size))
+    # of a score that few leukocytes have at all, such as keratins: those that have it
+    threshold = null[-n_above - 1] if n_above < null.size else null[-1]
+    n_above = int(null.size - np.searchsorted(null, threshold, side="right"))
+    if n_above < _FEWEST_DISTINCT:
+        return np.ones(values.size)
     fitted = tail.fit_pareto_tail(null, n_above=n_above)
     # the scale of m values is not known: mixed over what it may be, an exponential tail is a
     # Pareto tail of shape 1 / m (F distribution of 2 and 2 m degrees of freedom)
-    fitted = fitted._replace(shape=max(fitted.shape, 1.0 / n_above))
-    return np.minimum(tail.pareto_tail_p(values, fitted), most)
+    return tail.pareto_tail_p(values, fitted._replace(shape=max(fitted.shape, 1.0 / n_above)))
 
 
 def cross_fitted(

@@ -15,12 +15,12 @@ from ctcflow.errors import CtcflowError
 from ctcflow.formats.h5 import read_obs
 from ctcflow.formats.read import read_counts
 from ctcflow.mistakes import closest, shown
-from ctcflow.sample_params import IngestParams, ScoreParams
+from ctcflow.sample_params import IngestParams
 from ctcflow.stats import score_null, tail
 from ctcflow.stats.counts import looks_like_reads
 from ctcflow.stats.gene_sets import genes_of_sets, handling, in_set
-from ctcflow.stats.lines import Shipped, by_identity
-from ctcflow.stats.profiles import GROUPS
+from ctcflow.stats.leukocytes import beyond_doubt
+from ctcflow.stats.profiles import GROUPS, profiles
 from ctcflow.stats.reads import as_molecules
 from ctcflow.steps.ingest import ingest
 
@@ -30,10 +30,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-TABLES: Final = (
-    *("genes", "panels", "normal_profiles", "normal_types"),
-    *("leak", "identity_null", "technical"),
-)
+TABLES: Final = ("genes", "panels", "normal_profiles", "normal_types", "technical")
 """Shipped tables that leukocytes are told by."""
 LEVELS: Final = (0.1, 0.01, 0.001)
 """P at which the calibration is checked."""
@@ -140,32 +137,22 @@ def cells_of(adata: AnnData, tables: Mapping[str, pd.DataFrame]) -> Cells:
         return Cells(barcode, umis, barcode.copy(), np.zeros(0, dtype=bool))
     names = adata.var_names.to_numpy(dtype=object)
     technical = tables["technical"]
-    # by barcode, as in `score`: random numbers are drawn cell by cell
-    order = np.argsort(barcode.astype(str), kind="stable")
-    counts = adata.X.tocsr()[order].astype(np.float64)
+    counts = adata.X.tocsr().astype(np.float64)
     if looks_like_reads(counts):
         counts = as_molecules(counts, left_out=in_set(names, technical, "haemoglobin"))
-    shipped = Shipped(
+    panels = frozenset().union(*genes_of_sets(tables["panels"]).values())
+    reference = profiles(
+        names,
         reference=tables["normal_profiles"],
         types=tables["normal_types"],
-        leak=tables["leak"],
-        identity_null=tables["identity_null"],
-        handling=handling(technical),
-    )
-    blood = by_identity(
-        counts,
-        genes=names,
-        panels=genes_of_sets(tables["panels"]),
-        shipped=shipped,
-        soup=None,
+        left_out=panels | handling(technical),
+        ambient=None,
         ambient_share=0.0,
-        fewest=ScoreParams().min_leukocytes,
     )
-    kind = np.empty(adata.n_obs, dtype=object)
-    is_leukocyte = np.zeros(adata.n_obs, dtype=bool)
-    kind[order] = np.array(GROUPS, dtype=object)[blood.reference.group[blood.found.lineage]]
-    is_leukocyte[order] = blood.found.is_leukocyte
-    return Cells(barcode, umis, kind, is_leukocyte)
+    lineage, is_leukocyte = beyond_doubt(counts, reference=reference)
+    return Cells(
+        barcode, umis, np.array(GROUPS, dtype=object)[reference.group[lineage]], is_leukocyte
+    )
 
 
 def judged(cells: Cells, score: Floats, *, name: str, lower: bool) -> Calibrated:

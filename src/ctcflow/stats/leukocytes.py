@@ -76,15 +76,8 @@ def leukocytes(
     fewest
         Blood-like cells from which the sample's own null is used.
     """
-    shared = counts[:, reference.columns].astype(np.float64).tocsr()
     prior = _shipped_grid(shipped_null)
-    types = blood_profiles.with_two_at_once(reference)
-    barred = _barred(counts, types)
-    likelihood = ident.log_likelihood(shared, log_rates=types.log_rates, barred=barred)
-    fit = ident.identity(likelihood, depth=ident.total(shared), is_blood=types.is_blood)
-    alone = np.flatnonzero(reference.is_blood)
-    single = alone[likelihood[:, alone].argmax(axis=1)]
-    blood_like = (fit.distance < _BLOOD_LIKE) & (fit.depth > 0)
+    shared, types, barred, fit, single, blood_like = _fitted(counts, reference)
     sure = np.flatnonzero(blood_like & ~suspect)
     null = _Null(prior, None)
     if sure.size >= fewest:
@@ -108,6 +101,57 @@ def leukocytes(
             p, z, blood_like=(fit.distance < _BLOOD_LIKE) & (fit.depth > 0), suspect=suspect
         )
     return Leukocytes(single, leukocyte, p, sure.size, own)
+
+
+class _Fitted(NamedTuple):
+    """Cells compared with the profiles, one by one: no cell changes what another is."""
+
+    shared: sp.csr_matrix
+    """(n, g) counts in the genes of the reference."""
+    types: Profiles
+    """With two blood types at once."""
+    barred: npt.NDArray[np.bool_]
+    """(n, k) types that a cell cannot be."""
+    fit: ident.Identity
+    single: Ints
+    """(n,) the best blood type, each taken alone."""
+    blood_like: npt.NDArray[np.bool_]
+
+
+def _fitted(counts: sp.csr_matrix, reference: Profiles) -> _Fitted:
+    shared = counts[:, reference.columns].astype(np.float64).tocsr()
+    types = blood_profiles.with_two_at_once(reference)
+    barred = _barred(counts, types)
+    likelihood = ident.log_likelihood(shared, log_rates=types.log_rates, barred=barred)
+    fit = ident.identity(likelihood, depth=ident.total(shared), is_blood=types.is_blood)
+    alone = np.flatnonzero(reference.is_blood)
+    single = alone[likelihood[:, alone].argmax(axis=1)]
+    return _Fitted(
+        shared, types, barred, fit, single, (fit.distance < _BLOOD_LIKE) & (fit.depth > 0)
+    )
+
+
+def beyond_doubt(
+    counts: sp.csr_matrix, *, reference: Profiles
+) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Tell leukocytes by the shipped profiles alone, so that no other cell of the sample matters.
+
+    Parameters
+    ----------
+    counts
+        (n, G) raw counts.
+    reference
+        Types over the genes of the sample.
+
+    Returns
+    -------
+    lineage
+        (n,) index of the best blood type in `Profiles.types`, each taken alone.
+    is_leukocyte
+        (n,) cells that blood explains better than any tissue by `_BLOOD_LIKE` nats per count.
+    """
+    found = _fitted(counts, reference)
+    return found.single, found.blood_like
 
 
 class _Null(NamedTuple):

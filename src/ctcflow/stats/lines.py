@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from ctcflow.stats import panel
 from ctcflow.stats.leukocytes import SUSPECT_P, Leukocytes, leukocytes
 from ctcflow.stats.normal_tissue import Tissue, normal_tissue
-from ctcflow.stats.profiles import AMBIENT_SHARE, Profiles, profiles
+from ctcflow.stats.profiles import AMBIENT_SHARE, profiles
 from ctcflow.stats.sample_copy_number import Roles, roles
 
 Floats = npt.NDArray[np.float64]
@@ -52,22 +52,6 @@ class Panels(NamedTuple):
     """(p,) columns of the genes of all panels."""
     first: npt.NDArray[np.intp]
     """Columns of the genes of the first panel."""
-
-
-class Blood(NamedTuple):
-    """Which of n cells are leukocytes, and what that was judged by."""
-
-    reference: Profiles
-    """Types over the genes that belong to no panel."""
-    columns: npt.NDArray[np.intp]
-    """(p,) columns of the genes of all panels."""
-    prior: Floats
-    """(p,) shipped rate of each of them in blood (share of counts)."""
-    first: npt.NDArray[np.bool_]
-    """(p,) which of them are of the first panel."""
-    umis: Floats
-    """(n,) total counts."""
-    found: Leukocytes
 
 
 class Lines(NamedTuple):
@@ -116,13 +100,25 @@ def lines_of_evidence(
         Counts that the shipped panel rates are worth against the sample's own.
     """
     counts = counts.astype(np.float64).tocsr()
-    reference, columns, prior, first, umis, blood = by_identity(
-        counts,
-        genes=genes,
-        panels=panels,
-        shipped=shipped,
-        soup=soup,
+    members = frozenset().union(*panels.values())
+    reference = profiles(
+        genes,
+        reference=shipped.reference,
+        types=shipped.types,
+        left_out=members | shipped.handling,
+        ambient=soup,
         ambient_share=ambient_share,
+    )
+    columns = np.flatnonzero(pd.Index(genes).isin(list(members)))
+    prior = panel.prior_rates(genes[columns], shipped.leak)
+    umis = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    first = pd.Index(genes[columns]).isin(list(next(iter(panels.values()))))
+    surprise, _ = panel.surprise(counts[:, columns[first]], umis=umis, prior=prior[first])
+    blood = leukocytes(
+        counts,
+        reference=reference,
+        suspect=surprise <= SUSPECT_P,
+        shipped_null=shipped.identity_null,
         fewest=fewest,
     )
     if soup is not None:
@@ -162,49 +158,6 @@ def lines_of_evidence(
     )
     ambient = _ambient(counts, soup, ambient_share)
     return Lines(blood, reference.types, of_panels, tissue, ambient, chosen)
-
-
-def by_identity(
-    counts: sp.csr_matrix,
-    *,
-    genes: npt.NDArray[np.object_],
-    panels: Mapping[str, frozenset[str]],
-    shipped: Shipped,
-    soup: Floats | None,
-    ambient_share: float,
-    fewest: int,
-) -> Blood:
-    """Tell leukocytes from other cells by the shipped reference, without the genes of the panels.
-
-    Parameters
-    ----------
-    counts
-        (n, G) raw counts, in an order of the cells that does not depend on the file.
-    genes, panels, soup, ambient_share, fewest
-        As of `lines_of_evidence`.
-    """
-    members = frozenset().union(*panels.values())
-    reference = profiles(
-        genes,
-        reference=shipped.reference,
-        types=shipped.types,
-        left_out=members | shipped.handling,
-        ambient=soup,
-        ambient_share=ambient_share,
-    )
-    columns = np.flatnonzero(pd.Index(genes).isin(list(members)))
-    prior = panel.prior_rates(genes[columns], shipped.leak)
-    umis = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
-    first = pd.Index(genes[columns]).isin(list(next(iter(panels.values()))))
-    surprise, _ = panel.surprise(counts[:, columns[first]], umis=umis, prior=prior[first])
-    found = leukocytes(
-        counts,
-        reference=reference,
-        suspect=surprise <= SUSPECT_P,
-        shipped_null=shipped.identity_null,
-        fewest=fewest,
-    )
-    return Blood(reference, columns, prior, first, umis, found)
 
 
 def _ambient(counts: sp.csr_matrix, soup: Floats | None, share: float) -> Floats:

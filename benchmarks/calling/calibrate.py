@@ -27,7 +27,7 @@ from benchmarks.samples import BLOOD, REPOSITORY, over, sample, thinned
 from ctcflow import io
 from ctcflow.calibrate import LEVELS, TABLES, Cells, cells_of, judged
 from ctcflow.stats.gene_sets import genes_of_sets
-from ctcflow.stats.score_null import cross_fitted
+from ctcflow.stats.score_null import cross_fitted, judge
 from ctcflow.tables import SHIPPED
 
 Floats = npt.NDArray[np.float64]
@@ -78,7 +78,7 @@ def arm_of() -> pd.Series:
 
 
 def arms(counts: sp.csr_matrix, names: pd.Index) -> Floats:
-    """Variance over chromosome arms of log2 of an arm's share over that in other blood (v3)."""
+    """Squared deviation of chromosome arms from other blood (v3), less what counts scatter."""
     other = blood_source("pbmc1k_v3")
     found = arm_of().reindex(names)
     places = found.notna().to_numpy() & names.isin(other.var_names)
@@ -86,9 +86,10 @@ def arms(counts: sp.csr_matrix, names: pd.Index) -> Floats:
     member = sp.csr_matrix((np.ones(codes.size), (np.arange(codes.size), codes)))
     mine = counts[:, np.flatnonzero(places)] @ member
     usual = np.asarray((over(other, names[places]) @ member).sum(axis=0)).ravel()
-    large = usual > 0.01 * usual.sum()
-    share = (mine.toarray()[:, large] + 1.0) / (mine.toarray().sum(axis=1) + large.sum())[:, None]
-    return np.asarray(np.log2(share * usual.sum() / usual[large]).var(axis=1))
+    seen = mine.toarray()[:, usual > 0]
+    expected = seen.sum(axis=1, keepdims=True) * (usual[usual > 0] / usual.sum())
+    noise = (seen - expected) ** 2 - expected
+    return np.asarray(noise.sum(axis=1) / np.maximum((expected**2).sum(axis=1), 1.0))
 
 
 def scores(adata: ad.AnnData, rng: np.random.Generator) -> dict[str, Floats]:
@@ -114,7 +115,8 @@ def table(*, processes: int, seed: int) -> dict[str, pd.DataFrame]:
     at = zip(product(TUMOURS, DEPTHS), seeds[len(BLOOD) :], strict=True)
     tasks = [Task(tumour, umis, child) for (tumour, umis), child in at]
     shares = pd.concat(each(of_shares, tasks, processes=processes), ignore_index=True)
-    return {"calibrate_null": null, "calibrate_shares": shares}
+    deeper = pd.concat(each(of_depth, jobs, processes=processes), ignore_index=True)
+    return {"calibrate_null": null, "calibrate_shares": shares, "calibrate_deeper": deeper}
 
 
 def of_blood(job: tuple[str, np.random.SeedSequence]) -> pd.DataFrame:
@@ -143,12 +145,30 @@ def of_blood(job: tuple[str, np.random.SeedSequence]) -> pd.DataFrame:
             for part in ("all", "low", "middle", "high"):
                 mine = p if part == "all" else p[depth == part]
                 where = {"blood": name, "score": score, "judged_by": judged_by, "depth": part}
-                rows += [{**where, **_reached(mine, level)} for level in LEVELS]
+                rows += [
+                    {**where, **_reached(mine, mine.size // HALVES, level)} for level in LEVELS
+                ]
     return pd.DataFrame(rows)
 
 
-def _reached(p: Floats, level: float) -> dict[str, object]:
-    share, n = float((p <= level).mean()), p.size // HALVES
+def of_depth(job: tuple[str, np.random.SeedSequence]) -> pd.DataFrame:
+    """The deepest quarter of the leukocytes, judged by the half that is less deep."""
+    name, seed = job
+    adata = blood_source(name)
+    cells = known(adata)
+    limit, deep = np.quantile(cells.counts[cells.is_leukocyte], [0.5, 0.75])
+    null = cells.is_leukocyte & (cells.counts < limit)
+    rows = []
+    for score, values in scores(adata, np.random.default_rng(seed)).items():
+        p = judge(values, depth=cells.counts, kind=cells.kind, is_null=null).p
+        mine = p[cells.is_leukocyte & (cells.counts > deep)]
+        where = {"blood": name, "score": score}
+        rows += [{**where, **_reached(mine, mine.size, level)} for level in LEVELS]
+    return pd.DataFrame(rows)
+
+
+def _reached(p: Floats, n: int, level: float) -> dict[str, object]:
+    share = float((p <= level).mean())
     low, high = interval(share, n)
     found = {"level": level, "n_null": n, "observed_over_nominal": share / level}
     return {**found, "low": low / level, "high": high / level}
@@ -205,6 +225,11 @@ def claims(found: dict[str, pd.DataFrame]) -> Iterator[Claim]:
         pooled = mine.groupby("level", sort=False).apply(_pooled, include_groups=False)
         seen = ", ".join(f"{ratio:.2f} at {level:g}" for level, ratio in pooled.items())
         yield f"{score}, {judged_by}: observed over nominal", seen, bool((pooled <= WITHIN).all())
+    for score, mine in found["calibrate_deeper"].groupby("score", sort=False):
+        pooled = mine.groupby("level", sort=False).apply(_pooled, include_groups=False)
+        seen = ", ".join(f"{ratio:.2f} at {level:g}" for level, ratio in pooled.items())
+        what = f"{score}, leukocytes deeper than the null: observed over nominal"
+        yield what, seen, bool((pooled <= WITHIN).all())
     rows = found["calibrate_shares"]
     for (tumour, score), mine in rows.groupby(["tumour", "score"], sort=False):
         for _, row in mine.iterrows():

@@ -176,15 +176,16 @@ def judged(cells: Cells, score: Floats, *, name: str, lower: bool) -> Calibrated
     high = (-score if lower else score)[given]
     depth, kind, is_null = cells.counts[given], cells.kind[given], null[given]
     found = score_null.judge(high, depth=depth, kind=kind, is_null=is_null)
-    rows = table.index[given]
-    table.loc[rows, "p"] = found.p
-    table.loc[rows, "q"] = tail.benjamini_hochberg(found.p)
-    table.loc[rows, "expected_false"] = found.p * found.p.size
-    table.loc[rows, "judged_by"] = np.array(found.sources, dtype=object)[found.source]
-    table.loc[rows, "n_null"] = found.n_null
-    table.loc[rows, "depth"] = np.array(_DEPTH, dtype=object)[found.beyond_depth + 1]
-    by_tail = found.p < 1.0 / (found.n_null + 1.0)
+    known = np.isfinite(found.p)
+    rows, p = table.index[np.flatnonzero(given)[known]], found.p[known]
+    table.loc[rows, "p"] = p
+    table.loc[rows, "q"] = tail.benjamini_hochberg(p)
+    table.loc[rows, "expected_false"] = p * p.size
+    table.loc[rows, "judged_by"] = np.array(found.sources, dtype=object)[found.source[known]]
+    table.loc[rows, "n_null"] = found.n_null[known]
+    by_tail = p < 1.0 / (found.n_null[known] + 1.0)
     table.loc[rows, "p_from"] = np.where(by_tail, "tail", "rank").astype(object)
+    table.loc[table.index[given], "depth"] = np.array(_DEPTH, dtype=object)[found.beyond_depth + 1]
     # in the order of the barcodes: which half a cell is in must not depend on the file
     order = np.argsort(cells.barcode[given].astype(str), kind="stable")
     p = score_null.cross_fitted(
@@ -258,6 +259,9 @@ def words(found: Calibrated) -> list[str]:
     else:
         fewest = 2 * score_null.FEWEST
         lines.append(f"check: not run, {len(null)} sure leukocytes, needs {fewest}")
+    without = int((np.isfinite(table["score"]) & table["p"].isna()).sum())
+    if without:
+        lines.append(f"not judged: {without} cells have fewer counts than any leukocyte")
     few, called = table["expected_false"] <= 1, table["q"] <= _FDR
     tails = int((table["p_from"] == "tail").sum())
     lines.append(

@@ -31,7 +31,7 @@ OTHER: Final = "other leukocytes"
 _TAIL = 0.1  # share of the leukocytes that is their tail
 _FEWEST_ABOVE = 20  # leukocytes that a tail starts with
 _FEWEST_DISTINCT = 10  # of them that lie above its threshold, where many cells share one value
-_SHALLOW = 0.01  # share of the leukocytes of fewer counts than which nothing is extrapolated
+_SHALLOWEST = 5  # leukocytes; with fewer counts than these have nothing is extrapolated
 _OF_A_KNOT = 50  # leukocytes that the median at a depth is taken from
 _MOST_KNOTS = 10
 _STEEPEST = 8.0  # power of depth that a spread may follow
@@ -42,7 +42,7 @@ class Judged(NamedTuple):
 
     p: Floats
     """(n,) probability that a leukocyte of the kind that reaches this score most easily has so
-    high a score: the largest p of all sources."""
+    high a score: the largest p of all sources; NaN for cells of fewer counts than any leukocyte."""
     source: Ints
     """(n,) the source with that p, an index into `sources`."""
     sources: tuple[str, ...]
@@ -59,6 +59,8 @@ class _Trend(NamedTuple):
     """(k,) ascending; the first and last are the ends of what the null cells have."""
     median: Floats
     """(k,) at these depths, linear in between."""
+    slopes: Floats
+    """(2,) of the median at both ends."""
     power: float
     """The spread goes with depth to this power."""
 
@@ -91,8 +93,9 @@ def judge(score: Floats, *, depth: Floats, kind: npt.NDArray[np.object_], is_nul
     everyone = members[ALL]
     values = _standardised(score, x, _trend(score[everyone], x[everyone]))
     pooled = _Pooled(values, np.sort(values[everyone]))
-    # fewer counts, more noise: what no leukocyte of so few shows is not extrapolated
-    shallow = x < np.quantile(x[everyone], _SHALLOW)
+    # fewer counts, more noise: where hardly any leukocyte has so few nothing is extrapolated, and
+    # where none has, a rank too is wrong (leukocytes: .035 at .01)
+    shallow = x < np.partition(x[everyone], _SHALLOWEST - 1)[_SHALLOWEST - 1]
     every_p = np.empty((len(members), score.size))
     for number, rows in enumerate(members.values()):
         own = values
@@ -100,12 +103,14 @@ def judge(score: Floats, *, depth: Floats, kind: npt.NDArray[np.object_], is_nul
             own = _standardised(score, x, _trend(score[rows], x[rows]))
         every_p[number] = _p_of_source(own, rows, pooled, shallow)
     source = every_p.argmax(axis=0)
+    p = every_p.max(axis=0)
+    p[x < x[everyone].min()] = np.nan
     sizes = np.array([rows.size for rows in members.values()])
     inside = np.array([np.isin(np.arange(score.size), rows) for rows in members.values()])
     ends = np.array([[x[rows].min(), x[rows].max()] for rows in members.values()])[source]
     cells = np.arange(score.size)
     return Judged(
-        every_p[source, cells],
+        p,
         source,
         tuple(members),
         sizes[source] - inside[source, cells],
@@ -151,14 +156,22 @@ def _trend(score: Floats, x: Floats) -> _Trend:
     at, first = np.unique(at, return_index=True)
     median = median[first]
     if at.size == 1:  # all cells have one depth
-        return _Trend(at, np.array([np.median(score)]), 0.0)
+        return _Trend(at, np.array([np.median(score)]), np.zeros(2), 0.0)
     ends = np.array([x.min(), x.max()])
-    slope = np.diff(median)[[0, -1]] / np.diff(at)[[0, -1]]
-    beyond = median[[0, -1]] + slope * (ends - at[[0, -1]])
+    # of half of the knots: that of the last two alone is mostly noise
+    half = max((at.size + 1) // 2, 2)
+    slopes = np.array([_slope(at[:half], median[:half]), _slope(at[-half:], median[-half:])])
+    beyond = median[[0, -1]] + slopes * (ends - at[[0, -1]])
     at = np.concatenate([ends[:1], at, ends[1:]])
     median = np.concatenate([beyond[:1], median, beyond[1:]])
     excess = np.maximum(score - np.interp(x, at, median), 0.0)
-    return _Trend(at, median, _power(excess, x))
+    return _Trend(at, median, slopes, _power(excess, x))
+
+
+def _slope(x: Floats, y: Floats) -> float:
+    """Least squares."""
+    off = x - x.mean()
+    return float(off @ y / (off @ off))
 
 
 def _power(excess: Floats, x: Floats) -> float:
@@ -185,10 +198,8 @@ def _standardised(score: Floats, x: Floats, trend: _Trend) -> Floats:
     """
     first, last = trend.at[0], trend.at[-1]
     median = np.interp(x, trend.at, trend.median)
-    if trend.at.size > 1:
-        slope = np.diff(trend.median)[[0, -1]] / np.maximum(np.diff(trend.at)[[0, -1]], 1e-12)
-        median += np.maximum(slope[0] * np.minimum(x - first, 0.0), 0.0)
-        median += np.maximum(slope[1] * np.maximum(x - last, 0.0), 0.0)
+    median += np.maximum(trend.slopes[0] * np.minimum(x - first, 0.0), 0.0)
+    median += np.maximum(trend.slopes[1] * np.maximum(x - last, 0.0), 0.0)
     within = np.clip(x, first, last)
     middle = float(trend.at.mean())
     wider = np.maximum(trend.power * (x - within), 0.0)

@@ -115,8 +115,8 @@ def table(*, processes: int, seed: int) -> dict[str, pd.DataFrame]:
     at = zip(product(TUMOURS, DEPTHS), seeds[len(BLOOD) :], strict=True)
     tasks = [Task(tumour, umis, child) for (tumour, umis), child in at]
     shares = pd.concat(each(of_shares, tasks, processes=processes), ignore_index=True)
-    deeper = pd.concat(each(of_depth, jobs, processes=processes), ignore_index=True)
-    return {"calibrate_null": null, "calibrate_shares": shares, "calibrate_deeper": deeper}
+    depth = pd.concat(each(of_depth, jobs, processes=processes), ignore_index=True)
+    return {"calibrate_null": null, "calibrate_shares": shares, "calibrate_depth": depth}
 
 
 def of_blood(job: tuple[str, np.random.SeedSequence]) -> pd.DataFrame:
@@ -152,18 +152,27 @@ def of_blood(job: tuple[str, np.random.SeedSequence]) -> pd.DataFrame:
 
 
 def of_depth(job: tuple[str, np.random.SeedSequence]) -> pd.DataFrame:
-    """The deepest quarter of the leukocytes, judged by the half that is less deep."""
+    """The deepest quarter of the leukocytes judged by the half that is less deep.
+
+    And those of the less deep half that have at least half of the counts of any deeper one, by the
+    deeper half.
+    """
     name, seed = job
     adata = blood_source(name)
     cells = known(adata)
     limit, deep = np.quantile(cells.counts[cells.is_leukocyte], [0.5, 0.75])
-    null = cells.is_leukocyte & (cells.counts < limit)
+    deeper = cells.is_leukocyte & (cells.counts >= limit)
+    less = cells.is_leukocyte & (cells.counts < limit)
     rows = []
     for score, values in scores(adata, np.random.default_rng(seed)).items():
-        p = judge(values, depth=cells.counts, kind=cells.kind, is_null=null).p
-        mine = p[cells.is_leukocyte & (cells.counts > deep)]
-        where = {"blood": name, "score": score}
-        rows += [{**where, **_reached(mine, mine.size, level)} for level in LEVELS]
+        for side, null, judged_cells in (
+            ("deeper", less, deeper & (cells.counts > deep)),
+            ("shallower", deeper, less),
+        ):
+            p = judge(values, depth=cells.counts, kind=cells.kind, is_null=null).p
+            mine = p[judged_cells & np.isfinite(p)]
+            where = {"blood": name, "score": score, "side": side}
+            rows += [{**where, **_reached(mine, mine.size, level)} for level in LEVELS]
     return pd.DataFrame(rows)
 
 
@@ -225,10 +234,10 @@ def claims(found: dict[str, pd.DataFrame]) -> Iterator[Claim]:
         pooled = mine.groupby("level", sort=False).apply(_pooled, include_groups=False)
         seen = ", ".join(f"{ratio:.2f} at {level:g}" for level, ratio in pooled.items())
         yield f"{score}, {judged_by}: observed over nominal", seen, bool((pooled <= WITHIN).all())
-    for score, mine in found["calibrate_deeper"].groupby("score", sort=False):
+    for (side, score), mine in found["calibrate_depth"].groupby(["side", "score"], sort=False):
         pooled = mine.groupby("level", sort=False).apply(_pooled, include_groups=False)
         seen = ", ".join(f"{ratio:.2f} at {level:g}" for level, ratio in pooled.items())
-        what = f"{score}, leukocytes deeper than the null: observed over nominal"
+        what = f"{score}, leukocytes {side} than the null: observed over nominal"
         yield what, seen, bool((pooled <= WITHIN).all())
     rows = found["calibrate_shares"]
     for (tumour, score), mine in rows.groupby(["tumour", "score"], sort=False):

@@ -229,8 +229,9 @@ def _with_depth(
 ) -> float:
     """Spearman's correlation of score and depth in null cells, by kind, weighted by cells."""
     found, weight = [], []
-    for name, rows in score_null.sources(kind, is_null).items():
-        alone = name != score_null.ALL or np.unique(kind[is_null]).size == 1
+    members = score_null.sources(kind, is_null)
+    for name, rows in members.items():
+        alone = name != score_null.ALL or len(members) == 1
         if alone and np.ptp(score[rows]) > 0 and np.ptp(depth[rows]) > 0:
             found.append(float(distributions.spearmanr(score[rows], depth[rows]).statistic))
             weight.append(rows.size)
@@ -261,7 +262,9 @@ def words(found: Calibrated) -> list[str]:
         lines.append(f"check: not run, {len(null)} sure leukocytes, needs {fewest}")
     without = int((np.isfinite(table["score"]) & table["p"].isna()).sum())
     if without:
-        lines.append(f"not judged: {without} cells have fewer counts than any leukocyte")
+        lines.append(
+            f"not judged: {without} cells of less than half of the counts of any leukocyte"
+        )
     few, called = table["expected_false"] <= 1, table["q"] <= _FDR
     tails = int((table["p_from"] == "tail").sum())
     lines.append(

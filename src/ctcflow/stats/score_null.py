@@ -32,6 +32,7 @@ _TAIL = 0.1  # share of the leukocytes that is their tail
 _FEWEST_ABOVE = 20  # leukocytes that a tail starts with
 _FEWEST_DISTINCT = 10  # of them that lie above its threshold, where many cells share one value
 _SHALLOWEST = 5  # leukocytes; with fewer counts than these have nothing is extrapolated
+_TOO_SHALLOW = 2.0  # times fewer counts than any leukocyte
 _OF_A_KNOT = 50  # leukocytes that the median at a depth is taken from
 _MOST_KNOTS = 10
 _STEEPEST = 8.0  # power of depth that a spread may follow
@@ -42,7 +43,7 @@ class Judged(NamedTuple):
 
     p: Floats
     """(n,) probability that a leukocyte of the kind that reaches this score most easily has so
-    high a score: the largest p of all sources; NaN for cells of fewer counts than any leukocyte."""
+    high a score: the largest p of all sources; NaN for cells too shallow to be judged."""
     source: Ints
     """(n,) the source with that p, an index into `sources`."""
     sources: tuple[str, ...]
@@ -94,7 +95,7 @@ def judge(score: Floats, *, depth: Floats, kind: npt.NDArray[np.object_], is_nul
     values = _standardised(score, x, _trend(score[everyone], x[everyone]))
     pooled = _Pooled(values, np.sort(values[everyone]))
     # fewer counts, more noise: where hardly any leukocyte has so few nothing is extrapolated, and
-    # where none has, a rank too is wrong (leukocytes: .035 at .01)
+    # far below them a rank is no p either
     shallow = x < np.partition(x[everyone], _SHALLOWEST - 1)[_SHALLOWEST - 1]
     every_p = np.empty((len(members), score.size))
     for number, rows in enumerate(members.values()):
@@ -104,7 +105,7 @@ def judge(score: Floats, *, depth: Floats, kind: npt.NDArray[np.object_], is_nul
         every_p[number] = _p_of_source(own, rows, pooled, shallow)
     source = every_p.argmax(axis=0)
     p = every_p.max(axis=0)
-    p[x < x[everyone].min()] = np.nan
+    p[x < x[everyone].min() - np.log(_TOO_SHALLOW)] = np.nan
     sizes = np.array([rows.size for rows in members.values()])
     inside = np.array([np.isin(np.arange(score.size), rows) for rows in members.values()])
     ends = np.array([[x[rows].min(), x[rows].max()] for rows in members.values()])[source]

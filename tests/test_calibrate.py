@@ -202,3 +202,31 @@ def test_the_score_chooses_no_leukocytes(patient: anndata.AnnData, tables: Table
         null = found["p"][cells.is_leukocyte].dropna()
         assert null.size == cells.is_leukocyte.sum()
         assert (null <= 0.05).mean() < 0.1
+
+
+def test_the_check_does_not_depend_on_the_order_of_the_file(
+    patient: anndata.AnnData, tables: Tables
+) -> None:
+    cells = cells_of(patient, {name: tables[name] for name in TABLES})
+    score = np.random.default_rng(2).normal(size=patient.n_obs)
+    order = np.random.default_rng(3).permutation(patient.n_obs)
+    turned = type(cells)(*(part[order] for part in cells))
+    one = judged(cells, score, name="s", lower=False).check
+    assert one == judged(turned, score[order], name="s", lower=False).check
+    assert [level for level, *_ in one] == [0.1, 0.01, 0.001]
+
+
+def test_genes_of_tumour_panels_do_not_tell_leukocytes(
+    patient: anndata.AnnData, tables: Tables
+) -> None:
+    """A score may be made of them: leukocytes that show them stay in the null."""
+    used = {name: tables[name] for name in TABLES}
+    before = cells_of(patient, used)
+    members = patient.var_names.isin(tables["panels"]["gene"])
+    dense = patient.X.toarray()
+    dense[:, members] += 20
+    patient.X = type(patient.X)(dense)
+    after = cells_of(patient, used)
+    assert members.sum() > 20
+    np.testing.assert_array_equal(after.is_leukocyte, before.is_leukocyte)
+    np.testing.assert_array_equal(after.kind, before.kind)

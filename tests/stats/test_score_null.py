@@ -183,18 +183,12 @@ def test_kinds_that_are_too_few_share_a_null() -> None:
 
 
 def test_cross_fitted_p_is_of_the_other_half() -> None:
-    """A score that marks one leukocyte in fifty: its p is about that."""
+    """A rank among 300 cells that it is none of is a whole number of 301sts."""
     rng = np.random.default_rng(9)
-    score = np.where(np.arange(1000) % 50 == 0, 10.0, rng.random(1000))
-    p = cross_fitted(
-        score,
-        depth=np.full(1000, 500.0),
-        kind=np.full(1000, "T", dtype=object),
-        is_null=np.ones(1000, dtype=bool),
-        rng=rng,
-    )
-    marked = p[score == 10.0]
-    assert ((marked > 0.005) & (marked < 0.05)).all()
-    few = np.arange(1000) < 2 * score_null.FEWEST - 1
-    given = {"depth": np.full(1000, 500.0), "kind": np.full(1000, "T", dtype=object)}
-    assert cross_fitted(score, **given, is_null=few, rng=rng).size == 0
+    given = {"depth": np.full(600, 500.0), "kind": np.full(600, "T", dtype=object)}
+    p = cross_fitted(rng.random(600), **given, is_null=np.ones(600, dtype=bool), rng=rng)
+    ranks = p[p > 1 / 301] * 301
+    assert ranks.size > 590
+    np.testing.assert_allclose(ranks, np.rint(ranks), atol=1e-9)
+    few = np.arange(600) < 2 * score_null.FEWEST - 1
+    assert cross_fitted(rng.random(600), **given, is_null=few, rng=rng).size == 0

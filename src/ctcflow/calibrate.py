@@ -176,16 +176,7 @@ def judged(cells: Cells, score: Floats, *, name: str, lower: bool) -> Calibrated
     high = (-score if lower else score)[given]
     depth, kind, is_null = cells.counts[given], cells.kind[given], null[given]
     found = score_null.judge(high, depth=depth, kind=kind, is_null=is_null)
-    known = np.isfinite(found.p)
-    rows, p = table.index[np.flatnonzero(given)[known]], found.p[known]
-    table.loc[rows, "p"] = p
-    table.loc[rows, "q"] = tail.benjamini_hochberg(p)
-    table.loc[rows, "expected_false"] = p * p.size
-    table.loc[rows, "judged_by"] = np.array(found.sources, dtype=object)[found.source[known]]
-    table.loc[rows, "n_null"] = found.n_null[known]
-    by_tail = p < 1.0 / (found.n_null[known] + 1.0)
-    table.loc[rows, "p_from"] = np.where(by_tail, "tail", "rank").astype(object)
-    table.loc[table.index[given], "depth"] = np.array(_DEPTH, dtype=object)[found.beyond_depth + 1]
+    _fill(table, np.flatnonzero(given), found)
     # in the order of the barcodes: which half a cell is in must not depend on the file
     order = np.argsort(cells.barcode[given].astype(str), kind="stable")
     p = score_null.cross_fitted(
@@ -214,6 +205,19 @@ def _empty_table(cells: Cells, score: Floats) -> pd.DataFrame:
             **{name: np.full(n, "", dtype=object) for name in ("depth", "p_from")},
         }
     )
+
+
+def _fill(table: pd.DataFrame, given: npt.NDArray[np.intp], found: score_null.Judged) -> None:
+    known = np.isfinite(found.p)
+    rows, p = table.index[given[known]], found.p[known]
+    table.loc[rows, "p"] = p
+    table.loc[rows, "q"] = tail.benjamini_hochberg(p)
+    table.loc[rows, "expected_false"] = p * p.size
+    table.loc[rows, "judged_by"] = np.array(found.sources, dtype=object)[found.source[known]]
+    table.loc[rows, "n_null"] = found.n_null[known]
+    by_tail = p < 1.0 / (found.n_null[known] + 1.0)
+    table.loc[rows, "p_from"] = np.where(by_tail, "tail", "rank").astype(object)
+    table.loc[table.index[given], "depth"] = np.array(_DEPTH, dtype=object)[found.beyond_depth + 1]
 
 
 def _not_judged(given: Floats, n_null: int) -> str:

@@ -103,13 +103,16 @@ def judge(score: Floats, *, depth: Floats, kind: npt.NDArray[np.object_], is_nul
         if rows is not everyone:
             own = _standardised(score, x, _trend(score[rows], x[rows]))
         every_p[number] = _p_of_source(own, rows, pooled, shallow)
-    source = every_p.argmax(axis=0)
     p = every_p.max(axis=0)
     p[x < x[everyone].min() - np.log(_TOO_SHALLOW)] = np.nan
+    return _judged(p, every_p.argmax(axis=0), members, x)
+
+
+def _judged(p: Floats, source: Ints, members: Mapping[str, Ints], x: Floats) -> Judged:
+    cells = np.arange(p.size)
     sizes = np.array([rows.size for rows in members.values()])
-    inside = np.array([np.isin(np.arange(score.size), rows) for rows in members.values()])
+    inside = np.array([np.isin(cells, rows) for rows in members.values()])
     ends = np.array([[x[rows].min(), x[rows].max()] for rows in members.values()])[source]
-    cells = np.arange(score.size)
     return Judged(
         p,
         source,

@@ -136,6 +136,12 @@ P_COPY_NUMBER: Final = Slot("obs", "p_copy_number")
 COPY_NUMBER: Final = Slot("obsm", "copy_number")
 """Log2 dosage against the sample's leukocytes, cells x chromosome arms (`1p`); NaN where not
 judged, no columns where it could not run."""
+N_ALIKE: Final = Slot("obs", "n_alike")
+"""Cells of the sample that the cell cannot be told from and is judged together with, itself among
+them; 1 where it is judged alone."""
+ALIKE: Final = Slot("obsm", "alike")
+"""Lines of evidence of all counts of these cells together, named as in obs; NaN, 1 or empty where
+a cell is judged alone."""
 PARTNER_LINEAGE: Final = Slot("obs", "partner_lineage")
 """Blood lineage whose genes surprise most beside a tumour cell; empty where none does."""
 P_PARTNER: Final = Slot("obs", "p_partner")

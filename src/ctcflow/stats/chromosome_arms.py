@@ -22,6 +22,8 @@ VARIANCE = 0.12
 FEWEST_GENES = 20
 """Of an arm that is judged."""
 _GENES_PER_BIN = 40
+_MOST_FOLD = 16.0  # between a tissue and blood: beyond it profiles do not tell rare from absent
+_LEAST_SHARE = 1e-9
 
 
 class Layout(NamedTuple):
@@ -75,6 +77,30 @@ def lay_out(sums: Floats, *, arm: Ints) -> Layout:
         codes.astype(np.intp),
         np.array(arm_starts, dtype=np.intp),
         size >= FEWEST_GENES,
+    )
+
+
+def beside(layout: Layout, ratio: Floats) -> Layout:
+    """The same layout with one more lineage: a tissue that differs from blood by these factors.
+
+    Factors come from other samples on other platforms; what a platform does to a gene, it does in
+    blood too, so that only their ratio to blood is taken, and the rest from the sample's blood.
+
+    Parameters
+    ----------
+    ratio
+        (G,) share of counts of each gene over that in blood, genes as in `lay_out`.
+    """
+    expected = layout.expected
+    factor = np.clip(ratio[expected.genes], 1.0 / _MOST_FOLD, _MOST_FOLD)
+    shares = np.exp(np.log(np.maximum(expected.shares, _LEAST_SHARE)).mean(axis=0)) * factor
+    shares = (shares / max(float(shares.sum()), 1e-300)).astype(np.float32)
+    between = expected.dispersion.mean(axis=0)
+    return layout._replace(
+        expected=expected._replace(
+            shares=np.vstack([expected.shares, shares]),
+            dispersion=np.vstack([expected.dispersion, between]),
+        )
     )
 
 

@@ -3,7 +3,9 @@
 The null hypothesis is a diploid cell of a type that is not in the reference. Leukocytes, thinned
 to the cell's depth and judged by the lineages that they do not belong to, are such cells; no
 leukocyte is part of the reference that it is judged by. A candidate is judged by the same
-references, each of which lacks one lineage, and the most aneuploid of these answers counts.
+references, each of which lacks one lineage, and the most aneuploid of these answers counts. Beside
+the lineages stands the normal tissue that the candidate looks most like: what is usual for an islet
+cell against blood is no aberration of one.
 """
 
 from __future__ import annotations
@@ -77,6 +79,15 @@ class CopyNumber(NamedTuple):
     """Why it did not run; empty where it did."""
 
 
+class NormalTissue(NamedTuple):
+    """What normal cells that are no leukocytes show of each gene against blood."""
+
+    ratio: Floats
+    """(k, G) share of counts over that in blood, of each of k profiles; 1 where it is not known."""
+    nearest: Ints
+    """(m,) profile that each candidate looks most like, and each group behind them."""
+
+
 class _Null(NamedTuple):
     depths: Floats
     centre: Floats
@@ -103,6 +114,8 @@ def copy_number(
     candidates: Ints,
     fewest: int,
     seed: int,
+    groups: sp.csr_matrix | None = None,
+    normal: NormalTissue | None = None,
 ) -> CopyNumber:
     """Judge how aneuploid candidates are.
 
@@ -124,11 +137,15 @@ def copy_number(
         cells, myeloid cells), since cells judged by their nearest kin make no null for a cell of
         another tissue; -1: not a reference cell.
     candidates
-        (m,) rows to judge; not reference cells.
+        (c,) rows to judge; not reference cells.
     fewest
         Cells from which a lineage is a reference.
     seed
         Of the thinning.
+    groups
+        (g, n) 1 for cells whose counts are judged together, behind the candidates: m = c + g.
+    normal
+        Normal tissue that stands beside the lineages; None where only leukocytes do.
 
     Returns
     -------
@@ -143,6 +160,8 @@ def copy_number(
     placed = placed[np.lexsort((position[placed], arm[placed]))]
     matrix = counts[:, placed].tocsr().astype(np.float64)
     cells = matrix[candidates].tocsr()
+    if groups is not None:
+        cells = sp.vstack([cells, groups @ matrix]).tocsr()
     depth = np.asarray(cells.sum(axis=1), dtype=np.float64).ravel()
     against = _against(
         matrix, arm=arm[placed], lineage=lineage, fewest=fewest, rng=np.random.default_rng(seed)
@@ -150,7 +169,8 @@ def copy_number(
     if isinstance(against, str):
         return _not_run(depth, against)
     layout = against.whole
-    aneuploidy = _aneuploidy(cells, depth, against.without, against.null)
+    tissue = None if normal is None else normal._replace(ratio=normal.ratio[:, placed])
+    aneuploidy = _aneuploidy(cells, depth, against.without, against.null, tissue)
     p = tail.exponential_tail_p(aneuploidy, against.null.tail)
     p[depth < DEPTHS[0]] = np.nan
     found = dosage(cells, expected=layout.expected, starts=layout.starts)
@@ -232,7 +252,13 @@ def _null(
     return _Null(DEPTHS[: len(levels)], moments[:, 0], moments[:, 1], fitted, levels[0].size)
 
 
-def _aneuploidy(cells: sp.csr_matrix, depth: Floats, without: list[Layout], null: _Null) -> Floats:
+def _aneuploidy(
+    cells: sp.csr_matrix,
+    depth: Floats,
+    without: list[Layout],
+    null: _Null,
+    normal: NormalTissue | None,
+) -> Floats:
     """Largest standardised deviation of each cell over the references that lack one lineage."""
     # expected instead of drawn counts: no chance, and a result that depends on no other candidate
     share = np.minimum(1.0, null.depths[-1] / np.maximum(depth, 1.0))
@@ -241,8 +267,19 @@ def _aneuploidy(cells: sp.csr_matrix, depth: Floats, without: list[Layout], null
     log_levels = np.log(null.depths)
     centre = np.interp(log_depth, log_levels, null.centre)
     spread = np.exp(np.interp(log_depth, log_levels, np.log(null.spread)))
-    values = np.vstack([_mean_square(level, layout) for layout in without])
+    values = np.vstack([_beside_tissue(level, layout, normal) for layout in without])
     return np.asarray((values.max(axis=0) - centre) / spread)
+
+
+def _beside_tissue(cells: sp.csr_matrix, layout: Layout, normal: NormalTissue | None) -> Floats:
+    """Mean square deviation against the lineages and the tissue that each cell looks most like."""
+    if normal is None:
+        return _mean_square(cells, layout)
+    found = np.empty(cells.shape[0])
+    for row in np.unique(normal.nearest):
+        mine = np.flatnonzero(normal.nearest == row)
+        found[mine] = _mean_square(cells[mine].tocsr(), arms.beside(layout, normal.ratio[row]))
+    return found
 
 
 def _mean_square(cells: sp.csr_matrix, layout: Layout) -> Floats:

@@ -36,6 +36,16 @@ _FEWEST_IN_TAIL = 50  # blood-like cells that a tail of their own is fitted to
 _LEAST_BLOOD_LIKE_P = 2e-4  # where they are fewer
 
 
+class Null(NamedTuple):
+    """What leukocytes do: the shipped null, or that of the sample's own with its tails."""
+
+    grid: ident.NullGrid
+    tail: tail.ExponentialTail | None
+    """Of leukocytes near their group; None where the null is the shipped one."""
+    odd: tail.ParetoTail | None
+    """Of all blood-like cells, rare leukocytes among them; None where they are too few."""
+
+
 class Leukocytes(NamedTuple):
     """Fit of each cell to blood, and the null that it is judged by."""
 
@@ -49,6 +59,8 @@ class Leukocytes(NamedTuple):
     """Cells that the null could be measured on."""
     own_null: bool
     """The null was measured on the sample's own leukocytes."""
+    null: Null
+    """To judge other counts of the sample by."""
 
 
 def leukocytes(
@@ -77,58 +89,47 @@ def leukocytes(
         Blood-like cells from which the sample's own null is used.
     """
     prior = _shipped_grid(shipped_null)
-    shared, types, barred, fit, single, blood_like = _fitted(counts, reference)
+    given = _against(counts, reference)
+    fit = given.fit
+    blood_like = _is_blood_like(fit)
     sure = np.flatnonzero(blood_like & ~suspect)
-    null = _Null(prior, None)
+    null = Null(prior, None, None)
     if sure.size >= fewest:
-        null = _own_null(
-            shared, fit, sure, blood_like=blood_like, types=types, barred=barred, prior=prior
-        )
+        null = _own_null(given, sure, blood_like=blood_like, prior=prior)
     # suspect cells stay: a null of the panel without the cells that show it would be none
-    z = ident.standardised(fit, grid=null.grid, group=types.group)
+    z = ident.standardised(fit, grid=null.grid, group=given.types.group)
     leukocyte = blood_like & (z < _NULL_Z)
-    p = _p(z, fit.depth, null)
-    again = np.flatnonzero((p <= _AGAIN_P) & (fit.depth > 0) & (fit.distance < _BEYOND_BLOOD))
-    _, rates = blood_profiles.of_each_type(reference)
-    fit = ident.as_a_mixture(
-        shared, fit, rows=again, rates=rates, other=types.log_rates[:, ~types.is_blood]
-    )
-    z = ident.standardised(fit, grid=null.grid, group=types.group)
-    p[again] = _p(z, fit.depth, null)[again]
-    own = null.tail is not None
-    if own:
-        p = among_blood_like(
-            p, z, blood_like=(fit.distance < _BLOOD_LIKE) & (fit.depth > 0), suspect=suspect
-        )
-    return Leukocytes(single, leukocyte, p, sure.size, own)
+    p, z, blood_like = _p_of(given, null)
+    if null.tail is not None:
+        null = null._replace(odd=odd_tail(z[blood_like & ~suspect]))
+        p = among_blood_like(p, z, blood_like=blood_like, odd=null.odd)
+    return Leukocytes(given.single, leukocyte, p, sure.size, null.tail is not None, null)
 
 
-class _Fitted(NamedTuple):
-    """Cells compared with the profiles, one by one: no cell changes what another is."""
+def judged(
+    counts: sp.csr_matrix, *, reference: Profiles, null: Null
+) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Judge other counts by the null of a sample: nothing is learned from them.
 
-    shared: sp.csr_matrix
-    """(n, g) counts in the genes of the reference."""
-    types: Profiles
-    """With two blood types at once."""
-    barred: npt.NDArray[np.bool_]
-    """(n, k) types that a cell cannot be."""
-    fit: ident.Identity
-    single: Ints
-    """(n,) the best blood type, each taken alone."""
-    blood_like: npt.NDArray[np.bool_]
+    Parameters
+    ----------
+    counts
+        (m, G) raw counts, of several cells together or of one.
+    reference
+        As of `leukocytes`.
+    null
+        What `leukocytes` found.
 
-
-def _fitted(counts: sp.csr_matrix, reference: Profiles) -> _Fitted:
-    shared = counts[:, reference.columns].astype(np.float64).tocsr()
-    types = blood_profiles.with_two_at_once(reference)
-    barred = _barred(counts, types)
-    likelihood = ident.log_likelihood(shared, log_rates=types.log_rates, barred=barred)
-    fit = ident.identity(likelihood, depth=ident.total(shared), is_blood=types.is_blood)
-    alone = np.flatnonzero(reference.is_blood)
-    single = alone[likelihood[:, alone].argmax(axis=1)]
-    return _Fitted(
-        shared, types, barred, fit, single, (fit.distance < _BLOOD_LIKE) & (fit.depth > 0)
-    )
+    Returns
+    -------
+    lineage, p
+        (m,) each, as of `Leukocytes`.
+    """
+    given = _against(counts, reference)
+    p, z, blood_like = _p_of(given, null)
+    if null.tail is not None:
+        p = among_blood_like(p, z, blood_like=blood_like, odd=null.odd)
+    return given.single, p
 
 
 def beyond_doubt(
@@ -141,50 +142,78 @@ def beyond_doubt(
     counts
         (n, G) raw counts.
     reference
-        Types over the genes of the sample.
+        As of `leukocytes`.
 
     Returns
     -------
     lineage
-        (n,) index of the best blood type in `Profiles.types`, each taken alone.
+        (n,) as of `Leukocytes`.
     is_leukocyte
         (n,) cells that blood explains better than any tissue by `_BLOOD_LIKE` nats per count.
     """
-    found = _fitted(counts, reference)
-    return found.single, found.blood_like
+    given = _against(counts, reference)
+    return given.single, _is_blood_like(given.fit)
 
 
-class _Null(NamedTuple):
-    """What leukocytes do: the shipped null, or that of the sample's own with its tail."""
+def _is_blood_like(fit: ident.Identity) -> npt.NDArray[np.bool_]:
+    return np.asarray((fit.distance < _BLOOD_LIKE) & (fit.depth > 0))
 
-    grid: ident.NullGrid
-    tail: tail.ExponentialTail | None
+
+class _Against(NamedTuple):
+    """Cells against the reference profiles."""
+
+    shared: sp.csr_matrix
+    reference: Profiles
+    types: Profiles
+    """With two leukocytes at once."""
+    barred: npt.NDArray[np.bool_]
+    single: Ints
+    """(n,) best blood type alone."""
+    fit: ident.Identity
+
+
+def _against(counts: sp.csr_matrix, reference: Profiles) -> _Against:
+    shared = counts[:, reference.columns].astype(np.float64).tocsr()
+    types = blood_profiles.with_two_at_once(reference)
+    barred = _barred(counts, types)
+    likelihood = ident.log_likelihood(shared, log_rates=types.log_rates, barred=barred)
+    fit = ident.identity(likelihood, depth=ident.total(shared), is_blood=types.is_blood)
+    alone = np.flatnonzero(reference.is_blood)
+    single = alone[likelihood[:, alone].argmax(axis=1)]
+    return _Against(shared, reference, types, barred, single, fit)
+
+
+def _p_of(given: _Against, null: Null) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+    """P, distances in spreads, and which cells are blood-like, those of small p as mixtures too."""
+    fit, types = given.fit, given.types
+    p = _p(ident.standardised(fit, grid=null.grid, group=types.group), fit.depth, null)
+    again = np.flatnonzero((p <= _AGAIN_P) & (fit.depth > 0) & (fit.distance < _BEYOND_BLOOD))
+    _, rates = blood_profiles.of_each_type(given.reference)
+    fit = ident.as_a_mixture(
+        given.shared, fit, rows=again, rates=rates, other=types.log_rates[:, ~types.is_blood]
+    )
+    z = ident.standardised(fit, grid=null.grid, group=types.group)
+    p[again] = _p(z, fit.depth, null)[again]
+    return p, z, _is_blood_like(fit)
 
 
 def _own_null(
-    shared: sp.csr_matrix,
-    fit: ident.Identity,
-    sure: Ints,
-    *,
-    blood_like: npt.NDArray[np.bool_],
-    types: Profiles,
-    barred: npt.NDArray[np.bool_],
-    prior: ident.NullGrid,
-) -> _Null:
-    learned = sure[:_MOST_NULL]
+    given: _Against, sure: Ints, *, blood_like: npt.NDArray[np.bool_], prior: ident.NullGrid
+) -> Null:
+    learned, types = sure[:_MOST_NULL], given.types
     own = ident.null_grid(
-        shared[learned],
+        given.shared[learned],
         log_rates=types.log_rates,
         is_blood=types.is_blood,
-        barred=barred[learned],
+        barred=given.barred[learned],
         group=types.group,
         rng=np.random.default_rng(0),
     )
     grid = ident.shrunk_grid(own, prior=prior)
-    z = ident.standardised(fit, grid=grid, group=types.group)
+    z = ident.standardised(given.fit, grid=grid, group=types.group)
     near = z[blood_like & (z < _NULL_Z)]
     if near.size == 0:
-        return _Null(prior, None)
+        return Null(prior, None, None)
     fitted = tail.fit_exponential_tail(
         near,
         fraction=_TAIL,
@@ -193,10 +222,10 @@ def _own_null(
         largest_scale=_LARGEST_SCALE,
         prior_values=_PRIOR_VALUES,
     )
-    return _Null(grid, fitted)
+    return Null(grid, fitted, None)
 
 
-def _p(z: Floats, depth: Floats, null: _Null) -> Floats:
+def _p(z: Floats, depth: Floats, null: Null) -> Floats:
     if null.tail is None:
         p = tail.normal_body_exponential_tail_p(z, scale=_SMALLEST_SCALE)
     else:
@@ -206,7 +235,7 @@ def _p(z: Floats, depth: Floats, null: _Null) -> Floats:
 
 
 def among_blood_like(
-    p: Floats, z: Floats, *, blood_like: npt.NDArray[np.bool_], suspect: npt.NDArray[np.bool_]
+    p: Floats, z: Floats, *, blood_like: npt.NDArray[np.bool_], odd: tail.ParetoTail | None
 ) -> Floats:
     """Weaken p of cells that fit blood far better than tissue to what their own tail says.
 
@@ -223,19 +252,21 @@ def among_blood_like(
         (n,) distances in spreads of the group.
     blood_like
         (n,) cells that are judged again.
-    suspect
-        (n,) cells that the tail is not fitted to.
+    odd
+        Tail of all blood-like cells that show no tumour panel; None where they are too few.
 
     Returns
     -------
     (n,) never smaller than `p`, and the same for cells that are not blood-like.
     """
-    null = z[blood_like & ~suspect]
-    n_above = int(_TAIL * null.size)
-    least: Floats | float = _LEAST_BLOOD_LIKE_P
-    if n_above >= _FEWEST_IN_TAIL:
-        least = tail.pareto_tail_p(z, tail.fit_pareto_tail(null, n_above=n_above))
+    least = _LEAST_BLOOD_LIKE_P if odd is None else tail.pareto_tail_p(z, odd)
     return np.where(blood_like, np.maximum(p, least), p)
+
+
+def odd_tail(z: Floats) -> tail.ParetoTail | None:
+    """Tail of the distances (n,) of blood-like cells; None where they are too few."""
+    n_above = int(_TAIL * z.size)
+    return tail.fit_pareto_tail(z, n_above=n_above) if n_above >= _FEWEST_IN_TAIL else None
 
 
 def _barred(counts: sp.csr_matrix, types: Profiles) -> npt.NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,9 +11,11 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ctcflow.stats import panel
-from ctcflow.stats.leukocytes import SUSPECT_P, Leukocytes, leukocytes
+from ctcflow.stats.alike import alike
+from ctcflow.stats.classes import MISSING_P
+from ctcflow.stats.leukocytes import SUSPECT_P, Leukocytes, judged, leukocytes
 from ctcflow.stats.normal_tissue import Tissue, normal_tissue
-from ctcflow.stats.profiles import AMBIENT_SHARE, profiles
+from ctcflow.stats.profiles import AMBIENT_SHARE, Profiles, profiles
 from ctcflow.stats.sample_copy_number import Roles, roles
 
 Floats = npt.NDArray[np.float64]
@@ -54,6 +56,23 @@ class Panels(NamedTuple):
     """Columns of the genes of the first panel."""
 
 
+class Together(NamedTuple):
+    """Cells that are judged together with others that they cannot be told from (`alike`)."""
+
+    rows: npt.NDArray[np.intp]
+    """(g,) these cells."""
+    members: sp.csr_matrix
+    """(g, n) 1 for the cells of each one's group, itself among them."""
+    umis: Floats
+    """(g,) counts of the group."""
+    p_identity: Floats
+    """(g,) as of `Leukocytes.p`, of all counts of the group as if they were one cell's."""
+    panels: Panels
+    """Of the same counts."""
+    tissue: Tissue
+    """Of the same counts."""
+
+
 class Lines(NamedTuple):
     """Lines of evidence and what they were made from."""
 
@@ -67,6 +86,9 @@ class Lines(NamedTuple):
     """(G,) share of a cell's counts that ambient RNA of each gene may be."""
     roles: Roles
     """Who is a candidate for further questions, and who a reference."""
+    together: Together
+    normal: Profiles
+    """All normal cells, over the genes of the sample."""
 
 
 def lines_of_evidence(
@@ -79,6 +101,7 @@ def lines_of_evidence(
     ambient_share: float,
     fewest: int,
     weight: float,
+    n_threads: int,
 ) -> Lines:
     """Judge all cells of a sample; identity and panels use disjoint genes.
 
@@ -98,6 +121,8 @@ def lines_of_evidence(
         Leukocytes from which the sample's own null is used.
     weight
         Counts that the shipped panel rates are worth against the sample's own.
+    n_threads
+        For the search of cells that are alike; changes no result.
     """
     counts = counts.astype(np.float64).tocsr()
     members = frozenset().union(*panels.values())
@@ -123,17 +148,18 @@ def lines_of_evidence(
     )
     if soup is not None:
         prior = prior + ambient_share * soup[columns]
-    found = panel.by_lineage(
-        counts.tocsc()[:, columns].toarray(),
-        umis=umis,
-        lineage=blood.lineage,
-        is_null=blood.is_leukocyte & blood.own_null,
+    null = blood.is_leukocyte & blood.own_null
+    shown = counts.tocsc()[:, columns].toarray()
+    rates = panel.leak_rates(
+        shown[null],
+        depth=umis[null],
+        lineage=blood.lineage[null],
         n_lineages=len(reference.types),
         prior=prior,
         weight=weight,
-        panels=[pd.Index(genes[columns]).isin(list(mine)) for mine in panels.values()],
     )
-    of_panels = Panels(found.p, found.panel, found.seen, columns, columns[first])
+    look = _Panels(genes, list(panels.values()), columns, rates)
+    of_panels = look.at(shown, umis, blood.lineage)
     chosen = roles(
         reference.types,
         lineage=blood.lineage,
@@ -149,15 +175,70 @@ def lines_of_evidence(
         ambient=soup,
         ambient_share=ambient_share,
     )
-    tissue = normal_tissue(
-        counts[np.flatnonzero(chosen.candidates)],
-        reference=every,
-        shipped_null=shipped.identity_null,
-        # the first: tissue that stroma comes from leaves RNA of its own in it, of other panels too
-        panel_genes=pd.Index(genes[every.columns]).isin(list(next(iter(panels.values())))),
+    like = _Looks(every, shipped.identity_null, look.first_of(every.columns))
+    asked = chosen.candidates & (blood.p <= MISSING_P)
+    rows, members = _groups(counts, asked, every, n_threads)
+    pooled = (members @ counts).tocsr()
+    lineage, p = judged(pooled, reference=reference, null=blood.null)
+    total = np.asarray(pooled.sum(axis=1), dtype=np.float64).ravel()
+    seen = look.at(pooled[:, columns].toarray(), total, lineage)
+    return Lines(
+        blood,
+        reference.types,
+        of_panels,
+        like.at(counts[np.flatnonzero(chosen.candidates)]),
+        _ambient(counts, soup, ambient_share),
+        chosen,
+        Together(rows, members, total, p, seen, like.at(pooled)),
+        every,
     )
-    ambient = _ambient(counts, soup, ambient_share)
-    return Lines(blood, reference.types, of_panels, tissue, ambient, chosen)
+
+
+class _Looks(NamedTuple):
+    """Normal cells, and the panel that stroma is judged by."""
+
+    reference: Profiles
+    null: pd.DataFrame
+    genes: npt.NDArray[np.bool_]
+
+    def at(self, counts: sp.csr_matrix) -> Tissue:
+        return normal_tissue(
+            counts, reference=self.reference, shipped_null=self.null, panel_genes=self.genes
+        )
+
+
+class _Panels(NamedTuple):
+    """Panels and what blood of the sample shows of their genes."""
+
+    genes: npt.NDArray[np.object_]
+    panels: Sequence[frozenset[str]]
+    columns: npt.NDArray[np.intp]
+    rates: Floats
+
+    def first_of(self, columns: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+        """Genes of the first panel: tissue leaves its RNA in stroma, of other panels too."""
+        return np.asarray(pd.Index(self.genes[columns]).isin(list(self.panels[0])))
+
+    def at(self, counts: Floats, umis: Floats, lineage: npt.NDArray[np.intp]) -> Panels:
+        names = pd.Index(self.genes[self.columns])
+        chosen = [names.isin(list(mine)) for mine in self.panels]
+        found = panel.by_lineage(
+            counts, umis=umis, lineage=lineage, rates=self.rates, panels=chosen
+        )
+        first = self.columns[chosen[0]]
+        return Panels(found.p, found.panel, found.seen, self.columns, first)
+
+
+def _groups(
+    counts: sp.csr_matrix, asked: npt.NDArray[np.bool_], reference: Profiles, n_threads: int
+) -> tuple[npt.NDArray[np.intp], sp.csr_matrix]:
+    """Cells that have a group, and the members of each one's among all cells."""
+    rows = np.flatnonzero(asked)
+    found = alike(counts[rows], reference=reference, n_threads=n_threads).tocoo()
+    shape = (rows.size, counts.shape[0])
+    members = sp.csr_matrix((found.data, (found.row, rows[found.col])), shape=shape)
+    several = np.flatnonzero(np.diff(members.indptr) > 1)
+    return rows[several], members[several].tocsr()
 
 
 def _ambient(counts: sp.csr_matrix, soup: Floats | None, share: float) -> Floats:

@@ -32,6 +32,8 @@ class Tissue(NamedTuple):
 
     nearest: Objects
     """(n,) type of the best profile that is not blood; empty for cells without a count."""
+    profile: npt.NDArray[np.intp]
+    """(n,) that profile, an index into those of the reference."""
     p_stroma: Floats
     """(n,) probability that a cell of stroma or endothelium looks so little like it."""
     p_stroma_panel: Floats
@@ -100,11 +102,13 @@ def normal_tissue(
     margin = _margins(likelihood, depth=depth, types=reference)
     other = np.flatnonzero(~reference.is_blood)
     names = np.array(reference.types, dtype=object)
-    nearest = names[other[likelihood[:, other].argmax(axis=1)]]
+    profile = other[likelihood[:, other].argmax(axis=1)]
+    nearest = names[profile]
     nearest[depth == 0] = ""
     over_blood = likelihood[:, other].max(axis=1) - likelihood[:, reference.is_blood].max(axis=1)
     return Tissue(
         nearest,
+        profile,
         _identity_p(
             -margin[:, NORMAL_GROUPS.index(STROMA)], depth=depth, centre=centre, spread=spread
         ),
@@ -115,6 +119,29 @@ def normal_tissue(
         over_blood / np.maximum(depth, 1.0),
         depth,
     )
+
+
+def against_blood(reference: Profiles, profiles: npt.NDArray[np.intp], *, n_genes: int) -> Floats:
+    """Share of counts of each gene in each profile over its geometric mean in those of blood.
+
+    Parameters
+    ----------
+    reference
+        Normal cells.
+    profiles
+        (k,) which of them.
+    n_genes
+        Genes of the sample, G.
+
+    Returns
+    -------
+    (k, G)
+        1 for genes that the reference does not have.
+    """
+    ratio = np.ones((profiles.size, n_genes))
+    blood = reference.log_rates[:, reference.is_blood].mean(axis=1)
+    ratio[:, reference.columns] = np.exp(reference.log_rates[:, profiles] - blood[:, None]).T
+    return ratio
 
 
 def _identity_p(distance: Floats, *, depth: Floats, centre: Floats, spread: Floats) -> Floats:

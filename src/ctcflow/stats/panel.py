@@ -105,15 +105,7 @@ class ByLineage(NamedTuple):
 
 
 def by_lineage(
-    counts: Floats,
-    *,
-    umis: Floats,
-    lineage: Ints,
-    is_null: Bools,
-    n_lineages: int,
-    prior: Floats,
-    weight: float,
-    panels: Sequence[Bools],
+    counts: Floats, *, umis: Floats, lineage: Ints, rates: Floats, panels: Sequence[Bools]
 ) -> ByLineage:
     """Judge panels by what the sample's leukocytes of the cell's lineage show of their genes.
 
@@ -125,21 +117,11 @@ def by_lineage(
         (n,) total counts.
     lineage
         (n,) lineage of each cell, 0 .. n_lineages - 1.
-    is_null
-        (n,) leukocytes that the rates are measured on.
-    prior, weight
-        As of `leak_rates`.
+    rates
+        (n_lineages + 1, p) of `leak_rates`.
     panels
         (p,) which genes are in each panel; looking at many has its price (Bonferroni).
     """
-    rates = leak_rates(
-        counts[is_null],
-        depth=umis[is_null],
-        lineage=lineage[is_null],
-        n_lineages=n_lineages,
-        prior=prior,
-        weight=weight,
-    )
     seen, weight_of = counts > 0, weights(rates[-1])
     expected = umis[:, None] * rates[lineage]
     p = np.column_stack(

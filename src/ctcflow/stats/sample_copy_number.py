@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from ctcflow.stats import gene_order
 from ctcflow.stats.coarse import COARSE, coarse
-from ctcflow.stats.copy_number import copy_number
+from ctcflow.stats.copy_number import NormalTissue, copy_number
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -38,6 +38,8 @@ class SampleCopyNumber(NamedTuple):
     """(n,) see `copy_number.CopyNumber`."""
     p: Floats
     """(n,) see `copy_number.CopyNumber`."""
+    p_together: Floats
+    """(g,) of the counts of cells that are judged together."""
     arms: list[str]
     """(a,) names such as `1p`; none where it could not run."""
     arm_log2_ratio: npt.NDArray[np.float32]
@@ -87,6 +89,8 @@ def sample_copy_number(
     genes: pd.DataFrame,
     usable: Bools,
     of: Roles,
+    together: sp.csr_matrix,
+    normal: NormalTissue,
     fewest: int,
     seed: int,
 ) -> SampleCopyNumber:
@@ -104,6 +108,10 @@ def sample_copy_number(
         (G,) genes that may be used: see `gene_order.usable`.
     of
         What each cell is.
+    together
+        (g, n) candidates that are judged together: see `lines.Together.members`.
+    normal
+        Normal tissue that the candidates look most like, and behind them these groups.
     fewest
         Leukocytes from which a lineage is a reference (cells).
     seed
@@ -118,15 +126,19 @@ def sample_copy_number(
         usable=usable,
         lineage=of.lineage,
         candidates=rows,
+        groups=together,
+        normal=normal,
         fewest=fewest,
         seed=seed,
     )
-    judged = ~np.isnan(found.p)
+    n_alone = rows.size
+    judged = ~np.isnan(found.p[:n_alone])
     arms, n_cells = gene_order.arm_names(found.arms), counts.shape[0]
     aneuploidy, p = np.full(n_cells, np.nan), np.full(n_cells, np.nan)
     profile = np.full((n_cells, len(arms)), np.nan, dtype=np.float32)
-    aneuploidy[rows[judged]], p[rows] = found.aneuploidy[judged], found.p
-    profile[rows[judged]] = found.arm_log2_ratio[judged]
+    aneuploidy[rows[judged]] = found.aneuploidy[:n_alone][judged]
+    p[rows] = found.p[:n_alone]
+    profile[rows[judged]] = found.arm_log2_ratio[:n_alone][judged]
     record = {
         "candidates": int(rows.size),
         "judged": int(judged.sum()),
@@ -137,4 +149,4 @@ def sample_copy_number(
         "arms": arms,
         "reason": found.reason,
     }
-    return SampleCopyNumber(aneuploidy, p, arms, profile, record)
+    return SampleCopyNumber(aneuploidy, p, found.p[n_alone:], arms, profile, record)

@@ -37,6 +37,7 @@ _SHOWN = (
     keys.OTHER_TYPE,
     keys.P_STROMA,
     keys.N_UMIS,
+    keys.N_ALIKE,
 )
 _BESIDE = (keys.SIGNATURES, keys.COPY_NUMBER)
 _VERDICT = ("sample", "barcode", "verdict", "reviewer", "reason")
@@ -134,8 +135,12 @@ def _call_sample(
     factor = tail.gamma_rate(evidence[null], low=_WINDOW[0], high=_WINDOW[1])
     p = tail.first_alone_or_both_p(p_identity, tail.fisher_p(evidence * factor))
     q = tail.benjamini_hochberg(p)
-    evidence_of = _evidence(obs, significant=(q <= params.fdr) & (p <= params.max_p))
+    together = _together(adata)
+    evidence_of = _evidence(together, significant=(q <= params.fdr) & (p <= params.max_p))
     named, reasons = classes.classify(evidence_of)
+    for row in np.flatnonzero((together[keys.N_ALIKE.key] > 1).to_numpy() & (named != "blood")):
+        beside = together[keys.N_ALIKE.key].iloc[row] - 1
+        reasons[row] += f"; judged together with {beside} cells of the sample that are like it"
     said = reviews.apply(
         named,
         reasons,
@@ -169,6 +174,20 @@ def _call_sample(
     table[keys.CLASS_BEFORE_REVIEW.key] = said.before
     table[keys.VERDICT.key], table[keys.REVIEWER.key] = said.verdict, said.reviewer
     return table, factor
+
+
+def _together(adata: AnnData) -> pd.DataFrame:
+    """Lines of evidence of each cell, or of those that it cannot be told from, where there are any.
+
+    Whether a cell lacks blood identity at all is asked of the cell alone: this says what it is.
+    """
+    alike, obs = adata.obsm[keys.ALIKE.key], adata.obs.copy()
+    several = (obs[keys.N_ALIKE.key] > 1).to_numpy()
+    for key in alike.columns:
+        text = alike[key].dtype.name in ("category", "object")
+        own, theirs = (of[key].astype(object) if text else of[key] for of in (obs, alike))
+        obs[key] = np.where(several, theirs, own)
+    return obs
 
 
 def _evidence(obs: pd.DataFrame, *, significant: npt.NDArray[np.bool_]) -> classes.Evidence:

@@ -13,13 +13,16 @@ from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.sample_params import ScoreParams
 from ctcflow.stats import decoys, signature
+from ctcflow.stats.copy_number import NormalTissue
 from ctcflow.stats.gene_order import usable
 from ctcflow.stats.gene_sets import columns_of_sets, genes_of_sets, handling, in_set
-from ctcflow.stats.lines import Lines, Shipped, lines_of_evidence
+from ctcflow.stats.lines import Lines, Panels, Shipped, lines_of_evidence
+from ctcflow.stats.normal_tissue import Tissue, against_blood
 from ctcflow.stats.partners import lineage_genes, partners
 from ctcflow.stats.profiles import NORMAL_GROUPS
 from ctcflow.stats.reads import as_molecules
 from ctcflow.stats.sample_copy_number import SampleCopyNumber, sample_copy_number
+from ctcflow.stats.threads import blas_threads
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -77,8 +80,9 @@ def score(
         `panel_genes`, `n_panel_genes`, `is_leukocyte`; for cells with a line of evidence at or
         below 0.01 (empty or NaN for all others) obs `other_type`, `other_group`, `p_stroma`,
         `p_stroma_panel`, `over_other_tissue`, `over_blood`, `aneuploidy`, `p_copy_number`, obsm
-        `copy_number` (cells x arms, log2), and obs `p_partner` of `partner_lineage`; obsm
-        `signatures` (cells x sets, 0 to 1, from the cell alone); uns `score`.
+        `copy_number` (cells x arms, log2), and obs `p_partner` of `partner_lineage`; obs `n_alike`
+        and obsm `alike` (the same lines of evidence, of the cells that a cell cannot be told from,
+        together); obsm `signatures` (cells x sets, 0 to 1, from the cell alone); uns `score`.
 
     Raises
     ------
@@ -99,6 +103,7 @@ def score(
     _write(adata, lines, list(chosen), back)
     copies = _copy_number(ordered, lines, genes, technical, members, params)
     _write_copy_number(adata, copies, back)
+    _write_together(adata, lines, copies, list(chosen), back)
     names = adata.var_names.to_numpy(dtype=object)
     left_out = shipped.handling | members
     beside = partners(
@@ -166,6 +171,7 @@ def _lines(
         ambient_share=share,
         fewest=params.min_leukocytes,
         weight=params.prior_umis,
+        n_threads=blas_threads(),
     )
 
 
@@ -179,40 +185,88 @@ def _ambient(adata: AnnData) -> tuple[Floats | None, float]:
 
 def _write(adata: AnnData, lines: Lines, names: list[str], back: npt.NDArray[np.intp]) -> None:
     types, panels = np.array(lines.types, dtype=object), lines.panels
-    genes = adata.var_names.to_numpy(dtype=object)[panels.columns]
-    listed = np.array([",".join(genes[row]) for row in panels.seen], dtype=object)
+    genes = adata.var_names.to_numpy(dtype=object)
     evidence = np.abs(np.log10(lines.blood.p) + np.log10(panels.p))
     adata.obs[keys.LINEAGE.key] = pd.Categorical(types[lines.blood.lineage][back])
     adata.obs[keys.P_IDENTITY.key] = lines.blood.p[back]
-    adata.obs[keys.P_PANEL.key] = panels.p[back]
     adata.obs[keys.EVIDENCE.key] = evidence[back]
-    spoke = np.where(panels.seen.any(axis=1), np.array(names, dtype=object)[panels.panel], "")
-    adata.obs[keys.TUMOUR_PANEL.key] = pd.Categorical(spoke[back].astype(str))
-    adata.obs[keys.PANEL_GENES.key] = listed[back]
-    adata.obs[keys.N_PANEL_GENES.key] = panels.seen.sum(1)[back]
     adata.obs[keys.IS_LEUKOCYTE.key] = lines.blood.is_leukocyte[back]
-    _write_tissue(adata, lines, back)
+    all_rows, judged = np.arange(adata.n_obs), np.flatnonzero(lines.roles.candidates)
+    shown = _of_panels(panels, genes, names, rows=all_rows, n=adata.n_obs)
+    for key, column in (shown | _of_tissue(lines.tissue, rows=judged, n=adata.n_obs)).items():
+        adata.obs[key] = column.take(back)
 
 
-def _write_tissue(adata: AnnData, lines: Lines, back: npt.NDArray[np.intp]) -> None:
-    """What candidates look like beside blood; empty and NaN for all other cells."""
-    rows, tissue = np.flatnonzero(lines.roles.candidates), lines.tissue
-    nearest, group = np.full((2, adata.n_obs), "", dtype=object)
+def _write_together(
+    adata: AnnData,
+    lines: Lines,
+    copies: SampleCopyNumber,
+    names: list[str],
+    back: npt.NDArray[np.intp],
+) -> None:
+    """The same lines, of all counts of the cells that a cell is judged together with."""
+    of, genes = lines.together, adata.var_names.to_numpy(dtype=object)
+    p_identity, p_copy_number, umis = np.full((3, adata.n_obs), np.nan)
+    size = np.ones(adata.n_obs, dtype=np.int64)
+    size[of.rows] = np.diff(of.members.indptr)
+    p_identity[of.rows], umis[of.rows] = of.p_identity, of.umis
+    p_copy_number[of.rows] = copies.p_together
+    columns = {
+        keys.N_UMIS.key: umis,
+        keys.P_IDENTITY.key: p_identity,
+        **_of_panels(of.panels, genes, names, rows=of.rows, n=adata.n_obs),
+        **_of_tissue(of.tissue, rows=of.rows, n=adata.n_obs),
+        keys.P_COPY_NUMBER.key: p_copy_number,
+    }
+    adata.obs[keys.N_ALIKE.key] = size[back]
+    adata.obsm[keys.ALIKE.key] = pd.DataFrame(
+        {key: column.take(back) for key, column in columns.items()}, index=adata.obs_names
+    )
+
+
+def _of_panels(
+    panels: Panels,
+    genes: npt.NDArray[np.object_],
+    names: list[str],
+    *,
+    rows: npt.NDArray[np.intp],
+    n: int,
+) -> dict[str, Any]:
+    """What the panels say of cells; 1, empty and 0 for those that are not in `rows`."""
+    p, count = np.ones(n), np.zeros(n, dtype=np.int64)
+    spoke, listed = np.full((2, n), "", dtype=object)
+    p[rows], count[rows] = panels.p, panels.seen.sum(axis=1)
+    names_of = np.array(names, dtype=object)[panels.panel]
+    spoke[rows] = np.where(panels.seen.any(axis=1), names_of, "")
+    listed[rows] = [",".join(genes[panels.columns][row]) for row in panels.seen]
+    return {
+        keys.P_PANEL.key: p,
+        keys.TUMOUR_PANEL.key: pd.Categorical(spoke.astype(str)),
+        keys.PANEL_GENES.key: listed,
+        keys.N_PANEL_GENES.key: count,
+    }
+
+
+def _of_tissue(tissue: Tissue, *, rows: npt.NDArray[np.intp], n: int) -> dict[str, Any]:
+    """What cells look like beside blood; empty and NaN for those that are not in `rows`."""
+    nearest, group = np.full((2, n), "", dtype=object)
     nearest[rows] = tissue.nearest
     if rows.size:
         group[rows] = np.array(NORMAL_GROUPS, dtype=object)[tissue.margin.argmax(axis=1)]
-    adata.obs[keys.OTHER_TYPE.key] = pd.Categorical(nearest[back].astype(str))
-    adata.obs[keys.OTHER_GROUP.key] = pd.Categorical(group[back].astype(str))
-    slots = {
+    values = {
         keys.P_STROMA: tissue.p_stroma,
         keys.P_STROMA_PANEL: tissue.p_stroma_panel,
         keys.OVER_OTHER_TISSUE: tissue.margin.max(axis=1, initial=0.0) * tissue.depth,
         keys.OVER_BLOOD: tissue.over_blood,
     }
-    for slot, values in slots.items():
-        column = np.full(adata.n_obs, np.nan)
-        column[rows] = values
-        adata.obs[slot.key] = column[back]
+    columns = {slot.key: np.full(n, np.nan) for slot in values}
+    for slot, found in values.items():
+        columns[slot.key][rows] = found
+    return {
+        keys.OTHER_TYPE.key: pd.Categorical(nearest.astype(str)),
+        keys.OTHER_GROUP.key: pd.Categorical(group.astype(str)),
+        **columns,
+    }
 
 
 def _copy_number(
@@ -224,12 +278,17 @@ def _copy_number(
     params: ScoreParams,
 ) -> SampleCopyNumber:
     names = adata.var_names.to_numpy(dtype=object)
+    nearest = np.concatenate([lines.tissue.profile, lines.together.tissue.profile])
+    used, places = np.unique(nearest, return_inverse=True)
+    normal = NormalTissue(against_blood(lines.normal, used, n_genes=names.size), places)
     return sample_copy_number(
         adata.X.tocsr(),
         names=names,
         genes=genes,
         usable=usable(names, technical=technical, left_out=left_out),
         of=lines.roles,
+        together=lines.together.members,
+        normal=normal,
         fewest=params.min_reference,
         seed=params.seed,
     )

@@ -22,6 +22,7 @@ def bench() -> Iterator[SimpleNamespace]:
     sys.path.insert(0, str(ROOT))
     from benchmarks import samples
     from benchmarks.calling import (
+        calibrate,
         draws,
         null_cells,
         other_types,
@@ -32,6 +33,7 @@ def bench() -> Iterator[SimpleNamespace]:
 
     yield SimpleNamespace(
         samples=samples,
+        calibrate=calibrate,
         draws=draws,
         null_cells=null_cells,
         other_types=other_types,
@@ -129,3 +131,26 @@ def test_skin_that_the_reference_never_saw_is_no_tumour(bench: SimpleNamespace) 
         assert (found["left_out"] == "Skin_HCA").all()
         called += int(mine["class"].isin(["CTC", "CTC aggregate"]).sum())
     assert called <= 1
+
+
+def test_p_of_other_scores_is_rare_enough_in_blood(bench: SimpleNamespace) -> None:
+    found = bench.calibrate.of_blood(("pbmc1k_v2", np.random.SeedSequence(3)))
+    every = found[(found["depth"] == "all") & (found["judged_by"] == "the largest over kinds")]
+    assert len(every) == 6 * len(bench.calibrate.LEVELS)
+    assert (every["observed_over_nominal"] <= bench.calibrate.WITHIN).all(), every
+    one = found[(found["depth"] == "all") & (found["judged_by"] == "all together")]
+    random = one[one["score"].str.startswith("random") & (one["level"] >= 0.01)]
+    assert random["observed_over_nominal"].between(0.7, 1.4).all(), random
+
+
+def test_the_null_of_other_scores_is_the_same_beside_many_tumour_cells(
+    bench: SimpleNamespace,
+) -> None:
+    task = bench.calibrate.Task(bench.draws.TNBC, 1500, np.random.SeedSequence(4))
+    found = bench.calibrate.of_shares(task).set_index("score")
+    for part in ("blood", "tumour"):
+        assert (found[f"largest change, {part}"] <= bench.calibrate.SAME).all(), found.T
+    assert (
+        found.loc["epithelial genes", ["tumour p <= .001, 2%", "tumour p <= .001, 50%"]].min() > 0.9
+    )
+    assert (found["false at expected 1, 50%"] <= 1).all()

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 from benchmarks.calling import (
+    calibrate,
     cost,
     grid,
     mesenchymal,
@@ -28,6 +29,7 @@ from benchmarks.calling import (
 )
 
 PARTS = {
+    "calibrate": calibrate,
     "recall": recall,
     "grid": grid,
     "shares": shares,

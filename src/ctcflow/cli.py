@@ -11,11 +11,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from ctcflow import __version__, folder_commands
-from ctcflow.errors import CtcflowError
+from ctcflow.errors import CtcflowError, reason
 from ctcflow.tables import SHIPPED
 
 RESOURCES = Path(__file__).parents[2] / "resources"
@@ -80,12 +81,25 @@ def _parser() -> argparse.ArgumentParser:
     _add_files(whole)
     whole.add_argument("--samples", nargs="*", default=[], help="the cohort's samples")
     whole.set_defaults(command=_export)
+    _add_calibrate(commands)
     simulate = commands.add_parser("simulate", help="write a cohort with known truth")
     simulate.add_argument("folder", type=Path, help="where the cohort is written")
     simulate.add_argument("--params", default="{}", metavar="JSON", help=_DIFFERING)
     simulate.add_argument("--threads", type=int, default=1, metavar="N", help="processes")
     simulate.set_defaults(command=_simulate)
     return parser
+
+
+def _add_calibrate(commands: Any) -> None:
+    text = "p of any score of the cells of a blood sample, by the sample's own leukocytes"
+    command = commands.add_parser("calibrate", help=text, description=text)
+    command.add_argument("file", type=Path, help=".h5ad with raw counts and the score")
+    command.add_argument("--score", required=True, metavar="COLUMN", help="numeric column of obs")
+    text = "lower scores are more like a tumour; default: higher ones"
+    command.add_argument("--lower", action="store_true", help=text)
+    text = "table to write, one line per cell; default: standard output"
+    command.add_argument("--output", type=Path, metavar="TSV", help=text)
+    command.set_defaults(command=_calibrate)
 
 
 def _add_step(command: argparse.ArgumentParser, name: str) -> None:
@@ -206,6 +220,29 @@ def _export(arguments: argparse.Namespace) -> None:
     with digests.recorded(path):
         export(path, cohort, genes, samples)
     _log_peak("export")
+
+
+def _calibrate(arguments: argparse.Namespace) -> None:
+    from ctcflow import calibrate, io
+
+    output = arguments.output
+    if output is not None and (output.is_dir() or output.resolve() == arguments.file.resolve()):
+        raise CtcflowError(
+            f"--output is `{output}`, a folder or the input itself: name a .tsv file"
+        )
+    tables = {name: io.read_table(RESOURCES / SHIPPED[name]) for name in calibrate.TABLES}
+    found = calibrate.calibrate(arguments.file, arguments.score, tables, lower=arguments.lower)
+    for line in calibrate.words(found):
+        logging.info("%s", line)
+    if output is None:
+        found.table.to_csv(sys.stdout, sep="\t", index=False, float_format="%.6g")
+        return
+    try:
+        io.write_table(output, found.table)
+    except OSError as error:
+        raise CtcflowError(
+            f"`{output}` cannot be written ({reason(error)}): name another"
+        ) from error
 
 
 def _simulate(arguments: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import h5py
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from ctcflow.errors import DAMAGED, CtcflowError
@@ -101,6 +102,20 @@ def read_h5ad(path: Path) -> Parts:
                 " set the format to 10x_h5 if it is a Cell Ranger matrix, or give another file"
             )
     return _read_legacy(path)
+
+
+def read_obs(path: Path) -> pd.DataFrame:
+    """Read the table of the cells of an .h5ad file, as found.
+
+    Raises
+    ------
+    CtcflowError
+        The file is damaged or is no .h5ad.
+    """
+    with opened(path) as file:
+        if "encoding-type" in file.attrs:
+            return pd.DataFrame(_element(file["obs"]))
+    return pd.DataFrame(_legacy(path).obs)
 
 
 def read_h5mu(path: Path) -> Parts:
@@ -201,13 +216,17 @@ def _by_anndata(read: Callable[[Any], Any], given: Any) -> Any:
 
 def _read_legacy(path: Path) -> Parts:
     """Read a file of anndata before 0.8, which read_elem does not know."""
-    import anndata
-
-    with reading(path, "h5ad"):
-        adata = _by_anndata(anndata.read_h5ad, path)
+    adata = _legacy(path)
     ids = next((strings(adata.var[c]) for c in _ID_COLUMNS if c in adata.var), None)
     types = next((strings(adata.var[c]) for c in _TYPE_COLUMNS if c in adata.var), None)
     if adata.X is None:
         raise CtcflowError(f"`{path}` holds no matrix (X is empty): give a file with raw counts")
     x = sparse.csr_matrix(adata.X)
     return Parts(x, strings(adata.obs_names), strings(adata.var_names), ids, types, [])
+
+
+def _legacy(path: Path) -> Any:
+    import anndata
+
+    with reading(path, "h5ad"):
+        return _by_anndata(anndata.read_h5ad, path)

@@ -97,7 +97,7 @@ def leukocytes(
     prior = _shipped_grid(shipped_null)
     given = _against(counts, reference)
     fit = given.fit
-    blood_like = (fit.distance < _BLOOD_LIKE) & (fit.depth > 0)
+    blood_like = _is_blood_like(fit)
     sure = np.flatnonzero(blood_like & ~suspect)
     null = Null(prior, None, None)
     if sure.size >= fewest:
@@ -140,6 +140,33 @@ def judged(
     return given.single, given.plainly, p
 
 
+def beyond_doubt(
+    counts: sp.csr_matrix, *, reference: Profiles
+) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Tell leukocytes by the shipped profiles alone, so that no other cell of the sample matters.
+
+    Parameters
+    ----------
+    counts
+        (n, G) raw counts.
+    reference
+        As of `leukocytes`.
+
+    Returns
+    -------
+    lineage
+        (n,) as of `Leukocytes`.
+    is_leukocyte
+        (n,) cells that blood explains better than any tissue by `_BLOOD_LIKE` nats per count.
+    """
+    given = _against(counts, reference)
+    return given.single, _is_blood_like(given.fit)
+
+
+def _is_blood_like(fit: ident.Identity) -> npt.NDArray[np.bool_]:
+    return np.asarray((fit.distance < _BLOOD_LIKE) & (fit.depth > 0))
+
+
 class _Against(NamedTuple):
     """Cells against the reference profiles."""
 
@@ -179,7 +206,7 @@ def _p_of(given: _Against, null: Null) -> tuple[Floats, Floats, npt.NDArray[np.b
     )
     z = ident.standardised(fit, grid=null.grid, group=types.group)
     p[again] = _p(z, fit.depth, null)[again]
-    return p, z, (fit.distance < _BLOOD_LIKE) & (fit.depth > 0)
+    return p, z, _is_blood_like(fit)
 
 
 def _own_null(

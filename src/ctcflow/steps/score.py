@@ -15,7 +15,7 @@ from ctcflow.sample_params import ScoreParams
 from ctcflow.stats import decoys, signature
 from ctcflow.stats.copy_number import NormalTissue
 from ctcflow.stats.gene_order import usable
-from ctcflow.stats.gene_sets import columns_of_sets, handling, in_set
+from ctcflow.stats.gene_sets import columns_of_sets, genes_of_sets, handling, in_set
 from ctcflow.stats.lines import Lines, Panels, Shipped, lines_of_evidence
 from ctcflow.stats.normal_tissue import Tissue, against_blood
 from ctcflow.stats.partners import lineage_genes, partners
@@ -144,8 +144,7 @@ def _on_the_scale_of_molecules(adata: AnnData, technical: pd.DataFrame) -> AnnDa
 
 def _panels(adata: AnnData, panels: pd.DataFrame, wanted: str) -> dict[str, frozenset[str]]:
     """Genes of the panel that is asked for, or of that of the row's cancer type, or of all."""
-    genes = panels[panels["direction"] == 1].groupby("set", sort=False)["gene"]
-    known = {str(name): frozenset(mine) for name, mine in genes}
+    known = genes_of_sets(panels)
     if wanted == "auto":
         cancer = ""
         if adata.n_obs and "cancer_type" in adata.obs:

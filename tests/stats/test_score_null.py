@@ -1,0 +1,194 @@
+"""P of any score: uniform on null cells whatever the score does with kind and depth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ctcflow.stats import score_null
+from ctcflow.stats.score_null import ALL, FEWEST, OTHER, cross_fitted, judge, sources
+
+KINDS = ("T", "monocyte", "B")
+
+
+def _blood(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores of leukocytes: other centre and scale for each kind, both moving with depth."""
+    rng = np.random.default_rng(seed)
+    kind = np.array(KINDS, dtype=object)[rng.choice(3, n, p=(0.6, 0.25, 0.15))]
+    depth = np.exp(rng.normal(8.0, 0.5, n))
+    of = np.array([KINDS.index(name) for name in kind])
+    x = np.log(depth) - 8.0
+    score = of + 0.8 * x + np.exp(-0.7 * x) * (0.5 + 0.3 * of) * rng.gamma(2.0, 1.0, n)
+    return score, depth, kind
+
+
+def _within(p: np.ndarray, level: float) -> bool:
+    """The share at or below a level is one that p as claimed gives but once in 10,000."""
+    low, high = stats.binom.ppf([5e-5, 1 - 5e-5], p.size, level)
+    return bool(low <= (p <= level).sum() <= high)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.1, 0.01])
+def test_p_of_leukocytes_of_one_kind_is_uniform_at_every_depth(level: float) -> None:
+    found = []
+    for seed in range(8):
+        score, depth, kind = _blood(1500, seed)
+        score, depth = score[kind == "T"], depth[kind == "T"]
+        null = np.arange(score.size) < score.size // 2
+        p = judge(score, depth=depth, kind=np.full(score.size, "T"), is_null=null).p
+        found.append(np.column_stack([p, depth])[~null])
+    p, depth = np.concatenate(found).T
+    known = np.isfinite(p)
+    assert known.mean() > 0.98
+    p, depth = p[known], depth[known]
+    assert _within(p, level)
+    for part in np.array_split(np.argsort(depth), 3):
+        share = (p[part] <= level).mean()
+        assert level / 2 <= share <= 2 * level
+
+
+def test_p_is_rare_enough_for_every_kind() -> None:
+    """Kinds are judged by the kind that scores highest: none is significant more often."""
+    score, depth, kind = _blood(6000, 1)
+    null = np.arange(score.size) < 3000
+    p = judge(score, depth=depth, kind=kind, is_null=null).p
+    for name in KINDS:
+        mine = p[~null & (kind == name) & np.isfinite(p)]
+        assert (mine <= 0.05).sum() <= stats.binom.ppf(1 - 1e-4, mine.size, 0.05)
+    # a T cell that scores as a usual B cell does is nothing unusual
+    usual = np.median(score[kind == "B"])
+    high = np.append(score, usual)
+    where = {"depth": np.append(depth, np.exp(8.0)), "kind": np.append(kind, "T")}
+    assert judge(high, **where, is_null=np.append(null, False)).p[-1] > 0.2
+
+
+def test_a_leukocyte_is_judged_without_itself() -> None:
+    """As if it had never been in the null: the highest of all too, whose p is from the tail."""
+    rng = np.random.default_rng(2)
+    score = rng.exponential(size=400)
+    given = {"depth": np.full(400, 1000.0), "kind": np.full(400, "T", dtype=object)}
+    every = judge(score, **given, is_null=np.ones(400, dtype=bool))
+    for cell in (*np.argsort(score)[[-1, -2, 200, 0]],):
+        without = np.ones(400, dtype=bool)
+        without[cell] = False
+        alone = judge(score, **given, is_null=without)
+        assert alone.p[cell] == pytest.approx(every.p[cell], rel=1e-9)
+        assert every.n_null[cell] == alone.n_null[cell] == 399
+
+
+def test_a_higher_score_never_has_a_larger_p() -> None:
+    score, depth, kind = _blood(1000, 3)
+    grid = np.linspace(-5.0, 60.0, 400)
+    for at in (900.0, 3000.0, 40_000.0):
+        p = judge(
+            np.concatenate([score, grid]),
+            depth=np.concatenate([depth, np.full(grid.size, at)]),
+            kind=np.concatenate([kind, np.full(grid.size, "T", dtype=object)]),
+            is_null=np.arange(1000 + grid.size) < 1000,
+        ).p[1000:]
+        assert (np.diff(p) <= 0).all()
+        assert p[0] > 0.9
+        assert p[-1] < 1e-3
+
+
+def test_the_order_of_the_cells_does_not_matter() -> None:
+    score, depth, kind = _blood(900, 4)
+    depth = np.rint(depth / 400) * 400 + 400  # many cells of one depth
+    null = np.random.default_rng(0).random(900) < 0.8
+    order = np.random.default_rng(1).permutation(900)
+    one = judge(score, depth=depth, kind=kind, is_null=null)
+    other = judge(score[order], depth=depth[order], kind=kind[order], is_null=null[order])
+    np.testing.assert_allclose(other.p, one.p[order], rtol=1e-12)
+    np.testing.assert_array_equal(other.n_null, one.n_null[order])
+
+
+def test_cells_that_are_no_leukocytes_change_nothing() -> None:
+    score, depth, kind = _blood(800, 5)
+    null = np.ones(800, dtype=bool)
+    alone = judge(score, depth=depth, kind=kind, is_null=null).p
+    rng = np.random.default_rng(6)
+    beside = judge(
+        np.concatenate([score, 30 + rng.normal(size=800)]),
+        depth=np.concatenate([depth, 10_000 * rng.random(800) + 500]),
+        kind=np.concatenate([kind, kind]),
+        is_null=np.concatenate([null, ~null]),
+    ).p[:800]
+    np.testing.assert_array_equal(beside, alone)
+
+
+def test_the_tail_carries_on_as_the_law_does() -> None:
+    """Exponential scores: exp(-score) is the truth, 10,000 times rarer than the number of cells."""
+    found = []
+    for seed in range(40):
+        score = np.append(np.random.default_rng(seed).exponential(size=1500), [9.0, 16.0])
+        p = judge(
+            score,
+            depth=np.full(score.size, 1000.0),
+            kind=np.full(score.size, "T", dtype=object),
+            is_null=np.arange(score.size) < 1500,
+        ).p
+        found.append(p[-2:])
+    middle = np.exp(np.log(found).mean(axis=0))
+    assert np.exp(-9.0) / 2 < middle[0] < np.exp(-9.0) * 5
+    assert np.exp(-16.0) < middle[1] < np.exp(-16.0) * 100
+
+
+def test_without_a_tail_p_is_what_the_number_of_cells_supports() -> None:
+    """Five of 300 cells have the score at all: nothing says how much higher it may go."""
+    score = np.concatenate([np.zeros(295), [1.0, 1.1, 1.2, 1.3, 1.4], [50.0, 1.25]])
+    p = judge(
+        score,
+        depth=np.full(302, 1000.0),
+        kind=np.full(302, "T", dtype=object),
+        is_null=np.arange(302) < 300,
+    ).p
+    assert p[-2] == pytest.approx(1 / 301)
+    assert p[-1] == pytest.approx(3 / 301)
+
+
+def test_a_score_that_is_only_depth_finds_nothing() -> None:
+    """Ten times deeper than the deepest leukocyte too."""
+    _, depth, kind = _blood(1000, 7)
+    depth = np.append(depth, depth.max() * np.array([2.0, 10.0]))
+    given = {"kind": np.append(kind, ["T", "T"]), "is_null": np.arange(1002) < 1000}
+    found = judge(np.log(depth), depth=depth, **given)
+    assert found.p[-2:].min() > 0.05
+    np.testing.assert_array_equal(found.beyond_depth[-2:], 1)
+    assert (found.p[:1000] <= 0.01).sum() <= stats.binom.ppf(1 - 1e-4, 1000, 0.01)
+
+
+def test_far_fewer_counts_than_any_leukocyte_are_not_judged() -> None:
+    score, depth, kind = _blood(500, 8)
+    given = {"kind": np.append(kind, ["T", "T"]), "is_null": np.arange(502) < 500}
+    below = depth.min() / np.array([1.9, 2.1])
+    found = judge(np.append(score, [99.0, 99.0]), depth=np.append(depth, below), **given)
+    assert np.isnan(found.p[-1])
+    np.testing.assert_array_equal(found.beyond_depth[-2:], -1)
+    assert np.isfinite(found.p[:-1]).all()
+    # noise is larger there than anywhere: its size is not extrapolated
+    assert found.p[-2] >= 1.0 / (found.n_null[-2] + 1.0)
+
+
+def test_kinds_that_are_too_few_share_a_null() -> None:
+    kind = np.repeat(["T", "B", "NK", "plasma"], [200, FEWEST - 1, 10, 3]).astype(object)
+    null = np.arange(kind.size) < kind.size - 1
+    found = sources(kind, null)
+    assert {name: rows.size for name, rows in found.items()} == {
+        "T": 200,
+        OTHER: FEWEST + 11,
+        ALL: kind.size - 1,
+    }
+    assert list(sources(kind, null & (kind != "T"))) == [ALL]
+
+
+def test_cross_fitted_p_is_of_the_other_half() -> None:
+    """A rank among 300 cells that it is none of is a whole number of 301sts."""
+    rng = np.random.default_rng(9)
+    given = {"depth": np.full(600, 500.0), "kind": np.full(600, "T", dtype=object)}
+    p = cross_fitted(rng.random(600), **given, is_null=np.ones(600, dtype=bool), rng=rng)
+    ranks = p[p > 1 / 301] * 301
+    assert ranks.size > 590
+    np.testing.assert_allclose(ranks, np.rint(ranks), atol=1e-9)
+    few = np.arange(600) < 2 * score_null.FEWEST - 1
+    assert cross_fitted(rng.random(600), **given, is_null=few, rng=rng).size == 0

@@ -156,6 +156,7 @@ STEPS: dict[str, Step] = {
             "identity_null",
             "technical",
             "genes",
+            "tissue_markers",
         ),
         requires=(keys.COUNTS, keys.KEEP, keys.AMBIENT_PROFILE, keys.QC),
         writes=(
@@ -178,6 +179,7 @@ STEPS: dict[str, Step] = {
             keys.COPY_NUMBER,
             keys.PARTNER_LINEAGE,
             keys.P_PARTNER,
+            keys.TISSUE_COUNTS,
             keys.SIGNATURES,
             keys.SCORE,
         ),
@@ -188,12 +190,14 @@ STEPS: dict[str, Step] = {
         verdicts=True,
         controls=True,
         layers=("qc", "score"),
+        tables=("tissue_markers",),
         requires=(
             keys.EVIDENCE,
             keys.IS_LEUKOCYTE,
             keys.P_COPY_NUMBER,
             keys.P_STROMA,
             keys.P_PARTNER,
+            keys.TISSUE_COUNTS,
         ),
         writes=(
             keys.SAMPLE,
@@ -234,6 +238,7 @@ STEPS: dict[str, Step] = {
             "set_aside": "set_aside_table",
             "limits": "limits_table",
             "aggregates": "aggregates_table",
+            "origin": "origin_table",
         },
     ),
     "reduce": Step(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import anndata
 import numpy as np
@@ -11,14 +12,19 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import sparse, stats
 
+from ctcflow import io
 from ctcflow.params import CallParams
 from ctcflow.stats.classes import CLASSES
 from ctcflow.steps.call import call
+from ctcflow.tables import SHIPPED
 
 Run = Callable[..., anndata.AnnData]
 IsCtc = Callable[[anndata.AnnData], np.ndarray]
+
+TISSUE_MARKERS = io.read_table(Path(__file__).parents[2] / "resources" / SHIPPED["tissue_markers"])
+N_MARKERS = TISSUE_MARKERS["gene"].nunique()
 
 SETS = ["epithelial", "mesenchymal_blood_safe", "proliferation"]
 
@@ -82,12 +88,16 @@ def scored_sample(
             "not_run": [],
         }
     )
-    adata.uns["score"] = json.dumps({"not_run": [], "decoys": []})
+    adata.obsm["tissue_counts"] = sparse.csr_matrix((n, N_MARKERS + 1), dtype=np.float32)
+    measured = [True] * N_MARKERS
+    adata.uns["score"] = json.dumps(
+        {"not_run": [], "decoys": [], "tissue_genes_measured": measured}
+    )
     return adata
 
 
 def called(*cohort: anndata.AnnData, **params: float) -> tuple[anndata.AnnData, dict]:
-    result = call(list(cohort), None, None, params=CallParams(**params))
+    result = call(list(cohort), None, None, TISSUE_MARKERS, params=CallParams(**params))
     return result, json.loads(result.uns["call"])
 
 

@@ -84,6 +84,19 @@ class Answer(NamedTuple):
     """Whether it stands as the answer."""
 
 
+class Origin(NamedTuple):
+    """What the called cells of a draw say of their origin."""
+
+    answers: list[Answer]
+    """The first `SHOWN` classes, then tissues; empty where there is no cell."""
+    cells: int
+    """Cells that were pooled."""
+    counts: int
+    """Their counts."""
+    sentence: str
+    """The answer in words; empty where there is no cell."""
+
+
 def markers(table: pd.DataFrame) -> Markers:
     """Lay out the table of marker genes.
 
@@ -113,13 +126,15 @@ def markers(table: pd.DataFrame) -> Markers:
     )
 
 
-def counts_in_markers(counts: sp.csr_matrix, *, genes: Objects, of: Markers) -> Pool:
+def counts_in_markers(counts: sp.csr_matrix, *, cells: Bools, genes: Objects, of: Markers) -> Pool:
     """Take what `origin` needs of a sample's cells.
 
     Parameters
     ----------
     counts
         (n, G) counts of molecules.
+    cells
+        (n,) those that may be called; the rows of all others are left empty.
     genes
         (G,) symbols of the sample.
     of
@@ -127,15 +142,16 @@ def counts_in_markers(counts: sp.csr_matrix, *, genes: Objects, of: Markers) -> 
     """
     places = pd.Index(genes).get_indexer(pd.Index(of.genes))
     measured = places >= 0
-    inside = counts.tocsc()[:, places[measured]].tocoo()
+    counts = (sp.diags(cells.astype(np.float32)) @ counts).tocsc()
+    inside = counts[:, places[measured]].tocoo()
     columns = np.flatnonzero(measured)[inside.col]
     shape = (counts.shape[0], of.genes.size)
     marked = sp.coo_matrix((inside.data, (inside.row, columns)), shape=shape).tocsr()
     rest = np.asarray(counts.sum(axis=1) - marked.sum(axis=1)).reshape(-1, 1)
-    return Pool(sp.hstack([marked, sp.csr_matrix(rest)]).tocsr(), measured)
+    return Pool(sp.hstack([marked, sp.csr_matrix(rest)]).tocsr().astype(np.float32), measured)
 
 
-def origin(pools: Sequence[Pool], *, of: Markers) -> list[Answer]:
+def origin(pools: Sequence[Pool], *, of: Markers) -> Origin:
     """Rank classes and tissues by how well they explain the marker genes of all cells together.
 
     Genes that a sample lacks say nothing. Naive Bayes over the genes (the multinomial mixture of
@@ -145,26 +161,30 @@ def origin(pools: Sequence[Pool], *, of: Markers) -> list[Answer]:
     Parameters
     ----------
     pools
-        Called cells of the samples of one draw.
+        Called cells of the samples of one draw, one at least; cells without a count say nothing.
     of
         Marker genes.
-
-    Returns
-    -------
-    The first `SHOWN` classes, then tissues; empty where there is no cell.
     """
-    measured = np.logical_and.reduce([pool.measured for pool in pools]) if pools else np.array([])
-    cells = sp.vstack([pool.counts for pool in pools]).tocsr() if pools else None
-    if cells is None or cells.sum() == 0:
-        return []
-    cells = cells.astype(np.float64)
+    measured = np.logical_and.reduce([pool.measured for pool in pools])
+    cells = sp.vstack([pool.counts for pool in pools]).tocsr().astype(np.float64)
+    cells = cells[np.flatnonzero(np.asarray(cells.sum(axis=1)).ravel() > 0)]
+    if cells.shape[0] == 0:
+        return Origin([], 0, 0, "")
     weights = _weights(cells, measured, of)
-    classes = list(dict.fromkeys(of.classes))
-    in_class = (of.classes[:, None] == np.array(classes, dtype=object)).astype(np.float64)
-    return [
-        *_ranked(CLASS, np.array(classes, dtype=object), weights @ in_class),
-        *_ranked(TISSUE, of.tissues, weights),
-    ]
+    classes = np.array(list(dict.fromkeys(of.classes)), dtype=object)
+    in_class = (of.classes[:, None] == classes).astype(np.float64)
+    answers = [*_ranked(CLASS, classes, weights @ in_class), *_ranked(TISSUE, of.tissues, weights)]
+    said = _sentence(answers, cells.shape[0])
+    return Origin(answers, cells.shape[0], round(float(cells.sum())), said)
+
+
+def _sentence(answers: Sequence[Answer], n_cells: int) -> str:
+    told = {answer.level: answer.name for answer in answers if answer.told}
+    of = f"{n_cells} CTC{'s' if n_cells > 1 else ''}"
+    if TISSUE in told:
+        return f"tissue of origin: {told[TISSUE]} (from {of})"
+    also = f"; class of tumour: {told[CLASS]}" if CLASS in told else ""
+    return f"tissue of origin: cannot be told from {of}{also}"
 
 
 def _ranked(level: str, names: Objects, weights: Floats) -> list[Answer]:

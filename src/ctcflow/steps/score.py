@@ -12,7 +12,7 @@ import pandas as pd
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.sample_params import ScoreParams
-from ctcflow.stats import decoys, signature
+from ctcflow.stats import decoys, origin, signature
 from ctcflow.stats.gene_order import usable
 from ctcflow.stats.gene_sets import columns_of_sets, handling, in_set
 from ctcflow.stats.lines import Lines, Shipped, lines_of_evidence
@@ -41,6 +41,7 @@ def score(
     identity_null: pd.DataFrame,
     technical: pd.DataFrame,
     genes: pd.DataFrame,
+    tissue_markers: pd.DataFrame,
     *,
     params: ScoreParams,
 ) -> AnnData:
@@ -67,6 +68,8 @@ def score(
         immunoglobulins, T-cell receptors and HLA none in copy number.
     genes
         `symbol`, `chromosome`, `arm`, `start` of each gene.
+    tissue_markers
+        Marker genes of tissues of origin: see `stats.origin.markers`.
     params
         Panel, how much the shipped rates weigh, and what a reference for copy number needs.
 
@@ -77,8 +80,9 @@ def score(
         `panel_genes`, `n_panel_genes`, `is_leukocyte`; for cells with a line of evidence at or
         below 0.01 (empty or NaN for all others) obs `other_type`, `other_group`, `p_stroma`,
         `p_stroma_panel`, `over_other_tissue`, `over_blood`, `aneuploidy`, `p_copy_number`, obsm
-        `copy_number` (cells x arms, log2), and obs `p_partner` of `partner_lineage`; obsm
-        `signatures` (cells x sets, 0 to 1, from the cell alone); uns `score`.
+        `copy_number` (cells x arms, log2), and obs `p_partner` of `partner_lineage`, obsm
+        `tissue_counts` (cells x marker genes, and the rest); obsm `signatures` (cells x sets, 0 to
+        1, from the cell alone); uns `score`.
 
     Raises
     ------
@@ -110,6 +114,13 @@ def score(
     )
     adata.obs[keys.PARTNER_LINEAGE.key] = pd.Categorical(beside.lineage[back])
     adata.obs[keys.P_PARTNER.key] = beside.p[back]
+    tissue = origin.counts_in_markers(
+        working.X.tocsr(),
+        cells=lines.roles.candidates[back],
+        genes=names,
+        of=origin.markers(tissue_markers),
+    )
+    adata.obsm[keys.TISSUE_COUNTS.key] = tissue.counts
     scores, coverage = _signatures(adata, programmes)
     adata.obsm[keys.SIGNATURES.key] = scores
     adata.uns[keys.SCORE.key] = json.dumps(
@@ -119,6 +130,7 @@ def score(
             "panel_genes": len(members),
             "leukocytes": int(lines.blood.is_leukocyte.sum()),
             "signature_genes_in_data": coverage,
+            "tissue_genes_measured": tissue.measured.tolist(),
             "copy_number": copies.record,
             "decoys": _decoys(ordered, lines, technical, params),
             "not_run": _not_run(lines, copies, params),

@@ -34,7 +34,7 @@ _ABSENT: Final = 0.05
 _RATES: Final = np.array([20.0, 60.0, 200.0, 600.0, 2000.0]) * 1e-6
 """Share of counts that a gene may have where it is expressed, each as likely as the others."""
 _FLOOR: Final = 3e-6  # share of counts of a gene that is not expressed
-_BLOOD: Final = 0.2  # share of a called droplet's counts that may be blood's, as of aggregates
+_BLOOD: Final = 0.1  # share of a called droplet's counts that may be ambient RNA of blood
 _MOST_COUNTS: Final = 200_000.0
 """Counts beyond which more of them tell traces and not the tissue: they are scaled down to it."""
 _AT_ONCE: Final = 200  # variants that are held in memory together

@@ -125,10 +125,13 @@ def test_one_gene_decides_nothing() -> None:
     assert told(origin.origin([pool_of(sp.csr_matrix(counts))], of=OF)) == {}
 
 
-def test_limits_are_those_with_any_one_cell_or_gene_left_out() -> None:
-    pool = pool_of(cells_like("Hepatocyte 1", n=3, umis=10))
+@pytest.mark.parametrize("n_cells", [1, 3])
+def test_limits_are_those_with_any_one_cell_or_gene_left_out(n_cells: int) -> None:
+    """Of a single cell there is only a gene to leave out."""
+    pool = pool_of(cells_like("Hepatocyte 1", n=n_cells, umis=30 // n_cells))
     seen = np.flatnonzero(np.asarray(pool.counts.sum(axis=0)).ravel()[:-1])
-    less = [pool._replace(counts=pool.counts[np.arange(3) != cell]) for cell in range(3)]
+    cells = np.arange(n_cells)
+    less = [pool._replace(counts=pool.counts[cells != cell]) for cell in cells if n_cells > 1]
     every = np.arange(pool.measured.size)
     less += [pool._replace(measured=pool.measured & (every != gene)) for gene in seen]
     at = OF.tissues.tolist().index("liver")

@@ -231,4 +231,5 @@ def _log_evidence(counts: Floats, totals: Floats, shares: Floats, background: Fl
     # of a Poisson count at each rate over that at the background; the rates' mean
     beyond = counts[:, :, None] * np.log1p(_RATES / background[:, None])
     expressed = logsumexp(beyond - totals[:, None, None] * _RATES, axis=2) - np.log(_RATES.size)
-    return np.logaddexp(np.log1p(-shares), np.log(shares) + expressed[:, :, None])
+    beyond_none = np.log(shares) + expressed[:, :, None]
+    return np.asarray(np.logaddexp(np.log1p(-shares), beyond_none))

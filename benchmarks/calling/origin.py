@@ -166,7 +166,7 @@ def table(*, processes: int, seed: int) -> dict[str, pd.DataFrame]:
 
 def judged(draws: pd.DataFrame, least: float) -> dict[str, object]:
     """Draws that are told rightly, wrongly, and not, with exact limits of 95 %."""
-    told = (draws["lower"] >= least) & (draws["name"] != "")
+    told = (draws["lower"] >= least) & (draws["name"] != origin.OTHER)
     is_right = draws["name"] == draws["truth"]
     right, wrong, n = int((told & is_right).sum()), int((told & ~is_right).sum()), len(draws)
     limits = {"right": interval(right / n, n), "wrong": interval(wrong / n, n)}
@@ -205,7 +205,11 @@ def left_out(draws: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mean_wrong(draws: pd.DataFrame, least: float) -> float:
-    wrong = (draws["lower"] >= least) & (draws["name"] != "") & (draws["name"] != draws["truth"])
+    wrong = (
+        (draws["lower"] >= least)
+        & (draws["name"] != origin.OTHER)
+        & (draws["name"] != draws["truth"])
+    )
     return float(wrong.groupby(draws["kind"]).mean().mean())
 
 

@@ -26,6 +26,8 @@ LEAST: Final = 0.8
 """Weight that an answer keeps with any one cell or gene left out, else it cannot be told. Leaving
 out each tumour in turn would allow 0.5; chosen higher since other tumours will come."""
 CLASS, TISSUE = "class", "tissue"
+OTHER: Final = "other"
+"""Name of an answer that is none of those known here; it is never told."""
 SHOWN: Final = 3
 """Answers listed of each level."""
 
@@ -73,7 +75,7 @@ class Answer(NamedTuple):
     rank: int
     """1 first, within the level."""
     name: str
-    """Class or tissue; empty for none of those known here."""
+    """Class or tissue, or `OTHER`."""
     weight: float
     """Posterior probability, all tissues as likely before (fraction)."""
     lower: float
@@ -195,7 +197,7 @@ def _ranked(level: str, names: Objects, weights: Floats) -> list[Answer]:
         Answer(
             level,
             rank,
-            str(names[place]),
+            str(names[place]) or OTHER,
             float(first[place]),
             float(lower[place]),
             float(upper[place]),

@@ -1,9 +1,11 @@
 """Tissue of origin of tumour cells and of normal cells, pooled over the cells of a draw.
 
 Draws of 1, 5 and 20 cells of one kind, thinned to 600 counts and to 10,000 (cells of fewer as they
-are). No tumour took part in the table of marker genes, which was written down before; the weight an
-answer has to keep (`origin.LEAST`) is the one thing that these cells could have decided. So each
-tumour, and each file, is judged once more by the least weight that all others allow.
+are). The table of marker genes was written down before these cells were judged, but for its entry
+of lost lineage, which was added since carcinoma lines were taken for mesothelium; the share of
+ambient RNA was chosen with them in view too. What of the weight that an answer has to keep
+(`origin.LEAST`) they decided is left out: each tumour, and each file, is judged once more by the
+least weight that all others allow.
 
 Droplets that `call` would not call are in the draws too: a normal cell is a false call.
 """

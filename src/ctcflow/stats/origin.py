@@ -156,9 +156,8 @@ def counts_in_markers(counts: sp.csr_matrix, *, cells: Bools, genes: Objects, of
 def origin(pools: Sequence[Pool], *, of: Markers) -> Origin:
     """Rank classes and tissues by how well they explain the marker genes of all cells together.
 
-    Genes that a sample lacks say nothing. Naive Bayes over the genes (the multinomial mixture of
-    transcript counts with an unknown rate), jackknifed over cells and over genes; the markers
-    are those of the table and its references.
+    Genes that a sample lacks say nothing. Naive Bayes over the genes, each count Poisson with an
+    unknown rate; jackknifed over cells and over genes. The sources of the markers are in the table.
 
     Parameters
     ----------

@@ -97,7 +97,7 @@ def called(adata: ad.AnnData, *, copy_number: bool) -> pd.DataFrame:
     if not copy_number and "p_copy_number" in obs:
         obs["p_copy_number"] = np.nan
     bare = ad.AnnData(obs=obs, var=adata.var, obsm=dict(adata.obsm), uns=dict(adata.uns))
-    return call([bare], None, None, params=CallParams()).obs.set_index("barcode")
+    return call([bare], None, None, *tables("call"), params=CallParams()).obs.set_index("barcode")
 
 
 def classes(

@@ -94,7 +94,7 @@ def embedded(names: tuple[str, ...], *, spiked: str, n_tumour: int, seed: int) -
         judged(name, n_tumour, seed) if name == spiked else judged(name, 0, 0) for name in names
     ]
     adata = reduce([one.values for one in found], *tables("reduce"), params=ReduceParams())
-    calls = call([one.bare for one in found], None, None, params=CallParams()).obs
+    calls = call([one.bare for one in found], None, None, *tables("call"), params=CallParams()).obs
     for column in ("class", "lineage"):
         adata.obs[column] = calls[column].astype(str).reindex(adata.obs_names).astype(object)
     return adata

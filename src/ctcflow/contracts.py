@@ -156,6 +156,7 @@ STEPS: dict[str, Step] = {
             "identity_null",
             "technical",
             "genes",
+            "tissue_markers",
         ),
         requires=(keys.COUNTS, keys.KEEP, keys.AMBIENT_PROFILE, keys.QC),
         writes=(
@@ -180,6 +181,7 @@ STEPS: dict[str, Step] = {
             keys.ALIKE,
             keys.PARTNER_LINEAGE,
             keys.P_PARTNER,
+            keys.TISSUE_COUNTS,
             keys.SIGNATURES,
             keys.SCORE,
         ),
@@ -190,6 +192,7 @@ STEPS: dict[str, Step] = {
         verdicts=True,
         controls=True,
         layers=("qc", "score"),
+        tables=("tissue_markers",),
         requires=(
             keys.EVIDENCE,
             keys.IS_LEUKOCYTE,
@@ -198,6 +201,7 @@ STEPS: dict[str, Step] = {
             keys.N_ALIKE,
             keys.ALIKE,
             keys.P_PARTNER,
+            keys.TISSUE_COUNTS,
         ),
         writes=(
             keys.SAMPLE,
@@ -239,6 +243,7 @@ STEPS: dict[str, Step] = {
             "set_aside": "set_aside_table",
             "limits": "limits_table",
             "aggregates": "aggregates_table",
+            "origin": "origin_table",
         },
     ),
     "reduce": Step(

@@ -147,6 +147,9 @@ PARTNER_LINEAGE: Final = Slot("obs", "partner_lineage")
 P_PARTNER: Final = Slot("obs", "p_partner")
 """Probability that a tumour cell alone, ambient RNA included, shows so much of a blood lineage; NaN
 where not judged."""
+TISSUE_COUNTS: Final = Slot("obsm", "tissue_counts")
+"""Counts in the marker genes of tissues of origin, then in all other genes, CSR; rows of cells with
+no line of evidence are empty."""
 SIGNATURES: Final = Slot("obsm", "signatures")
 """Signature scores, cells x signatures, each from the cell alone (UCell)."""
 SIGNATURES_Z: Final = Slot("obsm", "signatures_z")

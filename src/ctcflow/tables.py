@@ -13,5 +13,6 @@ SHIPPED = {
     "programmes": "signatures/programmes.tsv",
     "cell_types": "signatures/cell_types.tsv",
     "technical": "signatures/technical.tsv",
+    "tissue_markers": "signatures/tissue_markers.tsv",
 }
 """Every table that a step may ask for, and its file below `resources`."""

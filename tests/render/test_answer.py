@@ -87,6 +87,12 @@ def test_each_note_stands_in_its_place() -> None:
     assert words.count("not corrected for recovery: its lanes have 0.5 and 0.7") == 1
 
 
+def test_the_tissue_of_origin_stands_at_its_draw() -> None:
+    sentence = "tissue of origin: cannot be told from 3 CTCs; class of tumour: epithelial"
+    assert shown(DRAW | {"tissue_of_origin": sentence}).count(sentence) == 1
+    assert "tissue of origin" not in shown(DRAW | {"tissue_of_origin": ""})
+
+
 def test_the_claim_stands_beside_what_was_observed() -> None:
     healthy = {"rate_low": 2.5e-5, "rate_high": 5.6e-3, "claimed": 5.54e-5, "flag": ""}
     words = shown(DRAW, CONTROL, healthy=healthy)

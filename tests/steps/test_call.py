@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import anndata
 import numpy as np
@@ -11,14 +12,20 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import sparse, stats
 
+from ctcflow import io
 from ctcflow.params import CallParams
+from ctcflow.render.tables import origin_table
 from ctcflow.stats.classes import CLASSES
 from ctcflow.steps.call import call
+from ctcflow.tables import SHIPPED
 
 Run = Callable[..., anndata.AnnData]
 IsCtc = Callable[[anndata.AnnData], np.ndarray]
+
+TISSUE_MARKERS = io.read_table(Path(__file__).parents[2] / "resources" / SHIPPED["tissue_markers"])
+N_MARKERS = TISSUE_MARKERS["gene"].nunique()
 
 TOGETHER = [
     "n_umis",
@@ -100,12 +107,16 @@ def scored_sample(
             "not_run": [],
         }
     )
-    adata.uns["score"] = json.dumps({"not_run": [], "decoys": []})
+    adata.obsm["tissue_counts"] = sparse.csr_matrix((n, N_MARKERS + 1), dtype=np.float32)
+    measured = [True] * N_MARKERS
+    adata.uns["score"] = json.dumps(
+        {"not_run": [], "decoys": [], "tissue_genes_measured": measured}
+    )
     return adata
 
 
 def called(*cohort: anndata.AnnData, **params: float) -> tuple[anndata.AnnData, dict]:
-    result = call(list(cohort), None, None, params=CallParams(**params))
+    result = call(list(cohort), None, None, TISSUE_MARKERS, params=CallParams(**params))
     return result, json.loads(result.uns["call"])
 
 
@@ -462,3 +473,62 @@ def test_the_same_file_twice_is_flagged() -> None:
         (flag,) = record["flags"]
         assert flag.startswith(f"shares 120 barcodes with {other}")
         assert flag.endswith("the same file twice?")
+
+
+def with_liver_genes(adata: anndata.AnnData, which: np.ndarray) -> anndata.AnnData:
+    """10 counts of each marker gene of the liver in these cells, 500 of all others together."""
+    liver = TISSUE_MARKERS[TISSUE_MARKERS["tissue"] == "liver"]
+    strong = liver.loc[liver["share"] >= 0.8, "gene"]
+    counts = np.zeros((adata.n_obs, N_MARKERS + 1), dtype=np.float32)
+    genes = sorted(set(TISSUE_MARKERS["gene"]))
+    counts[np.ix_(np.flatnonzero(which), [genes.index(gene) for gene in strong])] = 10
+    counts[which, -1] = 500
+    adata.obsm["tissue_counts"] = sparse.csr_matrix(counts)
+    return adata
+
+
+def test_ctcs_of_all_samples_of_a_draw_say_together_where_they_are_from() -> None:
+    lanes = [scored_sample(name, tumour=2, draw="d") for name in ("a", "b")]
+    lanes = [with_liver_genes(lane, ~lane.obs["is_leukocyte"].to_numpy()) for lane in lanes]
+    other = scored_sample("c", tumour=2)
+    result, facts = called(*lanes, other)
+    assert [draw["tissue_of_origin"] for draw in facts["draws"]] == [
+        "tissue of origin: liver (from 4 CTCs)",
+        "",
+    ]
+    table = origin_table(result)
+    assert set(table["draw"]) == {"d"}
+    assert table["cells"].unique().tolist() == [4]
+    first = table[table["rank"] == 1].set_index("level")
+    assert first["name"].to_dict() == {"class": "epithelial", "tissue": "liver"}
+    assert first["told"].all()
+    assert ((table["lower"] <= table["weight"]) & (table["weight"] <= table["upper"])).all()
+
+
+def test_only_cells_called_ctc_say_where_they_are_from() -> None:
+    """Blood cells with a line of evidence have counts too; an aggregate is half a leukocyte."""
+    adata = scored_sample("a", blood=400, tumour=20, doublet_rate=0.05)
+    together = np.flatnonzero(~adata.obs["is_leukocyte"])
+    adata.obs.iloc[together, adata.obs.columns.get_loc("p_identity")] = 0.5
+    adata.obs["evidence"] = -np.log10(adata.obs["p_identity"]) - np.log10(adata.obs["p_panel"])
+    result, facts = called(with_liver_genes(adata, np.ones(adata.n_obs, dtype=bool)))
+    assert not (result.obs["class"] == "CTC").any()
+    assert (result.obs["class"] == "CTC aggregate").any()
+    assert facts["draws"][0]["tissue_of_origin"] == ""
+    assert len(origin_table(result)) == 0
+
+
+def test_score_keeps_the_counts_of_candidates_in_marker_genes(
+    patient: anndata.AnnData, measure: Run, scored: Run, is_ctc: IsCtc
+) -> None:
+    found = after_score(patient[::-1].copy(), "a", measure, scored)
+    counts = found.obsm["tissue_counts"]
+    total = np.asarray(counts.sum(axis=1)).ravel()
+    candidates = found.obs["other_type"].astype(str).to_numpy() != ""
+    assert candidates[is_ctc(found)].mean() > 0.9
+    np.testing.assert_array_equal(total, np.where(candidates, found.obs["n_umis"], 0))
+    genes = sorted(set(TISSUE_MARKERS["gene"]))
+    krt18 = found[:, "KRT18"].X.toarray().ravel()
+    np.testing.assert_array_equal(
+        counts[:, [genes.index("KRT18")]].toarray().ravel(), np.where(candidates, krt18, 0)
+    )

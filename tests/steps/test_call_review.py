@@ -12,13 +12,13 @@ from ctcflow.params import CallParams
 from ctcflow.render import tables
 from ctcflow.steps.call import call
 
-from .test_call import scored_sample
+from .test_call import TISSUE_MARKERS, scored_sample
 
 
 def called(
     *cohort: anndata.AnnData, verdicts: pd.DataFrame | None = None, **params: float
 ) -> tuple[anndata.AnnData, dict]:
-    result = call(list(cohort), verdicts, None, params=CallParams(**params))
+    result = call(list(cohort), verdicts, None, TISSUE_MARKERS, params=CallParams(**params))
     return result, json.loads(result.uns["call"])
 
 
@@ -81,6 +81,6 @@ def test_draws_stand_against_twenty_healthy_ones_with_the_given_dispersion() -> 
 def test_decoy_panels_are_passed_on() -> None:
     adata = scored_sample("a")
     row = {"decoys": 10, "cells": 200, "level": 0.01, "share": 0.009, "low": 0.0, "high": 0.02}
-    adata.uns["score"] = json.dumps({"not_run": [], "decoys": [row]})
+    adata.uns["score"] = json.dumps({**json.loads(adata.uns["score"]), "decoys": [row]})
     _, facts = called(adata, scored_sample("b"))
     assert facts["calibration"]["decoys"] == [{"sample": "a", **row}]

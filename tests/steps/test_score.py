@@ -240,8 +240,8 @@ def test_planted_arms_are_found_in_the_tumour_cells_and_nowhere_else(
     record = _facts(found)["copy_number"]
     assert record["reason"] == "" and _facts(found)["not_run"] == []
     p = found.obs["p_copy_number"]
-    # 3,000 genes are few for one cell, and a simulated carcinoma is plainly like its epithelium, which
-    # stands beside the lineages: all together, they would be uniform were they diploid
+    # 3,000 genes are few for one cell, and a simulated carcinoma is plainly like its epithelium,
+    # which stands beside the lineages: all together, they would be uniform were they diploid
     assert stats.kstest(p[tumour].dropna(), "uniform", alternative="greater").pvalue < 0.01
     assert p[tumour].notna().mean() > 0.9
     assert p[~tumour].notna().sum() < 0.1 * (~tumour).sum()

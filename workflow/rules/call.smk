@@ -6,6 +6,7 @@ rule call:
     input:
         qc=expand("<results>/qc/{sample}.h5ad", sample=RUN.samples),
         score=expand("<results>/score/{sample}.h5ad", sample=RUN.samples),
+        tissue_markers=RUN.table("tissue_markers"),
         verdicts=RUN.verdict_files,
         reference=RUN.reference_file,
     output:
@@ -38,6 +39,7 @@ rule call:
         set_aside="<results>/call/set_aside_with_tumour_evidence.tsv",
         limits="<results>/call/limits.tsv",
         aggregates="<results>/call/aggregates.tsv",
+        origin="<results>/call/origin.tsv",
     log:
         "<logs>/call.log",
     benchmark:
@@ -57,10 +59,10 @@ rule call:
         reference=RUN.reference,
     shell:
         "python -m ctcflow call --in {params.layers:q} {params.verdicts:q}"
-        " {params.reference:q}"
+        " {params.reference:q} tissue_markers={input.tissue_markers:q}"
         " --samples {params.samples:q}"
         " --out adata={output.adata:q} cells={output.cells:q} ctc={output.ctc:q}"
         " samples={output.samples:q} draws={output.draws:q} ledger={output.ledger:q}"
         " set_aside={output.set_aside:q} limits={output.limits:q}"
-        " aggregates={output.aggregates:q}"
+        " aggregates={output.aggregates:q} origin={output.origin:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

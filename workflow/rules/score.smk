@@ -16,6 +16,7 @@ rule score:
         identity_null=RUN.table("identity_null"),
         technical=RUN.table("technical"),
         genes=RUN.table("genes"),
+        tissue_markers=RUN.table("tissue_markers"),
     output:
         adata="<results>/score/{sample}.h5ad",
     log:
@@ -38,5 +39,6 @@ rule score:
         " rates={input.rates:q} normal_profiles={input.normal_profiles:q}"
         " normal_types={input.normal_types:q} leak={input.leak:q} identity_null={input.identity_null:q}"
         " technical={input.technical:q} genes={input.genes:q}"
+        " tissue_markers={input.tissue_markers:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -83,6 +83,7 @@ DRAW_COLUMNS: Final = (
     "limit_of_blank",
     "above_blank",
     "cutoff",
+    "tissue_of_origin",
     "note",
 )
 LEDGER_COLUMNS: Final = ("sample", "stage", "reason", "cells")
@@ -119,6 +120,18 @@ AGGREGATE_COLUMNS: Final = (
     "low",
     "high",
     "verdict",
+)
+ORIGIN_COLUMNS: Final = (
+    "draw",
+    "cells",
+    "counts",
+    "level",
+    "rank",
+    "name",
+    "weight",
+    "lower",
+    "upper",
+    "told",
 )
 NOT_RUN_COLUMNS: Final = ("sample", "what", "reason")
 MARKER_COLUMNS: Final = ("cluster", "rank", "gene")

@@ -15,11 +15,12 @@ _NO_CUTOFF: Final = "no cut-off"
 
 
 def remarks(draw: Record) -> list[str]:
-    """List what is to be kept in mind of a draw: its notes, and its cut-off where it has one.
+    """List what is to be kept in mind of a draw: its notes, tissue of origin, and its cut-off.
 
     Why there is no concentration is said where the concentration would stand.
     """
     found = [note for note in _notes(draw) if not note.startswith(_NO_VOLUME)]
+    found += [numbers.text(draw["tissue_of_origin"])] if draw.get("tissue_of_origin") else []
     cutoff = numbers.text(draw.get("cutoff"))
     return found if not cutoff or cutoff.startswith(_NO_CUTOFF) else [*found, cutoff]
 

@@ -24,6 +24,9 @@ uns `call`
         (fraction of counts), `flags` (list of sentences).
     `draws`
         See `stats.counting.Counted`.
+    `origin`
+        `draw`, `cells`, `counts` (of the cells called `CTC`), then see `stats.origin.Answer`;
+        in `draws` the same as a sentence, `tissue_of_origin`.
     `dispersion`
         Object: `ratio` (variance over mean of replicate counts), `source` (a sentence).
     `blanks`
@@ -91,6 +94,7 @@ from ctcflow.render.columns import (
     LIMIT_COLUMNS,
     MARKER_COLUMNS,
     NOT_RUN_COLUMNS,
+    ORIGIN_COLUMNS,
     PROJECTED_COLUMNS,
     SAMPLE_COLUMNS,
     SET_ASIDE_COLUMNS,
@@ -208,6 +212,11 @@ def ambient_table(call: AnnData) -> pd.DataFrame:
 def aggregates_table(call: AnnData) -> pd.DataFrame:
     """Droplets of CTC and partner against random doublets, one row per sample and partner."""
     return records_table(facts(call, keys.CALL).get("aggregates"), AGGREGATE_COLUMNS)
+
+
+def origin_table(call: AnnData) -> pd.DataFrame:
+    """Classes and tissues that the CTCs of a draw may come from, three of each, likeliest first."""
+    return records_table(facts(call, keys.CALL).get("origin"), ORIGIN_COLUMNS)
 
 
 def not_run_table(call: AnnData, adata: AnnData) -> pd.DataFrame:

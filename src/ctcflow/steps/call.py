@@ -12,7 +12,7 @@ import pandas as pd
 
 from ctcflow import keys
 from ctcflow.params import CallParams
-from ctcflow.stats import aggregates, classes, controls, counting, reviews, sharing, tail
+from ctcflow.stats import aggregates, classes, controls, counting, origin, reviews, sharing, tail
 from ctcflow.stats.phenotypes import against_calls, phenotypes
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def call(
     cohort: Iterable[AnnData],
     verdicts: pd.DataFrame | None,
     frozen: Record | None,
+    tissue_markers: pd.DataFrame,
     *,
     params: CallParams,
 ) -> AnnData:
@@ -65,6 +66,8 @@ def call(
         A reviewer's: `sample`, `barcode`, `verdict` (`confirm` or `veto`), `reviewer`, `reason`.
     frozen
         `dispersion`, `blanks` and `healthy` of a frozen reference, where there are no controls.
+    tissue_markers
+        Marker genes of tissues of origin: see `stats.origin.markers`.
     params
         Error rate and confidence.
 
@@ -85,6 +88,7 @@ def call(
     totals: dict[str, pd.Series] = {}
     rows: list[Record] = []
     null_p: list[npt.NDArray[np.float64]] = []
+    pools: dict[str, list[origin.Pool]] = {}
     for adata in cohort:
         row = json.loads(str(adata.uns[keys.CTCFLOW.key]))["sample"]
         name = str(row["sample"])
@@ -102,6 +106,7 @@ def call(
         null_p.append(table.loc[null, keys.P.key].to_numpy(np.float64))
         found["tail"].append({"sample": name, "n_null": len(null_p[-1]), "factor": factor})
         _collect(found, name, adata, table, params)
+        pools.setdefault(str(row["draw"]), []).append(_pool(adata, table))
         found["samples"].append(_sample_record(row, adata, table, params))
     by_name = {record["sample"]: record for record in found["samples"]}
     for name, sentence in sharing.sentences(totals, alpha=_SHARED_ALPHA):
@@ -113,8 +118,30 @@ def call(
     signatures = result.obsm[keys.SIGNATURES.key]
     result.obsm[keys.SIGNATURES_Z.key] = against_calls(signatures, called=called)
     record = _record(found, rows, null_p, frozen, params)
+    _add_origin(record, pools, tissue_markers)
     result.uns[keys.CALL.key] = json.dumps(record, sort_keys=True)
     return result
+
+
+def _pool(adata: AnnData, table: pd.DataFrame) -> origin.Pool:
+    """Counts of the cells called `CTC`; aggregates hold the RNA of a leukocyte too."""
+    score = json.loads(str(adata.uns[keys.SCORE.key]))
+    ctc = (table[keys.CLASS.key] == "CTC").to_numpy()
+    counts = adata.obsm[keys.TISSUE_COUNTS.key].tocsr()[np.flatnonzero(ctc)]
+    return origin.Pool(counts, np.array(score["tissue_genes_measured"], dtype=bool))
+
+
+def _add_origin(
+    record: Record, pools: Mapping[str, list[origin.Pool]], tissue_markers: pd.DataFrame
+) -> None:
+    """Write the tissue of origin: `origin`, a ranked list per draw, and a sentence in `draws`."""
+    of, record["origin"] = origin.markers(tissue_markers), []
+    for draw in record["draws"]:
+        found = origin.origin(pools[draw["draw"]], of=of)
+        draw["tissue_of_origin"] = found.sentence
+        for answer in found.answers:
+            size = {"cells": found.cells, "counts": found.counts}
+            record["origin"].append({"draw": draw["draw"], **size, **answer._asdict()})
 
 
 def _obs(tables: list[pd.DataFrame]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pandas as pd
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.sample_params import ScoreParams
-from ctcflow.stats import decoys, signature
+from ctcflow.stats import decoys, origin, signature
 from ctcflow.stats.copy_number import NormalTissue
 from ctcflow.stats.gene_order import usable
 from ctcflow.stats.gene_sets import columns_of_sets, genes_of_sets, handling, in_set
@@ -44,6 +44,7 @@ def score(
     identity_null: pd.DataFrame,
     technical: pd.DataFrame,
     genes: pd.DataFrame,
+    tissue_markers: pd.DataFrame,
     *,
     params: ScoreParams,
 ) -> AnnData:
@@ -70,6 +71,8 @@ def score(
         immunoglobulins, T-cell receptors and HLA none in copy number.
     genes
         `symbol`, `chromosome`, `arm`, `start` of each gene.
+    tissue_markers
+        Marker genes of tissues of origin: see `stats.origin.markers`.
     params
         Panel, how much the shipped rates weigh, and what a reference for copy number needs.
 
@@ -82,7 +85,8 @@ def score(
         `p_stroma_panel`, `over_other_tissue`, `over_blood`, `aneuploidy`, `p_copy_number`, obsm
         `copy_number` (cells x arms, log2), and obs `p_partner` of `partner_lineage`; obs `n_alike`
         and obsm `alike` (the same lines of evidence, of the cells that a cell cannot be told from,
-        together); obsm `signatures` (cells x sets, 0 to 1, from the cell alone); uns `score`.
+        together); obsm `tissue_counts` (cells x marker genes, and the rest); obsm `signatures`
+        (cells x sets, 0 to 1, from the cell alone); uns `score`.
 
     Raises
     ------
@@ -115,6 +119,13 @@ def score(
     )
     adata.obs[keys.PARTNER_LINEAGE.key] = pd.Categorical(beside.lineage[back])
     adata.obs[keys.P_PARTNER.key] = beside.p[back]
+    tissue = origin.counts_in_markers(
+        working.X.tocsr(),
+        cells=lines.roles.candidates[back],
+        genes=names,
+        of=origin.markers(tissue_markers),
+    )
+    adata.obsm[keys.TISSUE_COUNTS.key] = tissue.counts
     scores, coverage = _signatures(adata, programmes)
     adata.obsm[keys.SIGNATURES.key] = scores
     adata.uns[keys.SCORE.key] = json.dumps(
@@ -124,6 +135,7 @@ def score(
             "panel_genes": len(members),
             "leukocytes": int(lines.blood.is_leukocyte.sum()),
             "signature_genes_in_data": coverage,
+            "tissue_genes_measured": tissue.measured.tolist(),
             "copy_number": copies.record,
             "decoys": _decoys(ordered, lines, technical, params),
             "not_run": _not_run(lines, copies, params),

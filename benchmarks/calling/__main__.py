@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 from benchmarks.calling import (
+    alike,
     calibrate,
     cost,
     grid,
@@ -34,6 +35,7 @@ PARTS = {
     "recall": recall,
     "grid": grid,
     "shares": shares,
+    "alike": alike,
     "tissues": tissues,
     "origin": origin,
     "other_types": other_types,

@@ -23,6 +23,7 @@ CELL_COLUMNS: Final = (
     keys.N_PANEL_GENES.key,
     keys.PANEL_GENES.key,
     keys.OTHER_TYPE.key,
+    keys.N_ALIKE.key,
     keys.REASON.key,
     keys.CLASS_BEFORE_REVIEW.key,
     keys.VERDICT.key,

@@ -111,6 +111,8 @@ _NUMBERS: Final = {
     + (keys.CONFIDENCE, keys.NOVELTY)
 }
 
+_WHOLE: Final = {keys.N_PANEL_GENES.key, keys.N_ALIKE.key}
+
 
 def cells_table(call: AnnData) -> pd.DataFrame:
     """Every cell that entered `call`, in the order of the file.
@@ -271,12 +273,12 @@ def conditions_table(cluster_adata: AnnData) -> pd.DataFrame:
 
 def _column(obs: pd.DataFrame, name: str) -> pd.Series:
     if name not in obs:
-        missing: Any = np.nan if name in _NUMBERS or name == keys.N_PANEL_GENES.key else ""
+        missing: Any = np.nan if name in _NUMBERS or name in _WHOLE else ""
         return pd.Series([missing] * len(obs), dtype=None if len(obs) else object)
     values = obs[name]
     if name in _NUMBERS:
         return pd.Series(significant(values.to_numpy(dtype=np.float64)))
-    if name == keys.N_PANEL_GENES.key:
+    if name in _WHOLE:
         return pd.Series(values.to_numpy())
     filled = values.astype(object).where(values.notna().to_numpy(), "")
     return pd.Series(filled.to_numpy(dtype=object), dtype=object)

@@ -208,7 +208,8 @@ def _call_sample(
 def _together(adata: AnnData) -> pd.DataFrame:
     """Lines of evidence of each cell, or of those that it cannot be told from, where there are any.
 
-    Whether a cell lacks blood identity at all is asked of the cell alone: this says what it is.
+    A group of cells is chosen by how little each of them is blood, so that others can only weaken
+    that line: together, leukocytes that lie far out by chance would lie many spreads out.
     """
     alike, obs = adata.obsm[keys.ALIKE.key], adata.obs.copy()
     several = (obs[keys.N_ALIKE.key] > 1).to_numpy()
@@ -216,6 +217,8 @@ def _together(adata: AnnData) -> pd.DataFrame:
         text = alike[key].dtype.name in ("category", "object")
         own, theirs = (of[key].astype(object) if text else of[key] for of in (obs, alike))
         obs[key] = np.where(several, theirs, own)
+    identity = [of[keys.P_IDENTITY.key].to_numpy(np.float64) for of in (adata.obs, alike)]
+    obs[keys.P_IDENTITY.key] = np.where(several, np.fmax(*identity), identity[0])
     # a deep cell may show alone what is blurred among others: either, at the price of two looks
     p = np.stack([of[keys.P_COPY_NUMBER.key].to_numpy(np.float64) for of in (adata.obs, alike)])
     least = np.where(np.isnan(p), np.inf, p).min(axis=0)

@@ -44,6 +44,7 @@ CELL = {
         ({"p_identity": 0.2}, "keeps its blood identity (p 0.2)"),
         ({"p_copy_number": np.nan}, "Copy number was not judged"),
         ({"p_copy_number": 0.6}, "as in normal cells (p 0.6)"),
+        ({"n_alike": 12}, "judged together with 11 cells that it cannot be told from"),
         ({"other_type": "Keratinocyte"}, "most like Keratinocyte"),
         ({"partner": "Neutrophil"}, "Genes of a Neutrophil"),
     ],
@@ -53,6 +54,14 @@ def test_a_card_says_what_would_make_it_no_ctc(change: dict[str, Any], words: st
     assert words in said
     if change:
         assert words not in " ".join(cards.against(CELL, PARAMS))
+
+
+def test_an_aneuploid_call_is_not_said_to_have_normal_copies() -> None:
+    """Its own counts may show none of what those of its group show."""
+    words = "as in normal cells"
+    assert words in " ".join(cards.against(CELL | {"p_copy_number": 0.6}, PARAMS))
+    together = {"p_copy_number": 0.6, "malignancy": "aneuploid", "n_alike": 12}
+    assert words not in " ".join(cards.against(CELL | together, PARAMS))
 
 
 def written(rows: list[dict[str, Any]], **given: Any) -> str:

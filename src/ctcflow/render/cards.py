@@ -17,7 +17,7 @@ from ctcflow.render import html, numbers
 from ctcflow.render.html import Markup
 from ctcflow.render.marks import BLUE, VERMILLION
 from ctcflow.render.sections import class_mark
-from ctcflow.stats.classes import MISSING_P
+from ctcflow.stats.classes import ANEUPLOID, MISSING_P
 
 MOST_CARDS: Final = 100
 """Cells that get a card; all are in the table (cells)."""
@@ -44,8 +44,8 @@ def cards(
     ----------
     cells
         Called, uncertain and reviewed cells to show: `sample`, `barcode`, `class`, `p`, `q`,
-        `lineage`, `partner`, `p_panel`, `p_identity`, `p_copy_number`, `n_panel_genes`,
-        `panel_genes`, `other_type`, `reason`, `phenotype`, `verdict`, `reviewer`.
+        `lineage`, `partner`, `p_panel`, `p_identity`, `p_copy_number`, `n_alike`, `malignancy`,
+        `n_panel_genes`, `panel_genes`, `other_type`, `reason`, `phenotype`, `verdict`, `reviewer`.
     n_called
         Called, uncertain and reviewed cells in all.
     places
@@ -105,10 +105,17 @@ def against(cell: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
             f"It keeps its blood identity (p {identity:.2g}): a blood cell with tumour RNA, or two "
             "cells in one droplet."
         )
+    together = int(numbers.number_or_none(cell.get("n_alike")) or 1)
+    if together > 1:
+        said.append(
+            f"It was judged together with {together - 1} cells that it cannot be told from: its own"
+            " counts show less, and if these cells were of several kinds, they would mislead."
+        )
     copies = numbers.number_or_none(cell.get("p_copy_number"))
-    if copies is None:
+    aneuploid = cell.get("malignancy") == ANEUPLOID  # as a cell or together
+    if copies is None and not aneuploid:
         said.append("Copy number was not judged: expression alone speaks for it.")
-    elif copies > _NORMAL_COPIES:
+    elif copies is not None and copies > _NORMAL_COPIES and not aneuploid:
         said.append(
             f"Its copy number is as in normal cells (p {copies:.2g}): so are tumours with few "
             "changes, and normal epithelium."

@@ -29,6 +29,7 @@ CELLS = [
     "n_panel_genes",
     "panel_genes",
     "other_type",
+    "n_alike",
     "reason",
     "class_before_review",
     "verdict",

@@ -150,7 +150,7 @@ def test_a_step_that_forgets_a_slot_is_a_bug(
     assert _ingest(run_folder, tmp_path / "a.h5ad", "--row", '{"sample": "H1"}') == 0
     monkeypatch.setattr(ctcflow.steps.qc, "qc", lambda adata, *_, params: adata)
     argv = ["qc", "--in", f"ingest={tmp_path / 'a.h5ad'}", "--out", f"adata={tmp_path / 'b.h5ad'}"]
-    with pytest.raises(RuntimeError, match="did not write obs/n_umis"):
+    with pytest.raises(RuntimeError, match="did not write obs/total_counts"):
         cli.main(argv)
     assert not (tmp_path / "b.h5ad").exists()
 

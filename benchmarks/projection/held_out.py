@@ -150,7 +150,7 @@ def at_depth(found: Runs, depth: int, seed: int) -> tuple[float, float]:
     names = [*blood.obs_names, *(f"tumour_{k}" for k in range(tumour.shape[0]))]
     obs = blood.obs[["is_leukocyte", "lineage"]].astype(object).reindex(names)
     obs["is_leukocyte"] = (obs["is_leukocyte"] == True).to_numpy(bool)  # noqa: E712
-    obs["n_umis"] = totals
+    obs["total_counts"] = totals
     values = log_normalised(thin, size_factors=totals / 10_000).astype(np.float32)
     adata = ad.AnnData(values, obs=obs, var=blood.var[[]], uns={"ctcflow": blood.uns["ctcflow"]})
     result = project(adata, bundle.read(found.bundle), params=ProjectParams())
@@ -227,7 +227,7 @@ def table(found: Runs, *, seed: int) -> dict[str, pd.DataFrame]:
     """`projection_cells` (one row per cell of the new sample), `_in_turn` and `_depths`."""
     result = mapped(found)
     reference = bundle.read(found.bundle)
-    cells = result.obs[["cell_type", "cell_type_confidence", "novelty", "n_umis"]].copy()
+    cells = result.obs[["cell_type", "cell_type_confidence", "novelty", "total_counts"]].copy()
     cells["tumour"] = is_tumour(result)
     cells["mahalanobis"] = mahalanobis(result, reference)
     cells["cell_type_of_full_run"] = of_full_run(found).reindex(cells.index)

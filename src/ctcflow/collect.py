@@ -111,7 +111,7 @@ def _add_units(
 
 def delivered_genes(adata: AnnData) -> npt.NDArray[np.bool_]:
     """Variable genes, panel genes and markers, which the matrix of the cohort holds."""
-    flags = [slot.key for slot in (keys.VARIABLE, keys.PANEL, keys.TYPE_MARKER)]
+    flags = [slot.key for slot in (keys.HIGHLY_VARIABLE, keys.PANEL, keys.TYPE_MARKER)]
     return np.asarray(adata.var[flags].to_numpy(np.bool_).any(axis=1))
 
 

@@ -39,17 +39,17 @@ BARCODE: Final = Slot("obs", "barcode")
 """Barcode within the sample (cohort files only)."""
 
 # ---- qc
-N_UMIS: Final = Slot("obs", "n_umis")
+TOTAL_COUNTS: Final = Slot("obs", "total_counts")
 """Counts of human genes (molecules, or reads where the data have no UMIs)."""
-N_GENES: Final = Slot("obs", "n_genes")
+N_GENES_BY_COUNTS: Final = Slot("obs", "n_genes_by_counts")
 """Human genes with a count."""
-PCT_MT: Final = Slot("obs", "pct_mt")
+PCT_COUNTS_MT: Final = Slot("obs", "pct_counts_mt")
 """Percent of counts in mitochondrial genes; NaN where the reference has none."""
-PCT_RIBO: Final = Slot("obs", "pct_ribo")
+PCT_COUNTS_RIBO: Final = Slot("obs", "pct_counts_ribo")
 """Percent of counts in genes of ribosomal proteins."""
-PCT_HB: Final = Slot("obs", "pct_hb")
+PCT_COUNTS_HB: Final = Slot("obs", "pct_counts_hb")
 """Percent of counts in haemoglobin genes."""
-PCT_PLATELET: Final = Slot("obs", "pct_platelet")
+PCT_COUNTS_PLATELET: Final = Slot("obs", "pct_counts_platelet")
 """Percent of counts in genes of platelets."""
 PCT_OTHER_SPECIES: Final = Slot("obs", "pct_other_species")
 """Percent of the gene counts that are another species' (xenografts)."""
@@ -60,7 +60,7 @@ TUMOUR_EVIDENCE: Final = Slot("obs", "tumour_evidence")
 so one leukocyte in a hundred has it too): enough not to be set aside, not a call."""
 DOUBLET_SCORE: Final = Slot("obs", "doublet_score")
 """Probability of a doublet of two kinds of cell; NaN where not run."""
-LIKELY_DOUBLET: Final = Slot("obs", "likely_doublet")
+PREDICTED_DOUBLET: Final = Slot("obs", "predicted_doublet")
 """Doublet score above one half; flagged, never set aside for it."""
 AGGREGATE_CANDIDATE: Final = Slot("obs", "aggregate_candidate")
 """Likely doublet with tumour evidence: a CTC that came with a leukocyte, or with one by chance."""
@@ -173,7 +173,7 @@ CALL: Final = Slot("uns", "call")
 """JSON: counts per sample and draw, ledger, set-aside cells, calibration."""
 
 # ---- reduce
-VARIABLE: Final = Slot("var", "variable")
+HIGHLY_VARIABLE: Final = Slot("var", "highly_variable")
 """Gene takes part in the principal components."""
 PANEL: Final = Slot("var", "panel")
 """Gene of a tumour panel; kept in the matrix of the cohort whether variable or not."""

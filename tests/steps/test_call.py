@@ -40,7 +40,7 @@ def scored_sample(
     p_identity = np.where(is_tumour, 10.0 ** -rng.uniform(4, 6, n), rng.uniform(size=n))
     obs = pd.DataFrame(
         {
-            "n_umis": rng.integers(1000, 9000, n),
+            "total_counts": rng.integers(1000, 9000, n),
             "lineage": pd.Categorical(["Monocyte"] * n),
             "p_identity": p_identity,
             "p_panel": p_panel,
@@ -58,7 +58,7 @@ def scored_sample(
             "partner_lineage": pd.Categorical([""] * n),
             "p_partner": np.full(n, np.nan),
             "is_leukocyte": ~is_tumour,
-            "likely_doublet": np.zeros(n, dtype=bool),
+            "predicted_doublet": np.zeros(n, dtype=bool),
         },
         index=pd.Index([f"{name}_{i:05d}" for i in range(n)], dtype=object),
     )
@@ -224,7 +224,7 @@ def test_the_lines_decide_the_class(
 
 def test_counts_are_given_without_calls_that_are_diploid_as_far_as_seen() -> None:
     adata = scored_sample("a", tumour=6)
-    adata.obs["n_umis"] = 9000
+    adata.obs["total_counts"] = 9000
     adata.obs.loc[adata.obs_names[-6:], "p_copy_number"] = [1e-6, 1e-5, 0.4, 0.9, np.nan, 0.2]
     result, facts = called(adata)
     assert result.obs["malignancy"].tolist()[-6:] == [
@@ -384,7 +384,7 @@ def test_the_same_file_twice_is_flagged() -> None:
         codes = ["".join("ACGT"[(i >> (2 * k)) & 3] for k in range(12)) for i in range(120)]
         adata.obs_names = pd.Index(codes, dtype=object)
         adata.obsm["signatures"].index = adata.obs_names
-        adata.obs["n_umis"] = np.arange(120) + 1000
+        adata.obs["total_counts"] = np.arange(120) + 1000
         return adata
 
     _, facts = called(named("a"), named("b"))

@@ -122,7 +122,7 @@ def test_normalize_says_why_it_did_not_run(n: int) -> None:
 def test_reduce_uses_the_right_genes(cohort: list[anndata.AnnData]) -> None:
     cohort[1] = cohort[1][:, [g for g in GENES if g not in {"LYZ", "G7"}]].copy()
     found = reduce(cohort, PANELS, TECHNICAL, params=SETTINGS["reduce"])
-    used = set(found.var_names[found.var["variable"]])
+    used = set(found.var_names[found.var["highly_variable"]])
     assert {"EPCAM", *(f"G{i}" for i in range(8, 40))} <= used  # the panel, and genes of one type
     assert "LYZ" in found.var_names
     assert not {"MT-CO1", "G3"} & used
@@ -130,9 +130,9 @@ def test_reduce_uses_the_right_genes(cohort: list[anndata.AnnData]) -> None:
     assert list(found.var_names[found.var["panel"]]) == ["EPCAM"]
     assert list(found.obs_names[[0, 90]]) == ["a:c0", "b:c0"]
     assert found.X is None
-    assert (found.varm["PCs"][~found.var["variable"].to_numpy()] == 0).all()
+    assert (found.varm["PCs"][~found.var["highly_variable"].to_numpy()] == 0).all()
     without = ReduceParams(n_genes=10, exclude=(), include_panel=False)
-    assert reduce(cohort, PANELS, TECHNICAL, params=without).var["variable"].sum() == 10
+    assert reduce(cohort, PANELS, TECHNICAL, params=without).var["highly_variable"].sum() == 10
 
 
 def test_components_and_consensus_are_those_of_scanpy(
@@ -171,7 +171,7 @@ def test_components_and_consensus_are_those_of_scanpy(
         )
         values = anndata.concat(cohort)[:, table["highly_variable"].to_numpy()].copy()
         scanpy.pp.pca(values, n_comps=6, svd_solver="arpack")
-    assert set(mine.var_names[mine.var["variable"]]) == set(values.var_names)
+    assert set(mine.var_names[mine.var["highly_variable"]]) == set(values.var_names)
     # Later components of this cohort are noise with nearly equal variances.
     for one, other in zip(mine.obsm["X_pca"].T[:3], values.obsm["X_pca"].T[:3], strict=True):
         assert abs(np.corrcoef(one, other)[0, 1]) >= 0.9999
@@ -189,7 +189,7 @@ def test_real_components_are_those_of_scanpy() -> None:
         own.obs["sample"] = own.obs["batch"] = name
         cohort.append(normalized(own))
     mine = reduce(cohort, PANELS, TECHNICAL, params=ReduceParams(include_panel=False))
-    used = mine.var_names[mine.var["variable"]]
+    used = mine.var_names[mine.var["highly_variable"]]
     assert used.size == 2000
     values = anndata.concat(cohort, join="outer", fill_value=0)[:, used].copy()
     with warnings.catch_warnings():

@@ -49,13 +49,13 @@ def cohort(n: int = 240, n_samples: int = 2, method: str = "harmony") -> anndata
         {
             "sample": [f"s{k // 3 % n_samples}" for k in range(n)],
             "class": "blood",
-            "n_umis": rng.integers(1000, 4000, n),
+            "total_counts": rng.integers(1000, 4000, n),
             "cluster": pd.Categorical(kinds.astype(str)),
             "cell_type": pd.Categorical(np.array(TYPES, dtype=object)[kinds]),
         },
         index=[f"c{k}" for k in range(n)],
     )
-    var = pd.DataFrame({"variable": True, "gene_id": ""}, index=GENES)
+    var = pd.DataFrame({"highly_variable": True, "gene_id": ""}, index=GENES)
     adata = anndata.AnnData(sparse.csr_matrix(values), obs=obs, var=var)
     adata.obsm["X_integrated"] = points
     adata.obsm["X_umap"] = points * 10
@@ -97,7 +97,7 @@ def new(n: int = 90, seed: int = 5, shift: float = 0.0, novel: int = 0) -> annda
     kinds[n - novel :] = 3
     obs = pd.DataFrame(
         {
-            "n_umis": rng.integers(1000, 4000, n),
+            "total_counts": rng.integers(1000, 4000, n),
             "is_leukocyte": kinds < 3,
             "lineage": pd.Categorical(np.array([*TYPES, "B"], dtype=object)[kinds]),
             "truth": np.array([*TYPES, "new"], dtype=object)[kinds],

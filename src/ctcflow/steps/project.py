@@ -175,7 +175,7 @@ def _novelty(placed: Placed, obs: pd.DataFrame, reference: Reference) -> npt.NDA
     limits = reference.manifest["limits"]
     if not limits["distance"]:
         return np.full(len(obs), np.nan)
-    umis = obs[keys.N_UMIS.key].to_numpy(np.float64)
+    umis = obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64)
     found = [
         novelty.excess(seen, umis=umis, limit=novelty.Limit(**limits[name]))
         for name, seen in (

@@ -63,7 +63,7 @@ def reduce(
     -------
     AnnData
         Without X. obs_names `sample:barcode`; obs `sample`, `barcode` and what the samples carry;
-        var (all genes) `gene_id`, `lognorm_mean`, `variable`, `panel`; obsm `X_pca` (n_cells, k)
+        var (all genes) `gene_id`, `lognorm_mean`, `highly_variable`, `panel`; obsm `X_pca` (n_cells, k)
         float32; varm `PCs` (n_genes, k); uns `reduce` (JSON). Fewer components where there are
         fewer cells; none below two cells.
     """
@@ -86,7 +86,7 @@ def reduce(
         {
             keys.GENE_ID.key: genes.ids,
             keys.MEAN.key: genes.mean,
-            keys.VARIABLE.key: used,
+            keys.HIGHLY_VARIABLE.key: used,
             keys.PANEL.key: panel,
         },
         index=genes.names,

@@ -35,15 +35,22 @@ class Collected(NamedTuple):
     """What one pass over the samples gives."""
 
     values: sparse.csr_matrix
+    size_factors: npt.NDArray[np.float64]
+    """Of every cell."""
     sums: npt.NDArray[np.float64]
     sketch: list[markers.ByGene]
     """Values of the cells of the sketch."""
     units: dict[pseudobulk.Unit, pseudobulk.Sums]
 
 
-def collect(adata: AnnData, cohort: Iterable[AnnData], groups: Groups) -> Collected:
+def collect(
+    adata: AnnData,
+    cohort: Iterable[AnnData],
+    groups: Groups,
+    *,
+    delivered: npt.NDArray[np.bool_],
+) -> Collected:
     """Collect the delivered genes of every cell, and sums of all genes per cluster."""
-    delivered = delivered_genes(adata)
     column = np.where(delivered, np.cumsum(delivered) - 1, -1)
     n_genes = int(delivered.sum())
     sums = np.zeros((groups.n, adata.n_vars))
@@ -51,7 +58,8 @@ def collect(adata: AnnData, cohort: Iterable[AnnData], groups: Groups) -> Collec
     places = [np.zeros(0, dtype=np.intp)]
     in_sketch = np.zeros(adata.n_obs, dtype=np.bool_)
     in_sketch[groups.sketch] = True
-    found = Collected(blocks[0], sums, [], {})
+    size_factors = np.ones(adata.n_obs)
+    found = Collected(blocks[0], size_factors, sums, [], {})
     for sample in cohort:
         if sample.n_obs == 0:
             continue
@@ -64,6 +72,7 @@ def collect(adata: AnnData, cohort: Iterable[AnnData], groups: Groups) -> Collec
             whole, factors, place = whole[known], factors[known], place[known]
         matrix = rows.on_genes(whole, places=gene, n_genes=adata.n_vars)
         codes = groups.codes[place]
+        size_factors[place] = factors
         sums += markers.group_sums(matrix, groups=codes, n_groups=groups.n)
         target = np.where(gene >= 0, column[gene], -1)
         blocks.append(rows.on_genes(whole, places=target, n_genes=n_genes))

@@ -174,7 +174,15 @@ CALL: Final = Slot("uns", "call")
 
 # ---- reduce
 HIGHLY_VARIABLE: Final = Slot("var", "highly_variable")
-"""Gene takes part in the principal components."""
+"""Gene takes part in the principal components: variable over the samples, or of a tumour panel."""
+HIGHLY_VARIABLE_NBATCHES: Final = Slot("var", "highly_variable_nbatches")
+"""Samples in which the gene is among the `reduce.n_genes` most variable ones."""
+MEANS: Final = Slot("var", "means")
+"""Mean of the log-normalised values over all cells; a gene that a sample lacks counts as zero."""
+VARIANCES: Final = Slot("var", "variances")
+"""Variance of the same values."""
+VARIANCES_NORM: Final = Slot("var", "variances_norm")
+"""Variance of the raw counts, standardised and clipped (seurat_v3), mean over samples."""
 PANEL: Final = Slot("var", "panel")
 """Gene of a tumour panel; kept in the matrix of the cohort whether variable or not."""
 X_PCA: Final = Slot("obsm", "X_pca")
@@ -216,8 +224,30 @@ TYPE_LOADINGS: Final = Slot("varm", "cell_type_loadings")
 TYPE_SCORES: Final = Slot("obsm", "cell_type_scores")
 """Marker score of each cell type that a cluster has, averaged over the neighbours of the cell;
 columns are `scored_types` of uns `cluster`."""
+COUNTS_LAYER: Final = Slot("layers", "counts")
+"""Raw counts that X was made of (without the ambient ones where `qc.ambient` is `correct`), CSR
+int32; where `cluster.genes` takes all genes."""
+SCORE_PREFIX: Final = "score_"
+"""Signature scores are columns of obs in the files of the cohort: `score_<signature>`."""
+NEIGHBORS: Final = Slot("uns", "neighbors")
+"""As scanpy has it: the keys of obsp, and in `params` n_neighbors, metric and use_rep."""
+PCA: Final = Slot("uns", "pca")
+"""As scanpy has it: `variance`, `variance_ratio`, `params`."""
+HVG: Final = Slot("uns", "hvg")
+"""As scanpy has it: the flavor of var `highly_variable`."""
+LOG1P: Final = Slot("uns", "log1p")
+"""As scanpy has it: says that X is log1p, natural logarithm."""
+RANKED: Final = Slot("uns", "rank_genes_groups")
+"""As scanpy has it, of `cluster`: `names`, `scores` (AUC), `logfoldchanges` (log2), and `pvals` and
+`pvals_adj`, which are NaN: the clusters were made from the same counts. Absent for one cluster."""
+CLASS_COLOURS: Final = Slot("uns", "class_colors")
+"""Colours of the categories of `class`, those of the report."""
+TYPE_COLOURS: Final = Slot("uns", "cell_type_colors")
+"""Colours of the categories of `cell_type`."""
+CLUSTER_COLOURS: Final = Slot("uns", "cluster_colors")
+"""Colours of the categories of `cluster`."""
 MARKERS: Final = Slot("uns", "markers")
-"""JSON: marker genes per cluster."""
+"""JSON: marker genes per cluster, of all genes."""
 CONDITIONS: Final = Slot("uns", "conditions")
 """JSON, a list per column: genes between conditions per cell type, over patients."""
 CLUSTERING: Final = Slot("uns", "cluster")

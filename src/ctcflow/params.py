@@ -140,6 +140,10 @@ class ClusterParams(Params):
     finest whose stability is at least nine tenths of the best (no unit)."""
     min_dist: Annotated[float, Field(ge=0, le=1)] = 0.3
     """UMAP: smallest distance between points (no unit)."""
+    genes: Literal["auto", "full", "panel"] = "auto"
+    """Genes of `cohort.h5ad`: `full` for all, with raw counts in layers `counts`; `panel` for
+    variable genes, panel genes and cell-type markers, without counts; `auto` for `full` up to 20
+    million stored counts, else `panel`."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the random numbers."""
 

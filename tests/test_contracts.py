@@ -153,7 +153,7 @@ def test_requirements_are_written_by_an_earlier_step(name: str) -> None:
 def test_a_step_writes_exactly_the_slots_of_its_row(name: str, chain: Path) -> None:
     row = STEPS[name]
     for sample in SAMPLES:
-        adata = anndata.read_h5ad(_path(chain, name, sample))
+        adata = io.read_h5ad(_path(chain, name, sample))
         found = _slots(adata) - {keys.CTCFLOW}
         assert set(row.writes) <= found
         if not row.whole:

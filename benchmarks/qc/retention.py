@@ -58,7 +58,11 @@ def tutorial_keeps(obs: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 def pooled_mads_keep(obs: pd.DataFrame) -> npt.NDArray[np.bool_]:
     kept = np.ones(len(obs), dtype=bool)
-    for values in (np.log1p(obs["total_counts"]), np.log1p(obs["n_genes_by_counts"]), obs["pct_counts_mt"]):
+    for values in (
+        np.log1p(obs["total_counts"]),
+        np.log1p(obs["n_genes_by_counts"]),
+        obs["pct_counts_mt"],
+    ):
         distance = np.abs(values - np.median(values))
         kept &= (distance <= 5 * np.median(distance)).to_numpy()
     return kept

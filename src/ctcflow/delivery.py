@@ -97,7 +97,7 @@ def add_embedding_records(
 
 
 def add_colours(adata: AnnData) -> None:
-    """Give each class, type and cluster the colour that it has in the report, as scanpy reads it."""
+    """Give each class, type and cluster its colour, as scanpy reads it; classes as in the report."""
     from ctcflow.render.marks import CLASS_MARKS, level_colours  # matplotlib is slow to import
 
     of_classes = {name: mark.colour for name, mark in CLASS_MARKS.items()}

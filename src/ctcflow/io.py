@@ -113,6 +113,26 @@ def write_h5ad(path: Path, adata: AnnData, *, delivered: bool) -> None:
         adata.uns = uns
 
 
+def write_zarr(path: Path, adata: AnnData) -> None:
+    """Write a folder in zarr (format 2, which every anndata reads) whole or not at all."""
+    import shutil
+
+    import anndata
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    copy = adata.copy()
+    copy.uns = _packed(dict(adata.uns))
+    try:
+        with anndata.settings.override(allow_write_nullable_strings=False, zarr_write_format=2):
+            copy.write_zarr(part)
+        if path.exists():
+            shutil.rmtree(path)
+        part.replace(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
 def _packed(uns: dict[str, Any]) -> dict[str, Any]:
     """Records (JSON texts), and the arrays that only ctcflow reads, below one key."""
     own = {key: value for key, value in uns.items() if isinstance(value, str) or key in _OWN}

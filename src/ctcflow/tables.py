@@ -13,5 +13,7 @@ SHIPPED = {
     "programmes": "signatures/programmes.tsv",
     "cell_types": "signatures/cell_types.tsv",
     "technical": "signatures/technical.tsv",
+    "ontology_terms": "ontology/terms.tsv",
+    "retired_genes": "ontology/retired_genes.tsv",
 }
-"""Every table that a step may ask for, and its file below `resources`."""
+"""Every table that a step or an export may ask for, and its file below `resources`."""

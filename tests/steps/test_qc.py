@@ -131,7 +131,10 @@ def test_limits_decide_and_the_ledger_adds_up(healthy: anndata.AnnData, measure:
     assert (limits["min_umis"] >= 900).all()  # the floor, or what the lineage's cells say
     own = limits.loc[obs["coarse_lineage"].astype(str)].set_index(obs.index)
     flags = obs["qc_flag"].astype(str)
-    few, much = obs["total_counts"] < own["damaged_umis"], obs["pct_counts_mt"] > own["damaged_pct_mt"]
+    few, much = (
+        obs["total_counts"] < own["damaged_umis"],
+        obs["pct_counts_mt"] > own["damaged_pct_mt"],
+    )
     for reason, cells in (
         ("few counts", obs["total_counts"] < own["min_umis"]),
         ("few genes", obs["n_genes_by_counts"] < own["min_genes"]),

@@ -234,7 +234,11 @@ def quality_of(name: str, place: int) -> dict[str, Any]:
     distributions = [
         {"lineage": lineage, "metric": metric, "values": [low, 2 * low, 4 * low]}
         for lineage in lineages
-        for metric, low in (("total_counts", 500.0), ("n_genes_by_counts", 300.0), ("pct_counts_mt", 2.0))
+        for metric, low in (
+            ("total_counts", 500.0),
+            ("n_genes_by_counts", 300.0),
+            ("pct_counts_mt", 2.0),
+        )
     ]
     ambient = {"share": 0.031, "low": 0.022, "high": 0.0444, "genes": 43, "reason": ""}
     ambient |= {"measured_on": "droplets", "corrected": place == 2}

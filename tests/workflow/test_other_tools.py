@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -31,7 +32,7 @@ def tool(name: str, module: str, *arguments: str, folder: Path) -> subprocess.Co
     if not (TOOLS / name / "ready").is_file():
         pytest.skip(f"no {name} here: `make tools` brings it")
     return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
+        [sys.executable, "-S", "-m", module, *arguments],  # -S: its packages, none of this one
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(TOOLS / name), "NO_COLOR": "1"},
         capture_output=True,
@@ -175,3 +176,75 @@ def test_what_scanpy_measures_is_what_the_columns_of_its_name_say(finished):
     for name in scores:
         np.testing.assert_array_equal(adata.obs[f"score_{name}"], scores[name])
     assert {"p", "q", "reason", "malignancy", "phenotype", "p_panel"} <= set(adata.obs)
+
+
+# ---- browsers, zarr, R
+
+
+def test_the_validator_of_cellxgene_accepts_the_export(finished, ctcflow, tmp_path):
+    path = tmp_path / "cohort.h5ad"
+    ran = ctcflow(tmp_path, "export", "--cellxgene", str(path), "--run", str(finished))
+    assert ran.code == 0, ran.text
+    adata = anndata.read_h5ad(path)
+    assert adata.n_obs == len(adata.obs["author_cell_type"])
+    assert set(adata.obs.loc[adata.obs["class"] == "CTC", "cell_type_ontology_term_id"]) == {
+        "CL:0001064"  # malignant cell
+    }
+    assert set(adata.obs["assay_ontology_term_id"]) <= {"EFO:0009899", "EFO:0009922"}
+    ran = tool("cellxgene", "cellxgene_schema.cli", "validate", str(path), folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "is_valid=True" in ran.stdout + ran.stderr
+
+
+def test_zarr_holds_the_same_and_is_written_again_over_itself(finished, ctcflow, tmp_path):
+    path = tmp_path / "cohort.zarr"
+    for _ in range(2):
+        ran = ctcflow(tmp_path, "export", "--zarr", str(path), "--run", str(finished))
+        assert ran.code == 0, ran.text
+    whole = anndata.read_h5ad(finished / "results" / "cluster" / "cohort.h5ad")
+    found = anndata.read_zarr(path)
+    assert (found.X != whole.X).nnz == 0 and (
+        found.layers["counts"] != whole.layers["counts"]
+    ).nnz == 0
+    assert found.obs.equals(whole.obs)
+    assert dict(found.uns["ctcflow"]).keys() == dict(whole.uns["ctcflow"]).keys()
+    assert [name.name for name in tmp_path.iterdir()] == ["cohort.zarr"]
+
+
+IN_R = """
+suppressMessages({library(hdf5r); library(Matrix); library(SeuratObject)})
+file <- H5File$new(commandArgs(TRUE)[1], mode = "r")
+cells <- file[["obs"]][["_index"]][]
+genes <- file[["var"]][["_index"]][]
+counts <- file[["layers/counts"]]
+matrix <- sparseMatrix(i = counts[["indices"]][], p = counts[["indptr"]][], x = counts[["data"]][],
+  dims = c(length(genes), length(cells)), dimnames = list(genes, cells), index1 = FALSE)
+object <- suppressWarnings(CreateSeuratObject(matrix))
+map <- t(file[["obsm/X_umap"]][, ])
+rownames(map) <- cells
+colnames(map) <- c("UMAP_1", "UMAP_2")
+object[["umap"]] <- CreateDimReducObject(map, key = "UMAP_", assay = "RNA")
+classes <- file[["obs/class"]]
+object$class <- classes[["categories"]][][classes[["codes"]][] + 1]
+cat(ncol(object), nrow(object), sum(GetAssayData(object, "counts")), sum(object$class == "CTC"))
+"""
+
+
+def test_r_makes_a_seurat_object_of_the_delivered_file(finished, tmp_path):
+    if shutil.which("Rscript") is None:
+        pytest.skip("R: not run, there is none here (Debian: r-cran-hdf5r r-cran-seuratobject)")
+    (tmp_path / "read.R").write_text(IN_R)
+    path = finished / "results" / "cluster" / "cohort.h5ad"
+    ran = subprocess.run(
+        ["Rscript", str(tmp_path / "read.R"), str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "there is no package called" in ran.stderr:
+        pytest.skip(f"R: not run, {ran.stderr.strip().splitlines()[-1]}")
+    assert ran.returncode == 0, ran.stderr
+    adata = anndata.read_h5ad(path)
+    n_ctc = int((adata.obs["class"] == "CTC").sum())
+    expected = [adata.n_obs, adata.n_vars, adata.layers["counts"].sum(), n_ctc]
+    assert [float(number) for number in ran.stdout.split()] == [float(e) for e in expected]

@@ -75,9 +75,10 @@ def qc(
     Returns
     -------
     AnnData
-        obs `total_counts`, `n_genes_by_counts` (per cell); `pct_counts_mt`, `pct_counts_ribo`, `pct_counts_hb`, `pct_counts_platelet`
-        (percent, NaN where the reference has no such gene), `pct_other_species`; `coarse_lineage`;
-        `tumour_evidence`; `doublet_score`, `predicted_doublet`, `aggregate_candidate` (flags only);
+        obs `total_counts`, `n_genes_by_counts` (per cell); `pct_counts_mt`, `pct_counts_ribo`,
+        `pct_counts_hb`, `pct_counts_platelet` (percent, NaN where the reference has no such gene),
+        `pct_other_species`; `coarse_lineage`; `tumour_evidence`; `doublet_score`,
+        `predicted_doublet`, `aggregate_candidate` (flags only);
         `qc_flag` (reasons to set aside), `qc_remark` (said only); `keep`. var `ambient_profile`;
         layers `corrected` where asked for. uns `qc`: limits, distributions, ambient, droplets,
         ledger, set-aside droplets with tumour evidence, not run.
@@ -231,7 +232,9 @@ def _write(
     obs[keys.TOTAL_COUNTS.key] = quality_.umis[back].astype(np.int64)
     obs[keys.N_GENES_BY_COUNTS.key] = quality_.genes[back].astype(np.int64)
     for slot, name in zip(
-        (keys.PCT_COUNTS_MT, keys.PCT_COUNTS_RIBO, keys.PCT_COUNTS_HB, keys.PCT_COUNTS_PLATELET), SHARES, strict=True
+        (keys.PCT_COUNTS_MT, keys.PCT_COUNTS_RIBO, keys.PCT_COUNTS_HB, keys.PCT_COUNTS_PLATELET),
+        SHARES,
+        strict=True,
     ):
         obs[slot.key] = percent[name][back]
     obs[keys.PCT_OTHER_SPECIES.key] = quality_.other_species[back]

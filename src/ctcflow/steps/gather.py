@@ -89,6 +89,14 @@ def _report(samples: list[AnnData]) -> dict[str, Any]:
         record = json.loads(str(sample.uns[keys.PROJECT.key]))
         cells = record["reference"]["cells"]
         found["reason"] = f"no joint embedding: mapped onto a frozen reference of {cells} cells"
+        if record["not_mapped"]:
+            found[f"mapping of {name}_reason"] = f"not mapped: {record['not_mapped']}"
+        elif record["missing_genes"]:
+            found[f"some genes of {name}_reason"] = (
+                f"{record['missing_genes']} of {record['genes']} genes of the reference are not in"
+                f" its matrix: they are not seen, and the confidence of its types is"
+                f" {record['seen_share']:.3f} of what it would be"
+            )
         if record["reason"]:
             found[f"correction of {name}_reason"] = record["reason"]
     return found

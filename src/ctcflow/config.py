@@ -43,7 +43,7 @@ class Config(StepsParams):
     """A reviewer's verdicts on cells, TSV; null for none (path, relative to the run directory)."""
     export: Literal["cohort", "full"] = "cohort"
     """`cohort` delivers `cluster/cohort.h5ad`, whose genes `cluster.genes` chooses; `full` writes
-    all raw counts into one more file, `cluster/cohort_counts.h5ad`, one sample in memory at once."""
+    all raw counts into one more file too, `cluster/cohort_counts.h5ad`, sample by sample."""
     reference: Annotated[str, Field(min_length=1)] | None = None
     """A frozen reference (`freeze` of another run) that each sample is mapped onto, instead of a
     joint embedding; null for none (path, relative to the run directory)."""

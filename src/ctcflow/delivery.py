@@ -12,13 +12,12 @@ from scipy import sparse
 
 from ctcflow import keys
 from ctcflow.collect import delivered_genes
+from ctcflow.params import MOST_COUNTS
 from ctcflow.stats.conditions import raw_counts
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-MOST_COUNTS: Final = 20_000_000
-"""Stored counts of a cohort up to which all its genes are delivered, with the counts (values)."""
 N_RANKED: Final = 100
 """Genes per cluster in uns `rank_genes_groups`."""
 _BLOCK: Final = 20_000
@@ -97,7 +96,7 @@ def add_embedding_records(
 
 
 def add_colours(adata: AnnData) -> None:
-    """Give each class, type and cluster its colour, as scanpy reads it; classes as in the report."""
+    """Give classes, types and clusters colours as scanpy reads them; classes as in the report."""
     from ctcflow.render.marks import CLASS_MARKS, level_colours  # matplotlib is slow to import
 
     of_classes = {name: mark.colour for name, mark in CLASS_MARKS.items()}

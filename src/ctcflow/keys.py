@@ -256,9 +256,9 @@ are scored, what was not run."""
 
 # ---- project
 CONFIDENCE: Final = Slot("obs", "cell_type_confidence")
-"""Share of the weight of the nearest reference cells that has this cell type, times the share of the
-reference's components that the sample's genes hold (fraction); low where the markers around the
-cell say another type than its neighbours in the reference have; NaN where not mapped."""
+"""Share of the weight of the nearest reference cells that has this cell type, times the share of
+the reference's components that the sample's genes hold (fraction); low where the markers around
+the cell say another type than its neighbours in the reference have; NaN where not mapped."""
 NOVELTY: Final = Slot("obs", "novelty")
 """How far the cell is from the reference: 0 is usual at its depth, above 1 is not in it."""
 PROJECT: Final = Slot("uns", "project")

@@ -7,11 +7,14 @@ models (`python -m ctcflow schema`). Both modules import pydantic only.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ctcflow.sample_params import IngestParams, NormalizeParams, Params, QCParams, ScoreParams
+
+MOST_COUNTS: Final = 20_000_000
+"""Stored counts of a cohort up to which `cluster.genes: auto` delivers all genes (values)."""
 
 
 class CallParams(Params):

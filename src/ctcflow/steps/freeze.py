@@ -24,7 +24,7 @@ FILE: Final = "reference.zip"
 """The bundle, below the folder of the step."""
 BLOOD: Final = "blood"
 _FOLDS: Final = 10
-_BLOCK: Final = 32_768
+_BLOCK: Final = 8_192
 _CONTROLS: Final = ("dispersion", "blanks", "healthy")
 
 Codes = npt.NDArray[np.int32]

@@ -58,8 +58,7 @@ def collect(
     places = [np.zeros(0, dtype=np.intp)]
     in_sketch = np.zeros(adata.n_obs, dtype=np.bool_)
     in_sketch[groups.sketch] = True
-    size_factors = np.ones(adata.n_obs)
-    found = Collected(blocks[0], size_factors, sums, [], {})
+    found = Collected(blocks[0], np.ones(adata.n_obs), sums, [], {})
     for sample in cohort:
         if sample.n_obs == 0:
             continue
@@ -72,7 +71,7 @@ def collect(
             whole, factors, place = whole[known], factors[known], place[known]
         matrix = rows.on_genes(whole, places=gene, n_genes=adata.n_vars)
         codes = groups.codes[place]
-        size_factors[place] = factors
+        found.size_factors[place] = factors
         sums += markers.group_sums(matrix, groups=codes, n_groups=groups.n)
         target = np.where(gene >= 0, column[gene], -1)
         blocks.append(rows.on_genes(whole, places=target, n_genes=n_genes))

@@ -133,9 +133,7 @@ def _embedded(
         if small
         else "",
     }
-    result = _build(adata, delivered)
-    reduced = json.loads(str(adata.uns[keys.REDUCE.key]))
-    delivery.add_embedding_records(result, n_neighbors=k, seed=seed, reduced=reduced)
+    result = _build(adata, delivered, n_neighbors=k, seed=seed)
     for resolution, membership in zip(resolutions, found, strict=True):
         result.obs[f"leiden_{resolution:g}"] = _categories(membership)
     codes = found[resolutions.index(used)]
@@ -229,7 +227,9 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _build(adata: AnnData, delivered: npt.NDArray[np.bool_]) -> AnnData:
+def _build(
+    adata: AnnData, delivered: npt.NDArray[np.bool_], *, n_neighbors: int, seed: int
+) -> AnnData:
     import anndata
 
     result = anndata.AnnData(obs=adata.obs.copy(), var=adata.var[delivered].copy())
@@ -239,6 +239,8 @@ def _build(adata: AnnData, delivered: npt.NDArray[np.bool_]) -> AnnData:
     for key, value in adata.uns.items():
         result.uns[key] = value
     delivery.add_scores(result, adata.obsm.get(keys.SIGNATURES.key))
+    reduced = json.loads(str(adata.uns[keys.REDUCE.key]))
+    delivery.add_embedding_records(result, n_neighbors=n_neighbors, seed=seed, reduced=reduced)
     return result
 
 

@@ -84,6 +84,7 @@ def test_mistakes_are_one_line(scored: anndata.AnnData) -> None:
     for call, words in (
         (lambda: cf.pp.qc(scored, min_umi=3), "did you mean min_umis"),
         (lambda: cf.pp.qc(scored, tables={"x": pd.DataFrame()}), "`qc` does not read"),
+        (lambda: cf.pp.qc(scored, unfiltered=bare), "unfiltered has other genes"),
         (lambda: cf.pp.ingest(scored, about={"rol": "x"}), "did you mean role"),
         (lambda: cf.tl.score(bare), "needs obs/keep: call cf.pp.qc first"),
         (lambda: cf.tl.score(scored, panel="x"), "choose one of these"),

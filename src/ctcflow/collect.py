@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,13 @@ from scipy import sparse
 
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
+from ctcflow.params import MOST_COUNTS
 from ctcflow.stats import conditions, markers, pseudobulk, rows
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+_BLOCK: Final = 20_000
 
 Codes = npt.NDArray[np.intp]
 
@@ -115,6 +118,38 @@ def _add_units(
     for unit in units_of(sample.obs):
         cells = np.bincount(own, minlength=n)
         units[unit] = pseudobulk.add(units.get(unit), summed, cells)
+
+
+def genes_to_deliver(
+    adata: AnnData, wanted: Literal["auto", "full", "panel"]
+) -> tuple[npt.NDArray[np.bool_], bool]:
+    """Which genes the matrix of the cohort holds, and whether the counts go with it.
+
+    Parameters
+    ----------
+    adata
+        All cells and genes; obs `n_genes_by_counts` is the number of stored counts of a cell.
+    wanted
+        `cluster.genes`.
+    """
+    whole = wanted == "full"
+    if wanted == "auto":
+        whole = float(adata.obs[keys.N_GENES_BY_COUNTS.key].sum()) <= MOST_COUNTS
+    return (np.ones(adata.n_vars, dtype=np.bool_) if whole else delivered_genes(adata)), whole
+
+
+def counts_of(
+    values: sparse.csr_matrix, size_factors: npt.NDArray[np.float64]
+) -> sparse.csr_matrix:
+    """Raw counts of log-normalised values, (n_cells, n_genes) CSR int32 over the same indices."""
+    data = np.empty(values.nnz, dtype=np.int32)
+    for start in range(0, values.shape[0], _BLOCK):
+        stop = min(start + _BLOCK, values.shape[0])
+        rows = slice(values.indptr[start], values.indptr[stop])
+        data[rows] = conditions.raw_counts(
+            values[start:stop], size_factors=size_factors[start:stop]
+        ).data
+    return sparse.csr_matrix((data, values.indices, values.indptr), shape=values.shape)
 
 
 def delivered_genes(adata: AnnData) -> npt.NDArray[np.bool_]:

@@ -3,54 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import sparse
 
 from ctcflow import keys
-from ctcflow.collect import delivered_genes
-from ctcflow.params import MOST_COUNTS
-from ctcflow.stats.conditions import raw_counts
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 N_RANKED: Final = 100
 """Genes per cluster in uns `rank_genes_groups`."""
-_BLOCK: Final = 20_000
 
 Matrix = npt.NDArray[np.float64]
-
-
-def genes_to_deliver(
-    adata: AnnData, wanted: Literal["auto", "full", "panel"]
-) -> tuple[npt.NDArray[np.bool_], bool]:
-    """Which genes the matrix of the cohort holds, and whether the counts go with it.
-
-    Parameters
-    ----------
-    adata
-        All cells and genes; obs `n_genes_by_counts` is the number of stored counts of a cell.
-    wanted
-        `cluster.genes`.
-    """
-    whole = wanted == "full"
-    if wanted == "auto":
-        whole = float(adata.obs[keys.N_GENES_BY_COUNTS.key].sum()) <= MOST_COUNTS
-    return (np.ones(adata.n_vars, dtype=np.bool_) if whole else delivered_genes(adata)), whole
-
-
-def counts_of(values: sparse.csr_matrix, size_factors: Matrix) -> sparse.csr_matrix:
-    """Raw counts of log-normalised values, (n_cells, n_genes) CSR int32 over the same indices."""
-    data = np.empty(values.nnz, dtype=np.int32)
-    for start in range(0, values.shape[0], _BLOCK):
-        stop = min(start + _BLOCK, values.shape[0])
-        rows = slice(values.indptr[start], values.indptr[stop])
-        data[rows] = raw_counts(values[start:stop], size_factors=size_factors[start:stop]).data
-    return sparse.csr_matrix((data, values.indices, values.indptr), shape=values.shape)
 
 
 def add_scores(adata: AnnData, scores: pd.DataFrame | None) -> None:

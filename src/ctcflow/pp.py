@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ctcflow import in_memory, keys
+from ctcflow.errors import CtcflowError
 from ctcflow.in_memory import Tables
 from ctcflow.keyword_params import takes
 from ctcflow.sample_params import IngestParams, NormalizeParams, QCParams
@@ -89,10 +90,15 @@ def qc(
     Raises
     ------
     CtcflowError
-        As `ingest`; a parameter or a table is not one of `qc`.
+        As `ingest`; `unfiltered` has other genes; a parameter or a table is not one of `qc`.
     """
     given = in_memory.tables_of("qc", tables)
     own = adata.copy() if keys.CTCFLOW.key in adata.uns else ingest(adata)
+    if unfiltered is not None and not unfiltered.var_names.equals(own.var_names):
+        raise CtcflowError(
+            "unfiltered has other genes than adata: give cf.pp.ingest(unfiltered)[:,"
+            " adata.var_names] of the same library"
+        )
     return in_memory.recorded(qc_step.qc(own, unfiltered, *given, params=params), "qc", params)
 
 

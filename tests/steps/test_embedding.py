@@ -358,11 +358,11 @@ def test_markers_are_in_scanpys_layout_with_its_fold_changes(
 def test_genes_and_counts_of_the_file_are_those_that_are_asked_for(
     cohort: list[anndata.AnnData], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ctcflow import delivery
+    from ctcflow import collect
 
     whole = chain(cohort)
     assert whole.n_vars == len(GENES)
-    monkeypatch.setattr(delivery, "MOST_COUNTS", 10)
+    monkeypatch.setattr(collect, "MOST_COUNTS", 10)
     part = chain(cohort)
     assert part.n_vars < len(GENES) and "counts" not in part.layers
     assert part.obs.equals(whole.obs)

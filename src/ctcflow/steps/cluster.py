@@ -11,7 +11,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from ctcflow import delivery, keys, sample_files
-from ctcflow.collect import Collected, Groups, classes_of, collect, units_of
+from ctcflow.collect import (
+    Collected,
+    Groups,
+    classes_of,
+    collect,
+    counts_of,
+    genes_to_deliver,
+    units_of,
+)
 from ctcflow.params import ClusterParams
 from ctcflow.stats import annotation, conditions, grouping, markers, pseudobulk
 from ctcflow.stats.neighbors import distance_graph
@@ -75,7 +83,7 @@ def cluster(
         A cell of `adata` is in no sample.
     """
     adata.var[keys.TYPE_MARKER.key] = adata.var_names.isin(cell_types["gene"])
-    delivered, with_counts = delivery.genes_to_deliver(adata, params.genes)
+    delivered, with_counts = genes_to_deliver(adata, params.genes)
     result, groups, report = _embedded(adata, params, delivered)
     compared = conditions.comparisons(units_of(adata.obs))
     if not compared.pairs:
@@ -83,7 +91,7 @@ def cluster(
     collected = collect(adata, sample_files.values(cohort), groups, delivered=delivered)
     result.X = collected.values
     if with_counts:
-        counts = delivery.counts_of(collected.values, collected.size_factors)
+        counts = counts_of(collected.values, collected.size_factors)
         result.layers[keys.COUNTS_LAYER.key] = counts
     sums = collected.sums[:, delivered]
     types, of_cells, why = _cell_types(result, sums, groups, cell_types)

@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 CORES := $(shell nproc 2>/dev/null || echo 2)
 DEMO := demo
 
-.PHONY: help venv demo test lint docs unit workflow test-faults test-fuzz test-page test-s3 test-slurm bench-qc bench-calling bench-cluster bench-resources bench-integration bench-peers bench-projection bench-reproducibility bench-speed lock schema clean
+.PHONY: help venv demo test lint docs unit workflow tools test-faults test-fuzz test-page test-s3 test-slurm bench-qc bench-calling bench-cluster bench-resources bench-integration bench-peers bench-projection bench-reproducibility bench-speed lock schema clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -60,6 +60,10 @@ test-page: .venv/ready ## reports in Chromium, which is set up here where root o
 	CTCFLOW_SCREENSHOTS=$${CTCFLOW_SCREENSHOTS:-$(CURDIR)/.browser/screenshots} \
 	    $(RUN) .ci/with-browser pytest -W error::UserWarning -rA tests/browser
 
+tools: .venv/ready ## MultiQC and CELLxGENE's validator in .tools, for the tests that ask what they say of results
+	.ci/plugins .tools/multiqc requirements-multiqc.lock
+	.ci/plugins .tools/cellxgene requirements-cellxgene.lock
+
 test-s3: .venv/ready ## input and results on S3, against a server of its own on this machine
 	.ci/plugins .s3 requirements-s3.lock requirements-s3-server.lock
 	CTCFLOW_S3_PLUGIN=$(CURDIR)/.s3 $(RUN) pytest -W error::UserWarning -rA tests/workflow/test_storage.py
@@ -110,6 +114,9 @@ lock: ## rewrite requirements.lock, -browser.lock and -docs.lock (needs a packag
 	.ci/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \
 	    --no-emit-index-url --no-header --no-annotate --group pyproject.toml:docs \
 	    --upgrade -o requirements-docs.lock
+	for tool in multiqc cellxgene; do .ci/uv pip compile --quiet --universal --python-version 3.12 \
+	    --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	    --group pyproject.toml:$$tool --upgrade -o requirements-$$tool.lock; done
 
 schema: .venv/ready ## rewrite the files generated from the parameters
 	$(RUN) python -m ctcflow schema

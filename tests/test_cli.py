@@ -44,7 +44,7 @@ def test_a_step_writes_its_file_and_nothing_else(run_folder: Path, tmp_path: Pat
     out = tmp_path / "deep" / "H1.h5ad"
     row = json.dumps({"sample": "H1", "extra": {"ward": "7"}, "day": 3})
     assert _ingest(run_folder, out, "--row", row) == 0
-    assert sorted(os.listdir(out.parent)) == [".H1.h5ad.digest", "H1.h5ad"]
+    assert sorted(os.listdir(out.parent)) == [".digests", "H1.h5ad"]
     adata = anndata.read_h5ad(out)
     record = json.loads(adata.uns["ctcflow"])
     assert record["sample"] == json.loads(row)
@@ -150,7 +150,7 @@ def test_a_step_that_forgets_a_slot_is_a_bug(
     assert _ingest(run_folder, tmp_path / "a.h5ad", "--row", '{"sample": "H1"}') == 0
     monkeypatch.setattr(ctcflow.steps.qc, "qc", lambda adata, *_, params: adata)
     argv = ["qc", "--in", f"ingest={tmp_path / 'a.h5ad'}", "--out", f"adata={tmp_path / 'b.h5ad'}"]
-    with pytest.raises(RuntimeError, match="did not write obs/n_umis"):
+    with pytest.raises(RuntimeError, match="did not write obs/total_counts"):
         cli.main(argv)
     assert not (tmp_path / "b.h5ad").exists()
 

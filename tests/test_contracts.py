@@ -153,7 +153,7 @@ def test_requirements_are_written_by_an_earlier_step(name: str) -> None:
 def test_a_step_writes_exactly_the_slots_of_its_row(name: str, chain: Path) -> None:
     row = STEPS[name]
     for sample in SAMPLES:
-        adata = anndata.read_h5ad(_path(chain, name, sample))
+        adata = io.read_h5ad(_path(chain, name, sample))
         found = _slots(adata) - {keys.CTCFLOW}
         assert set(row.writes) <= found
         if not row.whole:
@@ -318,3 +318,46 @@ def test_the_chain_of_commands_ends_in_a_page(chain: Path) -> None:
     cohort = anndata.read_h5ad(_path(chain, "cluster", ""))
     assert len(cells) == cohort.n_obs
     assert (cells["class"].to_numpy() == cohort.obs["class"].astype(str).to_numpy()).all()
+
+
+def _bytes(value: Any) -> Any:
+    """What two results have to share, whatever text and categories are held in."""
+    if isinstance(value, pd.DataFrame):
+        return {name: _bytes(value[name]) for name in value}
+    if sparse.issparse(value):
+        return [getattr(value, part).tobytes() for part in ("data", "indices", "indptr")]
+    if isinstance(value, pd.Series | np.ndarray):
+        array = np.asarray(value)
+        return array.astype(str).tolist() if array.dtype == object else array.tobytes()
+    return value
+
+
+def _same_slots(step: str, found: anndata.AnnData, wanted: anndata.AnnData) -> None:
+    assert found.obs_names.tolist() == wanted.obs_names.tolist()
+    for slot in STEPS[step].writes:
+        mine, theirs = (getattr(a, slot.container)[slot.key] for a in (found, wanted))
+        assert _bytes(mine) == _bytes(theirs), slot
+
+
+def test_python_use_gives_the_bytes_of_the_workflow(chain: Path, run_folder: Path) -> None:
+    import ctcflow as cf
+
+    scored = []
+    for sample in SAMPLES:
+        raw = anndata.read_h5ad(run_folder / "data" / sample / "counts.h5ad")
+        before = raw.X.copy()
+        about = {"patient": sample, "draw": sample, **ROW}
+        ingested = cf.pp.ingest(raw, sample=sample, about=about)
+        measured = cf.pp.qc(ingested)
+        adata = cf.tl.score(cf.pp.normalize(measured))
+        assert (before != raw.X).nnz == 0 and "keep" not in ingested.obs
+        _same_slots("qc", measured, io.read_h5ad(_path(chain, "qc", sample)))
+        for step in ("normalize", "score"):
+            _same_slots(step, adata, io.read_h5ad(_path(chain, step, sample)))
+        counts = anndata.read_h5ad(_path(chain, "ingest", sample))
+        assert _bytes(adata.X) == _bytes(counts[adata.obs_names].X)
+        assert adata.obs["ward"].eq("x").all()
+        scored.append(adata)
+    _same_slots("call", cf.tl.call(scored), io.read_h5ad(_path(chain, "call", "")))
+    mapped = cf.tl.project(scored[0], chain / "freeze" / "reference.zip")
+    _same_slots("project", mapped, io.read_h5ad(_path(chain, "project", "P1_d0")))

@@ -69,13 +69,23 @@ def test_a_file_that_was_not_finished_has_no_digest(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), digests.recorded(path):
         path.write_bytes(b"half")
         raise KeyboardInterrupt
-    assert os.listdir(tmp_path) == ["a.h5ad"]
+    assert list((tmp_path / ".digests").iterdir()) == []
     assert digests.checked(path) == digests.digest(path)
 
 
 @pytest.mark.parametrize("content", ["", "abc", "abc x\n"])
 def test_half_a_digest_is_none(tmp_path: Path, content: str) -> None:
     path = written(tmp_path / "a.h5ad")
-    (tmp_path / ".a.h5ad.digest").write_text(content)
+    (beside,) = (tmp_path / ".digests").iterdir()
+    beside.write_text(content)
     assert digests.checked(path) == digests.digest(path)
     assert list(digests.damaged(tmp_path)) == []
+
+
+def test_a_digest_has_no_name_that_a_tool_looks_for(tmp_path: Path) -> None:
+    # what an earlier version left goes
+    (tmp_path / ".a_mqc.tsv.digest").write_text("")
+    written(tmp_path / "a_mqc.tsv")
+    assert sorted(os.listdir(tmp_path)) == [".digests", "a_mqc.tsv"]
+    (beside,) = (tmp_path / ".digests").iterdir()
+    assert "mqc" not in beside.name and not beside.suffix

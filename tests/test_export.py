@@ -12,6 +12,7 @@ import pytest
 from scipy import sparse
 
 from ctcflow import cli, io, sample_files
+from ctcflow.cellxgene import assay, for_cellxgene
 from ctcflow.errors import CtcflowError
 from ctcflow.export import export
 
@@ -80,3 +81,28 @@ def test_other_cells_are_refused_and_leave_no_file(tmp_path: Path) -> None:
         export(tmp_path / "out.h5ad", cohort, genes, samples)
     assert not (tmp_path / "out.h5ad").exists()
     assert cli.main(["export", "--in", "qc=x", "--out", "adata=y"]) == 2
+
+
+def test_without_counts_or_cells_there_is_nothing_for_cellxgene() -> None:
+    tables = {"terms": pd.DataFrame(), "retired": pd.DataFrame(), "title": "x"}
+    whole = anndata.AnnData(obs=pd.DataFrame(index=["c"]), var=pd.DataFrame(index=["G"]))
+    with pytest.raises(CtcflowError, match="genes: full"):
+        for_cellxgene(whole, **tables)
+    with pytest.raises(CtcflowError, match="no cell"):
+        for_cellxgene(whole[:0].copy(), **tables)
+
+
+@pytest.mark.parametrize(
+    ("chemistry", "term"),
+    [
+        ("10x 3' v3.1", "EFO:0009922"),
+        ("10x_5p_v2", "EFO:0009900"),
+        ("Smart-seq2", "EFO:0008931"),
+        ("10x GEM-X", "EFO:0030080"),
+        ("wells", "EFO:0008913"),
+        ("", "EFO:0008913"),
+    ],
+)
+def test_a_chemistry_in_the_words_of_the_sheet_has_its_term(tables, chemistry, term) -> None:
+    known = tables["ontology_terms"].query("column == 'chemistry'")
+    assert assay(chemistry, dict(zip(known["value"], known["term"], strict=True))) == term

@@ -150,7 +150,7 @@ def simulated(name: str, n_cells: int, rng: np.random.Generator) -> Simulated:
     matrix = sp.hstack([seen, sp.csr_matrix(column[:, None])]).tocsr()
     barcodes = pd.Index([f"cell_{i:06d}" for i in range(n_cells)])
     obs = source.obs.iloc[np.zeros(n_cells, dtype=np.intp)].set_axis(barcodes)
-    obs["n_umis"] = np.asarray(matrix.sum(axis=1)).ravel()
+    obs["total_counts"] = np.asarray(matrix.sum(axis=1)).ravel()
     var = pd.DataFrame({"ambient_profile": np.nan}, index=source.genes)
     adata = ad.AnnData(matrix, obs=obs, var=var)
     adata.uns["qc"] = source.qc

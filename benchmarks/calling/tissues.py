@@ -191,7 +191,15 @@ def table(*, processes: int, seed: int) -> dict[str, pd.DataFrame]:
         for one in found
         for key, cells in one.groupby(by, sort=False)
     ]
-    shown = ["class", "reason", "malignancy", "lineage", "other_type", "n_umis", "tumour_panel"]
+    shown = [
+        "class",
+        "reason",
+        "malignancy",
+        "lineage",
+        "other_type",
+        "total_counts",
+        "tumour_panel",
+    ]
     shown += ["p_identity", "p_panel", "n_panel_genes", "panel_genes", "p_copy_number", "p_stroma"]
     told = [one[(one["part"] == "kind") | one["class"].isin(CALLED)] for one in found]
     cells = pd.concat(told)[[*by, "part", "cell", *shown]]

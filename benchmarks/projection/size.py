@@ -95,7 +95,7 @@ def _sample(
             adata.X = sp.csr_matrix(counts)
         elif step == "qc":
             adata.obs["keep"] = True
-            adata.obs["n_umis"] = np.asarray(counts.sum(axis=1)).ravel()
+            adata.obs["total_counts"] = np.asarray(counts.sum(axis=1)).ravel()
         elif step == "normalize":
             adata.obs["size_factor"] = np.asarray(counts.sum(axis=1)).ravel() / 10_000
         else:

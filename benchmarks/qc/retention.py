@@ -52,13 +52,17 @@ BARCODES_WITH_CELLS = 5200
 
 
 def tutorial_keeps(obs: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    kept = obs["n_genes"].between(200, 2500) & ~(obs["pct_mt"] >= 5)
+    kept = obs["n_genes_by_counts"].between(200, 2500) & ~(obs["pct_counts_mt"] >= 5)
     return np.asarray(kept, dtype=bool)
 
 
 def pooled_mads_keep(obs: pd.DataFrame) -> npt.NDArray[np.bool_]:
     kept = np.ones(len(obs), dtype=bool)
-    for values in (np.log1p(obs["n_umis"]), np.log1p(obs["n_genes"]), obs["pct_mt"]):
+    for values in (
+        np.log1p(obs["total_counts"]),
+        np.log1p(obs["n_genes_by_counts"]),
+        obs["pct_counts_mt"],
+    ):
         distance = np.abs(values - np.median(values))
         kept &= (distance <= 5 * np.median(distance)).to_numpy()
     return kept

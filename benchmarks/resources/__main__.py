@@ -55,6 +55,7 @@ COHORTS: dict[str, dict[str, Any]] = {
     "droplets": {"cells_per_sample": 1500, "empty_droplets": 60_000, "n_genes": 20_000},
     "shallow": {"cells_per_sample": 10_000, "median_umis": 800.0, "n_genes": 20_000},
     "deep": {"cells_per_sample": 3000, "median_umis": 20_000.0, "n_genes": 30_000},
+    "counts": {"cells_per_sample": 5000, "median_umis": 4000.0, "n_genes": 20_000},
     "many": {"cells_per_sample": 40, "n_healthy": 20, "n_genes": 20_000},
     "large": {"cells_per_sample": 50_000, "n_healthy": 0, "n_patients": 1, "n_genes": 20_000},
 }

@@ -134,6 +134,26 @@ def read(path: Path) -> Reference:
     return Reference(manifest, **arrays)
 
 
+class Genes(NamedTuple):
+    """What a bundle says of the genes that its components are made of; as in `Reference`."""
+
+    genes: npt.NDArray[np.str_]
+    gene_ids: npt.NDArray[np.str_]
+    loadings: npt.NDArray[np.float64]
+
+
+def read_genes(path: Path) -> Genes:
+    """Read the genes of a bundle alone; raises what `read` raises."""
+    import numpy as np
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = (io.BytesIO(archive.read(f"{name}.npy")) for name in Genes._fields)
+            return Genes(*(np.load(part, allow_pickle=False) for part in found))
+    except (*DAMAGED, zipfile.BadZipFile) as error:
+        raise _unreadable(path, error) from error
+
+
 def check_scale(manifest: Mapping[str, Any], target_umis: float) -> None:
     """Refuse values on another scale than those of the reference.
 

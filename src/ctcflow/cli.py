@@ -21,6 +21,8 @@ from ctcflow.tables import SHIPPED
 
 RESOURCES = Path(__file__).parents[2] / "resources"
 _DIFFERING = "parameters that differ from the defaults"
+_FORMS = {"cellxgene": "cohort_cellxgene.h5ad", "zarr": "cohort.zarr"}
+_ONTOLOGY = ("ontology_terms", "retired_genes")
 _COMMANDS = {
     "ingest": "read one library of any format into one validated count matrix",
     "qc": "measure cells and flag those to set aside",
@@ -76,8 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     table.set_defaults(command=_print_params)
     schema = commands.add_parser("schema", help="rewrite the files generated from the parameters")
     schema.set_defaults(command=_write_schema)
-    text = "write all raw counts of a cohort into one file"
+    text = "write the cohort of a run for other tools, or all its raw counts into one file"
     whole = commands.add_parser("export", help=text, description=text)
+    for form, name in _FORMS.items():
+        text = f"write {name} as {form} reads it; default: results/cluster/{name} of the run"
+        whole.add_argument(f"--{form}", type=Path, nargs="?", const=Path(), help=text)
+    text = "folder of the run; default: the current one"
+    whole.add_argument("--run", type=Path, default=Path(), metavar="FOLDER", help=text)
     _add_files(whole)
     whole.add_argument("--samples", nargs="*", default=[], help="the cohort's samples")
     whole.set_defaults(command=_export)
@@ -204,6 +211,29 @@ def _write_schema(_: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
+    wanted = [form for form in _FORMS if getattr(arguments, form) is not None]
+    for form in wanted:
+        _export_as(form, arguments.run, getattr(arguments, form))
+    if not wanted:
+        _export_counts(arguments)
+
+
+def _export_as(form: str, run: Path, target: Path) -> None:
+    from ctcflow import io
+    from ctcflow.export import export_cellxgene, export_zarr
+
+    source = run / "results" / "cluster" / "cohort.h5ad"
+    path = source.with_name(_FORMS[form]) if target == Path() else target
+    cohort = io.read_h5ad(source)
+    if form == "zarr":
+        export_zarr(path, cohort)
+    else:
+        tables = [io.read_table(RESOURCES / SHIPPED[name]) for name in _ONTOLOGY]
+        export_cellxgene(path, cohort, terms=tables[0], retired=tables[1])
+    print(f"written: {path}")
+
+
+def _export_counts(arguments: argparse.Namespace) -> None:
     from ctcflow import digests, io, sample_files
     from ctcflow.export import export
 

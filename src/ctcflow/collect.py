@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,13 @@ from scipy import sparse
 
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
+from ctcflow.params import MOST_COUNTS
 from ctcflow.stats import conditions, markers, pseudobulk, rows
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+_BLOCK: Final = 20_000
 
 Codes = npt.NDArray[np.intp]
 
@@ -35,15 +38,22 @@ class Collected(NamedTuple):
     """What one pass over the samples gives."""
 
     values: sparse.csr_matrix
+    size_factors: npt.NDArray[np.float64]
+    """Of every cell."""
     sums: npt.NDArray[np.float64]
     sketch: list[markers.ByGene]
     """Values of the cells of the sketch."""
     units: dict[pseudobulk.Unit, pseudobulk.Sums]
 
 
-def collect(adata: AnnData, cohort: Iterable[AnnData], groups: Groups) -> Collected:
+def collect(
+    adata: AnnData,
+    cohort: Iterable[AnnData],
+    groups: Groups,
+    *,
+    delivered: npt.NDArray[np.bool_],
+) -> Collected:
     """Collect the delivered genes of every cell, and sums of all genes per cluster."""
-    delivered = delivered_genes(adata)
     column = np.where(delivered, np.cumsum(delivered) - 1, -1)
     n_genes = int(delivered.sum())
     sums = np.zeros((groups.n, adata.n_vars))
@@ -51,7 +61,7 @@ def collect(adata: AnnData, cohort: Iterable[AnnData], groups: Groups) -> Collec
     places = [np.zeros(0, dtype=np.intp)]
     in_sketch = np.zeros(adata.n_obs, dtype=np.bool_)
     in_sketch[groups.sketch] = True
-    found = Collected(blocks[0], sums, [], {})
+    found = Collected(blocks[0], np.ones(adata.n_obs), sums, [], {})
     for sample in cohort:
         if sample.n_obs == 0:
             continue
@@ -64,6 +74,7 @@ def collect(adata: AnnData, cohort: Iterable[AnnData], groups: Groups) -> Collec
             whole, factors, place = whole[known], factors[known], place[known]
         matrix = rows.on_genes(whole, places=gene, n_genes=adata.n_vars)
         codes = groups.codes[place]
+        found.size_factors[place] = factors
         sums += markers.group_sums(matrix, groups=codes, n_groups=groups.n)
         target = np.where(gene >= 0, column[gene], -1)
         blocks.append(rows.on_genes(whole, places=target, n_genes=n_genes))
@@ -109,9 +120,41 @@ def _add_units(
         units[unit] = pseudobulk.add(units.get(unit), summed, cells)
 
 
+def genes_to_deliver(
+    adata: AnnData, wanted: Literal["auto", "full", "panel"]
+) -> tuple[npt.NDArray[np.bool_], bool]:
+    """Which genes the matrix of the cohort holds, and whether the counts go with it.
+
+    Parameters
+    ----------
+    adata
+        All cells and genes; obs `n_genes_by_counts` is the number of stored counts of a cell.
+    wanted
+        `cluster.genes`.
+    """
+    whole = wanted == "full"
+    if wanted == "auto":
+        whole = float(adata.obs[keys.N_GENES_BY_COUNTS.key].sum()) <= MOST_COUNTS
+    return (np.ones(adata.n_vars, dtype=np.bool_) if whole else delivered_genes(adata)), whole
+
+
+def counts_of(
+    values: sparse.csr_matrix, size_factors: npt.NDArray[np.float64]
+) -> sparse.csr_matrix:
+    """Raw counts of log-normalised values, (n_cells, n_genes) CSR int32 over the same indices."""
+    data = np.empty(values.nnz, dtype=np.int32)
+    for start in range(0, values.shape[0], _BLOCK):
+        stop = min(start + _BLOCK, values.shape[0])
+        rows = slice(values.indptr[start], values.indptr[stop])
+        data[rows] = conditions.raw_counts(
+            values[start:stop], size_factors=size_factors[start:stop]
+        ).data
+    return sparse.csr_matrix((data, values.indices, values.indptr), shape=values.shape)
+
+
 def delivered_genes(adata: AnnData) -> npt.NDArray[np.bool_]:
     """Variable genes, panel genes and markers, which the matrix of the cohort holds."""
-    flags = [slot.key for slot in (keys.VARIABLE, keys.PANEL, keys.TYPE_MARKER)]
+    flags = [slot.key for slot in (keys.HIGHLY_VARIABLE, keys.PANEL, keys.TYPE_MARKER)]
     return np.asarray(adata.var[flags].to_numpy(np.bool_).any(axis=1))
 
 

@@ -42,8 +42,8 @@ class Config(StepsParams):
     verdicts: Annotated[str, Field(min_length=1)] | None = None
     """A reviewer's verdicts on cells, TSV; null for none (path, relative to the run directory)."""
     export: Literal["cohort", "full"] = "cohort"
-    """`cohort` delivers variable genes, panel genes and cell-type markers of all cells; `full`
-    writes all raw counts into one more file, `cluster/cohort_counts.h5ad`."""
+    """`cohort` delivers `cluster/cohort.h5ad`, whose genes `cluster.genes` chooses; `full` writes
+    all raw counts into one more file too, `cluster/cohort_counts.h5ad`, sample by sample."""
     reference: Annotated[str, Field(min_length=1)] | None = None
     """A frozen reference (`freeze` of another run) that each sample is mapped onto, instead of a
     joint embedding; null for none (path, relative to the run directory)."""

@@ -56,7 +56,8 @@ class Step:
     whole
         The file holds all that the step returns, not only the slots that it writes.
     delivered
-        The file is for other tools too: gzipped.
+        The file is for other tools too: gzipped, and uns holds what they look for and, in
+        `ctcflow`, all else.
     permutes
         Permuting the cells permutes the result; held by the contract test.
     """
@@ -106,17 +107,17 @@ STEPS: dict[str, Step] = {
         ),
         requires=(keys.COUNTS,),
         writes=(
-            keys.N_UMIS,
-            keys.N_GENES,
-            keys.PCT_MT,
-            keys.PCT_RIBO,
-            keys.PCT_HB,
-            keys.PCT_PLATELET,
+            keys.TOTAL_COUNTS,
+            keys.N_GENES_BY_COUNTS,
+            keys.PCT_COUNTS_MT,
+            keys.PCT_COUNTS_RIBO,
+            keys.PCT_COUNTS_HB,
+            keys.PCT_COUNTS_PLATELET,
             keys.PCT_OTHER_SPECIES,
             keys.COARSE_LINEAGE,
             keys.TUMOUR_EVIDENCE,
             keys.DOUBLET_SCORE,
-            keys.LIKELY_DOUBLET,
+            keys.PREDICTED_DOUBLET,
             keys.AGGREGATE_CANDIDATE,
             keys.QC_FLAG,
             keys.QC_REMARK,
@@ -219,7 +220,7 @@ STEPS: dict[str, Step] = {
             keys.PANEL_GENES,
             keys.OTHER_TYPE,
             keys.P_STROMA,
-            keys.N_UMIS,
+            keys.TOTAL_COUNTS,
             keys.N_ALIKE,
             keys.PARTNER,
             keys.MALIGNANCY,
@@ -253,7 +254,18 @@ STEPS: dict[str, Step] = {
         corrected=True,
         tables=("panels", "technical"),
         requires=(keys.COUNTS, keys.SIZE_FACTOR, keys.VARIABLE_RANK),
-        writes=(keys.SAMPLE, keys.BARCODE, keys.VARIABLE, keys.X_PCA, keys.LOADINGS, keys.REDUCE),
+        writes=(
+            keys.SAMPLE,
+            keys.BARCODE,
+            keys.HIGHLY_VARIABLE,
+            keys.HIGHLY_VARIABLE_NBATCHES,
+            keys.MEANS,
+            keys.VARIANCES,
+            keys.VARIANCES_NORM,
+            keys.X_PCA,
+            keys.LOADINGS,
+            keys.REDUCE,
+        ),
         whole=True,
     ),
     "integrate": Step(
@@ -269,7 +281,7 @@ STEPS: dict[str, Step] = {
         lognorm=True,
         corrected=True,
         tables=("cell_types",),
-        requires=(keys.X_INTEGRATED,),
+        requires=(keys.X_INTEGRATED, keys.REDUCE, keys.N_GENES_BY_COUNTS),
         writes=(
             keys.CLUSTER,
             keys.CELL_TYPE,
@@ -279,10 +291,18 @@ STEPS: dict[str, Step] = {
             keys.X_UMAP,
             keys.CONNECTIVITIES,
             keys.DISTANCES,
+            keys.NEIGHBORS,
+            keys.PCA,
+            keys.HVG,
+            keys.LOG1P,
+            keys.CLASS_COLOURS,
+            keys.TYPE_COLOURS,
+            keys.CLUSTER_COLOURS,
             keys.MARKERS,
             keys.CONDITIONS,
             keys.CLUSTERING,
         ),
+        optional=(keys.COUNTS_LAYER, keys.RANKED),
         exports={"markers": "markers_table", "conditions": "conditions_table"},
         whole=True,
         delivered=True,
@@ -320,6 +340,9 @@ STEPS: dict[str, Step] = {
             keys.CELL_TYPE,
             keys.CONFIDENCE,
             keys.NOVELTY,
+            keys.CLASS_COLOURS,
+            keys.TYPE_COLOURS,
+            keys.CLUSTER_COLOURS,
             keys.INTEGRATE,
         ),
         exports={"cells": "projected_table"},

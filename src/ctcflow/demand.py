@@ -41,8 +41,8 @@ def axes(sizes: Sequence[Size], *, beside: int = 0) -> list[float]:
     sizes
         Of the samples that the job reads.
     beside
-        What else is held: entries of a table of text, stored counts of unfiltered droplets, or
-        bytes of a frozen reference.
+        What else is held: entries of a table of text, stored counts of unfiltered droplets or of
+        the delivered cohort, or bytes of a frozen reference.
 
     Returns
     -------

@@ -1,4 +1,8 @@
-"""Digests of files: written beside each result, and compared whenever it is read."""
+"""Digests of files: kept in a hidden folder beside each result, compared whenever it is read.
+
+In `.digests/` each file has the name of a hash, so that no tool that looks for names such as
+`*_mqc.tsv` or `*.h5ad` below the results takes a digest for a result.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ctcflow.errors import CtcflowError
 
-_SUFFIX = ".digest"
+_FOLDER = ".digests"
 
 
 class _Known(NamedTuple):
@@ -64,10 +68,13 @@ def recorded(path: Path) -> Iterator[None]:
     """
     beside = _beside(path)
     beside.unlink(missing_ok=True)
+    # of a run that an earlier version began; MultiQC would read it as data
+    path.with_name(f".{path.name}.digest").unlink(missing_ok=True)
     yield
     state = path.stat()
-    part = beside.with_suffix(".part")
-    part.write_text(f"{digest(path)} {state.st_size}\n")
+    beside.parent.mkdir(exist_ok=True)
+    part = beside.with_name(f".{beside.name}.part")
+    part.write_text(f"{digest(path)} {state.st_size} {path.name}\n")
     os.utime(part, ns=(state.st_mtime_ns, state.st_mtime_ns))
     part.replace(beside)
 
@@ -78,8 +85,7 @@ def damaged(folder: Path) -> Iterator[Path]:
     Only files whose size or time of change differ are read: this looks for what was cut off,
     overwritten or restored wrongly; what rots silently is found when a step reads it.
     """
-    for beside in sorted(folder.rglob(f".*{_SUFFIX}")):
-        path = beside.with_name(beside.name.removeprefix(".").removesuffix(_SUFFIX))
+    for path in sorted(_recorded_below(folder)):
         known = _known(path)
         if known is None or not path.is_file():
             continue
@@ -90,17 +96,25 @@ def damaged(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def _recorded_below(folder: Path) -> Iterator[Path]:
+    """Files that have a digest."""
+    for beside in folder.rglob(f"{_FOLDER}/*"):
+        with contextlib.suppress(OSError, ValueError):
+            name = beside.read_text().rstrip("\n").split(" ", 2)[-1]
+            yield beside.parent.with_name(name)
+
+
 def _known(path: Path) -> _Known | None:
     """None where there is no digest, or only a part of one."""
     try:
-        found, size = _beside(path).read_text().split()
+        found, size, _ = _beside(path).read_text().split(" ", 2)
         return _Known(found, int(size), _beside(path).stat().st_mtime_ns)
     except (OSError, ValueError):
         return None
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}{_SUFFIX}")
+    return path.parent / _FOLDER / str(_short_hash(path.name.encode()).hexdigest())
 
 
 def _of_all(hashes: list[str]) -> str:

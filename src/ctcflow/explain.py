@@ -15,11 +15,11 @@ from ctcflow.render import numbers
 from ctcflow.render.records import facts
 
 _COUNTED: Final = (
-    (keys.N_UMIS, "counts"),
-    (keys.N_GENES, "genes"),
-    (keys.PCT_MT, "% mitochondrial"),
-    (keys.PCT_HB, "% haemoglobin"),
-    (keys.PCT_PLATELET, "% platelet genes"),
+    (keys.TOTAL_COUNTS, "counts"),
+    (keys.N_GENES_BY_COUNTS, "genes"),
+    (keys.PCT_COUNTS_MT, "% mitochondrial"),
+    (keys.PCT_COUNTS_HB, "% haemoglobin"),
+    (keys.PCT_COUNTS_PLATELET, "% platelet genes"),
     (keys.DOUBLET_SCORE, "doublet score"),
 )
 

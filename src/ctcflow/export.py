@@ -10,12 +10,40 @@ import pandas as pd
 from scipy import sparse
 
 from ctcflow import io, keys, sample_files
+from ctcflow.cellxgene import for_cellxgene
 from ctcflow.errors import CtcflowError
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 _CHUNK: Final = 262_144
+_PLAIN: Final = {"allow_write_nullable_strings": False}
+
+
+def export_cellxgene(
+    path: Path, cohort: AnnData, *, terms: pd.DataFrame, retired: pd.DataFrame
+) -> None:
+    """Write a delivered cohort as CELLxGENE's validator accepts it (see `cellxgene`), gzipped.
+
+    Its uns holds the keys of the schema and colours, no record of ctcflow.
+
+    Raises
+    ------
+    CtcflowError
+        The cohort has no cells, no counts or no gene with an Ensembl id.
+    """
+    import anndata
+
+    steps = io.json_slot(cohort, keys.CTCFLOW.key)["steps"]
+    title = f"Circulating tumour cells, ctcflow {steps['call']['version']}"
+    found = for_cellxgene(cohort, terms=terms, retired=retired, title=title)
+    with io.whole_file(path) as part, anndata.settings.override(**_PLAIN):
+        found.write_h5ad(part, compression="gzip")
+
+
+def export_zarr(path: Path, cohort: AnnData) -> None:
+    """Write a delivered cohort as a folder in zarr; it appears whole or not at all."""
+    io.write_zarr(path, cohort)
 
 
 def export(path: Path, cohort: AnnData, genes: pd.DataFrame, samples: sample_files.Cohort) -> None:
@@ -47,7 +75,7 @@ def export(path: Path, cohort: AnnData, genes: pd.DataFrame, samples: sample_fil
         frame.obsm[key] = value
     frame.uns[keys.CTCFLOW.key] = cohort.uns[keys.CTCFLOW.key]
     with io.whole_file(path) as part:
-        with anndata.settings.override(allow_write_nullable_strings=False):
+        with anndata.settings.override(**_PLAIN):
             frame.write_h5ad(part, compression="gzip")
         with h5py.File(part, "r+") as file:
             _append(file, frame, samples)

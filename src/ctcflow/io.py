@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctcflow.errors import DAMAGED, CtcflowError, reason
-from ctcflow.keys import CTCFLOW
+from ctcflow.keys import CORRECTION, CTCFLOW
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
+
+
+_RECORD = "steps"
+_OWN = frozenset({CORRECTION.key})
 
 
 @contextlib.contextmanager
@@ -90,13 +94,59 @@ def read_table(path: Path) -> pd.DataFrame:
 def write_h5ad(path: Path, adata: AnnData, *, delivered: bool) -> None:
     """Write an h5ad whole or not at all.
 
-    Delivered files are gzipped (a flipped bit is caught when they are read); all are written
-    without nullable strings, so that older anndata and R readers open them.
+    Delivered files are gzipped (a flipped bit is caught when they are read), and have what other
+    tools do not read in one place, uns `ctcflow`; all are written without nullable strings, so
+    that older anndata and R readers open them.
     """
     import anndata
 
-    with whole_file(path) as part, anndata.settings.override(allow_write_nullable_strings=False):
-        adata.write_h5ad(part, compression="gzip" if delivered else None)
+    uns = dict(adata.uns)
+    if delivered:
+        adata.uns = _packed(uns)
+    try:
+        with (
+            whole_file(path) as part,
+            anndata.settings.override(allow_write_nullable_strings=False),
+        ):
+            adata.write_h5ad(part, compression="gzip" if delivered else None)
+    finally:
+        adata.uns = uns
+
+
+def write_zarr(path: Path, adata: AnnData) -> None:
+    """Write a folder in zarr (format 2, which every anndata reads) whole or not at all."""
+    import shutil
+
+    import anndata
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    copy = adata.copy()
+    copy.uns = _packed(dict(adata.uns))
+    try:
+        with anndata.settings.override(allow_write_nullable_strings=False, zarr_write_format=2):
+            copy.write_zarr(part)
+        if path.exists():
+            shutil.rmtree(path)
+        part.replace(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _packed(uns: dict[str, Any]) -> dict[str, Any]:
+    """Records (JSON texts), and the arrays that only ctcflow reads, below one key."""
+    own = {key: value for key, value in uns.items() if isinstance(value, str) or key in _OWN}
+    record = {_RECORD if key == CTCFLOW.key else key: value for key, value in own.items()}
+    return {key: uns[key] for key in uns if key not in own} | {CTCFLOW.key: record}
+
+
+def _unpacked(uns: dict[str, Any]) -> dict[str, Any]:
+    """Undo `_packed`; what was not packed stays as it is."""
+    record = uns.get(CTCFLOW.key)
+    if not isinstance(record, dict):
+        return uns
+    named = {CTCFLOW.key if key == _RECORD else key: value for key, value in record.items()}
+    return {key: value for key, value in uns.items() if key != CTCFLOW.key} | named
 
 
 def read_h5ad(path: Path, *, x_on_disk: bool = False) -> AnnData:
@@ -119,11 +169,13 @@ def read_h5ad(path: Path, *, x_on_disk: bool = False) -> AnnData:
     if not path.is_file():
         raise CtcflowError(f"`{path}` is missing: run the step that writes it")
     try:
-        return anndata.read_h5ad(path, backed="r" if x_on_disk else None)
+        adata = anndata.read_h5ad(path, backed="r" if x_on_disk else None)
     except Exception as error:  # h5py and anndata raise a dozen types on damaged files
         raise CtcflowError(
             f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"
         ) from error
+    adata.uns = _unpacked(dict(adata.uns))
+    return adata
 
 
 def json_slot(adata: AnnData, key: str) -> Any:
@@ -137,7 +189,9 @@ def read_record(path: Path) -> Any:
 
     try:
         with h5py.File(path) as file:
-            return json.loads(file[str(CTCFLOW)].asstr()[()])
+            found = file[str(CTCFLOW)]
+            found = found[_RECORD] if isinstance(found, h5py.Group) else found
+            return json.loads(found.asstr()[()])
     except DAMAGED as error:
         raise CtcflowError(
             f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"

@@ -39,17 +39,17 @@ BARCODE: Final = Slot("obs", "barcode")
 """Barcode within the sample (cohort files only)."""
 
 # ---- qc
-N_UMIS: Final = Slot("obs", "n_umis")
+TOTAL_COUNTS: Final = Slot("obs", "total_counts")
 """Counts of human genes (molecules, or reads where the data have no UMIs)."""
-N_GENES: Final = Slot("obs", "n_genes")
+N_GENES_BY_COUNTS: Final = Slot("obs", "n_genes_by_counts")
 """Human genes with a count."""
-PCT_MT: Final = Slot("obs", "pct_mt")
+PCT_COUNTS_MT: Final = Slot("obs", "pct_counts_mt")
 """Percent of counts in mitochondrial genes; NaN where the reference has none."""
-PCT_RIBO: Final = Slot("obs", "pct_ribo")
+PCT_COUNTS_RIBO: Final = Slot("obs", "pct_counts_ribo")
 """Percent of counts in genes of ribosomal proteins."""
-PCT_HB: Final = Slot("obs", "pct_hb")
+PCT_COUNTS_HB: Final = Slot("obs", "pct_counts_hb")
 """Percent of counts in haemoglobin genes."""
-PCT_PLATELET: Final = Slot("obs", "pct_platelet")
+PCT_COUNTS_PLATELET: Final = Slot("obs", "pct_counts_platelet")
 """Percent of counts in genes of platelets."""
 PCT_OTHER_SPECIES: Final = Slot("obs", "pct_other_species")
 """Percent of the gene counts that are another species' (xenografts)."""
@@ -60,7 +60,7 @@ TUMOUR_EVIDENCE: Final = Slot("obs", "tumour_evidence")
 so one leukocyte in a hundred has it too): enough not to be set aside, not a call."""
 DOUBLET_SCORE: Final = Slot("obs", "doublet_score")
 """Probability of a doublet of two kinds of cell; NaN where not run."""
-LIKELY_DOUBLET: Final = Slot("obs", "likely_doublet")
+PREDICTED_DOUBLET: Final = Slot("obs", "predicted_doublet")
 """Doublet score above one half; flagged, never set aside for it."""
 AGGREGATE_CANDIDATE: Final = Slot("obs", "aggregate_candidate")
 """Likely doublet with tumour evidence: a CTC that came with a leukocyte, or with one by chance."""
@@ -182,8 +182,16 @@ CALL: Final = Slot("uns", "call")
 """JSON: counts per sample and draw, ledger, set-aside cells, calibration."""
 
 # ---- reduce
-VARIABLE: Final = Slot("var", "variable")
-"""Gene takes part in the principal components."""
+HIGHLY_VARIABLE: Final = Slot("var", "highly_variable")
+"""Gene takes part in the principal components: variable over the samples, or of a tumour panel."""
+HIGHLY_VARIABLE_NBATCHES: Final = Slot("var", "highly_variable_nbatches")
+"""Samples in which the gene is among the `reduce.n_genes` most variable ones."""
+MEANS: Final = Slot("var", "means")
+"""Mean of the log-normalised values over all cells; a gene that a sample lacks counts as zero."""
+VARIANCES: Final = Slot("var", "variances")
+"""Variance of the same values."""
+VARIANCES_NORM: Final = Slot("var", "variances_norm")
+"""Variance of the raw counts, standardised and clipped (seurat_v3), mean over samples."""
 PANEL: Final = Slot("var", "panel")
 """Gene of a tumour panel; kept in the matrix of the cohort whether variable or not."""
 X_PCA: Final = Slot("obsm", "X_pca")
@@ -225,8 +233,30 @@ TYPE_LOADINGS: Final = Slot("varm", "cell_type_loadings")
 TYPE_SCORES: Final = Slot("obsm", "cell_type_scores")
 """Marker score of each cell type that a cluster has, averaged over the neighbours of the cell;
 columns are `scored_types` of uns `cluster`."""
+COUNTS_LAYER: Final = Slot("layers", "counts")
+"""Raw counts that X was made of (without the ambient ones where `qc.ambient` is `correct`), CSR
+int32; where `cluster.genes` takes all genes."""
+SCORE_PREFIX: Final = "score_"
+"""Signature scores are columns of obs in the files of the cohort: `score_<signature>`."""
+NEIGHBORS: Final = Slot("uns", "neighbors")
+"""As scanpy has it: the keys of obsp, and in `params` n_neighbors, metric and use_rep."""
+PCA: Final = Slot("uns", "pca")
+"""As scanpy has it: `variance`, `variance_ratio`, `params`."""
+HVG: Final = Slot("uns", "hvg")
+"""As scanpy has it: the flavor of var `highly_variable`."""
+LOG1P: Final = Slot("uns", "log1p")
+"""As scanpy has it: says that X is log1p, natural logarithm."""
+RANKED: Final = Slot("uns", "rank_genes_groups")
+"""As scanpy has it, of `cluster`: `names`, `scores` (AUC), `logfoldchanges` (log2), and `pvals` and
+`pvals_adj`, which are NaN: the clusters were made from the same counts. Absent for one cluster."""
+CLASS_COLOURS: Final = Slot("uns", "class_colors")
+"""Colours of the categories of `class`, those of the report."""
+TYPE_COLOURS: Final = Slot("uns", "cell_type_colors")
+"""Colours of the categories of `cell_type`."""
+CLUSTER_COLOURS: Final = Slot("uns", "cluster_colors")
+"""Colours of the categories of `cluster`."""
 MARKERS: Final = Slot("uns", "markers")
-"""JSON: marker genes per cluster."""
+"""JSON: marker genes per cluster, of all genes."""
 CONDITIONS: Final = Slot("uns", "conditions")
 """JSON, a list per column: genes between conditions per cell type, over patients."""
 CLUSTERING: Final = Slot("uns", "cluster")
@@ -235,8 +265,9 @@ are scored, what was not run."""
 
 # ---- project
 CONFIDENCE: Final = Slot("obs", "cell_type_confidence")
-"""Share of the weight of the nearest reference cells that has this cell type (fraction); low where
-the markers around the cell say another type than its neighbours in the reference have."""
+"""Share of the weight of the nearest reference cells that has this cell type, times the share of
+the reference's components that the sample's genes hold (fraction); low where the markers around
+the cell say another type than its neighbours in the reference have; NaN where not mapped."""
 NOVELTY: Final = Slot("obs", "novelty")
 """How far the cell is from the reference: 0 is usual at its depth, above 1 is not in it."""
 PROJECT: Final = Slot("uns", "project")

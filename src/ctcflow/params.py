@@ -7,11 +7,14 @@ models (`python -m ctcflow schema`). Both modules import pydantic only.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ctcflow.sample_params import IngestParams, NormalizeParams, Params, QCParams, ScoreParams
+
+MOST_COUNTS: Final = 20_000_000
+"""Stored counts of a cohort up to which `cluster.genes: auto` delivers all genes (values)."""
 
 
 class CallParams(Params):
@@ -140,6 +143,10 @@ class ClusterParams(Params):
     finest whose stability is at least nine tenths of the best (no unit)."""
     min_dist: Annotated[float, Field(ge=0, le=1)] = 0.3
     """UMAP: smallest distance between points (no unit)."""
+    genes: Literal["auto", "full", "panel"] = "auto"
+    """Genes of `cohort.h5ad`: `full` for all, with raw counts in layers `counts`; `panel` for
+    variable genes, panel genes and cell-type markers, without counts; `auto` for `full` up to 20
+    million stored counts, else `panel`."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the random numbers."""
 

@@ -16,6 +16,8 @@ from ctcflow.errors import CtcflowError
 from ctcflow.keys import Slot
 from ctcflow.params import StepsParams
 from ctcflow.sample_params import Params
+from ctcflow.sheet_columns import add_row
+from ctcflow.tables import GENE_SETS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-_GENE_SETS = frozenset({"panels", "programmes", "cell_types"})
 _MOST_MISSING = 0.1  # genes of the sample that its unfiltered droplets may lack (fraction)
 
 
@@ -80,7 +81,7 @@ def run(name: str, inputs: Inputs, params: Params) -> Output:
         return Output(None, {}, result)
     _check(name, step, result)
     if name == "ingest":
-        _add_row(result, inputs.row)
+        add_row(result, inputs.row)
     record["steps"][name] = {
         "version": __version__,
         "params": params.model_dump(mode="json"),
@@ -217,7 +218,7 @@ def _with_genes(droplets: AnnData, places: npt.NDArray[np.intp], adata: AnnData)
 
 def _read_table(name: str, inputs: Inputs) -> pd.DataFrame:
     path = _path(inputs, name)
-    return io.read_gene_sets(path) if name in _GENE_SETS else io.read_table(path)
+    return io.read_gene_sets(path) if name in GENE_SETS else io.read_table(path)
 
 
 def _path(inputs: Inputs, name: str) -> Path:
@@ -265,16 +266,6 @@ def _check(name: str, step: Step, result: AnnData) -> None:
     missing = [str(slot) for slot in step.writes if not _has(result, slot)]
     if missing:
         raise RuntimeError(f"step `{name}` did not write {', '.join(missing)}")
-
-
-def _add_row(adata: AnnData, row: Mapping[str, Any]) -> None:
-    """Carry the sheet's columns to obs; text as categories, so that they cost nothing."""
-    import pandas as pd
-
-    values = {key: value for key, value in row.items() if key != "extra" and value is not None}
-    for key, value in {**values, **row.get("extra", {})}.items():
-        column = pd.Series([value] * adata.n_obs, index=adata.obs_names)
-        adata.obs[key] = pd.Categorical(column) if isinstance(value, str) else column.astype(float)
 
 
 def _own(step: Step, result: AnnData, record: dict[str, Any]) -> AnnData:

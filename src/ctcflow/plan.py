@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
+from ctcflow import mapped_genes
 from ctcflow.errors import CtcflowError, reason
 from ctcflow.sample import SAMPLE_STEPS, Sample
 from ctcflow.workflow import Workflow
@@ -165,7 +166,7 @@ def words(run: Workflow, rows: Sequence[Planned], cores: int) -> list[str]:
         ]
     else:
         lines += ["", "nothing to do: all results are there and up to date"]
-    remarks = keep_in_mind(samples)
+    remarks = [*keep_in_mind(samples), *mapped_genes.remarks(run)]
     if remarks:
         lines += ["", "to keep in mind:", *(f"* {remark}" for remark in remarks)]
     return lines

@@ -46,8 +46,6 @@ def load_sample(
     -------
     AnnData with the slots of all files. The sample's `uns["ctcflow"]` holds the records of all.
     """
-    import numpy as np
-
     paths = list(files.values())
     adata = io.read_h5ad(paths[0]) if part == "all" else _read_parts(paths[0], part, None)
     record = io.json_slot(adata, CTCFLOW.key)
@@ -70,14 +68,21 @@ def load_sample(
             adata = adata[adata.obs[KEEP.key].to_numpy()].copy()
     adata.uns[CTCFLOW.key] = json.dumps(record, sort_keys=True)
     if lognorm and part != "described":
-        factors = adata.obs[SIZE_FACTOR.key].to_numpy(np.float64)
-        matrix = adata.X.astype(np.float32)
-        # in place: the values in 64 bits are the largest array of the steps that read samples
-        values = np.repeat(factors, np.diff(matrix.indptr))
-        np.divide(matrix.data, values, out=values)
-        matrix.data = np.log1p(values, out=values).astype(np.float32)
-        adata.X = matrix
+        log_normalise(adata)
     return adata
+
+
+def log_normalise(adata: AnnData) -> None:
+    """Replace counts by log1p(counts / size factor), float32 CSR."""
+    import numpy as np
+
+    factors = adata.obs[SIZE_FACTOR.key].to_numpy(np.float64)
+    matrix = adata.X.astype(np.float32)
+    # in place: the values in 64 bits are the largest array of the steps that read samples
+    values = np.repeat(factors, np.diff(matrix.indptr))
+    np.divide(matrix.data, values, out=values)
+    matrix.data = np.log1p(values, out=values).astype(np.float32)
+    adata.X = matrix
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ _HEAD = """\
 What each step leaves, per file: the container of the AnnData, the key in it, and what it is.
 Files of one sample hold the new slots of their step only; counts are in `ingest/`, once. Every file
 has `uns/ctcflow`: the row of the sheet, and version, parameters and digests of the input of each
-step so far.
+step so far. In the files that are delivered to other tools (`cluster/cohort.h5ad`,
+`gather/cohort.h5ad`) all JSON of `uns`, and what no other tool reads, is below `uns/ctcflow`: the
+record of the steps is `uns/ctcflow/steps`, and `uns/cluster` is `uns/ctcflow/cluster`.
 """
 
 
@@ -36,9 +38,10 @@ def slots_md() -> str:
             "| Slot | What it is |",
             "|---|---|",
         ]
-        for slot in step.writes:
+        for slot in (*step.writes, *step.optional):
             said = meanings.get(slot, "").replace("|", "\\|")
-            lines.append(f"| `{slot}` | {said} |")
+            where = "" if slot in step.writes else " (not always)"
+            lines.append(f"| `{slot}`{where} | {said} |")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
+
+RESOURCES: Final = Path(__file__).parents[2] / "resources"
+"""Where they are."""
+GENE_SETS: Final = frozenset({"panels", "programmes", "cell_types"})
+"""Those that are tables of gene sets, which a user may replace."""
+
 SHIPPED = {
     "genes": "genes/genes.tsv.gz",
     "rates": "genes/lineage_rates.tsv.gz",
@@ -14,5 +22,7 @@ SHIPPED = {
     "cell_types": "signatures/cell_types.tsv",
     "technical": "signatures/technical.tsv",
     "tissue_markers": "signatures/tissue_markers.tsv",
+    "ontology_terms": "ontology/terms.tsv",
+    "retired_genes": "ontology/retired_genes.tsv",
 }
-"""Every table that a step may ask for, and its file below `resources`."""
+"""Every table that a step or an export may ask for, and its file below `resources`."""

@@ -25,6 +25,7 @@ from ctcflow.errors import CtcflowError
 from ctcflow.formats.detect import Source
 from ctcflow.formats.remote import Stored
 from ctcflow.formats.size import Size, size_of, size_of_bytes
+from ctcflow.params import MOST_COUNTS
 from ctcflow.review import load_verdicts
 from ctcflow.sample import SAMPLE_STEPS, Sample
 from ctcflow.sources import brought_to, check_storage, droplets_of, source_of
@@ -165,6 +166,11 @@ class Workflow:
         return [self._local(str(path)) for path in self._references]
 
     @property
+    def reference_path(self) -> Path | None:
+        """The frozen reference; None where not given."""
+        return self._references[0] if self._references else None
+
+    @property
     def reference(self) -> list[str]:
         """The input of `call` and `project` that names the reference; none where not given."""
         return [f"reference={path}" for path in self._references]
@@ -247,7 +253,17 @@ class Workflow:
             beside = sum(self._size(source).values for source in self._droplets[names[0]])
         elif step in ("call", "project", "gather"):
             beside = sum(path.stat().st_size for path in self._references)
+        elif step == "cluster":
+            beside = self._counts_delivered
         return demand.axes([self._size(self._sources[name]) for name in names], beside=beside)
+
+    @property
+    def _counts_delivered(self) -> int:
+        """Stored counts that the file of the cohort holds beside its values."""
+        genes = self.config.cluster.genes
+        values = sum(self._size(source).values for source in self._sources.values())
+        delivered = genes == "full" or (genes == "auto" and values <= MOST_COUNTS)
+        return values if delivered else 0
 
     def _size(self, source: Source | Stored) -> Size:
         if source not in self._sizes:

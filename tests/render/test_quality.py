@@ -15,7 +15,7 @@ from ctcflow.render import barcodes, marks, quality
 from ctcflow.render.marks import BLUE, PURPLE, VERMILLION
 
 LINEAGES = ("T and NK", "myeloid", "neutrophil", "other")
-METRICS = ("n_umis", "n_genes", "pct_mt")
+METRICS = ("total_counts", "n_genes_by_counts", "pct_counts_mt")
 
 
 def record(name: str, lineages: tuple[str, ...] = LINEAGES, **fields: Any) -> dict[str, Any]:
@@ -37,7 +37,11 @@ def record(name: str, lineages: tuple[str, ...] = LINEAGES, **fields: Any) -> di
             }
         )
         spread = np.linspace(0.0, 1.0, 41)
-        for metric, low, high in (("n_umis", 3, 5), ("n_genes", 2, 4), ("pct_mt", 0, 1.5)):
+        for metric, low, high in (
+            ("total_counts", 3, 5),
+            ("n_genes_by_counts", 2, 4),
+            ("pct_counts_mt", 0, 1.5),
+        ):
             values = (10.0 ** (low + (high - low) * spread)).tolist()
             distributions.append({"lineage": lineage, "metric": metric, "values": values})
     return {"sample": name, "limits": limits, "distributions": distributions, **fields}
@@ -116,7 +120,7 @@ def test_limits_that_are_not_there_are_not_drawn_and_not_in_the_legend() -> None
 def test_lineages_without_a_droplet_are_left_out_and_samples_without_one_say_so() -> None:
     found = record("a")
     found["limits"].append({"lineage": "B", "cells": 0, "min_umis": 9.0})
-    found["distributions"].append({"lineage": "B", "metric": "n_umis", "values": []})
+    found["distributions"].append({"lineage": "B", "metric": "total_counts", "values": []})
     figure = quality.quality([found], ["a", "nothing"])
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[-1] == "nothing: no cell" and not any("B" in label for label in labels)
@@ -148,7 +152,9 @@ def test_a_lineage_counts_in_a_strip_for_as_many_droplets_as_it_has() -> None:
     few, many = record("a", ("T and NK",)), record("a", ("T and NK",))
     for found, lineage, cells, counts in ((few, "B", 1, 10.0), (many, "B", 10_000, 10.0)):
         found["limits"].append({"lineage": lineage, "cells": cells})
-        found["distributions"].append({"lineage": "B", "metric": "n_umis", "values": [counts] * 9})
+        found["distributions"].append(
+            {"lineage": "B", "metric": "total_counts", "values": [counts] * 9}
+        )
     for found, median in ((few, 10_000.0), (many, 10.0)):
         umis = quality.quality([found], ["a", *map(str, range(8))]).axes[0]
         assert umis.collections[2].get_offsets()[0, 1] == pytest.approx(median, rel=0.2)

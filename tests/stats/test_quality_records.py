@@ -85,9 +85,9 @@ def test_distributions_are_quantiles_of_each_lineage(
 ) -> None:
     measured, lineage = quality(n, seed, mitochondrial=mitochondrial)
     values = {
-        "n_umis": measured.umis,
-        "n_genes": measured.genes,
-        "pct_mt": measured.percent["mitochondrial"],
+        "total_counts": measured.umis,
+        "n_genes_by_counts": measured.genes,
+        "pct_counts_mt": measured.percent["mitochondrial"],
     }
     found = records.distributions(measured, lineage=lineage)
     as_json(found)

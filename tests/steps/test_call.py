@@ -28,7 +28,7 @@ TISSUE_MARKERS = io.read_table(Path(__file__).parents[2] / "resources" / SHIPPED
 N_MARKERS = TISSUE_MARKERS["gene"].nunique()
 
 TOGETHER = [
-    "n_umis",
+    "total_counts",
     "p_identity",
     "p_panel",
     "tumour_panel",
@@ -63,7 +63,7 @@ def scored_sample(
     p_identity = np.where(is_tumour, 10.0 ** -rng.uniform(4, 6, n), rng.uniform(size=n))
     obs = pd.DataFrame(
         {
-            "n_umis": rng.integers(1000, 9000, n),
+            "total_counts": rng.integers(1000, 9000, n),
             "lineage": pd.Categorical(["Monocyte"] * n),
             "p_identity": p_identity,
             "p_panel": p_panel,
@@ -82,7 +82,7 @@ def scored_sample(
             "p_partner": np.full(n, np.nan),
             "n_alike": np.ones(n, dtype=np.int64),
             "is_leukocyte": ~is_tumour,
-            "likely_doublet": np.zeros(n, dtype=bool),
+            "predicted_doublet": np.zeros(n, dtype=bool),
         },
         index=pd.Index([f"{name}_{i:05d}" for i in range(n)], dtype=object),
     )
@@ -281,7 +281,7 @@ def test_cells_that_cannot_be_told_apart_are_judged_by_what_they_show_together(
     adata.obsm["alike"] = adata.obs[TOGETHER].copy()
     alone, _ = called(adata)
     assert (alone.obs["class"].iloc[100:] == "uncertain").all()
-    result, _ = called(_together(adata, rows, 8, n_umis=8 * 600, **lines))
+    result, _ = called(_together(adata, rows, 8, total_counts=8 * 600, **lines))
     assert (result.obs["class"].iloc[100:] == expected).all()
     assert (result.obs["class"].iloc[:100] == "blood").all()
     assert (
@@ -305,7 +305,7 @@ def test_others_make_no_call_of_a_cell_that_may_be_blood() -> None:
 
 def test_counts_are_given_without_calls_that_are_diploid_as_far_as_seen() -> None:
     adata = scored_sample("a", tumour=6)
-    adata.obs["n_umis"] = 9000
+    adata.obs["total_counts"] = 9000
     adata.obs.loc[adata.obs_names[-6:], "p_copy_number"] = [1e-6, 1e-5, 0.4, 0.9, np.nan, 0.2]
     result, facts = called(adata)
     assert result.obs["malignancy"].tolist()[-6:] == [
@@ -465,7 +465,7 @@ def test_the_same_file_twice_is_flagged() -> None:
         codes = ["".join("ACGT"[(i >> (2 * k)) & 3] for k in range(12)) for i in range(120)]
         adata.obs_names = pd.Index(codes, dtype=object)
         adata.obsm["signatures"].index = adata.obs_names
-        adata.obs["n_umis"] = np.arange(120) + 1000
+        adata.obs["total_counts"] = np.arange(120) + 1000
         return adata
 
     _, facts = called(named("a"), named("b"))
@@ -526,7 +526,7 @@ def test_score_keeps_the_counts_of_candidates_in_marker_genes(
     total = np.asarray(counts.sum(axis=1)).ravel()
     candidates = found.obs["other_type"].astype(str).to_numpy() != ""
     assert candidates[is_ctc(found)].mean() > 0.9
-    np.testing.assert_array_equal(total, np.where(candidates, found.obs["n_umis"], 0))
+    np.testing.assert_array_equal(total, np.where(candidates, found.obs["total_counts"], 0))
     genes = sorted(set(TISSUE_MARKERS["gene"]))
     krt18 = found[:, "KRT18"].X.toarray().ravel()
     np.testing.assert_array_equal(

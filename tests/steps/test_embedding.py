@@ -14,7 +14,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from ctcflow.errors import CtcflowError
-from ctcflow.io import write_h5ad
+from ctcflow.io import read_h5ad, write_h5ad
 from ctcflow.params import ClusterParams, IntegrateParams, ReduceParams
 from ctcflow.render.tables import conditions_table
 from ctcflow.sample_params import NormalizeParams
@@ -67,6 +67,7 @@ def library(name: str, n: int, seed: int, shift: float = 0.0) -> anndata.AnnData
             "class": "blood",
             "lineage": np.array(["T", "B", "M"], dtype=object)[types],
             "truth": types.astype(str),
+            "n_genes_by_counts": len(GENES),
         },
         index=pd.Index([f"c{i}" for i in range(n)], dtype=object),
     )
@@ -122,7 +123,7 @@ def test_normalize_says_why_it_did_not_run(n: int) -> None:
 def test_reduce_uses_the_right_genes(cohort: list[anndata.AnnData]) -> None:
     cohort[1] = cohort[1][:, [g for g in GENES if g not in {"LYZ", "G7"}]].copy()
     found = reduce(cohort, PANELS, TECHNICAL, params=SETTINGS["reduce"])
-    used = set(found.var_names[found.var["variable"]])
+    used = set(found.var_names[found.var["highly_variable"]])
     assert {"EPCAM", *(f"G{i}" for i in range(8, 40))} <= used  # the panel, and genes of one type
     assert "LYZ" in found.var_names
     assert not {"MT-CO1", "G3"} & used
@@ -130,9 +131,9 @@ def test_reduce_uses_the_right_genes(cohort: list[anndata.AnnData]) -> None:
     assert list(found.var_names[found.var["panel"]]) == ["EPCAM"]
     assert list(found.obs_names[[0, 90]]) == ["a:c0", "b:c0"]
     assert found.X is None
-    assert (found.varm["PCs"][~found.var["variable"].to_numpy()] == 0).all()
+    assert (found.varm["PCs"][~found.var["highly_variable"].to_numpy()] == 0).all()
     without = ReduceParams(n_genes=10, exclude=(), include_panel=False)
-    assert reduce(cohort, PANELS, TECHNICAL, params=without).var["variable"].sum() == 10
+    assert reduce(cohort, PANELS, TECHNICAL, params=without).var["highly_variable"].sum() == 10
 
 
 def test_components_and_consensus_are_those_of_scanpy(
@@ -171,7 +172,7 @@ def test_components_and_consensus_are_those_of_scanpy(
         )
         values = anndata.concat(cohort)[:, table["highly_variable"].to_numpy()].copy()
         scanpy.pp.pca(values, n_comps=6, svd_solver="arpack")
-    assert set(mine.var_names[mine.var["variable"]]) == set(values.var_names)
+    assert set(mine.var_names[mine.var["highly_variable"]]) == set(values.var_names)
     # Later components of this cohort are noise with nearly equal variances.
     for one, other in zip(mine.obsm["X_pca"].T[:3], values.obsm["X_pca"].T[:3], strict=True):
         assert abs(np.corrcoef(one, other)[0, 1]) >= 0.9999
@@ -189,7 +190,7 @@ def test_real_components_are_those_of_scanpy() -> None:
         own.obs["sample"] = own.obs["batch"] = name
         cohort.append(normalized(own))
     mine = reduce(cohort, PANELS, TECHNICAL, params=ReduceParams(include_panel=False))
-    used = mine.var_names[mine.var["variable"]]
+    used = mine.var_names[mine.var["highly_variable"]]
     assert used.size == 2000
     values = anndata.concat(cohort, join="outer", fill_value=0)[:, used].copy()
     with warnings.catch_warnings():
@@ -262,11 +263,17 @@ def test_threads_do_not_change_a_byte(cohort: list[anndata.AnnData]) -> None:
     for key in ("X_pca", "X_integrated", "X_umap"):
         assert results[0].obsm[key].tobytes() == results[1].obsm[key].tobytes()
     assert results[0].obs.equals(results[1].obs)
-    first, second = (found.uns.pop("correction") for found in results)
-    assert {key: value.tolist() for key, value in first.items()} == {
-        key: value.tolist() for key, value in second.items()
-    }
-    assert dict(results[0].uns) == dict(results[1].uns)
+    first, second = (plain(found.uns) for found in results)
+    assert first == second
+
+
+def plain(value: object) -> object:
+    """Arrays as the bytes that they are, so that they can be compared."""
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, np.ndarray):
+        return value.tolist() if value.dtype.hasobject else value.tobytes()
+    return value
 
 
 def test_order_of_cells_does_not_matter(cohort: list[anndata.AnnData]) -> None:
@@ -318,6 +325,52 @@ def test_the_delivered_file_opens_in_scanpy_as_other_tools_want_it(
         assert read.obsp[key].shape == (read.n_obs, read.n_obs)
     gene = read.var_names[0]
     assert len(sc.get.obs_df(read, ["cluster", "cell_type", gene])) == read.n_obs
+    # records that no tool reads are in one place, and come back to where steps look for them
+    assert [key for key, value in read.uns.items() if isinstance(value, str)] == []
+    assert {"reduce", "integrate", "cluster", "markers", "correction"} <= set(read.uns["ctcflow"])
+    again = read_h5ad(tmp_path / "cohort.h5ad")
+    assert plain(dict(again.uns)) == plain(dict(found.uns))
+    raw = sparse.vstack([library("a", 90, 1).X, library("b", 75, 2, shift=1.0).X], format="csr")
+    assert (read.layers["counts"] != raw).nnz == 0
+
+
+def test_markers_are_in_scanpys_layout_with_its_fold_changes(
+    cohort: list[anndata.AnnData],
+) -> None:
+    import scanpy as sc
+
+    found = chain(cohort)
+    mine = sc.get.rank_genes_groups_df(found, group=None).set_index(["group", "names"])
+    assert mine["pvals"].isna().all()
+    sc.tl.rank_genes_groups(found, "cluster", method="wilcoxon", tie_correct=False)
+    theirs = sc.get.rank_genes_groups_df(found, group=None).set_index(["group", "names"])
+    assert set(mine.index) == set(theirs.index)  # fewer genes than are listed
+    theirs = theirs.loc[mine.index]
+    np.testing.assert_allclose(mine["logfoldchanges"], theirs["logfoldchanges"], rtol=1e-4)
+    # scanpy's score is the same rank sum, standardised
+    sizes = found.obs["cluster"].value_counts()
+    n = mine.index.get_level_values("group").map(sizes).to_numpy(float)
+    rest = found.n_obs - n
+    z = (mine["scores"] - 0.5) * n * rest / np.sqrt(n * rest * (found.n_obs + 1) / 12)
+    np.testing.assert_allclose(z, theirs["scores"], atol=1e-2)
+
+
+def test_genes_and_counts_of_the_file_are_those_that_are_asked_for(
+    cohort: list[anndata.AnnData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ctcflow import collect
+
+    whole = chain(cohort)
+    assert whole.n_vars == len(GENES)
+    monkeypatch.setattr(collect, "MOST_COUNTS", 10)
+    part = chain(cohort)
+    assert part.n_vars < len(GENES) and "counts" not in part.layers
+    assert part.obs.equals(whole.obs)
+    assert part.uns["markers"] == whole.uns["markers"]
+    np.testing.assert_array_equal(part.X.toarray(), whole[:, part.var_names].X.toarray())
+    asked = SETTINGS["cluster"].model_copy(update={"genes": "full"})
+    monkeypatch.setitem(SETTINGS, "cluster", asked)
+    assert chain(cohort).n_vars == len(GENES)
 
 
 def test_above_the_size_of_the_sketch_the_others_follow_it(
@@ -401,6 +454,7 @@ def real_library(name: str, sample: str) -> anndata.AnnData:
     obs["author"] = obs["author"].where(obs["author"].notna(), "")
     obs["sample"], obs["batch"], obs["class"], obs["lineage"] = sample, sample, "blood", ""
     x = sparse.csr_matrix(adata.X).astype(np.int32)
+    obs["n_genes_by_counts"] = np.diff(x.indptr)
     var = pd.DataFrame(index=adata.var_names.astype(object))
     return anndata.AnnData(x, obs=obs, var=var)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import anndata
@@ -49,13 +50,13 @@ def cohort(n: int = 240, n_samples: int = 2, method: str = "harmony") -> anndata
         {
             "sample": [f"s{k // 3 % n_samples}" for k in range(n)],
             "class": "blood",
-            "n_umis": rng.integers(1000, 4000, n),
+            "total_counts": rng.integers(1000, 4000, n),
             "cluster": pd.Categorical(kinds.astype(str)),
             "cell_type": pd.Categorical(np.array(TYPES, dtype=object)[kinds]),
         },
         index=[f"c{k}" for k in range(n)],
     )
-    var = pd.DataFrame({"variable": True, "gene_id": ""}, index=GENES)
+    var = pd.DataFrame({"highly_variable": True, "gene_id": ""}, index=GENES)
     adata = anndata.AnnData(sparse.csr_matrix(values), obs=obs, var=var)
     adata.obsm["X_integrated"] = points
     adata.obsm["X_umap"] = points * 10
@@ -97,7 +98,7 @@ def new(n: int = 90, seed: int = 5, shift: float = 0.0, novel: int = 0) -> annda
     kinds[n - novel :] = 3
     obs = pd.DataFrame(
         {
-            "n_umis": rng.integers(1000, 4000, n),
+            "total_counts": rng.integers(1000, 4000, n),
             "is_leukocyte": kinds < 3,
             "lineage": pd.Categorical(np.array([*TYPES, "B"], dtype=object)[kinds]),
             "truth": np.array([*TYPES, "new"], dtype=object)[kinds],
@@ -146,19 +147,51 @@ def test_a_batch_effect_is_taken_off(tmp_path: Any, method: str) -> None:
     assert (moved.obs["cell_type"].astype(str) == moved.obs["truth"]).mean() > 0.95
 
 
-def test_genes_that_are_missing_are_counted_and_too_many_are_refused(tmp_path: Any) -> None:
+def test_genes_that_are_missing_are_not_seen_and_too_few_others_map_nothing(tmp_path: Any) -> None:
     reference = frozen(cohort(), tmp_path)
     sample = new()
     whole = project(sample.copy(), reference, params=ProjectParams())
+    assert said(whole)["seen_share"] == 1
     fewer = project(sample[:, GENES[3:]].copy(), reference, params=ProjectParams())
     assert said(fewer)["missing_genes"] == 3
     assert said(fewer)["missing"] == GENES[:3]
-    assert (fewer.obs["cell_type"].astype(str) == fewer.obs["truth"]).all()
     turned = project(sample[:, GENES[::-1]].copy(), reference, params=ProjectParams())
     np.testing.assert_array_equal(turned.obsm["X_umap"], whole.obsm["X_umap"])
-    project(sample[:, GENES[8:]].copy(), reference, params=ProjectParams())
-    with pytest.raises(CtcflowError, match="lacks 9 of the 40 genes.*80% are needed"):
-        project(sample[:, GENES[9:]].copy(), reference, params=ProjectParams())
+    # every third gene lacks: the same types at nearly the same places, less sure
+    most = [gene for k, gene in enumerate(GENES) if k % 3]
+    found = project(sample[:, most].copy(), reference, params=ProjectParams())
+    assert (found.obs["cell_type"].astype(str) == found.obs["truth"]).all()
+    share = said(found)["seen_share"]
+    assert 0.5 < share < 0.9
+    assert found.obs["cell_type_confidence"].max() == pytest.approx(share)
+    apart = np.linalg.norm(found.obsm["X_pca"] - whole.obsm["X_pca"], axis=1).mean()
+    as_zero = sample.copy()
+    zeros = sample.X.toarray()
+    zeros[:, [k for k in range(len(GENES)) if k % 3 == 0]] = 0
+    as_zero.X = sparse.csr_matrix(zeros)
+    moved = project(as_zero, reference, params=ProjectParams())
+    assert apart < 0.3 * np.linalg.norm(moved.obsm["X_pca"] - whole.obsm["X_pca"], axis=1).mean()
+
+
+def test_a_sample_that_cannot_be_mapped_says_why_and_stays_in_the_run(tmp_path: Any) -> None:
+    reference = frozen(cohort(), tmp_path)
+    steps = {"normalize": {"params": {"target_umis": 5_000.0}}}
+    other_scale = new()
+    other_scale.uns["ctcflow"] = json.dumps({"sample": {"sample": "new"}, "steps": steps})
+    refused = {
+        "lacks 28 of the 40 genes.*50% are needed": new()[:, GENES[28:]].copy(),
+        "target_umis is 5000, and 10000 in the reference": other_scale,
+    }
+    for words, sample in refused.items():
+        found = project(sample, reference, params=ProjectParams())
+        assert re.search(words, said(found)["not_mapped"])
+        assert (found.obs["cell_type"] == "not mapped").all()
+        assert found.obs[["cell_type_confidence", "novelty"]].isna().all(axis=None)
+        assert found.obsm["X_umap"].shape == (90, 2) and np.isnan(found.obsm["X_umap"]).all()
+        called = call_of([f"new:{name}" for name in found.obs_names])
+        gathered = gather(called, [found], params=GatherParams())
+        record = json.loads(str(gathered.uns["integrate"]))
+        assert record["mapping of new_reason"].startswith("not mapped: ")
 
 
 def test_a_cell_is_named_by_its_markers_where_its_neighbours_are_of_another_type(
@@ -172,7 +205,7 @@ def test_a_cell_is_named_by_its_markers_where_its_neighbours_are_of_another_type
     reference = frozen(adata, tmp_path)
     found = project(new(), reference, params=ProjectParams())
     assert (found.obs["cell_type"].astype(str) == found.obs["truth"]).all()
-    assert said(found)["types_by"] == "markers"
+    assert said(found)["types_by_markers"] == list(TYPES)
     # the vote is still said: a third of the reference's NK cells have another name
     of_nk = (found.obs["truth"] == "NK").to_numpy()
     assert found.obs["cell_type_confidence"][of_nk].mean() == pytest.approx(2 / 3, abs=0.1)
@@ -192,24 +225,18 @@ def test_votes_count_where_markers_lack_and_for_cells_of_no_scored_type(tmp_path
     wrong = project(new(), frozen(adata, tmp_path), params=ProjectParams())
     # what the markers say counts, right or wrong
     assert (wrong.obs["cell_type"].astype(str) != wrong.obs["truth"]).any()
-    few = [gene for gene in GENES if gene not in ("G0", "G1", "G10")]
+    few = [gene for gene in GENES if gene not in ("G0", "G1", "G2")]
     found = project(new()[:, few].copy(), frozen(adata, tmp_path), params=ProjectParams())
-    assert (said(found)["types_by"], said(found)["missing_markers"]) == ("votes", 3)
-    assert (found.obs["cell_type"].astype(str) == found.obs["truth"]).all()
+    assert (said(found)["types_by_markers"], said(found)["missing_markers"]) == (["B", "T"], 3)
+    # wrong markers speak for the other types only
+    mine = found.obs["truth"] == "NK"
+    assert (found.obs["cell_type"].astype(str) == found.obs["truth"])[mine].all()
     adata.obs["cell_type"] = "unassigned"
     found = project(new(), frozen(adata, tmp_path), params=ProjectParams())
     known = found.obs[found.obs["novelty"] <= 1]
     assert len(known) > 80
     assert (known["cell_type"] == "unassigned").all()
     assert known["cell_type_confidence"].min() > 0.999
-
-
-def test_values_on_another_scale_are_refused(tmp_path: Any) -> None:
-    sample = new()
-    steps = {"normalize": {"params": {"target_umis": 5_000.0}}}
-    sample.uns["ctcflow"] = json.dumps({"sample": {"sample": "new"}, "steps": steps})
-    with pytest.raises(CtcflowError, match="target_umis"):
-        project(sample, frozen(cohort(), tmp_path), params=ProjectParams())
 
 
 @pytest.mark.parametrize("n", [0, 1, 19])

@@ -74,7 +74,7 @@ def test_a_dying_blood_cell_is_set_aside_and_a_dying_tumour_cell_is_kept(
         dense[cell, mitochondrial] = 4 * dense[cell].sum() // mitochondrial.sum()
     patient.X = sparse.csr_matrix(dense)
     obs = measure(patient).obs.iloc[dying]
-    assert (obs["pct_mt"] > 70).all()
+    assert (obs["pct_counts_mt"] > 70).all()
     assert (obs["qc_flag"] == "high mitochondrial share").all()
     assert obs["keep"].tolist() == [False] * 5 + [True] * 5
     assert obs["tumour_evidence"].tolist() == [False] * 5 + [True] * 5
@@ -101,7 +101,7 @@ def test_missing_blood_identity_protects_a_dying_cell_but_not_a_heap_of_mitochon
     patient.X = sparse.csr_matrix(dense)
     found = measure(patient)
     obs = found.obs.iloc[dying]
-    assert obs["pct_mt"].between(mitochondrial_share - 1, mitochondrial_share + 1).all()
+    assert obs["pct_counts_mt"].between(mitochondrial_share - 1, mitochondrial_share + 1).all()
     assert (obs["qc_flag"] == "high mitochondrial share").all()
     assert (obs["keep"] == kept).all()
     listed = {row["barcode"] for row in json.loads(found.uns["qc"])["set_aside"]}
@@ -112,14 +112,14 @@ def test_shares_are_those_of_the_named_genes(healthy: anndata.AnnData, measure: 
     dense, names = healthy.X.toarray(), healthy.var_names
     total = dense.sum(1)
     obs = measure(healthy).obs
-    np.testing.assert_array_equal(obs["n_umis"], total)
-    np.testing.assert_array_equal(obs["n_genes"], (dense > 0).sum(1))
+    np.testing.assert_array_equal(obs["total_counts"], total)
+    np.testing.assert_array_equal(obs["n_genes_by_counts"], (dense > 0).sum(1))
     mt = dense[:, names.str.startswith("MT-")].sum(1)
-    np.testing.assert_allclose(obs["pct_mt"], 100 * mt / total)
+    np.testing.assert_allclose(obs["pct_counts_mt"], 100 * mt / total)
     hb = dense[:, names.isin(["HBA1", "HBA2", "HBB", "HBD", "HBG1", "HBG2", "HBE1", "HBM", "HBZ",
                               "HBQ1"])].sum(1)  # fmt: skip
-    np.testing.assert_allclose(obs["pct_hb"], 100 * hb / total)
-    assert ((obs["pct_ribo"] > 0) & (obs["pct_ribo"] < 80)).any()
+    np.testing.assert_allclose(obs["pct_counts_hb"], 100 * hb / total)
+    assert ((obs["pct_counts_ribo"] > 0) & (obs["pct_counts_ribo"] < 80)).any()
 
 
 def test_limits_decide_and_the_ledger_adds_up(healthy: anndata.AnnData, measure: Measure) -> None:
@@ -131,11 +131,14 @@ def test_limits_decide_and_the_ledger_adds_up(healthy: anndata.AnnData, measure:
     assert (limits["min_umis"] >= 900).all()  # the floor, or what the lineage's cells say
     own = limits.loc[obs["coarse_lineage"].astype(str)].set_index(obs.index)
     flags = obs["qc_flag"].astype(str)
-    few, much = obs["n_umis"] < own["damaged_umis"], obs["pct_mt"] > own["damaged_pct_mt"]
+    few, much = (
+        obs["total_counts"] < own["damaged_umis"],
+        obs["pct_counts_mt"] > own["damaged_pct_mt"],
+    )
     for reason, cells in (
-        ("few counts", obs["n_umis"] < own["min_umis"]),
-        ("few genes", obs["n_genes"] < own["min_genes"]),
-        ("high mitochondrial share", obs["pct_mt"] > own["max_pct_mt"]),
+        ("few counts", obs["total_counts"] < own["min_umis"]),
+        ("few genes", obs["n_genes_by_counts"] < own["min_genes"]),
+        ("high mitochondrial share", obs["pct_counts_mt"] > own["max_pct_mt"]),
         ("damaged", few & much),
     ):
         said = flags.str.split(";").map(lambda words, reason=reason: reason in words)
@@ -184,9 +187,9 @@ def test_without_mitochondrial_genes_the_share_is_missing_and_not_zero(
 ) -> None:
     found = measure(healthy[:, ~healthy.var_names.str.startswith("MT-")].copy())
     facts = json.loads(found.uns["qc"])
-    assert found.obs["pct_mt"].isna().all()
+    assert found.obs["pct_counts_mt"].isna().all()
     assert {row["max_pct_mt"] for row in facts["limits"]} == {None}
-    assert "pct_mt" not in {row["metric"] for row in facts["distributions"]}
+    assert "pct_counts_mt" not in {row["metric"] for row in facts["distributions"]}
     missing = {row["what"]: row["reason"] for row in facts["not_run"]}
     assert missing["mitochondrial share"] == "the reference has no such gene"
     assert not found.obs["qc_flag"].astype(str).str.contains("mitochondrial").any()
@@ -237,7 +240,7 @@ def test_planted_doublets_score_high_and_none_is_set_aside(
     planted = np.arange(mixed.n_obs) >= rest.size
     better = (score[planted][:, None] > score[~planted][None, :]).mean()
     assert better > 0.9
-    called = found.obs["likely_doublet"].to_numpy()
+    called = found.obs["predicted_doublet"].to_numpy()
     np.testing.assert_array_equal(called, score > 0.5)
     assert not found.obs["qc_flag"][called].astype(str).str.contains("doublet").any()
     assert found.obs["keep"][called].all()

@@ -88,9 +88,9 @@ def cohort(
             cell_type=pd.Categorical([TYPES[t] for t in types]),
             cluster=pd.Categorical([str(t) for t in types]),
             batch=pd.Categorical([f"batch {names.index(s) % 3}" for s in sample]),
-            n_umis=np.round(10.0 ** rng.normal(3.5, 0.3, n)),
-            n_genes=np.round(10.0 ** rng.normal(3.0, 0.2, n)),
-            pct_mt=rng.gamma(4.0, 1.2, n),
+            total_counts=np.round(10.0 ** rng.normal(3.5, 0.3, n)),
+            n_genes_by_counts=np.round(10.0 ** rng.normal(3.0, 0.2, n)),
+            pct_counts_mt=rng.gamma(4.0, 1.2, n),
         )
     )
     spread = centres[types] + rng.normal(0, 0.8, (n, 2))
@@ -234,7 +234,11 @@ def quality_of(name: str, place: int) -> dict[str, Any]:
     distributions = [
         {"lineage": lineage, "metric": metric, "values": [low, 2 * low, 4 * low]}
         for lineage in lineages
-        for metric, low in (("n_umis", 500.0), ("n_genes", 300.0), ("pct_mt", 2.0))
+        for metric, low in (
+            ("total_counts", 500.0),
+            ("n_genes_by_counts", 300.0),
+            ("pct_counts_mt", 2.0),
+        )
     ]
     ambient = {"share": 0.031, "low": 0.022, "high": 0.0444, "genes": 43, "reason": ""}
     ambient |= {"measured_on": "droplets", "corrected": place == 2}

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ctcflow import io
+
 HERE = Path(__file__).parent
 REAL = HERE.parents[2] / "shared" / "data" / "real"
 CALLED = {"CTC", "CTC aggregate"}
@@ -43,7 +45,7 @@ def cells(run: Path) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def cohort(run: Path) -> anndata.AnnData:
     """What `cluster` delivers."""
-    return anndata.read_h5ad(run / "results" / "cluster" / "cohort.h5ad")
+    return io.read_h5ad(run / "results" / "cluster" / "cohort.h5ad")
 
 
 def test_spiked_cells_are_called(run, cells):

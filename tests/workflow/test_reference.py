@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import anndata
+import numpy as np
 import pandas as pd
 import pytest
 
-from ctcflow import io
+from ctcflow.bundle import read
 
 SAMPLE_STEPS = ("ingest", "qc", "normalize", "score", "project")
 COHORT_STEPS = ("call", "gather", "report")
@@ -41,11 +42,11 @@ def renamed(sheet: pd.DataFrame, rows: dict[int, str]) -> pd.DataFrame:
 
 def cells(run: Path) -> pd.DataFrame:
     path = run / "results" / "project" / "cells.tsv.gz"
-    return pd.read_csv(path, sep="\t", keep_default_na=False)
+    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
 
 
 def test_samples_are_mapped_and_another_one_moves_nothing(
-    frozen, sheet, new_run, snakemake, tmp_path
+    frozen, sheet, new_run, snakemake, ctcflow, tmp_path
 ):
     bundle = frozen / "results" / "freeze" / "reference.zip"
     before = bundle.read_bytes()
@@ -73,12 +74,49 @@ def test_samples_are_mapped_and_another_one_moves_nothing(
     assert healthy["cells"] > 0
     assert "Nothing to be done" in snakemake(run).text
 
-    ran = snakemake(new_run(run, renamed(sheet, {0: "new", 2: "healthy"}), config))
+    more = renamed(sheet, {0: "new", 2: "healthy"})
+    lacking = [fewer_genes(sheet, frozen, tmp_path, name, share) for name, share in LACKING.items()]
+    new_run(run, pd.concat([more, *lacking]), config)
+    checked = ctcflow(run, "check", str(run))
+    assert (
+        "some lacks" in checked.text and "confidence of its cell types is lowered" in checked.text
+    )
+    assert "most lacks" in checked.text and "it will not be mapped" in checked.text
+    ran = snakemake(run)
     assert ran.code == 0, ran.text
-    assert ran.jobs == dict.fromkeys((*SAMPLE_STEPS, *COHORT_STEPS), 1)
+    assert ran.jobs == dict.fromkeys(SAMPLE_STEPS, 3) | dict.fromkeys(COHORT_STEPS, 1)
     pd.testing.assert_frame_equal(cells(run)[: len(first)], first)
-    assert set(cells(run)["sample"]) == {"new", "healthy"}
+    assert set(cells(run)["sample"]) == {"new", "healthy", *LACKING}
     assert bundle.read_bytes() == before
+    # the same cells without three tenths of the reference's genes, and without most of them
+    found = {name: mine.set_index("barcode") for name, mine in cells(run).groupby("sample")}
+    both = found["some"].join(found["new"], rsuffix="_new", how="inner")
+    blood = both[(both["class"] == "blood") & (both["class_new"] == "blood")]
+    assert (blood["cell_type"] == blood["cell_type_new"]).mean() >= 0.9
+    sure = blood["cell_type"] != "not in the reference"
+    assert (blood["cell_type_confidence"][sure].astype(float) < 1).all()
+    called = found["most"]
+    assert set(called["cell_type"]) == {"not mapped", *called["class"]} - {"blood"}
+    page = (run / "results" / "report" / "report.html").read_text()
+    assert "not mapped: its matrix lacks" in page
+
+
+LACKING = {"some": 0.3, "most": 0.7}
+
+
+def fewer_genes(
+    sheet: pd.DataFrame, frozen: Path, folder: Path, name: str, share: float
+) -> pd.DataFrame:
+    """The first sample of the sheet without this share of the reference's genes; its row."""
+    genes = read(frozen / "results" / "freeze" / "reference.zip").genes
+    lost = np.random.default_rng(0).permutation(genes)[: int(share * genes.size)]
+    counts = anndata.read_h5ad(frozen / "results" / "ingest" / f"{sheet['sample'][0]}.h5ad")
+    kept = counts[:, ~counts.var_names.isin(lost)]
+    path = folder / f"{name}.h5ad"
+    obs, var = pd.DataFrame(index=kept.obs_names), pd.DataFrame(index=kept.var_names)
+    anndata.AnnData(kept.X, obs=obs, var=var).write_h5ad(path)
+    row = renamed(sheet, {0: name})
+    return row.assign(path=str(path), raw_path="", format="")
 
 
 def test_freezing_again_as_the_readme_says_gives_the_same_bytes(frozen, ctcflow, tmp_path):
@@ -121,22 +159,3 @@ def test_a_reference_that_cannot_be_used_stops_the_run_before_its_first_job(
         (line,) = ran.errors
         assert all(word in line for word in words), line
         assert "Traceback" not in ran.text
-
-
-def test_genes_that_the_reference_does_not_have_are_refused_in_one_line(
-    frozen, finished, sheet, ctcflow, tmp_path
-):
-    name = sheet["sample"][0]
-    files = {step: finished / "results" / step / f"{name}.h5ad" for step in SAMPLE_STEPS[:-1]}
-    for step in ("ingest", "qc", "normalize", "score"):
-        adata = anndata.read_h5ad(files[step])
-        files[step] = tmp_path / f"{step}.h5ad"
-        io.write_h5ad(files[step], adata[:, :300].copy(), delivered=False)
-    bundle = frozen / "results" / "freeze" / "reference.zip"
-    given = [f"{step}={path}" for step, path in files.items()]
-    out = f"adata={tmp_path / 'project.h5ad'}"
-    ran = ctcflow(tmp_path, "project", "--in", f"reference={bundle}", *given, "--out", out)
-    assert ran.code == 2
-    (line,) = ran.errors
-    assert "80% are needed" in line
-    assert not (tmp_path / "project.h5ad").exists()

@@ -103,7 +103,7 @@ def test_input_and_results_on_s3(s3, stored, new_run, tmp_path, ctcflow, finishe
         str(path.relative_to(finished)): path.read_bytes()
         for path in (finished / "results").rglob("*")
         # digests stand beside files on disks; a storage has its own
-        if path.is_file() and not path.name.endswith(".digest")
+        if path.is_file() and ".digests" not in path.parts
         if not path.is_relative_to(finished / "results" / "provenance")
     }
     made = {name: content for name, content in found.items() if name.startswith("results/")}

@@ -66,6 +66,26 @@ def read_10x_h5(path: Path) -> Parts:
         )
 
 
+def feature_names(file: h5py.File) -> list[Names]:
+    """Symbols and ids of the features of an open .h5, .h5ad or .h5mu file; empty where unknown."""
+    if "matrix/features" in file:
+        return [strings(file["matrix/features"][name][:]) for name in ("name", "id")]
+    if "mod" in file:
+        return [part for group in file["mod"].values() for part in _names_and_ids(group)]
+    if "var" in file:
+        return _names_and_ids(file)
+    genomes = [g for g in file.values() if isinstance(g, h5py.Group) and "gene_names" in g]
+    return [strings(g[name][:]) for g in genomes for name in ("gene_names", "genes")]
+
+
+def _names_and_ids(group: h5py.Group) -> list[Names]:
+    var = group["raw/var"] if "raw/var" in group else group["var"]
+    if not isinstance(var, h5py.Group) or "_index" not in var.attrs:  # of anndata before 0.8
+        return []
+    names, ids, _ = _genes_of(var)
+    return [names] if ids is None else [names, ids]
+
+
 def _genome(path: Path, file: h5py.File) -> h5py.Group:
     genomes = [k for k, g in file.items() if isinstance(g, h5py.Group) and "gene_names" in g]
     if not genomes:

@@ -29,8 +29,8 @@ def read_mtx(files: tuple[Path, ...]) -> Parts:
         A file is damaged, or the three do not fit together.
     """
     matrix, features, barcodes = files
-    columns = _columns(features)
-    cells = _columns(barcodes)[0]
+    columns = feature_columns(features)
+    cells = feature_columns(barcodes)[0]
     with reading(matrix, "Matrix Market"):
         x = _matrix(matrix)
     notes = []
@@ -132,8 +132,8 @@ def _triplets(file: IO[bytes], n_values: int, separator: str) -> list[npt.NDArra
     return found
 
 
-def _columns(path: Path) -> list[pd.Series]:
-    """Read a headerless tab-separated file as columns of text."""
+def feature_columns(path: Path) -> list[pd.Series]:
+    """Read a headerless tab-separated file (features, barcodes) as columns of text."""
     with reading(path, "tab-separated text"), opened(path) as file:
         try:
             frame = pd.read_csv(

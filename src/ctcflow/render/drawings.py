@@ -42,7 +42,7 @@ def drawings(
         umap = atlas.umap(adata.obs, coordinates, panels, reason)
         records = found.get("qc") or []
         qc = quality(records, _samples(adata, found))
-        calls = figures.evidence(_evidence(call.obs), _counts(draws))
+        calls = figures.evidence(evidence_of(call.obs), counts_of_draws(draws))
         mixing = figures.mixing(_metrics(facts(adata, keys.INTEGRATE)))
         calibration = figures.calibration(observed, "no null cells to calibrate on")
         droplets = barcodes.droplets(records)
@@ -75,12 +75,14 @@ def _samples(adata: AnnData, found: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*named, *sorted({str(name) for name in seen})]))
 
 
-def _evidence(obs: pd.DataFrame) -> pd.DataFrame:
+def evidence_of(obs: pd.DataFrame) -> pd.DataFrame:
+    """Columns `class`, `p_identity`, `p_panel`, one row per cell; NaN where `call` left none."""
     wanted = (keys.CLASS.key, keys.P_IDENTITY.key, keys.P_PANEL.key)
     return pd.DataFrame({name: obs.get(name, np.nan) for name in wanted}, index=obs.index)
 
 
-def _counts(draws: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def counts_of_draws(draws: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Columns `name`, `count`, `count_low`, `count_high`, one row per draw."""
     rows = [
         {
             "name": " ".join(

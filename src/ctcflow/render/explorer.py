@@ -29,7 +29,7 @@ _LEVELS: Final = {
 _AMOUNTS: Final = {
     "n_panel_genes": "Tumour panel genes seen",
     "evidence": "Evidence for a tumour cell (-log10)",
-    "n_umis": "Counts",
+    "total_counts": "Counts",
 }
 
 Floats = npt.NDArray[np.float64]

@@ -52,6 +52,22 @@ def evidence(cells: pd.DataFrame, draws: pd.DataFrame) -> Figure:
     return figure
 
 
+def lines_of_evidence(cells: pd.DataFrame) -> Figure:
+    """Draw each cell by its two lines of evidence; `cells` as in `evidence`."""
+    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
+    _lines_of_evidence(figure.subplots(), cells)
+    return figure
+
+
+def draw_counts(draws: pd.DataFrame) -> Figure:
+    """Draw counts per draw with exact intervals; `draws` as in `evidence`."""
+    many = len(draws) > MANY_DRAWS
+    height = 4.2 if many else float(np.clip(1.6 + 0.27 * len(draws), 2.4, 12.5))
+    figure = Figure(figsize=(11.0 if many else 5.6, height), layout="constrained")
+    _draw_counts(figure.subplots(), draws, upright=many)
+    return figure
+
+
 def _draw_counts(axis: Axes, draws: pd.DataFrame, *, upright: bool) -> None:
     axis.set_title("CTCs and aggregates per draw, exact interval")
     if draws.empty:

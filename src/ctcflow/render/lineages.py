@@ -38,9 +38,9 @@ class Row(NamedTuple):
 
 
 METRICS: Final = (
-    Metric("n_umis", "counts", True, "min_umis", "damaged_umis", "high_umis"),
-    Metric("n_genes", "genes", True, "min_genes", "", "high_genes"),
-    Metric("pct_mt", "mitochondrial counts (%)", False, "max_pct_mt", "damaged_pct_mt", ""),
+    Metric("total_counts", "counts", True, "min_umis", "damaged_umis", "high_umis"),
+    Metric("n_genes_by_counts", "genes", True, "min_genes", "", "high_genes"),
+    Metric("pct_counts_mt", "mitochondrial counts (%)", False, "max_pct_mt", "damaged_pct_mt", ""),
 )
 
 

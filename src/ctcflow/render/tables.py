@@ -58,8 +58,8 @@ uns `call`
             `damaged_umis`, `damaged_pct_mt` (set aside below the first and above the second),
             `high_umis`, `high_genes` (a remark above, never set aside).
         `distributions`
-            `lineage`, `metric` (`n_umis`, `n_genes`, `pct_mt`), `values`: up to 41 evenly spaced
-            quantiles of all droplets that came in, ascending.
+            `lineage`, `metric` (`total_counts`, `n_genes_by_counts`, `pct_counts_mt`), `values`: up
+            to 41 evenly spaced quantiles of all droplets that came in, ascending.
         `ambient`
             Object: `share`, `low`, `high` (fraction of counts), `genes` (number), `measured_on`
             (droplets, cells), `corrected`, `reason` (why not measured).

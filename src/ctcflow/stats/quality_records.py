@@ -48,9 +48,9 @@ def limits(rows: Sequence[Limits], *, lineage: Ints, reads: bool) -> list[Record
 def distributions(quality: Quality, *, lineage: Ints) -> list[Record]:
     """Up to 41 quantiles of every metric in every coarse lineage that has a cell."""
     values = {
-        "n_umis": quality.umis,
-        "n_genes": quality.genes,
-        "pct_mt": quality.percent["mitochondrial"],
+        "total_counts": quality.umis,
+        "n_genes_by_counts": quality.genes,
+        "pct_counts_mt": quality.percent["mitochondrial"],
     }
     found = []
     for code, name in enumerate(COARSE):

@@ -36,7 +36,7 @@ _SHOWN = (
     keys.PANEL_GENES,
     keys.OTHER_TYPE,
     keys.P_STROMA,
-    keys.N_UMIS,
+    keys.TOTAL_COUNTS,
     keys.N_ALIKE,
 )
 _BESIDE = (keys.SIGNATURES, keys.COPY_NUMBER)
@@ -99,7 +99,7 @@ def call(
         tables.append(table)
         for slot in _BESIDE:
             beside[slot.key].append(adata.obsm[slot.key].set_axis(table.index, axis=0))
-        totals[name] = adata.obs[keys.N_UMIS.key]
+        totals[name] = adata.obs[keys.TOTAL_COUNTS.key]
         # whoever chooses leukocytes by their identity will not find a false call among them
         every = row.get("role") in controls.CONTROLS
         null = every | adata.obs[keys.IS_LEUKOCYTE.key].to_numpy(bool)
@@ -196,7 +196,7 @@ def _call_sample(
     table[keys.PARTNER.key] = np.where(said.classes == "CTC aggregate", partner, "")
     called = np.isin(said.classes, _TUMOUR)
     # whether an aberration would have been seen is asked of the cell's own counts
-    own = evidence_of._replace(umis=obs[keys.N_UMIS.key].to_numpy(np.float64))
+    own = evidence_of._replace(umis=obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64))
     table[keys.MALIGNANCY.key] = classes.malignancy(own, called=called)
     table[keys.PHENOTYPE.key] = phenotypes(adata.obsm[keys.SIGNATURES.key], called=called)
     table[keys.REASON.key] = said.reasons
@@ -231,7 +231,7 @@ def _evidence(obs: pd.DataFrame, *, significant: npt.NDArray[np.bool_]) -> class
     """Lines of evidence as `score` wrote them."""
     group = obs[keys.OTHER_GROUP.key].astype(str)
     return classes.Evidence(
-        umis=obs[keys.N_UMIS.key].to_numpy(np.float64),
+        umis=obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64),
         significant=significant,
         p_identity=obs[keys.P_IDENTITY.key].to_numpy(np.float64),
         p_panel=obs[keys.P_PANEL.key].to_numpy(np.float64),
@@ -315,7 +315,7 @@ def _aggregates(
     tumour, both = named == "CTC", named == "CTC aggregate"
     if rate is None or not (tumour | both).any():
         return []
-    single = (named == "blood") & ~adata.obs[keys.LIKELY_DOUBLET.key].to_numpy(bool)
+    single = (named == "blood") & ~adata.obs[keys.PREDICTED_DOUBLET.key].to_numpy(bool)
     lineage = table[keys.PARTNER.key].where(both, table[keys.LINEAGE.key])
     partner = lineage.map(aggregates.PARTNER_OF)
     return aggregates.against_chance(
@@ -342,7 +342,7 @@ def _sample_record(
         flags.append(f"only {leukocytes} leukocytes: p rests on shipped blood rates")
     reviewed = reviews.summary(table[keys.VERDICT.key].to_numpy(dtype=object))
     flags += [reviewed] if reviewed else []
-    umis = table[keys.N_UMIS.key]
+    umis = table[keys.TOTAL_COUNTS.key]
     ambient = json.loads(str(adata.uns[keys.QC.key]))["ambient"]
     return {
         **{key: row.get(key) for key in ("sample", "patient", "draw", "day", "role", "batch")},

@@ -10,8 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ctcflow import keys, sample_files
-from ctcflow.collect import Collected, Groups, classes_of, collect, delivered_genes, units_of
+from ctcflow import delivery, keys, sample_files
+from ctcflow.collect import (
+    Collected,
+    Groups,
+    classes_of,
+    collect,
+    counts_of,
+    genes_to_deliver,
+    units_of,
+)
 from ctcflow.params import ClusterParams
 from ctcflow.stats import annotation, conditions, grouping, markers, pseudobulk
 from ctcflow.stats.neighbors import distance_graph
@@ -32,6 +40,7 @@ _FLOOR: Final = 0.25
 _N_MARKERS: Final = 20
 
 Codes = npt.NDArray[np.intp]
+Matrix = npt.NDArray[np.float64]
 
 
 def cluster(
@@ -58,13 +67,15 @@ def cluster(
     Returns
     -------
     AnnData
-        X log-normalised variable genes, panel genes and markers (CSR float32); obs of `adata`
-        with `leiden_<resolution>`, `cluster`, `cell_type` (of the cluster, with the borders
+        X log-normalised (CSR float32) of all genes, with layers `counts`, or of variable genes,
+        panel genes and markers, as `params.genes` says; obs of `adata` with `score_<signature>`,
+         `leiden_<resolution>`, `cluster`, `cell_type` (of the cluster, with the borders
         between types drawn by the markers around each cell: see `stats.annotation.border_types`;
         the class itself for cells whose class is not `blood`); obsm `X_pca`, `X_integrated`,
         `X_umap`, `cell_type_scores` (with varm `cell_type_loadings`); obsp `connectivities`,
-        `distances`; uns `markers` and `cluster`, `conditions` (JSON; conditions are compared in
-        the clusters of a type).
+        `distances`; uns `neighbors`, `pca`, `hvg`, `log1p`, `rank_genes_groups` (from two clusters
+        on) and colours as scanpy has them; uns `markers` and `cluster`, `conditions` (JSON;
+        conditions are compared in the clusters of a type).
 
     Raises
     ------
@@ -72,19 +83,23 @@ def cluster(
         A cell of `adata` is in no sample.
     """
     adata.var[keys.TYPE_MARKER.key] = adata.var_names.isin(cell_types["gene"])
-    result, groups, report = _embedded(adata, params)
+    delivered, with_counts = genes_to_deliver(adata, params.genes)
+    result, groups, report = _embedded(adata, params, delivered)
     compared = conditions.comparisons(units_of(adata.obs))
     if not compared.pairs:
         groups = groups._replace(pseudobulk=groups.codes[:0])
-    collected = collect(adata, sample_files.values(cohort), groups)
+    collected = collect(adata, sample_files.values(cohort), groups, delivered=delivered)
     result.X = collected.values
-    sums = collected.sums[:, delivered_genes(adata)]
+    if with_counts:
+        counts = counts_of(collected.values, collected.size_factors)
+        result.layers[keys.COUNTS_LAYER.key] = counts
+    sums = collected.sums[:, delivered]
     types, of_cells, why = _cell_types(result, sums, groups, cell_types)
     report |= why
     named = _types_of_cells(of_cells, adata.obs)
     result.obs[keys.CELL_TYPE.key] = pd.Categorical(named)
-    found = _markers(collected, groups, adata.var_names)
-    result.uns[keys.MARKERS.key] = json.dumps(found, sort_keys=True)
+    _add_markers(result, collected, groups, adata.var_names, delivered)
+    delivery.add_colours(result)
     of_groups = ["" if name == UNASSIGNED else str(name) for name in types] + groups.classes
     tested, not_run = pseudobulk.compare(collected.units, types=of_groups, pairs=compared.pairs)
     table = pseudobulk.table(tested, adata.var_names.to_numpy(object))
@@ -95,7 +110,9 @@ def cluster(
     return result
 
 
-def _embedded(adata: AnnData, params: ClusterParams) -> tuple[AnnData, Groups, dict[str, Any]]:
+def _embedded(
+    adata: AnnData, params: ClusterParams, delivered: npt.NDArray[np.bool_]
+) -> tuple[AnnData, Groups, dict[str, Any]]:
     """What needs the embedding only: graph, communities and map; X comes later."""
     points = np.asarray(adata.obsm[keys.X_INTEGRATED.key], dtype=np.float64)
     small = adata.n_obs < MIN_CELLS or points.shape[1] == 0
@@ -124,7 +141,7 @@ def _embedded(adata: AnnData, params: ClusterParams) -> tuple[AnnData, Groups, d
         if small
         else "",
     }
-    result = _build(adata)
+    result = _build(adata, delivered, n_neighbors=k, seed=seed)
     for resolution, membership in zip(resolutions, found, strict=True):
         result.obs[f"leiden_{resolution:g}"] = _categories(membership)
     codes = found[resolutions.index(used)]
@@ -218,22 +235,30 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _build(adata: AnnData) -> AnnData:
+def _build(
+    adata: AnnData, delivered: npt.NDArray[np.bool_], *, n_neighbors: int, seed: int
+) -> AnnData:
     import anndata
 
-    delivered = delivered_genes(adata)
     result = anndata.AnnData(obs=adata.obs.copy(), var=adata.var[delivered].copy())
     for slot in (keys.X_PCA, keys.X_INTEGRATED):
         result.obsm[slot.key] = adata.obsm[slot.key]
     result.varm[keys.LOADINGS.key] = np.asarray(adata.varm[keys.LOADINGS.key])[delivered]
     for key, value in adata.uns.items():
         result.uns[key] = value
+    delivery.add_scores(result, adata.obsm.get(keys.SIGNATURES.key))
+    reduced = json.loads(str(adata.uns[keys.REDUCE.key]))
+    delivery.add_embedding_records(result, n_neighbors=n_neighbors, seed=seed, reduced=reduced)
     return result
 
 
-def _markers(
-    collected: Collected, groups: Groups, names: pd.Index
-) -> dict[str, list[dict[str, Any]]]:
+def _add_markers(
+    result: AnnData,
+    collected: Collected,
+    groups: Groups,
+    names: pd.Index,
+    delivered: npt.NDArray[np.bool_],
+) -> None:
     """Genes of each cluster by AUC (on the sketch), ties by difference of means (of all cells).
 
     No p-values: the clusters were made from the same counts, so that one would be about nothing.
@@ -243,9 +268,25 @@ def _markers(
     sizes = np.bincount(groups.codes, minlength=groups.n)[:, None].astype(np.float64)
     inside = collected.sums / np.maximum(sizes, 1)
     rest = collected.sums.sum(axis=0) - collected.sums
-    difference = inside - rest / np.maximum(groups.codes.size - sizes, 1)
+    outside = rest / np.maximum(groups.codes.size - sizes, 1)
+    found = _best_markers(aucs, inside, outside, names)
+    result.uns[keys.MARKERS.key] = json.dumps(found, sort_keys=True)
+    if groups.n > 1:
+        result.uns[keys.RANKED.key] = delivery.ranked_genes(
+            aucs[:, delivered],
+            inside[:, delivered],
+            outside[:, delivered],
+            names=list(names[delivered]),
+            groups=[str(number) for number in range(groups.n)],
+        )
+
+
+def _best_markers(
+    aucs: Matrix, inside: Matrix, outside: Matrix, names: pd.Index
+) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for number in range(groups.n):
+    difference = inside - outside
+    for number in range(len(aucs)):
         if np.isnan(aucs[number]).all():
             found[str(number)] = []
             continue

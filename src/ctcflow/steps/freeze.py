@@ -24,7 +24,7 @@ FILE: Final = "reference.zip"
 """The bundle, below the folder of the step."""
 BLOOD: Final = "blood"
 _FOLDS: Final = 10
-_BLOCK: Final = 32_768
+_BLOCK: Final = 8_192
 _CONTROLS: Final = ("dispersion", "blanks", "healthy")
 
 Codes = npt.NDArray[np.int32]
@@ -67,7 +67,7 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
     CtcflowError
         There are no cells or no components, or the run is of a version that kept no correction.
     """
-    used = adata.var[keys.VARIABLE.key].to_numpy(np.bool_)
+    used = adata.var[keys.HIGHLY_VARIABLE.key].to_numpy(np.bool_)
     loadings = np.asarray(adata.varm[keys.LOADINGS.key], dtype=np.float64)[used]
     if adata.n_obs == 0 or loadings.shape[1] == 0:
         raise CtcflowError(
@@ -216,7 +216,7 @@ def _limits(
 ) -> dict[str, Any]:
     """Limits of both measures of novelty, from leukocytes that are left out."""
     points = np.asarray(adata.obsm[keys.X_INTEGRATED.key], dtype=np.float32)
-    umis = adata.obs[keys.N_UMIS.key].to_numpy(np.float64)
+    umis = adata.obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64)
     samples, fold_of_asked = _samples(adata), folds[asked]
     found: dict[str, list[npt.NDArray[np.float64]]] = {"distance": [], "unexpected": [], "umis": []}
     for fold in np.unique(fold_of_asked):

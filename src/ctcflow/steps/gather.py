@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from ctcflow import keys
+from ctcflow import delivery, keys
 from ctcflow.errors import CtcflowError
 from ctcflow.params import GatherParams
 
@@ -38,7 +38,8 @@ def gather(adata: AnnData, cohort: Iterable[AnnData], *, params: GatherParams) -
     -------
     AnnData
         `adata` with the slots of `project`; the cell type of a cell whose class is not `blood` is
-        its class, as in `cluster`; uns `integrate` (JSON) says that there is no joint embedding.
+        its class, as in `cluster`; obs `score_<signature>` and colours in uns; uns `integrate`
+        (JSON) says that there is no joint embedding.
 
     Raises
     ------
@@ -65,6 +66,8 @@ def gather(adata: AnnData, cohort: Iterable[AnnData], *, params: GatherParams) -
     for slot in _POINTS:
         adata.obsm[slot.key] = np.concatenate([sample.obsm[slot.key] for sample in samples])
     adata.uns[keys.INTEGRATE.key] = json.dumps(_report(samples), sort_keys=True)
+    delivery.add_scores(adata, adata.obsm.get(keys.SIGNATURES.key))
+    delivery.add_colours(adata)
     return adata
 
 
@@ -86,6 +89,14 @@ def _report(samples: list[AnnData]) -> dict[str, Any]:
         record = json.loads(str(sample.uns[keys.PROJECT.key]))
         cells = record["reference"]["cells"]
         found["reason"] = f"no joint embedding: mapped onto a frozen reference of {cells} cells"
+        if record["not_mapped"]:
+            found[f"mapping of {name}_reason"] = f"not mapped: {record['not_mapped']}"
+        elif record["missing_genes"]:
+            found[f"some genes of {name}_reason"] = (
+                f"{record['missing_genes']} of {record['genes']} genes of the reference are not in"
+                f" its matrix: they are not seen, and the confidence of its types is"
+                f" {record['seen_share']:.3f} of what it would be"
+            )
         if record["reason"]:
             found[f"correction of {name}_reason"] = record["reason"]
     return found

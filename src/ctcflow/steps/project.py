@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from ctcflow import bundle, keys
+from ctcflow import keys
 from ctcflow.bundle import Reference
-from ctcflow.errors import CtcflowError
 from ctcflow.params import ProjectParams
 from ctcflow.stats import novelty, symphony
 from ctcflow.stats.annotation import Scores, border_types
 from ctcflow.stats.components import Components
 from ctcflow.stats.components import project as on_components
 from ctcflow.stats.mapped_scores import mapped_scores
+from ctcflow.stats.missing_genes import points_of_seen, scaled_loadings, seen_share
 from ctcflow.stats.threads import blas_threads
 from ctcflow.stats.transfer import Placed, averages, place, votes
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+NOT_MAPPED: Final = "not mapped"
+"""Cell type and cluster of the cells of a sample that cannot be mapped."""
 NOT_IN_REFERENCE: Final = "not in the reference"
 """Cell type of cells whose novelty is above 1."""
 MIN_CELLS: Final = 20
 """Below this number of leukocytes nothing is fitted (cells)."""
-_FEWEST_GENES: Final = 0.8
+FEWEST_SEEN: Final = 0.5
+"""Share of what the components are made of below which a sample is not mapped (fraction)."""
+_FEWEST_MARKERS: Final = 0.5
 _LISTED: Final = 50
 
 Matrix = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.object_]
+Points = npt.NDArray[np.float32]
 
 
 def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> AnnData:
@@ -61,66 +66,100 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
         vote, and among the types that have markers by those around the cell, as in `cluster`;
         `cell_type_confidence`, the share of the vote; `novelty`; uns `project` (JSON).
 
-    Raises
-    ------
-    CtcflowError
-        The sample lacks more than a fifth of the reference's genes, or is on another scale.
+        Genes of the reference that the sample's matrix lacks are not seen, not zero: coordinates
+        follow from the others, and the confidence is multiplied by the share of the components that
+        these hold. Where that is below a half, or values are on another scale, the sample is not
+        mapped: `cell_type` and `cluster` are `not mapped`, all numbers NaN, and uns says why.
     """
-    record = json.loads(str(adata.uns[keys.CTCFLOW.key]))
-    target = record["steps"]["normalize"]["params"]["target_umis"]
-    bundle.check_scale(reference.manifest, target)
     by_gene = _by_gene(adata)
-    values, missing = _values(by_gene, adata.var_names, reference.genes)
-    if _too_few(missing, reference.genes):
-        raise CtcflowError(
-            f"sample `{record['sample']['sample']}` lacks {len(missing)} of the"
-            f" {reference.genes.size} genes of the reference (such as {', '.join(missing[:3])}),"
-            f" and {_FEWEST_GENES:.0%} are needed: give counts of all genes, or a reference of such"
-            " samples"
-        )
-    centre = Components(reference.means, reference.loadings, np.zeros(0), 0.0)
-    points = on_components(values, centre)
+    values, lacks = _values(by_gene, adata.var_names, reference.genes)
+    share = seen_share(reference.loadings, seen=~lacks)
+    report = _report(reference, lacks, share)
+    report["not_mapped"] = _why_not(adata, reference, lacks, share)
+    if report["not_mapped"]:
+        _leave(adata, reference)
+        adata.uns[keys.PROJECT.key] = json.dumps(report, sort_keys=True)
+        return adata
+    points = _points(values, reference, lacks)
     moved, reason = _moved(points.astype(np.float64), adata.obs, reference)
     # what is searched is what is written
     moved = moved.astype(np.float32).astype(np.float64)
-    placed = place(
-        values,
-        moved,
-        embedding=reference.embedding,
-        groups=reference.group,
-        group_means=reference.group_means,
-        batches=np.zeros(adata.n_obs, dtype=np.intp),
-        fitted=adata.obs[keys.IS_LEUKOCYTE.key].to_numpy(np.bool_),
-        k=reference.manifest["n_neighbors"],
-        n_threads=blas_threads(),
-    )
+    placed = _placed(values, moved, adata.obs, reference)
     score = _novelty(placed, adata.obs, reference)
     adata.obsm[keys.X_PCA.key] = points
     adata.obsm[keys.X_INTEGRATED.key] = moved.astype(np.float32)
     where = averages(placed.indices, placed.shares, values=reference.umap)
     adata.obsm[keys.X_UMAP.key] = where.astype(np.float32)
-    markers, lacking = _values(by_gene, adata.var_names, reference.marker_genes)
-    by_markers = not _too_few(lacking, reference.marker_genes)
-    around = _scores_around(markers, moved, placed, reference) if by_markers else None
-    _label(adata, placed, reference, score, around)
-    adata.uns[keys.PROJECT.key] = json.dumps(
-        {
-            "reference": {key: reference.manifest[key] for key in ("ctcflow", "cells", "samples")},
-            "method": "none" if reason else reference.manifest["method"],
-            "reason": reason,
-            "genes": int(reference.genes.size),
-            "missing_genes": len(missing),
-            "missing": missing[:_LISTED],
-            "missing_markers": len(lacking),
-            "types_by": "markers" if by_markers else "votes",
-            "novel": int((score > 1).sum()),
-            "novelty_reason": ""
-            if reference.manifest["limits"]["distance"]
-            else "the reference has too few leukocytes for a limit",
-        },
-        sort_keys=True,
-    )
+    around = _scores_around(by_gene, adata.var_names, moved, placed, reference)
+    _label(adata, placed, reference, score, around, share)
+    report |= {
+        "method": "none" if reason else reference.manifest["method"],
+        "reason": reason,
+        "missing_markers": around.lacking,
+        # other types have their name by the vote alone
+        "types_by_markers": list(around.types),
+        "novel": int((score > 1).sum()),
+    }
+    adata.uns[keys.PROJECT.key] = json.dumps(report, sort_keys=True)
     return adata
+
+
+def _report(reference: Reference, lacks: Flags, share: float) -> dict[str, Any]:
+    missing = [str(name) for name in reference.genes[lacks]]
+    known = ("ctcflow", "cells", "samples")
+    return {
+        "reference": {key: reference.manifest[key] for key in known},
+        "genes": int(reference.genes.size),
+        "missing_genes": len(missing),
+        "missing": missing[:_LISTED],
+        "seen_share": share,
+        "method": "none",
+        "reason": "",
+        "novel": 0,
+        "novelty_reason": ""
+        if reference.manifest["limits"]["distance"]
+        else "the reference has too few leukocytes for a limit",
+    }
+
+
+def _why_not(adata: AnnData, reference: Reference, lacks: Flags, share: float) -> str:
+    """Say why the sample cannot be mapped; empty where it can."""
+    record = json.loads(str(adata.uns[keys.CTCFLOW.key]))
+    target = record["steps"]["normalize"]["params"]["target_umis"]
+    frozen = reference.manifest["target_umis"]
+    if target != frozen:
+        return (
+            f"normalize.target_umis is {target:g}, and {frozen:g} in the reference: give the value"
+            " of the reference"
+        )
+    if share < FEWEST_SEEN:
+        return (
+            f"its matrix lacks {int(lacks.sum())} of the {lacks.size} genes of the reference; the"
+            f" others hold {share:.0%} of its components, and {FEWEST_SEEN:.0%} are needed: give"
+            " counts of all genes, or a reference of such samples"
+        )
+    return ""
+
+
+def _leave(adata: AnnData, reference: Reference) -> None:
+    """Write every slot without a value."""
+    n, d = adata.n_obs, reference.loadings.shape[1]
+    for slot, width in ((keys.X_PCA, d), (keys.X_INTEGRATED, d), (keys.X_UMAP, 2)):
+        adata.obsm[slot.key] = np.full((n, width), np.nan, dtype=np.float32)
+    for slot in (keys.CLUSTER, keys.CELL_TYPE):
+        adata.obs[slot.key] = pd.Categorical(np.full(n, NOT_MAPPED, dtype=object))
+    for slot in (keys.CONFIDENCE, keys.NOVELTY):
+        adata.obs[slot.key] = np.full(n, np.nan)
+
+
+def _points(values: sparse.csr_matrix, reference: Reference, lacks: Flags) -> Points:
+    if lacks.any():
+        seen = ~lacks
+        found = points_of_seen(
+            values[:, seen], means=reference.means[seen], loadings=reference.loadings[seen]
+        )
+        return found.astype(np.float32)
+    return on_components(values, Components(reference.means, reference.loadings, np.zeros(0), 0.0))
 
 
 def _by_gene(adata: AnnData) -> sparse.csc_matrix:
@@ -131,17 +170,12 @@ def _by_gene(adata: AnnData) -> sparse.csc_matrix:
 
 def _values(
     by_gene: sparse.csc_matrix, names: pd.Index, genes: npt.NDArray[np.str_]
-) -> tuple[sparse.csr_matrix, list[str]]:
-    """Values of some genes, zero where the sample lacks one, and those that it lacks."""
+) -> tuple[sparse.csr_matrix, Flags]:
+    """Values of some genes, zero where the sample lacks one, and which those are."""
     places = names.get_indexer(pd.Index(genes.astype(object)))
-    missing = [str(name) for name in genes[places < 0]]
     values = by_gene[:, np.where(places >= 0, places, names.size)].tocsr()
     values.sort_indices()
-    return values, missing
-
-
-def _too_few(missing: list[str], genes: npt.NDArray[np.str_]) -> bool:
-    return genes.size - len(missing) < _FEWEST_GENES * genes.size
+    return values, np.asarray(places < 0)
 
 
 def _moved(points: Matrix, obs: pd.DataFrame, reference: Reference) -> tuple[Matrix, str]:
@@ -170,12 +204,28 @@ def _moved(points: Matrix, obs: pd.DataFrame, reference: Reference) -> tuple[Mat
     return points - shift, ""
 
 
+def _placed(
+    values: sparse.csr_matrix, moved: Matrix, obs: pd.DataFrame, reference: Reference
+) -> Placed:
+    return place(
+        values,
+        moved,
+        embedding=reference.embedding,
+        groups=reference.group,
+        group_means=reference.group_means,
+        batches=np.zeros(len(obs), dtype=np.intp),
+        fitted=obs[keys.IS_LEUKOCYTE.key].to_numpy(np.bool_),
+        k=reference.manifest["n_neighbors"],
+        n_threads=blas_threads(),
+    )
+
+
 def _novelty(placed: Placed, obs: pd.DataFrame, reference: Reference) -> npt.NDArray[np.float64]:
     """The larger of both measures on the scale of their limits; NaN without limits."""
     limits = reference.manifest["limits"]
     if not limits["distance"]:
         return np.full(len(obs), np.nan)
-    umis = obs[keys.N_UMIS.key].to_numpy(np.float64)
+    umis = obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64)
     found = [
         novelty.excess(seen, umis=umis, limit=novelty.Limit(**limits[name]))
         for name, seen in (
@@ -186,17 +236,37 @@ def _novelty(placed: Placed, obs: pd.DataFrame, reference: Reference) -> npt.NDA
     return np.maximum(*found)
 
 
+class _Around(NamedTuple):
+    """Marker scores around the cells."""
+
+    scores: Scores
+    types: Labels
+    """Scored types that have enough markers here, the columns of `scores`."""
+    lacking: int
+    """Markers that lack."""
+
+
 def _scores_around(
-    markers: sparse.csr_matrix, moved: Matrix, placed: Placed, reference: Reference
-) -> Scores:
-    return mapped_scores(
-        np.asarray(markers @ reference.marker_loadings.astype(np.float32)),
+    by_gene: sparse.csc_matrix,
+    names: pd.Index,
+    moved: Matrix,
+    placed: Placed,
+    reference: Reference,
+) -> _Around:
+    markers, lacks = _values(by_gene, names, reference.marker_genes)
+    loadings, usable = reference.marker_loadings, np.ones(reference.type_scores.shape[1], np.bool_)
+    if lacks.any():
+        loadings, usable = scaled_loadings(loadings, seen=~lacks, fewest=_FEWEST_MARKERS)
+    scores = mapped_scores(
+        np.asarray(markers @ loadings[:, usable].astype(np.float32)),
         moved,
         placed=placed,
-        of_reference=reference.type_scores,
+        of_reference=reference.type_scores[:, usable],
         k=reference.manifest["n_neighbors"],
         n_threads=blas_threads(),
     )
+    scored = np.array(reference.manifest["scored_types"], dtype=object)
+    return _Around(scores, scored[usable], int(lacks.sum()))
 
 
 def _label(
@@ -204,17 +274,21 @@ def _label(
     placed: Placed,
     reference: Reference,
     score: npt.NDArray[np.float64],
-    around: Scores | None,
+    around: _Around,
+    seen: float,
 ) -> None:
-    """Add the labels; without scores around the cells, types are those of the vote."""
+    """Add the labels: those of the vote, with borders between types that have markers here.
+
+    `seen` is the share of the components that the sample's genes hold: the rest of the evidence is
+    missing, and so is its part of the confidence.
+    """
     clusters, _ = _voted(placed, reference.cluster, reference.manifest["clusters"])
     adata.obs[keys.CLUSTER.key] = pd.Categorical(clusters)
     names = reference.manifest["cell_types"]
     label, share = _voted(placed, reference.cell_type, names)
-    if around is not None:
-        label = _bordered(label, np.array(reference.manifest["scored_types"], object), around)
+    label = _bordered(label, around.types, around.scores)
     place_of = pd.Index(names, dtype=object).get_indexer(label)
-    confidence = np.where(place_of < 0, 0.0, share[np.arange(label.size), place_of])
+    confidence = np.where(place_of < 0, 0.0, share[np.arange(label.size), place_of]) * seen
     new = score > 1
     label[new], confidence[new] = NOT_IN_REFERENCE, np.nan
     adata.obs[keys.CELL_TYPE.key] = pd.Categorical(label)

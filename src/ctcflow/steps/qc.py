@@ -75,9 +75,10 @@ def qc(
     Returns
     -------
     AnnData
-        obs `n_umis`, `n_genes` (per cell); `pct_mt`, `pct_ribo`, `pct_hb`, `pct_platelet`
-        (percent, NaN where the reference has no such gene), `pct_other_species`; `coarse_lineage`;
-        `tumour_evidence`; `doublet_score`, `likely_doublet`, `aggregate_candidate` (flags only);
+        obs `total_counts`, `n_genes_by_counts` (per cell); `pct_counts_mt`, `pct_counts_ribo`,
+        `pct_counts_hb`, `pct_counts_platelet` (percent, NaN where the reference has no such gene),
+        `pct_other_species`; `coarse_lineage`; `tumour_evidence`; `doublet_score`,
+        `predicted_doublet`, `aggregate_candidate` (flags only);
         `qc_flag` (reasons to set aside), `qc_remark` (said only); `keep`. var `ambient_profile`;
         layers `corrected` where asked for. uns `qc`: limits, distributions, ambient, droplets,
         ledger, set-aside droplets with tumour evidence, not run.
@@ -228,10 +229,12 @@ def _write(
     back: Ints,
 ) -> None:
     percent, obs = quality_.percent, adata.obs
-    obs[keys.N_UMIS.key] = quality_.umis[back].astype(np.int64)
-    obs[keys.N_GENES.key] = quality_.genes[back].astype(np.int64)
+    obs[keys.TOTAL_COUNTS.key] = quality_.umis[back].astype(np.int64)
+    obs[keys.N_GENES_BY_COUNTS.key] = quality_.genes[back].astype(np.int64)
     for slot, name in zip(
-        (keys.PCT_MT, keys.PCT_RIBO, keys.PCT_HB, keys.PCT_PLATELET), SHARES, strict=True
+        (keys.PCT_COUNTS_MT, keys.PCT_COUNTS_RIBO, keys.PCT_COUNTS_HB, keys.PCT_COUNTS_PLATELET),
+        SHARES,
+        strict=True,
     ):
         obs[slot.key] = percent[name][back]
     obs[keys.PCT_OTHER_SPECIES.key] = quality_.other_species[back]
@@ -239,7 +242,7 @@ def _write(
     obs[keys.COARSE_LINEAGE.key] = pd.Categorical(names, categories=list(COARSE))
     obs[keys.TUMOUR_EVIDENCE.key] = judged.rescued[back]
     obs[keys.DOUBLET_SCORE.key] = doublet.score[back]
-    obs[keys.LIKELY_DOUBLET.key] = doublet.called[back]
+    obs[keys.PREDICTED_DOUBLET.key] = doublet.called[back]
     obs[keys.AGGREGATE_CANDIDATE.key] = (doublet.called & judged.rescued)[back]
     for slot, words in ((keys.QC_FLAG, judged.reasons), (keys.QC_REMARK, judged.remarks)):
         obs[slot.key] = pd.Categorical(joined(words, n=keep.size)[back])

@@ -21,6 +21,9 @@ from ctcflow.stats.threads import blas_threads
 if TYPE_CHECKING:
     from anndata import AnnData
 
+_MEASURED: Final = tuple(
+    slot.key for slot in (keys.MEAN, keys.VARIANCE, keys.CLIPPED_VARIANCE, keys.VARIABLE_RANK)
+)
 _NOT_CARRIED: Final = (keys.SIZE_FACTOR.key, keys.KEEP.key, keys.BARCODE.key)
 
 Flags = npt.NDArray[np.bool_]
@@ -32,7 +35,17 @@ class _Genes(NamedTuple):
     names: pd.Index
     ids: npt.NDArray[np.object_]
     mean: npt.NDArray[np.float64]
+    variance: npt.NDArray[np.float64]
+    clipped: npt.NDArray[np.float64]
     ranks: npt.NDArray[np.float32]
+
+
+class _Moments(NamedTuple):
+    """Of one sample, by gene: values of `normalize`, and its cells."""
+
+    names: npt.NDArray[np.object_]
+    table: dict[str, npt.NDArray[np.float64]]
+    n_cells: int
 
 
 def reduce(
@@ -63,9 +76,10 @@ def reduce(
     -------
     AnnData
         Without X. obs_names `sample:barcode`; obs `sample`, `barcode` and what the samples carry;
-        var (all genes) `gene_id`, `lognorm_mean`, `variable`, `panel`; obsm `X_pca` (n_cells, k)
-        float32; varm `PCs` (n_genes, k); uns `reduce` (JSON). Fewer components where there are
-        fewer cells; none below two cells.
+        var (all genes) `gene_id`, `means`, `variances`, `variances_norm`, `highly_variable`,
+        `highly_variable_nbatches`, `panel`; obsm `X_pca` (n_cells, k) float32; varm `PCs`
+        (n_genes, k); uns `reduce` (JSON). Fewer components where there are fewer cells; none below
+        two cells.
     """
     import anndata
 
@@ -74,7 +88,8 @@ def reduce(
     excluded = np.zeros(panel.size, dtype=np.bool_)
     for name in params.exclude:
         excluded |= in_set(genes.names.to_numpy(object), technical, name)
-    variable = _consensus(genes, excluded, params.n_genes)
+    own_ranks = _ranks_of_usable(genes, excluded)
+    variable = variable_genes.consensus(own_ranks, n_genes=params.n_genes)
     used = variable | panel if params.include_panel else variable
     names = genes.names[used]
     found = _components(sample_files.values(cohort), names, params.n_components)
@@ -85,8 +100,11 @@ def reduce(
     var = pd.DataFrame(
         {
             keys.GENE_ID.key: genes.ids,
-            keys.MEAN.key: genes.mean,
-            keys.VARIABLE.key: used,
+            keys.MEANS.key: genes.mean,
+            keys.VARIANCES.key: genes.variance,
+            keys.VARIANCES_NORM.key: genes.clipped,
+            keys.HIGHLY_VARIABLE.key: used,
+            keys.HIGHLY_VARIABLE_NBATCHES.key: (own_ranks < params.n_genes).sum(axis=0),
             keys.PANEL.key: panel,
         },
         index=genes.names,
@@ -101,9 +119,8 @@ def reduce(
 
 def _survey(cohort: Iterable[AnnData]) -> tuple[_Genes, pd.DataFrame]:
     """Look at every sample once: its genes, their moments and ranks, and its cells."""
-    moments: list[pd.DataFrame] = []
+    moments: list[_Moments] = []
     cells: list[pd.DataFrame] = []
-    sizes: list[int] = []
     ids: dict[str, str] = {}
     for sample in cohort:
         names = sample.var_names.to_numpy(dtype=object)
@@ -113,28 +130,34 @@ def _survey(cohort: Iterable[AnnData]) -> tuple[_Genes, pd.DataFrame]:
         for name, gene_id in zip(names, own, strict=True):
             if not ids.get(name):
                 ids[name] = gene_id
-        columns = (keys.MEAN.key, keys.VARIABLE_RANK.key)
-        moments.append(
-            pd.DataFrame({c: sample.var[c].to_numpy(np.float64) for c in columns}, index=names)
-        )
+        table = {c: sample.var[c].to_numpy(np.float64) for c in _MEASURED}
+        moments.append(_Moments(names, table, sample.n_obs))
         cells.append(_cells(sample))
-        sizes.append(sample.n_obs)
     union = pd.Index(np.array(list(ids), dtype=object))
-    total = np.zeros(union.size)
+    return _pooled(union, np.array(list(ids.values()), dtype=object), moments), _all_cells(cells)
+
+
+def _pooled(union: pd.Index, ids: npt.NDArray[np.object_], moments: list[_Moments]) -> _Genes:
+    """Moments over all cells of the samples that are large enough for moments."""
+    total, squares, clipped = np.zeros((3, union.size))
     ranks = np.full((len(moments), union.size), np.nan, dtype=np.float32)
-    for row, (table, size) in enumerate(zip(moments, sizes, strict=True)):
-        position = union.get_indexer(table.index)
-        # Samples that are too small for moments have NaN there.
-        total[position] += size * np.nan_to_num(table[keys.MEAN.key].to_numpy(np.float64))
-        ranks[row, position] = table[keys.VARIABLE_RANK.key].to_numpy(np.float32)
-    measured = sum(
-        size
-        for table, size in zip(moments, sizes, strict=True)
-        if bool(table[keys.MEAN.key].notna().any())
-    )
-    mean = total / measured if measured else np.full(union.size, np.nan)
-    values = np.array(list(ids.values()), dtype=object)
-    return _Genes(union, values, mean, ranks), _all_cells(cells)
+    n_cells, n_samples = 0, 0
+    for row, (names, table, size) in enumerate(moments):
+        position = union.get_indexer(names)
+        ranks[row, position] = table[keys.VARIABLE_RANK.key]
+        mean = table[keys.MEAN.key]
+        if np.isnan(mean).all():
+            continue
+        n_cells, n_samples = n_cells + size, n_samples + 1
+        total[position] += size * mean
+        squares[position] += (size - 1) * table[keys.VARIANCE.key] + size * mean**2
+        clipped[position] += table[keys.CLIPPED_VARIANCE.key]
+    if not n_samples:
+        missing = np.full(union.size, np.nan)
+        return _Genes(union, ids, missing, missing, missing, ranks)
+    mean = total / n_cells
+    variance = np.maximum(squares - n_cells * mean**2, 0.0) / max(n_cells - 1, 1)
+    return _Genes(union, ids, mean, variance, clipped / n_samples, ranks)
 
 
 def _cells(sample: AnnData) -> pd.DataFrame:
@@ -172,14 +195,13 @@ def _one_type(column: pd.Series) -> pd.Series:
     return column.where(column.notna(), "").astype(str).astype(object)
 
 
-def _consensus(genes: _Genes, excluded: Flags, n_genes: int) -> Flags:
-    # Ranks among the genes that may be used, so that each sample speaks for `n_genes` of them.
+def _ranks_of_usable(genes: _Genes, excluded: Flags) -> npt.NDArray[np.float32]:
+    """Ranks among the genes that may be used, so that each sample speaks for as many of them."""
     own = [
         variable_genes.ranks(np.where(excluded | np.isnan(row), np.nan, -row + row.size))
         for row in genes.ranks
     ]
-    stacked = np.array(own, dtype=np.float32).reshape(len(own), excluded.size)
-    return variable_genes.consensus(stacked, n_genes=n_genes)
+    return np.array(own, dtype=np.float32).reshape(len(own), excluded.size)
 
 
 def _columns(sample: AnnData, names: pd.Index) -> sparse.csr_matrix:

@@ -224,7 +224,7 @@ def _write_together(
     p_identity[of.rows], umis[of.rows] = of.p_identity, of.umis
     p_copy_number[of.rows] = copies.p_together
     columns = {
-        keys.N_UMIS.key: umis,
+        keys.TOTAL_COUNTS.key: umis,
         keys.P_IDENTITY.key: p_identity,
         **_of_panels(of.panels, genes, names, rows=of.rows, n=adata.n_obs),
         **_of_tissue(of.tissue, rows=of.rows, n=adata.n_obs),

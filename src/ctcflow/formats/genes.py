@@ -1,0 +1,39 @@
+"""Names of the genes of a count matrix, without reading a count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ctcflow.formats.detect import Source
+from ctcflow.formats.h5 import feature_names, opened
+from ctcflow.formats.mtx import feature_columns
+
+
+def gene_names(source: Source) -> frozenset[str] | None:
+    """Symbols and ids (without version) that a matrix has.
+
+    Parameters
+    ----------
+    source
+        Format and files, as `detect.locate` finds them.
+
+    Returns
+    -------
+    None for tables, which would have to be read for it.
+
+    Raises
+    ------
+    CtcflowError
+        The file is damaged.
+    """
+    if source.format in ("10x_mtx", "starsolo"):
+        return _joined(feature_columns(source.files[1])[:2])
+    if source.format in ("10x_h5", "h5ad", "h5mu"):
+        with opened(source.files[0]) as file:
+            return _joined(feature_names(file))
+    return None
+
+
+def _joined(columns: list[Any]) -> frozenset[str]:
+    names = (str(name) for column in columns for name in column)
+    return frozenset(name.split(".")[0] if name.startswith("ENSG") else name for name in names)

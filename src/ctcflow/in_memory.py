@@ -1,0 +1,93 @@
+"""What the workflow reads from files, for steps that are called from Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from ctcflow import __version__, io, keys
+from ctcflow.contracts import STEPS
+from ctcflow.errors import CtcflowError
+from ctcflow.mistakes import describe
+from ctcflow.sample import Sample
+from ctcflow.sample_params import Params
+from ctcflow.tables import GENE_SETS, RESOURCES, SHIPPED
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+Tables = Mapping[str, "pd.DataFrame"] | None
+
+
+def tables_of(step: str, own: Tables) -> list[pd.DataFrame]:
+    """Tables of a step in the order of its arguments: the user's own, else those shipped.
+
+    Raises
+    ------
+    CtcflowError
+        A table of a name that the step does not read.
+    """
+    own = {} if own is None else own
+    wrong = [name for name in own if name not in STEPS[step].tables]
+    if wrong:
+        raise CtcflowError(
+            f"tables has `{wrong[0]}`, which `{step}` does not read: it reads"
+            f" {', '.join(STEPS[step].tables)}"
+        )
+    return [own[name] if name in own else shipped(name) for name in STEPS[step].tables]
+
+
+def shipped(name: str) -> pd.DataFrame:
+    """Read one of the shipped tables as the workflow does."""
+    read = io.read_gene_sets if name in GENE_SETS else io.read_table
+    return read(RESOURCES / SHIPPED[name])
+
+
+def row_of(sample: str, about: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A row of the sample sheet without its path, checked as the sheet's are.
+
+    Raises
+    ------
+    CtcflowError
+        A name that no column has, or a value that its column does not take.
+    """
+    given = {"sample": sample, "path": Path("in memory"), **(about or {})}
+    try:
+        row = Sample.model_validate(given)
+    except ValidationError as error:
+        raise CtcflowError("; ".join(describe(error, Sample))) from None
+    return row.model_dump(mode="json", exclude={"path", "raw_path", "overrides"})
+
+
+def needs(adata: AnnData, step: str, before: str) -> None:
+    """Refuse an object that lacks what a step reads.
+
+    Raises
+    ------
+    CtcflowError
+        Names the slot and the function to call first.
+    """
+    for slot in STEPS[step].requires:
+        held = adata.X is not None if slot.container == "X" else None
+        if held is None:
+            held = slot.key in getattr(adata, slot.container)
+        if not held:
+            raise CtcflowError(f"`{step}` needs {slot}: call {before} first")
+
+
+def kept(adata: AnnData) -> AnnData:
+    """Copy of the cells that `qc` kept."""
+    return adata[adata.obs[keys.KEEP.key].to_numpy(bool)].copy()
+
+
+def recorded(adata: AnnData, step: str, params: Params) -> AnnData:
+    """Add the record of a step, as the workflow keeps it (without digests of files)."""
+    record = io.json_slot(adata, keys.CTCFLOW.key)
+    record["steps"][step] = {"version": __version__, "params": params.model_dump(mode="json")}
+    adata.uns[keys.CTCFLOW.key] = json.dumps(record, sort_keys=True)
+    return adata

@@ -1,0 +1,82 @@
+"""Figures of the report, drawn from what `tl.call` gives.
+
+Each function returns a matplotlib figure, which a notebook shows and `figure.savefig` writes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctcflow import keys
+from ctcflow.errors import CtcflowError
+from ctcflow.render import answer, figures, heat_map, marks
+from ctcflow.render.copy_number import judged
+from ctcflow.render.drawings import counts_of_draws, evidence_of
+from ctcflow.render.records import facts
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from matplotlib.figure import Figure
+
+__all__ = ["copy_number", "draws", "evidence"]
+
+
+def evidence(called: AnnData) -> Figure:
+    """Draw each cell by how much blood identity it lacks and how much of a tumour panel it shows.
+
+    Parameters
+    ----------
+    called
+        Of `tl.call`, or `results/call/call.h5ad`.
+
+    Raises
+    ------
+    CtcflowError
+        It has no calls.
+    """
+    _check(called)
+    with marks.drawing():
+        return figures.lines_of_evidence(evidence_of(called.obs))
+
+
+def draws(called: AnnData) -> Figure:
+    """Draw the number of CTCs and aggregates per blood draw with its exact interval.
+
+    Parameters
+    ----------
+    called
+        Of `tl.call`, or `results/call/call.h5ad`.
+
+    Raises
+    ------
+    CtcflowError
+        It has no calls.
+    """
+    _check(called)
+    found = facts(called, keys.CALL)
+    given = answer.draws_of(found.get("draws") or [], found.get("samples") or [])
+    with marks.drawing():
+        return figures.draw_counts(counts_of_draws(given))
+
+
+def copy_number(called: AnnData) -> Figure:
+    """Draw the copy number of the chromosome arms of the cells that were judged (log2).
+
+    Parameters
+    ----------
+    called
+        Of `tl.call`, or `results/call/call.h5ad`.
+
+    Raises
+    ------
+    CtcflowError
+        It has no calls.
+    """
+    _check(called)
+    with marks.drawing():
+        return heat_map.heat_map(judged(called.obs, called.obsm.get(keys.COPY_NUMBER.key)))
+
+
+def _check(called: AnnData) -> None:
+    if keys.CLASS.key not in called.obs or keys.CALL.key not in called.uns:
+        raise CtcflowError("this holds no calls: give what cf.tl.call returns")

@@ -1,0 +1,133 @@
+"""From raw counts to measured cells, in memory: the workflow's steps of one sample.
+
+Each function leaves the object that it is given as it is and returns the one to go on with, with
+the slots that the workflow writes (`docs/slots.md`) and the same values.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ctcflow import in_memory, keys
+from ctcflow.errors import CtcflowError
+from ctcflow.in_memory import Tables
+from ctcflow.keyword_params import takes
+from ctcflow.sample_params import IngestParams, NormalizeParams, QCParams
+from ctcflow.sheet_columns import add_row
+from ctcflow.steps import ingest as ingest_step
+from ctcflow.steps import normalize as normalize_step
+from ctcflow.steps import qc as qc_step
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["ingest", "normalize", "qc"]
+
+
+@takes(IngestParams)
+def ingest(
+    adata: AnnData,
+    *,
+    sample: str = "sample",
+    about: Mapping[str, Any] | None = None,
+    params: IngestParams,
+) -> AnnData:
+    """Check raw counts and name genes as the workflow does.
+
+    Parameters
+    ----------
+    adata
+        X (n_cells, n_genes) raw counts; var_names gene symbols or Ensembl ids.
+    sample
+        Name of the sample.
+    about
+        Other columns of the sample sheet, such as `role`, `cancer_type`, `chemistry`.
+
+    Returns
+    -------
+    AnnData
+        X canonical CSR, var `gene_id`, obs with the columns of the sheet. Embeddings, layers and
+        columns of the user's own are not carried over.
+
+    Raises
+    ------
+    CtcflowError
+        The values are no raw counts, the names no human genes, or `about` is no row of a sheet.
+    """
+    row = in_memory.row_of(sample, about)
+    found = ingest_step.ingest(adata.copy(), in_memory.shipped("genes"), params=params)
+    add_row(found, row)
+    found.uns[keys.CTCFLOW.key] = json.dumps({"sample": row, "steps": {}}, sort_keys=True)
+    return in_memory.recorded(found, "ingest", params)
+
+
+@takes(QCParams)
+def qc(
+    adata: AnnData,
+    *,
+    unfiltered: AnnData | None = None,
+    tables: Tables = None,
+    params: QCParams,
+) -> AnnData:
+    """Measure cells and flag those to set aside; nothing is removed.
+
+    Parameters
+    ----------
+    adata
+        Of `ingest`; raw counts that it has not seen go through it first, as sample `sample`.
+    unfiltered
+        All droplets of the same library over the same genes, for the ambient RNA.
+    tables
+        Your own tables by name (`panels`, ...), instead of those shipped.
+
+    Returns
+    -------
+    AnnData
+        The slots of `qc`: obs `total_counts`, `pct_counts_mt`, `keep`, ...; uns `qc`.
+
+    Raises
+    ------
+    CtcflowError
+        As `ingest`; `unfiltered` has other genes; a parameter or a table is not one of `qc`.
+    """
+    given = in_memory.tables_of("qc", tables)
+    own = adata.copy() if keys.CTCFLOW.key in adata.uns else ingest(adata)
+    if unfiltered is not None and not unfiltered.var_names.equals(own.var_names):
+        raise CtcflowError(
+            "unfiltered has other genes than adata: give cf.pp.ingest(unfiltered)[:,"
+            " adata.var_names] of the same library"
+        )
+    return in_memory.recorded(qc_step.qc(own, unfiltered, *given, params=params), "qc", params)
+
+
+@takes(NormalizeParams)
+def normalize(adata: AnnData, *, params: NormalizeParams) -> AnnData:
+    """Measure size factors and the moments of each gene; counts stay as they are.
+
+    Parameters
+    ----------
+    adata
+        Of `qc`.
+
+    Returns
+    -------
+    AnnData
+        The kept cells with obs `size_factor` (log1p(X / size factor) are the log-normalised values
+        of the workflow), var `lognorm_mean`, `variable_rank`, ...
+
+    Raises
+    ------
+    CtcflowError
+        `qc` was not called.
+    """
+    in_memory.needs(adata, "normalize", "cf.pp.qc")
+    own = in_memory.kept(adata)
+    corrected = own.layers.get(keys.CORRECTED.key)
+    counts = own.X
+    if corrected is not None:
+        own.X = corrected
+    found = normalize_step.normalize(own, params=params)
+    found.X = counts
+    return in_memory.recorded(found, "normalize", params)

@@ -1,0 +1,137 @@
+"""From measured cells to calls, in memory: the workflow's steps from `score` on.
+
+Each function leaves the object that it is given as it is and returns the one to go on with, with
+the slots that the workflow writes (`docs/slots.md`) and the same values.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anndata
+
+from ctcflow import bundle, in_memory, keys, sample_files
+from ctcflow.errors import CtcflowError
+from ctcflow.in_memory import Tables
+from ctcflow.keyword_params import takes
+from ctcflow.params import CallParams, ProjectParams
+from ctcflow.sample_params import ScoreParams
+from ctcflow.steps import call as call_step
+from ctcflow.steps import project as project_step
+from ctcflow.steps import score as score_step
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+__all__ = ["call", "project", "score"]
+
+
+@takes(ScoreParams)
+def score(adata: AnnData, *, tables: Tables = None, params: ScoreParams) -> AnnData:
+    """Measure how little of each kept cell is blood and how much is tumour.
+
+    Parameters
+    ----------
+    adata
+        Of `pp.qc` or `pp.normalize`.
+    tables
+        Your own tables by name (`panels`, `programmes`, ...), instead of those shipped.
+
+    Returns
+    -------
+    AnnData
+        The kept cells with the slots of `score`: obs `lineage`, `p_identity`, `p_panel`, ...; obsm
+        `copy_number`, `signatures`; uns `score`.
+
+    Raises
+    ------
+    CtcflowError
+        `qc` was not called, the panel is unknown, or a parameter or a table is not one of `score`.
+    """
+    in_memory.needs(adata, "score", "cf.pp.qc")
+    given = in_memory.tables_of("score", tables)
+    found = score_step.score(in_memory.kept(adata), *given, params=params)
+    return in_memory.recorded(found, "score", params)
+
+
+@takes(CallParams)
+def call(
+    adatas: AnnData | Iterable[AnnData],
+    *,
+    verdicts: pd.DataFrame | None = None,
+    params: CallParams,
+) -> AnnData:
+    """Decide what each cell is, with an error rate, and count per draw.
+
+    Parameters
+    ----------
+    adatas
+        Of `score`: one sample, or all samples of a cohort, each with a name of its own.
+    verdicts
+        A reviewer's: columns `sample`, `barcode`, `verdict`, `reviewer`, `reason`.
+
+    Returns
+    -------
+    AnnData
+        One row per cell, named `sample:barcode`, without X: the slots of `call`. obs `class`, `p`,
+        `q`, `reason`, ...; uns `call` (JSON) with counts per draw.
+
+    Raises
+    ------
+    CtcflowError
+        `score` was not called, two samples have one name, or a parameter is not one of `call`.
+    """
+    samples = [adatas] if isinstance(adatas, anndata.AnnData) else list(adatas)
+    names: list[str] = []
+    for adata in samples:
+        in_memory.needs(adata, "call", "cf.tl.score")
+        names.append(str(json.loads(str(adata.uns[keys.CTCFLOW.key]))["sample"]["sample"]))
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated or not samples:
+        raise CtcflowError(
+            f"two samples are named `{repeated[0]}`: name them in cf.pp.ingest(adata, sample=...)"
+            if repeated
+            else "there is no sample: give one AnnData of cf.tl.score, or several"
+        )
+    found = call_step.call(samples, verdicts, None, params=params)
+    found.uns[keys.CTCFLOW.key] = json.dumps({"sample": None, "steps": {}}, sort_keys=True)
+    return in_memory.recorded(found, "call", params)
+
+
+@takes(ProjectParams)
+def project(adata: AnnData, reference: str | Path, *, params: ProjectParams) -> AnnData:
+    """Place the cells of one sample in a frozen reference.
+
+    Parameters
+    ----------
+    adata
+        Of `pp.normalize` and then `score`.
+    reference
+        The file that `ctcflow run RUN -- freeze` made (`results/freeze/reference.zip`).
+
+    Returns
+    -------
+    AnnData
+        `adata` with obsm `X_pca`, `X_integrated`, `X_umap`, obs `cell_type`, `cluster`,
+        `cell_type_confidence`, `novelty`; uns `project` says what was not seen, or why the sample
+        was not mapped.
+
+    Raises
+    ------
+    CtcflowError
+        The file is no reference, or `normalize` or `score` were not called.
+    """
+    in_memory.needs(adata, "project", "cf.pp.normalize and cf.tl.score")
+    own = adata.copy()
+    corrected = own.layers.get(keys.CORRECTED.key)
+    values = own.copy()
+    if corrected is not None:
+        values.X = corrected
+    sample_files.log_normalise(values)
+    found = project_step.project(values, bundle.read(Path(reference)), params=params)
+    found.X = own.X
+    return in_memory.recorded(found, "project", params)

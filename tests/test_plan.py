@@ -59,7 +59,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_memory_is_that_of_the_largest_job_and_time_that_of_all(run):
-    opened = plan.opened(run, ROOT)
+    opened = plan.opened(run)
     (qc, call) = plan.planned(opened, {"qc": 2, "call": 1})
     (one,) = plan.planned(opened, {"qc": 1})
     assert (qc.step, qc.jobs, call.jobs) == ("qc", 2, 1)
@@ -81,7 +81,7 @@ def test_memory_is_that_of_the_largest_job_and_time_that_of_all(run):
 def test_mistakes_are_one_line(run, config, said):
     (run / "config" / "config.yaml").write_text(config)
     with pytest.raises(CtcflowError) as refused:
-        plan.opened(run, ROOT)
+        plan.opened(run)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -95,9 +95,9 @@ def test_a_file_that_was_cut_short_is_named_before_the_run(run, name, column):
     given = {"path": "b.csv", "raw_path": "", column: name}
     sheet = f"sample\tpath\traw_path\na\ta.csv\t\nb\t{given['path']}\t{given['raw_path']}\n"
     (config / "samples.tsv").write_text(sheet)
-    plan.check_files(plan.opened(run, ROOT))
+    plan.check_files(plan.opened(run))
     whole = (config / name).read_bytes()
     (config / name).write_bytes(whole[: len(whole) // 2])
-    opened = plan.opened(run, ROOT)
+    opened = plan.opened(run)
     with pytest.raises(CtcflowError, match=rf"sample `b`: .*{name}. cannot be read as HDF5"):
         plan.check_files(opened)

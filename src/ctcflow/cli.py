@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from ctcflow import __version__, folder_commands
 from ctcflow.errors import CtcflowError
+from ctcflow.shipped import checkout, shipped
 from ctcflow.tables import SHIPPED
 
-RESOURCES = Path(__file__).parents[2] / "resources"
 _DIFFERING = "parameters that differ from the defaults"
 _COMMANDS = {
     "ingest": "read one library of any format into one validated count matrix",
@@ -125,7 +125,7 @@ def _run_step(arguments: argparse.Namespace) -> None:
     for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         os.environ[f"{library}_NUM_THREADS"] = str(arguments.threads)
     from ctcflow import digests, io, mistakes, pipeline
-    from ctcflow.contracts import STEPS
+    from ctcflow.contracts import STEPS, tables_of
 
     model = pipeline.params_of(arguments.step)
     try:
@@ -134,10 +134,8 @@ def _run_step(arguments: argparse.Namespace) -> None:
         found = mistakes.describe(error, model, prefix=arguments.step)
         raise CtcflowError("; ".join(found)) from error
     given = dict(arguments.inputs)
-    # droplets are named by the table that `ingest` names cells by
-    names = ("genes",) if "unfiltered" in given else ()
-    for name in (*STEPS[arguments.step].tables, *names):
-        given.setdefault(name, str(RESOURCES / SHIPPED[name]))
+    for name in tables_of(arguments.step, droplets="unfiltered" in given):
+        given.setdefault(name, str(shipped("resources") / SHIPPED[name]))
     row = _json(arguments.row, "--row")
     inputs = pipeline.Inputs(given, tuple(arguments.samples), row)
     outputs = {name: Path(path) for name, path in arguments.outputs}
@@ -185,7 +183,7 @@ def _print_params(arguments: argparse.Namespace) -> None:
 def _write_schema(_: argparse.Namespace) -> None:
     from ctcflow import schema
 
-    for path in schema.write_all(RESOURCES.parent):
+    for path in schema.write_all(checkout()):
         print(f"written: {path}")
 
 
@@ -216,8 +214,8 @@ def _simulate(arguments: argparse.Namespace) -> None:
         params = SimulateParams.model_validate_json(arguments.params)
     except ValidationError as error:
         raise CtcflowError("; ".join(mistakes.describe(error, SimulateParams))) from error
-    genes = io.read_table(RESOURCES / SHIPPED["genes"])
-    rates = io.read_table(RESOURCES / SHIPPED["rates"])
+    genes = io.read_table(shipped("resources") / SHIPPED["genes"])
+    rates = io.read_table(shipped("resources") / SHIPPED["rates"])
     simulate(arguments.folder, params, genes, rates, n_threads=arguments.threads)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctcflow.errors import CtcflowError
+from ctcflow.shipped import shipped
 
-ROOT: Final = Path(__file__).parents[2]
 _RUN: Final = "run the workflow in a folder; goes on after a run that died there"
 _RUN_MORE: Final = (
     "What follows ` -- ` goes to Snakemake: `ctcflow run my_run -- --quiet rules freeze`."
@@ -61,13 +61,13 @@ def _init(arguments: argparse.Namespace) -> None:
             f"no library below `{data}`: give the folder that holds Cell Ranger or STARsolo"
             " outputs, .h5, .h5ad or .h5mu files; other formats go into the sheet by hand"
         )
-    sheet = new_run(arguments.folder, found, ROOT / "config" / "config.yaml")
+    sheet = new_run(arguments.folder, found, shipped("config") / "config.yaml")
     for library in found.libraries:
         beside = " (with its unfiltered droplets)" if library.raw_path else ""
         print(f"{library.name}: {library.path}{beside}")
     print(
         f"{sheet}: {len(found.libraries)} libraries. Complete what you know of them (columns:"
-        f" {ROOT / 'config' / 'README.md'}), then `ctcflow check {arguments.folder}`"
+        f" {shipped('config') / 'README.md'}), then `ctcflow check {arguments.folder}`"
     )
 
 
@@ -75,10 +75,10 @@ def _check(arguments: argparse.Namespace) -> None:
     from ctcflow import plan
 
     folder = arguments.folder.resolve()
-    run = plan.opened(folder, ROOT)
+    run = plan.opened(folder)
     plan.check_tables(run)
     plan.check_files(run)
-    rows = plan.planned(run, plan.jobs_of(folder, ROOT / "Snakefile"))
+    rows = plan.planned(run, plan.jobs_of(folder))
     print("\n".join(plan.words(run, rows, arguments.cores or os.cpu_count() or 1)))
 
 
@@ -89,7 +89,6 @@ def _run(arguments: argparse.Namespace) -> int:
     options = [text for name, value in given if value is not None for text in (name, value)]
     return run(
         arguments.folder,
-        ROOT / "Snakefile",
         options=[*options, *arguments.more],
         dry_run=arguments.dry_run,
         take_over=arguments.take_over,

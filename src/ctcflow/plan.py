@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
+from ctcflow import code_in_use
 from ctcflow.errors import CtcflowError, reason
 from ctcflow.sample import SAMPLE_STEPS, Sample
 from ctcflow.workflow import Workflow
@@ -33,15 +33,13 @@ class Planned(NamedTuple):
     """Of all its jobs together, as measured on two cores."""
 
 
-def opened(folder: Path, root: Path) -> Workflow:
+def opened(folder: Path) -> Workflow:
     """Read and check all that a run is made of, as Snakemake will.
 
     Parameters
     ----------
     folder
         Of the run, with `config/config.yaml`.
-    root
-        Where the Snakefile is.
 
     Raises
     ------
@@ -62,7 +60,7 @@ def opened(folder: Path, root: Path) -> Workflow:
         what = getattr(error, "problem", None) or reason(error)
         raise CtcflowError(f"`{path}`{where} is not YAML ({what}): correct it") from None
     try:
-        return Workflow(raw, root=root, run=folder, results="results", storage=_not_asked)
+        return Workflow(raw, run=folder, results="results", storage=_not_asked)
     except SystemExit as error:
         raise CtcflowError(str(error).removeprefix("error: ")) from None
 
@@ -107,7 +105,7 @@ def check_files(run: Workflow) -> None:
                 raise CtcflowError(f"sample `{sample.sample}`: {error}") from error
 
 
-def jobs_of(folder: Path, snakefile: Path) -> dict[str, int]:
+def jobs_of(folder: Path) -> dict[str, int]:
     """Jobs per rule that a dry run of Snakemake names; none where all is done.
 
     Raises
@@ -115,9 +113,8 @@ def jobs_of(folder: Path, snakefile: Path) -> dict[str, int]:
     CtcflowError
         Snakemake refuses: its last line.
     """
-    command = [sys.executable, "-m", "snakemake", "-s", str(snakefile), "--directory", str(folder)]
     done = subprocess.run(
-        [*command, "--dry-run", "--quiet", "rules", "host"],
+        [*code_in_use.snakemake(folder), "--dry-run", "--quiet", "rules", "host"],
         capture_output=True,
         text=True,
         check=False,

@@ -44,11 +44,12 @@ rule call:
         "<benchmarks>/call.tsv"
     localrule: RUN.is_small
     conda:
-        "../../envs/ctcflow.yaml"
+        "../envs/ctcflow.yaml"
     resources:
         mem_mb=RUN.memory("call"),
         runtime=RUN.minutes("call"),
     params:
+        ctcflow=RUN.command,
         json=RUN.params("call"),
         code=RUN.code("call"),
         layers=RUN.layers("qc", "score"),
@@ -56,7 +57,7 @@ rule call:
         verdicts=RUN.verdicts,
         reference=RUN.reference,
     shell:
-        "python -m ctcflow call --in {params.layers:q} {params.verdicts:q}"
+        "{params.ctcflow} call --in {params.layers:q} {params.verdicts:q}"
         " {params.reference:q}"
         " --samples {params.samples:q}"
         " --out adata={output.adata:q} cells={output.cells:q} ctc={output.ctc:q}"

@@ -12,7 +12,7 @@ from ctcflow import plan
 from ctcflow.errors import CtcflowError
 from ctcflow.sample import Sample
 
-ROOT = Path(__file__).parents[1]
+PANELS = ["breast", "lung"]
 KNOWN = {"volume_ml": 7.5, "chemistry": "10x_3p_v3", "batch": "run1"}
 
 
@@ -64,10 +64,10 @@ def test_memory_is_that_of_the_largest_job_and_time_that_of_all(run):
     (one,) = plan.planned(opened, {"qc": 1})
     assert (qc.step, qc.jobs, call.jobs) == ("qc", 2, 1)
     assert (one.mib, one.seconds) == (qc.mib, qc.seconds / 2)
-    said = "\n".join(plan.words(opened, [qc, call], 2))
+    said = "\n".join(plan.words(opened, [qc, call], 2, PANELS))
     assert "2 samples with" in said
     assert "3 jobs, about" in said
-    assert "nothing to do" in "\n".join(plan.words(opened, [], 2))
+    assert "nothing to do" in "\n".join(plan.words(opened, [], 2, PANELS))
 
 
 @pytest.mark.parametrize(
@@ -84,6 +84,22 @@ def test_mistakes_are_one_line(run, config, said):
         plan.opened(run)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_several_mistakes_of_a_sheet_have_a_line_each(run):
+    sheet = "sample\tpath\tday\na\ta.csv\tsoon\nb\tnone.csv\t\nb\tb.csv\t-1\n"
+    (run / "config" / "samples.tsv").write_text(sheet)
+    with pytest.raises(CtcflowError) as refused:
+        plan.opened(run)
+    lines = [line.split(": ")[1] for line in refused.value.each]
+    assert lines == ["line 2", "line 3", "line 4"]
+
+
+def test_names_of_panels_are_those_of_the_table_that_is_used(run):
+    assert {"breast", "lung", "pan_epithelial"} <= set(plan.check_tables(plan.opened(run)))
+    (run / "own.gmt").write_text("mine\tx\tEPCAM\tKRT8\n")
+    (run / "config" / "config.yaml").write_text("panels: own.gmt\n")
+    assert plan.check_tables(plan.opened(run)) == ["mine"]
 
 
 @pytest.mark.parametrize("name", ["b.h5", "b.h5ad", "b.h5mu"])

@@ -41,19 +41,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    0, or 2 for a mistake in the input, which is printed in one line; of `run`, what Snakemake
-    returns. Anything else is a bug and leaves with a traceback.
+    0, or 2 for a mistake in the input, which is printed in one line (of several each); of
+    `run`, what Snakemake returns. Anything else is a bug and leaves with a traceback.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     # argparse cannot hand on options that it does not know
     end = given.index("--") if given[:1] == ["run"] and "--" in given else len(given)
-    arguments = _parser().parse_args(given[:end])
-    arguments.more = given[end + 1 :]
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
+        arguments = _parser().parse_args(given[:end])
+        arguments.more = given[end + 1 :]
         code: int | None = arguments.command(arguments)
     except CtcflowError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("\n".join(f"error: {line}" for line in error.each), file=sys.stderr)
         return 2
     return code or 0
 

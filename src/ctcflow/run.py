@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ctcflow import code_in_use, digests, orphans, plan, progress, run_lock
+from ctcflow import code_in_use, digests, last_words, orphans, plan, progress, run_lock
 from ctcflow.errors import CtcflowError
 
 _OWN_WORDS: Final = ("--logger", "--verbose", "--printshellcmds", "-p", "--debug")
@@ -70,10 +70,19 @@ def run(folder: Path, *, options: Sequence[str], dry_run: bool, take_over: bool)
         # a switch comes last: after an option that takes several values a target would be one more
         command += [*forced, *_pool(options), "--rerun-incomplete", *options]
         code = _snakemake(command, environment, lock)
-    page = folder / "results" / "report" / "report.html"
-    if code == 0 and page.is_file():
-        print(f"report: {page}", file=sys.stderr)
+    if code == 0:
+        _say_answer(folder)
     return code
+
+
+def _say_answer(folder: Path) -> None:
+    """The last lines: counts per draw, of a simulated cohort against its truth, the report."""
+    page = folder / "results" / "report" / "report.html"
+    found = last_words.against_truth(folder)
+    lines = [*last_words.draws(folder), *([f"{found}; open {page}"] if found else [])]
+    if page.is_file() and not found:
+        lines.append(f"report: {page}")
+    print("\n".join(lines), end="\n" if lines else "", file=sys.stderr)
 
 
 def _for_progress(folder: Path) -> dict[str, str]:

@@ -88,7 +88,7 @@ class Workflow:
             ]
             check_storage(found, storage)
         except CtcflowError as error:
-            raise SystemExit(f"error: {error}") from None
+            raise SystemExit(f"error: {error}") from error
         self._samples = {sample.sample: sample for sample in samples}
         self._results = results
         self._command = code_in_use.command(run, conda=conda)

@@ -47,7 +47,6 @@ def test_a_sheet_that_is_used_as_written_is_not_spoken_of():
         ({"volume_ml": None}, "recovery of draw p: it corrects counts per mL"),
         ({"enrichment": "Cell Search"}, "it is not read as CellSearch"),
         ({"cancer_type": "lung"}, "enrichment CellSearch of p: cut-offs are known for breast"),
-        ({"guessed": "patient, day"}, "patient, day of p: guessed from the name"),
     ],
 )
 def test_a_value_that_is_not_used_is_named_with_what_is(given, words):

@@ -37,6 +37,7 @@ def test_a_whole_sheet_has_nothing_to_keep_in_mind():
         ([row(x, volume_ml=1) for x in "pqrs"], "no chemistry for p, q, r and 1 more"),
         ([row("p", cancer_type="AML")], "p: tumours of blood cells are out of scope"),
         ([row("p", cancer_type="Hodgkin_lymphoma")], "p: tumours of blood cells are out of scope"),
+        ([row("p", guessed="day")], "day of p guessed from the name: correct what is wrong"),
         ([row("p"), row("q")], "no batch is named: each sample is taken for a batch of its own"),
         ([row("p", **KNOWN), row("q", **KNOWN)], "all samples have the same batch"),
     ],

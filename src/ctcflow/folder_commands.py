@@ -80,9 +80,9 @@ def _init(arguments: argparse.Namespace) -> None:
         told = new_sheet.guessed(library.name)
         who = f"; guessed: patient {told['patient']}, day {told['day']}" if told else ""
         print(f"{library.name}: {library.path}{beside}{who}")
-    has = f", {known} were there" if known else ""
+    has = f" ({known} were in it)" if known else ""
     print(
-        f"{sheet}: {len(new)} libraries{has}. Complete what you know of them (columns:"
+        f"{sheet}: {len(new)} new libraries{has}. Complete what you know of them (columns:"
         f" {shipped('config') / 'README.md'}), then `ctcflow check {folder}`"
     )
 

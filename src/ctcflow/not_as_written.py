@@ -32,7 +32,6 @@ def not_as_written(samples: Sequence[Sample], config: Config, panels: Sequence[s
         *_recoveries(samples),
         *_enrichments(samples),
         *_batches(samples, config),
-        *_guesses(samples),
     ]
 
 
@@ -42,7 +41,7 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + more
 
 
-def _by(samples: Sequence[Sample], value: Callable[[Sample], Any]) -> dict[Any, list[str]]:
+def by(samples: Sequence[Sample], value: Callable[[Sample], Any]) -> dict[Any, list[str]]:
     """Names of samples by a value that they have; those without it are left out."""
     found: dict[Any, list[str]] = {}
     for sample in samples:
@@ -67,7 +66,7 @@ def _of(sample: Sample, config: Config, step: str, name: str) -> Any:
 def _cancer_types(
     samples: Sequence[Sample], config: Config, panels: Sequence[str]
 ) -> Iterator[str]:
-    of = _by(samples, lambda x: x.cancer_type and (x.cancer_type, _of(x, config, "score", "panel")))
+    of = by(samples, lambda x: x.cancer_type and (x.cancer_type, _of(x, config, "score", "panel")))
     for (cancer, panel), names in of.items():
         if panel == "auto" and cancer not in panels:
             near = closest(cancer, panels, cutoff=0.6)
@@ -90,7 +89,7 @@ def _chemistries(samples: Sequence[Sample], config: Config) -> Iterator[str]:
         return expected_rate(1, chemistry=sample.chemistry or "") is not None
 
     unknown = [x for x in samples if x.chemistry and not is_known(x) and not is_given(x)]
-    for chemistry, names in _by(unknown, lambda x: x.chemistry).items():
+    for chemistry, names in by(unknown, lambda x: x.chemistry).items():
         yield (
             f"chemistry {chemistry} of {some(names)}: its rate of doublets is not known (those of"
             " names with 10x are); likely doublets are not looked for, unless qc.doublet_rate is"
@@ -140,7 +139,7 @@ def _recoveries(samples: Sequence[Sample]) -> Iterator[str]:
 def _enrichments(samples: Sequence[Sample]) -> Iterator[str]:
     from ctcflow.stats.cutoffs import CUTOFFS
 
-    for name, found in _by(samples, lambda x: x.enrichment).items():
+    for name, found in by(samples, lambda x: x.enrichment).items():
         plain = name.strip().lower()
         if plain != _CELLSEARCH and re.sub("[^a-z]", "", plain) == _CELLSEARCH:
             yield f"enrichment {name} of {some(found)}: it is not read as CellSearch; no cut-off"
@@ -160,11 +159,3 @@ def _batches(samples: Sequence[Sample], config: Config) -> Iterator[str]:
         yield "batch: samples are mapped onto a frozen reference, each by itself; it is not used"
     elif config.integrate.batch != "batch":
         yield f"batch: integrate.batch is {config.integrate.batch}, and it is used"
-
-
-def _guesses(samples: Sequence[Sample]) -> Iterator[str]:
-    for columns, names in _by(samples, lambda x: x.guessed).items():
-        yield (
-            f"{columns} of {some(names)}: guessed from the name by `ctcflow init`; used as they"
-            " stand: correct them, then empty the column `guessed`"
-        )

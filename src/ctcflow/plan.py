@@ -13,7 +13,7 @@ import yaml
 
 from ctcflow import code_in_use
 from ctcflow.errors import CtcflowError, reason
-from ctcflow.not_as_written import not_as_written, some
+from ctcflow.not_as_written import by, not_as_written, some
 from ctcflow.sample import SAMPLE_STEPS, Sample
 from ctcflow.shipped import shipped
 from ctcflow.tables import SHIPPED
@@ -241,6 +241,11 @@ def keep_in_mind(samples: Sequence[Sample]) -> list[str]:
         said.append(
             f"{some(of_blood)}: tumours of blood cells are out of scope; a tumour cell here is one"
             " that is no leukocyte, so theirs are `blood`"
+        )
+    for columns, names in by(samples, lambda x: x.guessed).items():
+        said.append(
+            f"{columns} of {some(names)} guessed from the name: correct what is wrong, then empty"
+            " the column `guessed`"
         )
     batches = {x.batch for x in samples}
     if len(samples) > 1 and batches == {None}:

@@ -55,10 +55,10 @@ def test_libraries_are_added_to_a_run(cohort, sheet, new_run, tmp_path, ctcflow)
     assert added.code == 0, added.text
     assert "P2_d0: " in added.text
     assert "guessed: patient P2, day 0" in added.text
-    assert "2 libraries, 1 were there" in added.text
+    assert "2 new libraries (1 were in it)" in added.text
     checked = ctcflow(tmp_path, "check", run)
     assert checked.code == 0, checked.text
-    assert "patient, day of P2_d0: guessed from the name" in checked.text
+    assert "patient, day of P2_d0 guessed from the name" in checked.text
 
 
 def test_several_mistakes_are_one_line_each(sheet, new_run, tmp_path, ctcflow):

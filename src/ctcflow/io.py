@@ -71,15 +71,16 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as TSV, gzipped without time stamp where the name ends in `.gz`."""
     text = table.to_csv(sep="\t", index=False, lineterminator="\n", float_format="%.6g").encode()
-    write_bytes(path, _gzipped(text) if path.suffix == ".gz" else text)
+    write_bytes(path, compressed(text, 6) if path.suffix == ".gz" else text)
 
 
-def _gzipped(content: bytes) -> bytes:
+def compressed(content: bytes | memoryview, level: int) -> bytes:
+    """Compress; the same bytes at any time and on any Python."""
     import gzip
 
     buffer = BytesIO()
     # not `gzip.compress`: what it writes into the header differs between versions of Python
-    with gzip.GzipFile("", "wb", 6, buffer, mtime=0) as file:
+    with gzip.GzipFile("", "wb", level, buffer, mtime=0) as file:
         file.write(content)
     return buffer.getvalue()
 

@@ -233,3 +233,30 @@ def differing(finished: Path) -> Callable[..., list[str]]:
         return sorted(name for name in names if found.get(name) != whole.get(name))
 
     return compare
+
+
+_ONCE = """
+import os, sys
+words, done = sys.orig_argv, {done!r}
+if words[1:4] == ["-Pm", "ctcflow", {step!r}] and not os.path.exists(done):
+    open(done, "x").close()
+    os.execv("/bin/bash", ["bash", "-c", {action!r} + '; exec "$@"', "bash", *words])
+"""
+
+
+@pytest.fixture
+def once(tmp_path: Path) -> Callable[[str, str], str]:
+    """`once(step, action)`: a folder for PYTHONPATH with which a job of a step does as bash says.
+
+    Only the first such job, and only before it begins.
+    """
+
+    def make(step: str, action: str) -> str:
+        folder = tmp_path / "once"
+        folder.mkdir()
+        text = _ONCE.format(done=str(folder / "done"), step=step, action=action)
+        # Python imports a module of this name at its start
+        (folder / "sitecustomize.py").write_text(text)
+        return str(folder)
+
+    return make

@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 CORES := $(shell nproc 2>/dev/null || echo 2)
 DEMO := demo
 
-.PHONY: help venv demo test lint docs unit workflow tools test-faults test-fuzz test-page test-s3 test-slurm bench-qc bench-calling bench-cluster bench-resources bench-integration bench-peers bench-projection bench-reproducibility bench-speed lock schema clean
+.PHONY: help venv demo test lint docs unit workflow tools test-faults test-fuzz test-install test-page test-s3 test-slurm bench-qc bench-calling bench-cluster bench-resources bench-integration bench-peers bench-projection bench-reproducibility bench-speed lock schema clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -19,12 +19,12 @@ venv: .venv/ready ## set up .venv from requirements.lock
 	@.ci/venv
 	@touch $@
 
-demo: .venv/ready ## simulate a small cohort, run the workflow on it, say where the report is
+demo: .venv/ready ## simulate a small cohort, run the workflow on it, compare the calls with the truth
 	@if [ ! -f $(DEMO)/config/config.yaml ]; then \
-	    $(RUN) ctcflow simulate $(DEMO) --params '{"empty_droplets": 2000}' \
+	    echo "simulating two patients and two healthy donors in $(DEMO)/"; \
+	    $(BIN)/ctcflow simulate $(DEMO) --params '{"empty_droplets": 2000}' \
 	    --threads $(CORES); fi
-	@$(RUN) snakemake --directory $(DEMO) --cores $(CORES)
-	@echo "report: $(abspath $(DEMO))/results/report/report.html"
+	@$(BIN)/ctcflow run $(DEMO) --cores $(CORES)
 
 test: lint docs unit workflow ## all checks; stops at the first failure
 
@@ -63,6 +63,9 @@ test-page: .venv/ready ## reports in Chromium, which is set up here where root o
 tools: .venv/ready ## MultiQC and CELLxGENE's validator in .tools, for the tests that ask what they say of results
 	.ci/plugins .tools/multiqc requirements-multiqc.lock
 	.ci/plugins .tools/cellxgene requirements-cellxgene.lock
+
+test-install: .venv/ready ## the wheel with all that it needs in fresh environments of Python 3.12 and 3.13: a package index
+	.ci/installed
 
 test-s3: .venv/ready ## input and results on S3, against a server of its own on this machine
 	.ci/plugins .s3 requirements-s3.lock requirements-s3-server.lock

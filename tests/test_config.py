@@ -211,7 +211,8 @@ def test_every_column_is_read(tmp_path: Path) -> None:
         "patient": "P 1", "day": "14", "role": "healthy", "condition": "on", "batch": "r1",
         "chemistry": "10x_3p_v3", "cancer_type": "breast", "draw": "D", "enrichment": "none",
         "volume_ml": "7.5", "fraction_loaded": "1", "recovery": "0.7", "expected_cells": "8000",
-        "n_ctc": "0", "n_wbc": "2", "hours_to_processing": "0", "stage": "IV", "note": "",
+        "n_ctc": "0", "n_wbc": "2", "hours_to_processing": "0", "guessed": "day",
+            "stage": "IV", "note": "",
         "qc.min_genes": "20.0", "score.panel": "", "ingest.counts": "expected",
     }  # fmt: skip
     assert set(COLUMNS) <= set(cells)
@@ -381,7 +382,7 @@ def test_the_row_in_the_files_holds_no_path_and_no_override(tmp_path: Path) -> N
     (sample,) = load_samples(write_sheet(tmp_path, text), Config())
     row = sample_row(sample)
     assert str(tmp_path) not in row
-    assert set(json.loads(row)) == set(COLUMNS) - {"path", "raw_path"} | {"extra"}
+    assert set(json.loads(row)) == set(COLUMNS) - {"path", "raw_path", "guessed"} | {"extra"}
     plain = load_samples(write_sheet(tmp_path, "sample,note,path,other\nA,x,a,\n"), Config())
     assert sample_row(plain[0]) == row
 

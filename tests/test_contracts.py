@@ -223,9 +223,10 @@ def _run_one(name: str, folder: Path, **changed: Path) -> anndata.AnnData:
     paths = {layer: str(_path(folder, layer, "P1_d0")) for layer in row.layers}
     paths |= {key: str(path) for key, path in changed.items()}
     paths |= {"reference": str(folder / "freeze" / "reference.zip")} if row.reference else {}
+    from ctcflow.shipped import shipped
     from ctcflow.tables import SHIPPED
 
-    paths |= {table: str(cli.RESOURCES / SHIPPED[table]) for table in row.tables}
+    paths |= {table: str(shipped("resources") / SHIPPED[table]) for table in row.tables}
     meta = {"sample": "P1_d0", **ROW}
     inputs = pipeline.Inputs(paths, (), meta if name == "ingest" else {})
     result = pipeline.run(name, inputs, pipeline.params_of(name)()).adata

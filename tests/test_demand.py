@@ -121,7 +121,7 @@ def test_lines_are_above_every_measured_job_and_below_twice_what_it_took() -> No
 def test_ingest_asks_by_the_entries_of_a_table_up_to_what_it_holds_at_once(
     every_format: Path,
 ) -> None:
-    found = Workflow({}, root=ROOT, run=every_format, results="results")
+    found = Workflow({}, run=every_format, results="results")
     beside = {
         row.sample: found.axes("ingest", SimpleNamespace(sample=row.sample))[-1] * 1e6
         for row in found.sheet

@@ -44,7 +44,7 @@ def test_what_the_snakefile_imports_is_light(module):
 
 def test_the_conda_environment_is_in_step_with_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    environment = yaml.safe_load((ROOT / "envs" / "ctcflow.yaml").read_text())
+    environment = yaml.safe_load((ROOT / "workflow" / "envs" / "ctcflow.yaml").read_text())
     ours = dict(_split(line) for line in project["dependencies"])
     theirs = dict(_split(line) for line in environment["dependencies"])
     names = {CONDA_NAMES.get(name, name) for name in ours if name not in PIP_ONLY}

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ctcflow.config import Config, load_samples
+from ctcflow.config import Config, load_samples, sample_row
 from ctcflow.errors import CtcflowError
-from ctcflow.libraries import SHEET_COLUMNS, libraries_below, new_run
+from ctcflow.libraries import libraries_below
+from ctcflow.new_sheet import SHEET_COLUMNS, add, guessed, new_run
 
 TEMPLATE = Path(__file__).parents[1] / "config" / "config.yaml"
 
@@ -175,3 +176,60 @@ def test_nothing_is_overwritten(tmp_path):
 def test_a_folder_that_does_not_exist_is_one_line(tmp_path):
     with pytest.raises(CtcflowError, match="is not a folder"):
         libraries_below(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "patient", "day"),
+    [
+        ("P01_d28", "P01", "28"),
+        ("P01-D007_L1", "P01", "7"),
+        ("UKE_12_day_3", "UKE_12", "3"),
+        ("P01.d0", "P01", "0"),
+    ],
+)
+def test_a_name_may_tell_patient_and_day(name, patient, day):
+    assert guessed(name) == {"patient": patient, "day": day, "guessed": "patient, day"}
+
+
+@pytest.mark.parametrize("name", ["P01", "sample_d3", "CD45_neg", "d28", "P01_24", "blood_draw_1"])
+def test_of_a_name_that_does_not_tell_nothing_is_guessed(name):
+    assert guessed(name) == {}
+
+
+def test_what_is_guessed_is_marked_and_no_part_of_the_results(tmp_path):
+    _file(tmp_path / "data" / "P01_d28.h5ad")
+    sheet = new_run(tmp_path / "run", libraries_below(tmp_path / "data"), TEMPLATE)
+    (sample,) = load_samples(sheet, Config())
+    assert (sample.patient, sample.day, sample.guessed) == ("P01", 28, "patient, day")
+    assert "guessed" not in sample_row(sample)
+
+
+@pytest.mark.parametrize(("delimiter", "end"), [("\t", "\n"), (",", "\r\n")])
+def test_libraries_are_added_to_a_sheet_whose_own_lines_stay(tmp_path, delimiter, end):
+    for name in ("H1", "P01_d0", "P01_d28"):
+        _file(tmp_path / "data" / f"{name}.h5ad")
+    _triplet(tmp_path / "data" / "H2" / "outs" / "filtered_feature_bc_matrix")
+    sheet = tmp_path / "samples.tsv"
+    lines = ["# mine", "sample,path,stage", "P01_d28,data/H1.h5ad,IV"]
+    # a folder is the library that lies below it
+    lines += ["x,data/H2/outs/filtered_feature_bc_matrix,"]
+    sheet.write_bytes((end.join(lines) + end).replace(",", delimiter).encode())
+    added = add(sheet, libraries_below(tmp_path / "data"))
+    assert [x.name for x in added.libraries] == ["P01_d0", "P01_d28_2"]
+    assert added.known == 2
+    text = sheet.read_bytes().decode()
+    assert text.count(end) == text.count("\n") == 6
+    new = f"path,stage,patient,day,guessed{end}P01_d28,data/H1.h5ad,IV,,,{end}"
+    assert new.replace(",", delimiter) in text
+    before, *samples = load_samples(sheet, Config())
+    assert (before.sample, before.patient, before.extra) == ("P01_d28", "P01_d28", {"stage": "IV"})
+    assert [(x.sample, x.day) for x in samples] == [("x", None), ("P01_d0", 0), ("P01_d28_2", 28)]
+    assert add(sheet, libraries_below(tmp_path / "data")).libraries == []
+    assert sheet.read_bytes().decode() == text
+
+
+def test_nothing_is_added_to_a_sheet_that_cannot_be_read(tmp_path):
+    sheet = tmp_path / "samples.tsv"
+    sheet.write_text("sample\tpath\na\n")
+    with pytest.raises(CtcflowError, match="line 2: has 1 fields"):
+        add(sheet, libraries_below(tmp_path))

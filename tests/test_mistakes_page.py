@@ -87,7 +87,7 @@ def said(folder: Path, files: dict[str, str]) -> str:
     for name, text in {"config.yaml": CONFIG, "samples.tsv": SHEET, **files}.items():
         (config / name).write_text(text)
     with pytest.raises(CtcflowError) as refused:
-        plan.check_tables(plan.opened(folder, ROOT))
+        plan.check_tables(plan.opened(folder))
     line = str(refused.value)
     assert "\n" not in line
     return line.replace(str(folder), "RUN")

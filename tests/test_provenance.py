@@ -39,7 +39,7 @@ def table(run: Path, name: str) -> pd.DataFrame:
 
 
 def test_jobs_inputs_versions_and_parameters_are_kept(run):
-    provenance.write(plan.opened(run, ROOT), run)
+    provenance.write(plan.opened(run), run)
     assert sorted(path.name for path in (run / "results" / "provenance").iterdir()) == sorted(
         provenance.FILES
     )
@@ -60,11 +60,11 @@ def test_jobs_inputs_versions_and_parameters_are_kept(run):
 
 def test_results_elsewhere_have_none(run):
     (run / "results").rename(run / "moved")
-    provenance.write(plan.opened(run, ROOT), run)
+    provenance.write(plan.opened(run), run)
     assert not (run / "results").exists()
 
 
 def test_a_run_is_not_lost_where_it_cannot_be_written(run, capsys):
     (run / "results" / "provenance").write_text("a file")
-    provenance.write_or_say(plan.opened(run, ROOT), run)
+    provenance.write_or_say(plan.opened(run), run)
     assert "results/provenance was not written" in capsys.readouterr().err

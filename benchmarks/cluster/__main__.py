@@ -153,7 +153,7 @@ def _where(
     """Seconds: the first three lines by the clock, the others summed over jobs and submissions."""
     jobs = jobs_of(run)
     config = yaml.safe_load((run / "config" / "config.yaml").read_text())
-    small = Workflow(config, root=REPOSITORY, run=run, results="results").is_small
+    small = Workflow(config, run=run, results="results").is_small
     inside = [j for j in jobs if submissions and (j.rule in SAMPLE_STEPS or not small)]
     # of jobs in a submission Snakemake records when it saw their end
     spans = [(job.start, job.end) for job in jobs if job not in inside]

@@ -177,7 +177,7 @@ def _measured(command: list[str], folder: Path, threads: int) -> None:
 def jobs_of(run: Path) -> Iterator[dict[str, Any]]:
     """Every job of a finished run: where it lies on the axes, and what it took."""
     config = yaml.safe_load((run / "config" / "config.yaml").read_text())
-    rules = Workflow(config, root=REPOSITORY, run=run, results="results")
+    rules = Workflow(config, run=run, results="results")
     configured = (run / "config" / "config.yaml").stat().st_mtime
     for step in (*STEPS, "export"):
         for log in sorted([*run.glob(f"logs/{step}.log"), *run.glob(f"logs/{step}/*.log")]):

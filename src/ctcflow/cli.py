@@ -17,9 +17,9 @@ from pydantic import ValidationError
 
 from ctcflow import __version__, folder_commands
 from ctcflow.errors import CtcflowError, reason
+from ctcflow.shipped import checkout, shipped
 from ctcflow.tables import SHIPPED
 
-RESOURCES = Path(__file__).parents[2] / "resources"
 _DIFFERING = "parameters that differ from the defaults"
 _FORMS = {"cellxgene": "cohort_cellxgene.h5ad", "zarr": "cohort.zarr"}
 _ONTOLOGY = ("ontology_terms", "retired_genes")
@@ -44,19 +44,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    0, or 2 for a mistake in the input, which is printed in one line; of `run`, what Snakemake
-    returns. Anything else is a bug and leaves with a traceback.
+    0, or 2 for a mistake in the input, which is printed in one line (of several each); of
+    `run`, what Snakemake returns. Anything else is a bug and leaves with a traceback.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     # argparse cannot hand on options that it does not know
     end = given.index("--") if given[:1] == ["run"] and "--" in given else len(given)
-    arguments = _parser().parse_args(given[:end])
-    arguments.more = given[end + 1 :]
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
+        arguments = _parser().parse_args(given[:end])
+        arguments.more = given[end + 1 :]
         code: int | None = arguments.command(arguments)
     except CtcflowError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("\n".join(f"error: {line}" for line in error.each), file=sys.stderr)
         return 2
     return code or 0
 
@@ -146,7 +146,7 @@ def _run_step(arguments: argparse.Namespace) -> None:
     for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         os.environ[f"{library}_NUM_THREADS"] = str(arguments.threads)
     from ctcflow import digests, io, mistakes, pipeline
-    from ctcflow.contracts import STEPS
+    from ctcflow.contracts import STEPS, tables_of
 
     model = pipeline.params_of(arguments.step)
     try:
@@ -155,10 +155,8 @@ def _run_step(arguments: argparse.Namespace) -> None:
         found = mistakes.describe(error, model, prefix=arguments.step)
         raise CtcflowError("; ".join(found)) from error
     given = dict(arguments.inputs)
-    # droplets are named by the table that `ingest` names cells by
-    names = ("genes",) if "unfiltered" in given else ()
-    for name in (*STEPS[arguments.step].tables, *names):
-        given.setdefault(name, str(RESOURCES / SHIPPED[name]))
+    for name in tables_of(arguments.step, droplets="unfiltered" in given):
+        given.setdefault(name, str(shipped("resources") / SHIPPED[name]))
     row = _json(arguments.row, "--row")
     inputs = pipeline.Inputs(given, tuple(arguments.samples), row)
     outputs = {name: Path(path) for name, path in arguments.outputs}
@@ -206,7 +204,7 @@ def _print_params(arguments: argparse.Namespace) -> None:
 def _write_schema(_: argparse.Namespace) -> None:
     from ctcflow import schema
 
-    for path in schema.write_all(RESOURCES.parent):
+    for path in schema.write_all(checkout()):
         print(f"written: {path}")
 
 
@@ -228,7 +226,7 @@ def _export_as(form: str, run: Path, target: Path) -> None:
     if form == "zarr":
         export_zarr(path, cohort)
     else:
-        tables = [io.read_table(RESOURCES / SHIPPED[name]) for name in _ONTOLOGY]
+        tables = [io.read_table(shipped("resources") / SHIPPED[name]) for name in _ONTOLOGY]
         export_cellxgene(path, cohort, terms=tables[0], retired=tables[1])
     print(f"written: {path}")
 
@@ -260,7 +258,7 @@ def _calibrate(arguments: argparse.Namespace) -> None:
         raise CtcflowError(
             f"--output is `{output}`, a folder or the input itself: name a .tsv file"
         )
-    tables = {name: io.read_table(RESOURCES / SHIPPED[name]) for name in calibrate.TABLES}
+    tables = {name: io.read_table(shipped("resources") / SHIPPED[name]) for name in calibrate.TABLES}
     found = calibrate.calibrate(arguments.file, arguments.score, tables, lower=arguments.lower)
     for line in calibrate.words(found):
         logging.info("%s", line)
@@ -283,8 +281,8 @@ def _simulate(arguments: argparse.Namespace) -> None:
         params = SimulateParams.model_validate_json(arguments.params)
     except ValidationError as error:
         raise CtcflowError("; ".join(mistakes.describe(error, SimulateParams))) from error
-    genes = io.read_table(RESOURCES / SHIPPED["genes"])
-    rates = io.read_table(RESOURCES / SHIPPED["rates"])
+    genes = io.read_table(shipped("resources") / SHIPPED["genes"])
+    rates = io.read_table(shipped("resources") / SHIPPED["rates"])
     simulate(arguments.folder, params, genes, rates, n_threads=arguments.threads)
 
 

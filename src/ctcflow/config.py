@@ -76,11 +76,12 @@ def load_config(raw: Mapping[str, Any]) -> Config:
     given = {k: v for k, v in raw.items() if v is not None or k not in StepsParams.model_fields}
     wrong = [f"unknown key {shown(key)}: keys are text" for key in given if type(key) is not str]
     if wrong:
-        raise CtcflowError("; ".join(wrong))
+        raise CtcflowError("; ".join(wrong), wrong)
     try:
         return Config.model_validate(given)
     except ValidationError as error:
-        raise CtcflowError("; ".join(describe(error, Config))) from None
+        found = describe(error, Config)
+        raise CtcflowError("; ".join(found), found) from None
 
 
 def own_tables(config: Config, run: Path) -> dict[str, Path]:
@@ -157,8 +158,9 @@ def step_params(config: Config, step: str, sample: Sample | None = None) -> str:
 
 
 def sample_row(sample: Sample) -> str:
-    """Give the metadata of a row as stable JSON; paths and overrides are not part of it."""
-    return _stable(sample.model_dump(mode="json", exclude={"path", "raw_path", "overrides"}))
+    """Give the metadata of a row as stable JSON; not its paths, overrides and marks of `init`."""
+    left_out = {"path", "raw_path", "overrides", "guessed"}
+    return _stable(sample.model_dump(mode="json", exclude=left_out))
 
 
 def _stable(value: dict[str, Any]) -> str:

@@ -351,3 +351,20 @@ STEPS: dict[str, Step] = {
     ),
 }
 """One row per step, in the order in which they run."""
+
+
+def tables_of(step: str, *, droplets: bool = True) -> tuple[str, ...]:
+    """Tables that a step reads.
+
+    Parameters
+    ----------
+    step
+        Name of the step; one that has no row reads none.
+    droplets
+        The sample has unfiltered droplets, which are named by the table that `ingest` names cells
+        by.
+    """
+    row = STEPS.get(step)
+    if row is None:
+        return ()
+    return (*row.tables, *(("genes",) if row.unfiltered and droplets else ()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from typing import Final
 
 DAMAGED: Final = (
@@ -17,11 +18,17 @@ class CtcflowError(Exception):
 
     The message is one line: what it is about, what was found, and the next action.
     The command line prints it without a traceback and exits with code 2.
+
+    Attributes
+    ----------
+    each
+        The same with one line per mistake, where several were found; all of them.
     """
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, each: Sequence[str] = ()) -> None:
         # what it quotes of a damaged file may hold ends of lines
         super().__init__(" ".join(message.splitlines()))
+        self.each = [" ".join(line.splitlines()) for line in each] or [str(self)]
 
 
 def reason(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,8 @@ from ctcflow.errors import CtcflowError
 from ctcflow.render import numbers
 from ctcflow.render.records import facts
 
+_SUFFIX: Final = re.compile(r"-\d+$")
+"""Of a barcode: the library, as Cell Ranger numbers them."""
 _COUNTED: Final = (
     (keys.TOTAL_COUNTS, "counts"),
     (keys.N_GENES_BY_COUNTS, "genes"),
@@ -31,8 +34,10 @@ def explain(folder: Path, sample: str, barcode: str) -> list[str]:
     ----------
     folder
         Of a run in which `call` has finished.
-    sample, barcode
-        As `results/call/cells.tsv.gz` names them.
+    sample
+        As `results/call/cells.tsv.gz` names it.
+    barcode
+        As that table names it; its suffix (`-1`) may be left out where one droplet has the rest.
 
     Returns
     -------
@@ -41,7 +46,7 @@ def explain(folder: Path, sample: str, barcode: str) -> list[str]:
     Raises
     ------
     CtcflowError
-        There are no calls, no such sample, or no such barcode in it.
+        There are no calls, no such sample, no such barcode in it, or several without the suffix.
     """
     results = folder / "results"
     call = results / "call" / "call.h5ad"
@@ -53,18 +58,14 @@ def explain(folder: Path, sample: str, barcode: str) -> list[str]:
     if sample not in names:
         raise CtcflowError(f"no sample `{sample}` in {call}: it has {_nearest(sample, names)}")
     obs = called.obs
-    mine = (obs[keys.SAMPLE.key] == sample) & (obs[keys.BARCODE.key] == barcode)
+    of_sample = obs[keys.SAMPLE.key] == sample
     droplets = io.read_h5ad(results / "qc" / f"{sample}.h5ad").obs
-    aside = [
-        record
-        for record in found.get("set_aside") or []
-        if (record.get("sample"), record.get("barcode")) == (sample, barcode)
-    ]
-    if not mine.any() and barcode not in droplets.index and not aside:
-        raise CtcflowError(
-            f"no droplet `{barcode}` in sample `{sample}`: it has"
-            f" {_nearest(barcode, list(droplets.index))}"
-        )
+    listed = [record for record in found.get("set_aside") or [] if record.get("sample") == sample]
+    known = [*obs.loc[of_sample, keys.BARCODE.key], *droplets.index]
+    known += [str(record.get("barcode")) for record in listed]
+    barcode = _whole(barcode, known, sample)
+    aside = [record for record in listed if record.get("barcode") == barcode]
+    mine = of_sample & (obs[keys.BARCODE.key] == barcode)
     kind = str(obs.loc[mine, keys.CLASS.key].iloc[0]) if mine.any() else "not among the kept cells"
     lines = [f"{sample} {barcode}: {kind}"]
     if mine.any():
@@ -76,6 +77,24 @@ def explain(folder: Path, sample: str, barcode: str) -> list[str]:
     if mine.any():
         lines += _scores(called, int(mine.to_numpy().argmax()))
     return lines
+
+
+def _whole(barcode: str, known: Sequence[str], sample: str) -> str:
+    """The barcode with its suffix, where that was left out and one droplet has the rest."""
+    if barcode in known:
+        return barcode
+    ends = sorted({name for name in known if _SUFFIX.sub("", name) == barcode})
+    if len(ends) == 1:
+        return ends[0]
+    if ends:
+        raise CtcflowError(
+            f"`{barcode}` is {len(ends)} droplets of sample `{sample}`: name one of"
+            f" {', '.join(ends[:5])}"
+        )
+    raise CtcflowError(
+        f"no droplet `{barcode}` in sample `{sample}`: it has"
+        f" {_nearest(barcode, list(dict.fromkeys(known)))}"
+    )
 
 
 def _params(called: Any) -> Mapping[str, Any]:

@@ -5,26 +5,39 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ctcflow.errors import CtcflowError
+from ctcflow.shipped import shipped
 
-ROOT: Final = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from ctcflow.libraries import Found
+
 _RUN: Final = "run the workflow in a folder; goes on after a run that died there"
 _RUN_MORE: Final = (
     "What follows ` -- ` goes to Snakemake: `ctcflow run my_run -- --quiet rules freeze`."
+    " A profile for Slurm: {profiles}/slurm"
 )
-_INIT: Final = "make the folder of a run, with a sheet of the libraries below another folder"
+_INIT: Final = "make the folder of a run, with a sheet of the libraries below another, or add some"
 _CHECK: Final = "check all that a run is made of, and say what would run; runs nothing"
 _EXPLAIN: Final = "print the evidence for one droplet of a finished run"
 
 
 def add(commands: Any) -> None:
-    """Add `init`, `check`, `run` and `explain` to the commands of a parser."""
+    """Add `init`, `check`, `run` and `explain` to the commands of a parser.
+
+    Raises
+    ------
+    CtcflowError
+        The package was copied without its files.
+    """
     init = commands.add_parser("init", help=_INIT, description=_INIT)
-    init.add_argument("folder", type=Path, help="of the new run")
+    init.add_argument("folder", type=Path, help="of the run")
     text = "where Cell Ranger and STARsolo outputs, .h5, .h5ad and .h5mu files are looked for"
-    init.add_argument("--from", dest="data", type=Path, metavar="FOLDER", help=text)
+    source = init.add_mutually_exclusive_group()
+    source.add_argument("--from", dest="data", type=Path, metavar="FOLDER", help=text)
+    text = "the same for a run that is there: a line for each library that its sheet does not have"
+    source.add_argument("--add", type=Path, metavar="FOLDER", help=text)
     init.set_defaults(command=_init)
 
     check = commands.add_parser("check", help=_CHECK, description=_CHECK)
@@ -32,7 +45,8 @@ def add(commands: Any) -> None:
     check.add_argument("--cores", type=int, metavar="N", help="cores to reckon with; default: all")
     check.set_defaults(command=_check)
 
-    run = commands.add_parser("run", help=_RUN, description=_RUN, epilog=_RUN_MORE)
+    more = _RUN_MORE.format(profiles=shipped("workflow") / "profiles")
+    run = commands.add_parser("run", help=_RUN, description=_RUN, epilog=more)
     run.add_argument("folder", type=Path, help="with config/config.yaml")
     run.add_argument("--cores", metavar="N", help="cores to use; default: all")
     run.add_argument("--profile", metavar="FOLDER", help="a profile of Snakemake, for a cluster")
@@ -43,43 +57,62 @@ def add(commands: Any) -> None:
 
     explain = commands.add_parser("explain", help=_EXPLAIN, description=_EXPLAIN)
     explain.add_argument("sample", help="name of the sample")
-    explain.add_argument("barcode", help="barcode of the droplet")
+    explain.add_argument("barcode", help="barcode of the droplet; its suffix may be left out")
     text = "folder of the run; default: the current one"
     explain.add_argument("--run", type=Path, default=Path(), metavar="FOLDER", help=text)
     explain.set_defaults(command=_explain)
 
 
 def _init(arguments: argparse.Namespace) -> None:
-    from ctcflow.libraries import Found, libraries_below, new_run
+    from ctcflow import new_sheet, plan
+    from ctcflow.config import load_config
 
-    data = arguments.data
-    found = Found([], []) if data is None else libraries_below(data)
+    folder, data = arguments.folder, arguments.add or arguments.data
+    found = _found(data)
+    if arguments.add is None:
+        sheet = new_sheet.new_run(folder, found, shipped("config") / "config.yaml")
+        new, known = found.libraries, 0
+    else:
+        path = folder / load_config(plan.configuration(folder)).samples
+        sheet, new, known = new_sheet.add(path, found)
+    for library in new:
+        beside = " (with its unfiltered droplets)" if library.raw_path else ""
+        told = new_sheet.guessed(library.name)
+        who = f"; guessed: patient {told['patient']}, day {told['day']}" if told else ""
+        print(f"{library.name}: {library.path}{beside}{who}")
+    has = f" ({known} were in it)" if known else ""
+    print(
+        f"{sheet}: {len(new)} new libraries{has}. Complete what you know of them (columns:"
+        f" {shipped('config') / 'README.md'}), then `ctcflow check {folder}`"
+    )
+
+
+def _found(data: Path | None) -> Found:
+    """Libraries below a folder; none where no folder is given."""
+    from ctcflow.libraries import Found, libraries_below
+
+    if data is None:
+        return Found([], [])
+    found = libraries_below(data)
     for reason in found.left_out:
         print(f"left out: {reason}")
-    if data is not None and not found.libraries:
+    if not found.libraries:
         raise CtcflowError(
             f"no library below `{data}`: give the folder that holds Cell Ranger or STARsolo"
             " outputs, .h5, .h5ad or .h5mu files; other formats go into the sheet by hand"
         )
-    sheet = new_run(arguments.folder, found, ROOT / "config" / "config.yaml")
-    for library in found.libraries:
-        beside = " (with its unfiltered droplets)" if library.raw_path else ""
-        print(f"{library.name}: {library.path}{beside}")
-    print(
-        f"{sheet}: {len(found.libraries)} libraries. Complete what you know of them (columns:"
-        f" {ROOT / 'config' / 'README.md'}), then `ctcflow check {arguments.folder}`"
-    )
+    return found
 
 
 def _check(arguments: argparse.Namespace) -> None:
     from ctcflow import plan
 
     folder = arguments.folder.resolve()
-    run = plan.opened(folder, ROOT)
-    plan.check_tables(run)
+    run = plan.opened(folder)
+    panels = plan.check_tables(run)
     plan.check_files(run)
-    rows = plan.planned(run, plan.jobs_of(folder, ROOT / "Snakefile"))
-    print("\n".join(plan.words(run, rows, arguments.cores or os.cpu_count() or 1)))
+    rows = plan.planned(run, plan.jobs_of(folder))
+    print("\n".join(plan.words(run, rows, arguments.cores or os.cpu_count() or 1, panels)))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -89,7 +122,6 @@ def _run(arguments: argparse.Namespace) -> int:
     options = [text for name, value in given if value is not None for text in (name, value)]
     return run(
         arguments.folder,
-        ROOT / "Snakefile",
         options=[*options, *arguments.more],
         dry_run=arguments.dry_run,
         take_over=arguments.take_over,

@@ -15,7 +15,8 @@ from ctcflow.errors import CtcflowError
 from ctcflow.mistakes import describe
 from ctcflow.sample import Sample
 from ctcflow.sample_params import Params
-from ctcflow.tables import GENE_SETS, RESOURCES, SHIPPED
+from ctcflow.shipped import shipped as folder
+from ctcflow.tables import GENE_SETS, SHIPPED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +46,7 @@ def tables_of(step: str, own: Tables) -> list[pd.DataFrame]:
 def shipped(name: str) -> pd.DataFrame:
     """Read one of the shipped tables as the workflow does."""
     read = io.read_gene_sets if name in GENE_SETS else io.read_table
-    return read(RESOURCES / SHIPPED[name])
+    return read(folder("resources") / SHIPPED[name])
 
 
 def row_of(sample: str, about: Mapping[str, Any] | None) -> dict[str, Any]:

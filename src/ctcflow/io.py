@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,10 +74,19 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as TSV, gzipped without time stamp where the name ends in `.gz`."""
+    text = table.to_csv(sep="\t", index=False, lineterminator="\n", float_format="%.6g").encode()
+    write_bytes(path, compressed(text, 6) if path.suffix == ".gz" else text)
+
+
+def compressed(content: bytes | memoryview, level: int) -> bytes:
+    """Compress; the same bytes at any time and on any Python."""
     import gzip
 
-    text = table.to_csv(sep="\t", index=False, lineterminator="\n", float_format="%.6g").encode()
-    write_bytes(path, gzip.compress(text, 6, mtime=0) if path.suffix == ".gz" else text)
+    buffer = BytesIO()
+    # not `gzip.compress`: what it writes into the header differs between versions of Python
+    with gzip.GzipFile("", "wb", level, buffer, mtime=0) as file:
+        file.write(content)
+    return buffer.getvalue()
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Libraries below a folder, and the folder of a new run with a sheet of them.
+"""Libraries below a folder.
 
 Standard library only. What is found is what `ingest` would read if the sheet named it.
 """
@@ -12,12 +12,6 @@ from typing import Final, NamedTuple
 
 from ctcflow.errors import CtcflowError
 from ctcflow.formats.detect import locate
-
-SHEET_COLUMNS: Final = (
-    *("sample", "path", "raw_path", "patient", "day", "role", "batch", "chemistry"),
-    *("cancer_type", "draw", "volume_ml", "fraction_loaded", "recovery"),
-)
-"""Columns of a new sheet: those that change what a run can say."""
 
 _ROOTS: Final = re.compile(
     r"outs|.*Solo\.out|(sample_)?filtered_(feature_bc_matrix|gene_bc_matrices)(_h5)?(\.h5)?"
@@ -167,41 +161,3 @@ def _telling(path: Path, root: Path) -> list[str]:
 def _name(parts: Sequence[str]) -> str:
     text = re.sub(r"[^A-Za-z0-9_-]+", "_", "_".join(parts)).strip("_-")
     return text[:_LONGEST_NAME] or "sample"
-
-
-def new_run(folder: Path, found: Found, template: Path) -> Path:
-    """Make the folder of a run: a configuration, and a sheet to complete.
-
-    Parameters
-    ----------
-    folder
-        Of the run; made where it does not exist.
-    found
-        What the sheet names.
-    template
-        Configuration that is copied.
-
-    Returns
-    -------
-    Path of the sheet.
-
-    Raises
-    ------
-    CtcflowError
-        The folder has a configuration or a sheet already.
-    """
-    config = folder / "config"
-    sheet, settings = config / "samples.tsv", config / "config.yaml"
-    for path in (sheet, settings):
-        if path.exists():
-            raise CtcflowError(f"`{path}` is there already: complete it, or give another folder")
-    config.mkdir(parents=True, exist_ok=True)
-    lines = ["\t".join(SHEET_COLUMNS)]
-    for library in found.libraries:
-        given = {"sample": library.name, "path": library.path, "raw_path": library.raw_path or ""}
-        lines.append("\t".join(str(given.get(column, "")) for column in SHEET_COLUMNS))
-    lines_of_template = template.read_text().splitlines(keepends=True)
-    # its first line tells an editor where the schema is, which holds beside the template only
-    settings.write_text("".join(x for x in lines_of_template if "language-server" not in x))
-    sheet.write_text("\n".join(lines) + "\n")
-    return sheet

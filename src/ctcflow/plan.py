@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +11,12 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from ctcflow import mapped_genes
+from ctcflow import code_in_use, mapped_genes
 from ctcflow.errors import CtcflowError, reason
+from ctcflow.not_as_written import by, not_as_written, some
 from ctcflow.sample import SAMPLE_STEPS, Sample
+from ctcflow.shipped import shipped
+from ctcflow.tables import SHIPPED
 from ctcflow.workflow import Workflow
 
 _JOBS: Final = re.compile(r"^(\w+)\s+(\d+)$", re.MULTILINE)
@@ -34,20 +36,36 @@ class Planned(NamedTuple):
     """Of all its jobs together, as measured on two cores."""
 
 
-def opened(folder: Path, root: Path) -> Workflow:
+def opened(folder: Path) -> Workflow:
     """Read and check all that a run is made of, as Snakemake will.
 
     Parameters
     ----------
     folder
         Of the run, with `config/config.yaml`.
-    root
-        Where the Snakefile is.
 
     Raises
     ------
     CtcflowError
         Anything in the configuration, the sheet, the files it names or the verdicts is wrong.
+    """
+    raw = configuration(folder)
+    try:
+        return Workflow(raw, run=folder, results="results", storage=_not_asked)
+    except SystemExit as stopped:
+        # Snakemake's users read all mistakes in one line; here each may have its own
+        if isinstance(stopped.__cause__, CtcflowError):
+            raise stopped.__cause__ from None
+        raise
+
+
+def configuration(folder: Path) -> Any:
+    """Read `config/config.yaml` of a run, unchecked.
+
+    Raises
+    ------
+    CtcflowError
+        There is none, or it is not YAML.
     """
     path = folder / "config" / "config.yaml"
     if not path.is_file():
@@ -56,16 +74,12 @@ def opened(folder: Path, root: Path) -> Workflow:
             " `ctcflow init FOLDER --from DATA`"
         )
     try:
-        raw = yaml.safe_load(path.read_text()) or {}
+        return yaml.safe_load(path.read_text()) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
         what = getattr(error, "problem", None) or reason(error)
         raise CtcflowError(f"`{path}`{where} is not YAML ({what}): correct it") from None
-    try:
-        return Workflow(raw, root=root, run=folder, results="results", storage=_not_asked)
-    except SystemExit as error:
-        raise CtcflowError(str(error).removeprefix("error: ")) from None
 
 
 def _not_asked(address: str) -> Any:
@@ -73,8 +87,12 @@ def _not_asked(address: str) -> Any:
     return SimpleNamespace(flags={"storage_object": SimpleNamespace(size=lambda: 0)})
 
 
-def check_tables(run: Workflow) -> None:
-    """Read the user's own panels, cell types and programmes, which Snakemake only looks for.
+def check_tables(run: Workflow) -> list[str]:
+    """Read the tables of gene sets that are the user's own, which Snakemake only looks for.
+
+    Returns
+    -------
+    Names of the tumour panels, own or shipped.
 
     Raises
     ------
@@ -83,8 +101,10 @@ def check_tables(run: Workflow) -> None:
     """
     from ctcflow import io
 
-    for path in run.own_tables.values():
-        io.read_gene_sets(path)
+    paths = {"panels": shipped("resources") / SHIPPED["panels"], **run.own_tables}
+    tables = {name: io.read_gene_sets(path) for name, path in paths.items()}
+    panels = tables["panels"]
+    return [str(name) for name in panels.loc[panels["direction"] == 1, "set"].unique()]
 
 
 def check_files(run: Workflow) -> None:
@@ -108,7 +128,7 @@ def check_files(run: Workflow) -> None:
                 raise CtcflowError(f"sample `{sample.sample}`: {error}") from error
 
 
-def jobs_of(folder: Path, snakefile: Path) -> dict[str, int]:
+def jobs_of(folder: Path) -> dict[str, int]:
     """Jobs per rule that a dry run of Snakemake names; none where all is done.
 
     Raises
@@ -116,9 +136,8 @@ def jobs_of(folder: Path, snakefile: Path) -> dict[str, int]:
     CtcflowError
         Snakemake refuses: its last line.
     """
-    command = [sys.executable, "-m", "snakemake", "-s", str(snakefile), "--directory", str(folder)]
     done = subprocess.run(
-        [*command, "--dry-run", "--quiet", "rules", "host"],
+        [*code_in_use.snakemake(folder), "--dry-run", "--quiet", "rules", "host"],
         capture_output=True,
         text=True,
         check=False,
@@ -147,8 +166,20 @@ def planned(run: Workflow, jobs: Mapping[str, int]) -> list[Planned]:
     return rows
 
 
-def words(run: Workflow, rows: Sequence[Planned], cores: int) -> list[str]:
-    """Lines for the user: what is there, what would run, and what to keep in mind."""
+def words(run: Workflow, rows: Sequence[Planned], cores: int, panels: Sequence[str]) -> list[str]:
+    """Lines for the user: what is there, what would run, and what to keep in mind.
+
+    Parameters
+    ----------
+    run
+        Configuration and sheet.
+    rows
+        Of `planned`.
+    cores
+        That jobs share.
+    panels
+        Names of the tumour panels.
+    """
     samples = run.sheet
     lines = [_cohort(samples, run.cells)]
     if rows:
@@ -166,6 +197,9 @@ def words(run: Workflow, rows: Sequence[Planned], cores: int) -> list[str]:
         ]
     else:
         lines += ["", "nothing to do: all results are there and up to date"]
+    unused = not_as_written(samples, run.config, panels)
+    if unused:
+        lines += ["", "not used as written:", *(f"* {remark}" for remark in unused)]
     remarks = [*keep_in_mind(samples), *mapped_genes.remarks(run)]
     if remarks:
         lines += ["", "to keep in mind:", *(f"* {remark}" for remark in remarks)]
@@ -198,15 +232,20 @@ def keep_in_mind(samples: Sequence[Sample]) -> list[str]:
     patients = [x for x in samples if x.role == "patient"]
     without = [x.sample for x in patients if x.volume_ml is None]
     if without:
-        said.append(f"no volume_ml for {_some(without)}: no counts per mL there")
+        said.append(f"no volume_ml for {some(without)}: no counts per mL there")
     unknown = [x.sample for x in samples if x.chemistry is None]
     if unknown:
-        said.append(f"no chemistry for {_some(unknown)}: likely doublets are not looked for there")
+        said.append(f"no chemistry for {some(unknown)}: likely doublets are not looked for there")
     of_blood = [x.sample for x in samples if _OF_BLOOD.search(x.cancer_type or "")]
     if of_blood:
         said.append(
-            f"{_some(of_blood)}: tumours of blood cells are out of scope; a tumour cell here is one"
+            f"{some(of_blood)}: tumours of blood cells are out of scope; a tumour cell here is one"
             " that is no leukocyte, so theirs are `blood`"
+        )
+    for columns, names in by(samples, lambda x: x.guessed).items():
+        said.append(
+            f"{columns} of {some(names)} guessed from the name: correct what is wrong, then empty"
+            " the column `guessed`"
         )
     batches = {x.batch for x in samples}
     if len(samples) > 1 and batches == {None}:
@@ -214,11 +253,6 @@ def keep_in_mind(samples: Sequence[Sample]) -> list[str]:
     elif len(samples) > 1 and len(batches) == 1:
         said.append("all samples have the same batch: nothing is corrected between them")
     return said
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
 
 
 def expected_seconds(run: Workflow) -> dict[str, float]:

@@ -10,29 +10,24 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ctcflow import digests, orphans, plan, progress, run_lock
+from ctcflow import code_in_use, digests, last_words, orphans, plan, progress, run_lock
 from ctcflow.errors import CtcflowError
 
-_SOURCE: Final = str(Path(__file__).parents[1])
 _OWN_WORDS: Final = ("--logger", "--verbose", "--printshellcmds", "-p", "--debug")
 """Options of Snakemake with which its own words are wanted."""
 
 
-def run(
-    folder: Path, snakefile: Path, *, options: Sequence[str], dry_run: bool, take_over: bool
-) -> int:
+def run(folder: Path, *, options: Sequence[str], dry_run: bool, take_over: bool) -> int:
     """Run the workflow in a folder, after putting right what a dead run left there.
 
     Parameters
     ----------
     folder
         With `config/config.yaml`.
-    snakefile
-        The workflow.
     options
         Handed to Snakemake.
     dry_run
@@ -56,8 +51,9 @@ def run(
             f"`{folder}` has no config/config.yaml: give the folder of a run, or make one with"
             " `ctcflow init FOLDER --from DATA`"
         )
-    command = [sys.executable, "-m", "snakemake", "-s", str(snakefile), "--directory", str(folder)]
-    environment = {**os.environ, run_lock.STARTED: str(folder)}
+    command = code_in_use.snakemake(folder)
+    environment = {**os.environ, **code_in_use.variables(os.environ)}
+    environment[run_lock.STARTED] = str(folder)
     if dry_run:
         command += ["--dry-run", *options]
         return subprocess.run(command, env=environment, check=False).returncode
@@ -70,24 +66,31 @@ def run(
         forced = ["--forcerun", *damaged] if damaged else []
         if not any(text.startswith(_OWN_WORDS) for text in options):
             command += ["--logger", "ctcflow"]
-            environment |= _for_progress(folder, snakefile, environment)
+            environment |= _for_progress(folder)
         # a switch comes last: after an option that takes several values a target would be one more
         command += [*forced, *_pool(options), "--rerun-incomplete", *options]
         code = _snakemake(command, environment, lock)
-    page = folder / "results" / "report" / "report.html"
-    if code == 0 and page.is_file():
-        print(f"report: {page}", file=sys.stderr)
+    if code == 0:
+        _say_answer(folder)
     return code
 
 
-def _for_progress(folder: Path, snakefile: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Where Snakemake finds the plugin, and how long jobs will take."""
-    found = {"PYTHONPATH": os.pathsep.join(filter(None, [_SOURCE, environment.get("PYTHONPATH")]))}
+def _say_answer(folder: Path) -> None:
+    """The last lines: counts per draw, of a simulated cohort against its truth, the report."""
+    page = folder / "results" / "report" / "report.html"
+    found = last_words.against_truth(folder)
+    lines = [*last_words.draws(folder), *([f"{found}; open {page}"] if found else [])]
+    if page.is_file() and not found:
+        lines.append(f"report: {page}")
+    print("\n".join(lines), end="\n" if lines else "", file=sys.stderr)
+
+
+def _for_progress(folder: Path) -> dict[str, str]:
+    """How long jobs will take, for Snakemake's logger plugin."""
     # what is wrong with the configuration is said by the Snakefile, in one place for all starters
     with contextlib.suppress(CtcflowError):
-        expected = plan.expected_seconds(plan.opened(folder, snakefile.parent))
-        found[progress.EXPECTED] = json.dumps(expected)
-    return found
+        return {progress.EXPECTED: json.dumps(plan.expected_seconds(plan.opened(folder)))}
+    return {}
 
 
 def _pool(options: Sequence[str]) -> list[str]:

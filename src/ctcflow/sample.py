@@ -78,6 +78,8 @@ class Sample(Params):
     """Leukocytes in this library as seen by the person who picked them (cells)."""
     hours_to_processing: Annotated[float, Field(ge=0)] | None = None
     """Time from draw to processing (hours)."""
+    guessed: str | None = None
+    """Columns that `ctcflow init` filled in from the name; empty them here when you have looked."""
     extra: dict[str, str] = Field(default_factory=dict)
     """Other columns of the row, where not empty."""
     overrides: dict[str, dict[str, Any]] = Field(default_factory=dict)

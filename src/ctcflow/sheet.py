@@ -51,11 +51,18 @@ class Sheet(NamedTuple):
 
 
 def refuse(path: Path, problems: list[Problem], kind: Kind = SAMPLE_SHEET) -> NoReturn:
-    """Raise one line that names up to five problems, each with its line number."""
+    """Raise one line that names up to five problems, each with its line number.
+
+    Raises
+    ------
+    CtcflowError
+        `each` has a line for every problem.
+    """
     ordered = sorted(problems, key=lambda problem: problem.line)
     named = "; ".join(f"line {problem.line}: {problem.sentence}" for problem in ordered[:5])
     more = f"; and {len(ordered) - 5} more" if len(ordered) > 5 else ""
-    raise CtcflowError(f"{kind.name} {path}: {named}{more}")
+    each = [f"{kind.name} {path}: line {found.line}: {found.sentence}" for found in ordered]
+    raise CtcflowError(f"{kind.name} {path}: {named}{more}", each)
 
 
 def read_sheet(path: Path, kind: Kind = SAMPLE_SHEET) -> Sheet:

@@ -1,9 +1,10 @@
-"""Digest of the code of a step: an edit of a module re-runs what it runs in, a touch does not."""
+"""Digest of what a step runs: an edit of a module re-runs what it runs in, a touch does not."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -15,14 +16,28 @@ BY_NAME = {
 """Modules that `pipeline` imports by name: they write tables beside a step's file, or read one."""
 
 
-def step_code(package: Path, step: str) -> str:
-    """Digest (12 hex digits) of the modules that a step of the package runs, names included."""
+def step_code(package: Path, step: str, tables: Sequence[Path]) -> str:
+    """Digest (12 hex digits) of the modules that a step of the package runs, names included.
+
+    Parameters
+    ----------
+    package
+        Folder of the package.
+    step
+        Name of the step.
+    tables
+        What it reads of the tables that are shipped: their content is in the digest, and not where
+        they are or when they were installed.
+    """
     starts = (f"steps/{step}.py", "pipeline.py", *BY_NAME.get(step, ()))
     starts = ("export.py",) if step == "export" else starts
     digest = hashlib.blake2b(digest_size=6)
     for module in sorted(set().union(*(modules(package, start) for start in starts))):
         digest.update(module.encode())
         digest.update((package / module).read_bytes())
+    for table in tables:
+        digest.update(table.name.encode())
+        digest.update(table.read_bytes())
     return digest.hexdigest()
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
-RESOURCES: Final = Path(__file__).parents[2] / "resources"
-"""Where they are."""
 GENE_SETS: Final = frozenset({"panels", "programmes", "cell_types"})
 """Those that are tables of gene sets, which a user may replace."""
 

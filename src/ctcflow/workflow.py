@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from ctcflow import bundle, demand
+from ctcflow import bundle, code_in_use, demand
 from ctcflow.config import (
     Config,
     load_config,
@@ -21,6 +21,7 @@ from ctcflow.config import (
     sample_row,
     step_params,
 )
+from ctcflow.contracts import tables_of
 from ctcflow.errors import CtcflowError
 from ctcflow.formats.detect import Source
 from ctcflow.formats.remote import Stored
@@ -28,6 +29,7 @@ from ctcflow.formats.size import Size, size_of, size_of_bytes
 from ctcflow.params import MOST_COUNTS
 from ctcflow.review import load_verdicts
 from ctcflow.sample import SAMPLE_STEPS, Sample
+from ctcflow.shipped import package, shipped
 from ctcflow.sources import brought_to, check_storage, droplets_of, source_of
 from ctcflow.step_code import step_code
 from ctcflow.tables import SHIPPED
@@ -43,8 +45,6 @@ class Workflow:
     ----------
     raw
         The configuration as Snakemake merged it.
-    root
-        Folder of the Snakefile.
     run
         Working directory of the run.
     results
@@ -53,6 +53,8 @@ class Workflow:
         Makes an input of an address in a storage (Snakemake's `storage`).
     local
         Marks an input that is on this machine wherever results are (Snakemake's `local`).
+    conda
+        Jobs run in the environment that conda makes of `workflow/envs`.
 
     Raises
     ------
@@ -64,13 +66,14 @@ class Workflow:
         self,
         raw: Mapping[str, Any],
         *,
-        root: Path,
         run: Path,
         results: str,
         storage: Callable[[str], Any] = str,
         local: Callable[[str], str] = str,
+        conda: bool = False,
     ) -> None:
         try:
+            self._resources, self._rules = shipped("resources"), shipped("workflow")
             self.config = load_config(raw)
             self.own_tables = own_tables(self.config, run)
             samples = load_samples(run / self.config.samples, self.config)
@@ -86,12 +89,10 @@ class Workflow:
             ]
             check_storage(found, storage)
         except CtcflowError as error:
-            raise SystemExit(f"error: {error}") from None
+            raise SystemExit(f"error: {error}") from error
         self._samples = {sample.sample: sample for sample in samples}
-        self._resources = root / "resources"
         self._results = results
-        self._package = root / "src" / "ctcflow"
-        self._demand = root / "workflow" / "demand.tsv"
+        self._command = code_in_use.command(run, conda=conda)
         self._storage, self._local = storage, local
         self._sizes: dict[Source | Stored, Size] = {}
 
@@ -195,9 +196,20 @@ class Workflow:
         """Metadata of a sample as JSON."""
         return sample_row(self._samples[wildcards.sample])
 
-    def table(self, name: str) -> str:
-        """The user's own table, else the shipped one."""
-        return self._local(str(self.own_tables.get(name, self._resources / SHIPPED[name])))
+    def table_files(self, step: str) -> list[str]:
+        """The user's own tables that a step reads.
+
+        Shipped ones are no input of a rule: where they are, and when they were installed, says
+        nothing of what is in them. Their digest is in `code`.
+        """
+        return [self._local(str(path)) for path in self._tables(step).values()]
+
+    def tables(self, step: str) -> list[str]:
+        """The inputs of a step that name the user's own tables; it finds the shipped ones."""
+        return [f"{name}={path}" for name, path in self._tables(step).items()]
+
+    def _tables(self, step: str) -> dict[str, Path]:
+        return {name: self.own_tables[name] for name in tables_of(step) if name in self.own_tables}
 
     def params(self, step: str) -> str | Callable[[Any], str]:
         """Parameters of a step as JSON; of a sample step per sample."""
@@ -225,7 +237,7 @@ class Workflow:
 
     @cached_property
     def _lines(self) -> demand.Lines:
-        return demand.read_lines(self._demand)
+        return demand.read_lines(self._rules / "demand.tsv")
 
     def memory(self, step: str) -> Callable[[Any, int], int]:
         """Memory that a job of a step asks for at an attempt (MiB)."""
@@ -275,8 +287,17 @@ class Workflow:
         return self._sizes[source]
 
     def code(self, step: str) -> str:
-        """Digest of the modules that a step runs: an edit re-runs the step, a touch does not."""
-        return step_code(self._package, step)
+        """Digest of the modules that a step runs and of the shipped tables that it reads."""
+        names = [name for name in tables_of(step) if name not in self.own_tables]
+        return step_code(package(), step, [self._resources / SHIPPED[name] for name in names])
+
+    def command(self, wildcards: Any, input: Any) -> str:
+        """How a job starts `ctcflow`.
+
+        It takes `input` so that Snakemake does not keep it with the results: the same results come
+        from another environment, and are not made again there.
+        """
+        return self._command
 
 
 def _references(config: Config, run: Path) -> list[Path]:

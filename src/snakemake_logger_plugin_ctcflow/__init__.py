@@ -15,8 +15,6 @@ from pathlib import Path
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from ctcflow.progress import EXPECTED, Progress
-
 _SAID = ("Nothing to be done",)
 """Beginnings of what Snakemake says without an event and people want to read."""
 _KNOWN = (
@@ -31,6 +29,9 @@ class LogHandler(LogHandlerBase):
     """Lines for people on the terminal; Snakemake's own log file stays as it is."""
 
     def __post_init__(self) -> None:
+        # Snakemake imports every plugin before it reads a Snakefile, maybe of another ctcflow
+        from ctcflow.progress import EXPECTED, Progress
+
         expected = json.loads(os.environ.get(EXPECTED, "{}"))
         self._progress = Progress(expected, time.monotonic)
 

@@ -23,6 +23,8 @@ COHORT = (
     ' "ctc_rate": 0.04, "aggregate_rate": 0.01, "empty_droplets": 300,'
     ' "formats": ["10x_mtx", "10x_h5", "h5mu"]}'
 )
+TARGETS = {"all", "default"}
+"""Rules that only name targets."""
 
 
 class Ran(NamedTuple):
@@ -36,7 +38,7 @@ class Ran(NamedTuple):
     def jobs(self) -> dict[str, int]:
         """Jobs per rule in the table that Snakemake prints, or in the first line of `ctcflow run`.
 
-        `all` has no job of its own.
+        Rules that only name targets are left out.
         """
         if line := re.search(r"to do: \d+ jobs? \((.*)\)$", self.text, re.MULTILINE):
             pairs = (pair.split() for pair in line[1].split(", "))
@@ -46,7 +48,9 @@ class Ran(NamedTuple):
         if start is None:
             return {}
         end = next(k for k in range(start, len(lines)) if lines[k][:1] == ["total"])
-        return {words[0]: int(words[1]) for words in lines[start + 2 : end] if words[0] != "all"}
+        return {
+            words[0]: int(words[1]) for words in lines[start + 2 : end] if words[0] not in TARGETS
+        }
 
     @property
     def errors(self) -> list[str]:
@@ -64,11 +68,15 @@ def environment() -> dict[str, str]:
 def _run(
     command: list[str], folder: Path, variables: Mapping[str, str] = MappingProxyType({})
 ) -> Ran:
+    return _collected(command, folder, environment() | variables)
+
+
+def _collected(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Ran:
     start = time.perf_counter()
     done = subprocess.run(
         command,
         cwd=folder,
-        env=environment() | variables,
+        env=variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -132,6 +140,21 @@ def ctcflow() -> Callable[..., Ran]:
 
     def start(folder: Path, *arguments: str, before: Sequence[str] = (), **variables: str) -> Ran:
         return _run([*before, *ctcflow_command(*arguments)], folder, variables)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def called(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ran]:
+    """`called(folder, *command)`: by its path, by somebody who has activated nothing."""
+    kept = {name: os.environ[name] for name in ("TMPDIR", "LANG") if name in os.environ}
+    bare = kept | {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(tmp_path_factory.mktemp("home")),
+    }
+
+    def start(folder: Path, *command: str | Path) -> Ran:
+        return _collected(list(map(str, command)), folder, bare)
 
     return start
 
@@ -210,3 +233,30 @@ def differing(finished: Path) -> Callable[..., list[str]]:
         return sorted(name for name in names if found.get(name) != whole.get(name))
 
     return compare
+
+
+_ONCE = """
+import os, sys
+words, done = sys.orig_argv, {done!r}
+if words[1:4] == ["-Pm", "ctcflow", {step!r}] and not os.path.exists(done):
+    open(done, "x").close()
+    os.execv("/bin/bash", ["bash", "-c", {action!r} + '; exec "$@"', "bash", *words])
+"""
+
+
+@pytest.fixture
+def once(tmp_path: Path) -> Callable[[str, str], str]:
+    """`once(step, action)`: a folder for PYTHONPATH with which a job of a step does as bash says.
+
+    Only the first such job, and only before it begins.
+    """
+
+    def make(step: str, action: str) -> str:
+        folder = tmp_path / "once"
+        folder.mkdir()
+        text = _ONCE.format(done=str(folder / "done"), step=step, action=action)
+        # Python imports a module of this name at its start
+        (folder / "sitecustomize.py").write_text(text)
+        return str(folder)
+
+    return make

@@ -8,7 +8,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -181,33 +180,14 @@ def test_a_folder_without_a_configuration_is_no_run(ctcflow, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.fixture
-def failing_once(tmp_path):
-    """A folder for PATH whose `python` fails the first time that it is to run a step."""
-
-    def make(step: str) -> Path:
-        folder = tmp_path / "bin"
-        folder.mkdir()
-        script = folder / "python"
-        script.write_text(
-            f'#!/bin/bash\nif [[ "$3" == {step} && ! -e "{folder}/failed" ]]; then'
-            f' touch "{folder}/failed"; echo "injected" >&2; exit 1; fi\n'
-            f'exec "{sys.executable}" "$@"\n'
-        )
-        script.chmod(0o755)
-        return folder
-
-    return make
-
-
 @pytest.mark.parametrize("starter", ["ctcflow", "snakemake"])
 def test_a_step_that_fails_after_a_change_leaves_no_old_results(
-    own_copy, differing, sheet, new_run, ctcflow, snakemake, failing_once, starter
+    own_copy, differing, sheet, new_run, ctcflow, snakemake, once, starter
 ):
-    path = f"{failing_once('score')}{os.pathsep}{os.environ['PATH']}"
+    failing = once("score", "echo injected >&2; exit 1")
     override = ["10" if name == "H1" else "" for name in sheet["sample"]]
     new_run(own_copy, sheet.assign(**{"score.min_leukocytes": override}))
-    first = ctcflow(own_copy, "run", str(own_copy), "--cores", "2", PATH=path)
+    first = ctcflow(own_copy, "run", str(own_copy), "--cores", "2", PYTHONPATH=failing)
     assert first.code == 1
     assert "injected" in first.text
     jobs = {"score": 1, "call": 1, "integrate": 1, "cluster": 1, "report": 1}

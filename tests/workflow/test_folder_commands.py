@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -36,6 +39,35 @@ def test_a_finished_run_has_nothing_to_do(finished, ctcflow):
     assert "nothing to do" in checked.text
 
 
+def test_check_names_what_of_the_sheet_is_not_used(sheet, new_run, tmp_path, ctcflow):
+    odd = sheet.assign(cancer_type=["brest", "", ""], fraction_loaded="")
+    checked = ctcflow(tmp_path, "check", new_run(tmp_path / "run", odd))
+    assert checked.code == 0, checked.text
+    said = checked.text.partition("not used as written:")[2].partition("to keep in mind")[0]
+    assert "cancer_type brest of P1_d0" in said
+    assert "did you mean breast?" in said
+    assert "volume_ml of P1_d0, P2_d0, H1: fraction_loaded is not given" in said
+
+
+def test_libraries_are_added_to_a_run(cohort, sheet, new_run, tmp_path, ctcflow):
+    run = new_run(tmp_path / "run", sheet.iloc[:1])
+    added = ctcflow(tmp_path, "init", run, "--add", cohort / "data")
+    assert added.code == 0, added.text
+    assert "P2_d0: " in added.text
+    assert "guessed: patient P2, day 0" in added.text
+    assert "2 new libraries (1 were in it)" in added.text
+    checked = ctcflow(tmp_path, "check", run)
+    assert checked.code == 0, checked.text
+    assert "patient, day of P2_d0 guessed from the name" in checked.text
+
+
+def test_several_mistakes_are_one_line_each(sheet, new_run, tmp_path, ctcflow):
+    config = "qc:\n  min_gene: 5\n  max_mt_limit: 200\n"
+    checked = ctcflow(tmp_path, "check", new_run(tmp_path / "run", sheet, config))
+    assert checked.code == 2
+    assert len(checked.errors) == checked.text.count("\n") == 2
+
+
 def test_a_mistake_is_one_line_and_code_2(sheet, new_run, tmp_path, ctcflow):
     run = new_run(tmp_path / "run", sheet, "qc:\n  min_gene: 5\n")
     checked = ctcflow(tmp_path, "check", run)
@@ -59,6 +91,8 @@ def test_the_evidence_for_a_call_is_that_of_the_table(finished, called, ctcflow)
     assert f"{float(cell['p']):.2g}, {float(cell['q']):.2g}" in told.text
     assert cell["panel_genes"].replace(",", ", ") in told.text
     assert "quality      kept: " in told.text
+    short = ctcflow(finished, "explain", cell["sample"], cell["barcode"].removesuffix("-1"))
+    assert short.text == told.text
 
 
 def test_a_droplet_that_was_set_aside_has_its_reason(finished, ctcflow):
@@ -81,7 +115,7 @@ def test_what_is_not_there_is_said_with_what_is(finished, ctcflow, sample, barco
     assert "it has" in told.errors[0]
 
 
-def test_a_run_says_each_job_in_one_line(own_copy, ctcflow):
+def test_a_run_says_each_job_in_one_line_and_ends_with_the_answer(own_copy, cohort, ctcflow):
     (own_copy / "results" / "score" / "H1.h5ad").unlink()
     ran = ctcflow(own_copy, "run", own_copy, "--cores", "1")
     assert ran.code == 0, ran.text
@@ -89,3 +123,14 @@ def test_a_run_says_each_job_in_one_line(own_copy, ctcflow):
     assert len(done) == sum(ran.jobs.values())
     assert "done: score H1 (" in done[0]
     assert "samples 1 of 1" in done[0]
+    # the demo of somebody who simulates it: the answer is compared with the truth
+    last = ran.text.splitlines()[-5:]
+    assert last[0] == "CTCs called per draw (exact 95 % interval):"
+    assert [line.split(":")[0] for line in last[1:4]] == ["P1_d0", "P2_d0", "H1 (healthy)"]
+    assert last[4] == f"report: {own_copy}/results/report/report.html"
+    shutil.copy(cohort / "truth.tsv", own_copy)
+    again = ctcflow(own_copy, "run", own_copy, "--cores", "1").text.splitlines()
+    assert re.fullmatch(
+        rf"\d+ of \d+ simulated CTCs called.*, 0 false; open {own_copy}/results/report/report.html",
+        again[-1],
+    )

@@ -66,24 +66,6 @@ def through_slurm(ctcflow):
     return start
 
 
-@pytest.fixture
-def once(tmp_path):
-    """`once(step, action)`: a PATH on which `python` does something else first, one time."""
-
-    def make(step: str, action: str) -> str:
-        folder = tmp_path / "bin"
-        folder.mkdir()
-        script = folder / "python"
-        script.write_text(
-            f'#!/bin/bash\nif [[ "$3" == {step} && ! -e "{folder}/done" ]]; then'
-            f' touch "{folder}/done"; {action}; fi\nexec "{sys.executable}" "$@"\n'
-        )
-        script.chmod(0o755)
-        return f"{folder}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-
-    return make
-
-
 def test_the_whole_run_is_the_same_as_on_one_machine(own_copy, differing, through_slurm):
     for name in ("results", ".snakemake", "logs", "benchmarks"):
         shutil.rmtree(own_copy / name)
@@ -109,8 +91,8 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_job_that_fails_once_is_submitted_again(own_copy, differing, through_slurm, once, fault):
     action, options, state = FAULTS[fault]
-    path = once("score", action)
-    ran = through_slurm(own_copy, *options, "--forcerun", ONE, "--", ONE, PATH=path)
+    path = f"{once('score', action)}{os.pathsep}{PLUGIN}"
+    ran = through_slurm(own_copy, *options, "--forcerun", ONE, "--", ONE, PYTHONPATH=path)
     assert ran.code == 0, ran.text
     assert states(own_copy) == [state, "COMPLETED"]
     assert differing(own_copy) == []
@@ -130,8 +112,7 @@ def running(own_copy, once, popen):
         ONE,
         "--",
         ONE,
-        PYTHONPATH=PLUGIN,
-        PATH=once("score", "sleep 300"),
+        PYTHONPATH=f"{once('score', 'sleep 300')}{os.pathsep}{PLUGIN}",
     )
     wait_for(log.exists, 120)
     yield own_copy, process

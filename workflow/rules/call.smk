@@ -6,7 +6,7 @@ rule call:
     input:
         qc=expand("<results>/qc/{sample}.h5ad", sample=RUN.samples),
         score=expand("<results>/score/{sample}.h5ad", sample=RUN.samples),
-        tissue_markers=RUN.table("tissue_markers"),
+        tables=RUN.table_files("call"),
         verdicts=RUN.verdict_files,
         reference=RUN.reference_file,
     output:
@@ -46,20 +46,22 @@ rule call:
         "<benchmarks>/call.tsv"
     localrule: RUN.is_small
     conda:
-        "../../envs/ctcflow.yaml"
+        "../envs/ctcflow.yaml"
     resources:
         mem_mb=RUN.memory("call"),
         runtime=RUN.minutes("call"),
     params:
+        ctcflow=RUN.command,
         json=RUN.params("call"),
         code=RUN.code("call"),
         layers=RUN.layers("qc", "score"),
+        tables=RUN.tables("call"),
         samples=RUN.samples,
         verdicts=RUN.verdicts,
         reference=RUN.reference,
     shell:
-        "python -m ctcflow call --in {params.layers:q} {params.verdicts:q}"
-        " {params.reference:q} tissue_markers={input.tissue_markers:q}"
+        "{params.ctcflow} call --in {params.layers:q} {params.verdicts:q}"
+        " {params.reference:q} {params.tables:q}"
         " --samples {params.samples:q}"
         " --out adata={output.adata:q} cells={output.cells:q} ctc={output.ctc:q}"
         " samples={output.samples:q} draws={output.draws:q} ledger={output.ledger:q}"

@@ -10,7 +10,7 @@ rule cluster:
         ingest=expand("<results>/ingest/{sample}.h5ad", sample=RUN.samples),
         qc=expand("<results>/qc/{sample}.h5ad", sample=RUN.samples),
         normalize=expand("<results>/normalize/{sample}.h5ad", sample=RUN.samples),
-        cell_types=RUN.table("cell_types"),
+        tables=RUN.table_files("cluster"),
     output:
         adata="<results>/cluster/cohort.h5ad",
         markers=report(
@@ -26,19 +26,21 @@ rule cluster:
         "<benchmarks>/cluster.tsv"
     localrule: RUN.is_small
     conda:
-        "../../envs/ctcflow.yaml"
+        "../envs/ctcflow.yaml"
     threads: workflow.cores
     resources:
         mem_mb=RUN.memory("cluster"),
         runtime=RUN.minutes("cluster"),
     params:
+        ctcflow=RUN.command,
         json=RUN.params("cluster"),
         code=RUN.code("cluster"),
+        tables=RUN.tables("cluster"),
         layers=RUN.layers("ingest", "qc", "normalize"),
         samples=RUN.samples,
     shell:
-        "python -m ctcflow cluster --in reduce={input.reduce:q} call={input.call:q}"
-        " integrate={input.integrate:q} cell_types={input.cell_types:q} {params.layers:q}"
+        "{params.ctcflow} cluster --in reduce={input.reduce:q} call={input.call:q}"
+        " integrate={input.integrate:q} {params.tables:q} {params.layers:q}"
         " --samples {params.samples:q}"
         " --out adata={output.adata:q} markers={output.markers:q}"
         " conditions={output.conditions:q}"

@@ -16,15 +16,16 @@ rule export:
         "<benchmarks>/export.tsv"
     localrule: RUN.is_small
     conda:
-        "../../envs/ctcflow.yaml"
+        "../envs/ctcflow.yaml"
     resources:
         mem_mb=RUN.memory("export"),
         runtime=RUN.minutes("export"),
     params:
+        ctcflow=RUN.command,
         code=RUN.code("export"),
         layers=RUN.layers("ingest", "qc"),
         samples=RUN.samples,
     shell:
-        "python -m ctcflow export --in cluster={input.cluster:q} reduce={input.reduce:q}"
+        "{params.ctcflow} export --in cluster={input.cluster:q} reduce={input.reduce:q}"
         " {params.layers:q} --samples {params.samples:q}"
         " --out adata={output.adata:q} &> {log:q}"

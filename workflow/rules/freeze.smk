@@ -14,16 +14,17 @@ rule freeze:
         "<benchmarks>/freeze.tsv"
     localrule: RUN.is_small
     conda:
-        "../../envs/ctcflow.yaml"
+        "../envs/ctcflow.yaml"
     threads: workflow.cores
     resources:
         mem_mb=RUN.memory("freeze"),
         runtime=RUN.minutes("freeze"),
     params:
+        ctcflow=RUN.command,
         json=RUN.params("freeze"),
         code=RUN.code("freeze"),
         folder=subpath(output.reference, parent=True),
     shell:
-        "python -m ctcflow freeze --in cluster={input.cluster:q} call={input.call:q}"
+        "{params.ctcflow} freeze --in cluster={input.cluster:q} call={input.call:q}"
         " --out folder={params.folder:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -15,17 +15,18 @@ rule gather:
         "<benchmarks>/gather.tsv"
     localrule: RUN.is_small
     conda:
-        "../../envs/ctcflow.yaml"
+        "../envs/ctcflow.yaml"
     resources:
         mem_mb=RUN.memory("gather"),
         runtime=RUN.minutes("gather"),
     params:
+        ctcflow=RUN.command,
         json=RUN.params("gather"),
         code=RUN.code("gather"),
         layers=RUN.layers("project"),
         samples=RUN.samples,
     shell:
-        "python -m ctcflow gather --in call={input.call:q} {params.layers:q}"
+        "{params.ctcflow} gather --in call={input.call:q} {params.layers:q}"
         " --samples {params.samples:q}"
         " --out adata={output.adata:q} cells={output.cells:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

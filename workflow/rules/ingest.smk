@@ -5,7 +5,7 @@ rule ingest:
     """Read one library into one validated count matrix."""
     input:
         data=RUN.files,
-        genes=RUN.table("genes"),
+        tables=RUN.table_files("ingest"),
     output:
         adata="<results>/ingest/{sample}.h5ad",
     log:
@@ -15,16 +15,18 @@ rule ingest:
     group:
         "sample"
     conda:
-        "../../envs/ctcflow.yaml"
+        "../envs/ctcflow.yaml"
     resources:
         mem_mb=RUN.memory("ingest"),
         runtime=RUN.minutes("ingest"),
     params:
+        ctcflow=RUN.command,
         json=RUN.params("ingest"),
         code=RUN.code("ingest"),
+        tables=RUN.tables("ingest"),
         path=RUN.path,
         row=RUN.row,
     shell:
-        "python -m ctcflow ingest --in data={params.path:q} genes={input.genes:q}"
+        "{params.ctcflow} ingest --in data={params.path:q} {params.tables:q}"
         " --out adata={output.adata:q} --row {params.row:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -14,15 +14,16 @@ rule integrate:
         "<benchmarks>/integrate.tsv"
     localrule: RUN.is_small
     conda:
-        "../../envs/ctcflow.yaml"
+        "../envs/ctcflow.yaml"
     threads: workflow.cores
     resources:
         mem_mb=RUN.memory("integrate"),
         runtime=RUN.minutes("integrate"),
     params:
+        ctcflow=RUN.command,
         json=RUN.params("integrate"),
         code=RUN.code("integrate"),
     shell:
-        "python -m ctcflow integrate --in reduce={input.reduce:q} call={input.call:q}"
+        "{params.ctcflow} integrate --in reduce={input.reduce:q} call={input.call:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

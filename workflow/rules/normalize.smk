@@ -15,14 +15,15 @@ rule normalize:
     group:
         "sample"
     conda:
-        "../../envs/ctcflow.yaml"
+        "../envs/ctcflow.yaml"
     resources:
         mem_mb=RUN.memory("normalize"),
         runtime=RUN.minutes("normalize"),
     params:
+        ctcflow=RUN.command,
         json=RUN.params("normalize"),
         code=RUN.code("normalize"),
     shell:
-        "python -m ctcflow normalize --in ingest={input.ingest:q} qc={input.qc:q}"
+        "{params.ctcflow} normalize --in ingest={input.ingest:q} qc={input.qc:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -18,17 +18,18 @@ rule project:
     group:
         "sample"
     conda:
-        "../../envs/ctcflow.yaml"
+        "../envs/ctcflow.yaml"
     threads: 2
     resources:
         mem_mb=RUN.memory("project"),
         runtime=RUN.minutes("project"),
     params:
+        ctcflow=RUN.command,
         json=RUN.params("project"),
         code=RUN.code("project"),
         reference=RUN.reference,
     shell:
-        "python -m ctcflow project --in ingest={input.ingest:q} qc={input.qc:q}"
+        "{params.ctcflow} project --in ingest={input.ingest:q} qc={input.qc:q}"
         " normalize={input.normalize:q} score={input.score:q} {params.reference:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -7,8 +7,7 @@ rule reduce:
         ingest=expand("<results>/ingest/{sample}.h5ad", sample=RUN.samples),
         qc=expand("<results>/qc/{sample}.h5ad", sample=RUN.samples),
         normalize=expand("<results>/normalize/{sample}.h5ad", sample=RUN.samples),
-        panels=RUN.table("panels"),
-        technical=RUN.table("technical"),
+        tables=RUN.table_files("reduce"),
     output:
         adata="<results>/reduce/reduce.h5ad",
     log:
@@ -17,18 +16,20 @@ rule reduce:
         "<benchmarks>/reduce.tsv"
     localrule: RUN.is_small
     conda:
-        "../../envs/ctcflow.yaml"
+        "../envs/ctcflow.yaml"
     threads: workflow.cores
     resources:
         mem_mb=RUN.memory("reduce"),
         runtime=RUN.minutes("reduce"),
     params:
+        ctcflow=RUN.command,
         json=RUN.params("reduce"),
         code=RUN.code("reduce"),
+        tables=RUN.tables("reduce"),
         layers=RUN.layers("ingest", "qc", "normalize"),
         samples=RUN.samples,
     shell:
-        "python -m ctcflow reduce --in {params.layers:q}"
-        " panels={input.panels:q} technical={input.technical:q} --samples {params.samples:q}"
+        "{params.ctcflow} reduce --in {params.layers:q}"
+        " {params.tables:q} --samples {params.samples:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

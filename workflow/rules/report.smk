@@ -65,15 +65,16 @@ rule report:
         "<benchmarks>/report.tsv"
     localrule: RUN.is_small
     conda:
-        "../../envs/ctcflow.yaml"
+        "../envs/ctcflow.yaml"
     resources:
         mem_mb=RUN.memory("report"),
         runtime=RUN.minutes("report"),
     params:
+        ctcflow=RUN.command,
         json=RUN.params("report"),
         code=RUN.code("report"),
         folder=subpath(output.page, parent=True),
     shell:
-        "python -m ctcflow report --in cluster={input.cluster:q} call={input.call:q}"
+        "{params.ctcflow} report --in cluster={input.cluster:q} call={input.call:q}"
         " --out folder={params.folder:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

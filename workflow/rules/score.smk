@@ -6,17 +6,7 @@ rule score:
     input:
         ingest="<results>/ingest/{sample}.h5ad",
         qc="<results>/qc/{sample}.h5ad",
-        panels=RUN.table("panels"),
-        programmes=RUN.table("programmes"),
-        cell_types=RUN.table("cell_types"),
-        rates=RUN.table("rates"),
-        normal_profiles=RUN.table("normal_profiles"),
-        normal_types=RUN.table("normal_types"),
-        leak=RUN.table("leak"),
-        identity_null=RUN.table("identity_null"),
-        technical=RUN.table("technical"),
-        genes=RUN.table("genes"),
-        tissue_markers=RUN.table("tissue_markers"),
+        tables=RUN.table_files("score"),
     output:
         adata="<results>/score/{sample}.h5ad",
     log:
@@ -26,19 +16,17 @@ rule score:
     group:
         "sample"
     conda:
-        "../../envs/ctcflow.yaml"
+        "../envs/ctcflow.yaml"
     resources:
         mem_mb=RUN.memory("score"),
         runtime=RUN.minutes("score"),
     params:
+        ctcflow=RUN.command,
         json=RUN.params("score"),
         code=RUN.code("score"),
+        tables=RUN.tables("score"),
     shell:
-        "python -m ctcflow score --in ingest={input.ingest:q} qc={input.qc:q}"
-        " panels={input.panels:q} programmes={input.programmes:q} cell_types={input.cell_types:q}"
-        " rates={input.rates:q} normal_profiles={input.normal_profiles:q}"
-        " normal_types={input.normal_types:q} leak={input.leak:q} identity_null={input.identity_null:q}"
-        " technical={input.technical:q} genes={input.genes:q}"
-        " tissue_markers={input.tissue_markers:q}"
+        "{params.ctcflow} score --in ingest={input.ingest:q} qc={input.qc:q}"
+        " {params.tables:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -17,6 +17,8 @@ import pandas as pd
 from scipy import sparse
 from scipy.io import mmwrite
 
+from ctcflow.io import compressed
+
 _GENOME: Final = "GRCh38"
 _USER_BLOCK: Final = 512
 """Bytes before the HDF5 data of a MuData file, where its readers look for a signature."""
@@ -68,15 +70,13 @@ def _remove(path: Path) -> None:
 
 def _write_text(path: Path, lines: list[str], gzipped: bool) -> None:
     data = ("\n".join(lines) + "\n").encode()
-    path.write_bytes(gzip.compress(data, 1, mtime=0) if gzipped else data)
+    path.write_bytes(compressed(data, 1) if gzipped else data)
 
 
 def _write_mtx(path: Path, counts: sparse.csr_matrix, gzipped: bool) -> None:
     buffer = io.BytesIO()
     mmwrite(buffer, counts.T.tocoo(), field="integer", symmetry="general")
-    path.write_bytes(
-        gzip.compress(buffer.getbuffer(), 1, mtime=0) if gzipped else buffer.getvalue()
-    )
+    path.write_bytes(compressed(buffer.getbuffer(), 1) if gzipped else buffer.getvalue())
 
 
 def _features(genes: pd.DataFrame, kind: str | None) -> list[str]:

@@ -8,7 +8,8 @@ Record = dict[str, Any]
 
 _ENRICHMENT = "cellsearch"
 _PER_TUBE = 7.5  # mL
-_CUTOFFS = {"breast": 5, "prostate": 5, "colorectal": 3}
+CUTOFFS = {"breast": 5, "prostate": 5, "colorectal": 3}
+"""CTCs per tube from which on prognosis is worse, by cancer."""
 
 
 def cutoff(draw: Record, *, enrichment: list[str | None], cancer: list[str | None]) -> str:
@@ -33,11 +34,11 @@ def cutoff(draw: Record, *, enrichment: list[str | None], cancer: list[str | Non
         return "no cut-off: they belong to CellSearch"
     kinds = {_plain(name) for name in cancer}
     kind = kinds.pop()
-    if kinds or kind not in _CUTOFFS:
-        return f"no cut-off: known for {', '.join(_CUTOFFS)} only (cancer_type)"
+    if kinds or kind not in CUTOFFS:
+        return f"no cut-off: known for {', '.join(CUTOFFS)} only (cancer_type)"
     if draw["per_ml"] is None:
         return "no cut-off: it is per 7.5 mL, and counts per mL are not given"
-    least = _CUTOFFS[kind]
+    least = CUTOFFS[kind]
     low, high = draw["per_ml_low"] * _PER_TUBE, draw["per_ml_high"] * _PER_TUBE
     place = "at or above" if low >= least else "below" if high < least else "interval includes"
     return (

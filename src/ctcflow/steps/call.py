@@ -212,7 +212,8 @@ def _together(adata: AnnData) -> pd.DataFrame:
     """
     alike, obs = adata.obsm[keys.ALIKE.key], adata.obs.copy()
     # what all members share may be ambient RNA: of leukocytes, each has to show it alone
-    several = (obs[keys.N_ALIKE.key] > 1).to_numpy() & (alike[keys.OVER_BLOOD.key] > 0).to_numpy()
+    like_blood = (alike[keys.OVER_BLOOD.key] < classes.UNDER_BLOOD).to_numpy()
+    several = (obs[keys.N_ALIKE.key] > 1).to_numpy() & ~like_blood
     obs[keys.N_ALIKE.key] = np.where(several, obs[keys.N_ALIKE.key], 1)
     for key in alike.columns:
         text = alike[key].dtype.name in ("category", "object")

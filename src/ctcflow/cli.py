@@ -258,7 +258,8 @@ def _calibrate(arguments: argparse.Namespace) -> None:
         raise CtcflowError(
             f"--output is `{output}`, a folder or the input itself: name a .tsv file"
         )
-    tables = {name: io.read_table(shipped("resources") / SHIPPED[name]) for name in calibrate.TABLES}
+    resources = shipped("resources")
+    tables = {name: io.read_table(resources / SHIPPED[name]) for name in calibrate.TABLES}
     found = calibrate.calibrate(arguments.file, arguments.score, tables, lower=arguments.lower)
     for line in calibrate.words(found):
         logging.info("%s", line)

@@ -287,12 +287,26 @@ def test_cells_that_cannot_be_told_apart_are_judged_by_what_they_show_together(
     assert (
         result.obs["reason"]
         .iloc[100:]
-        .str.endswith("with 7 cells of the sample that are like it")
+        .str.contains("judged together with 7 cells that are like it")
         .all()
     )
     # the cell's own p is what is shown
     assert (result.obs["p_identity"].iloc[100:] == 1e-5).all()
     assert (result.obs["n_alike"].iloc[100:] == 8).all()
+
+
+def test_what_leukocytes_share_may_be_ambient_rna() -> None:
+    """A group that together is nearer to blood than to any tissue lends its panel to none of it."""
+    adata = scored_sample("a", blood=100, tumour=8)
+    rows = slice(100, None)
+    for key, value in {"p_identity": 1e-5, "p_panel": 0.5, "n_panel_genes": 0}.items():
+        adata.obs.loc[adata.obs_names[rows], key] = value
+    adata.obs["evidence"] = -np.log10(adata.obs["p_identity"] * adata.obs["p_panel"])
+    adata.obsm["alike"] = adata.obs[TOGETHER].copy()
+    lines = {"p_panel": 1e-14, "n_panel_genes": 9, "over_blood": -0.3}
+    result, _ = called(_together(adata, rows, 8, **lines))
+    assert (result.obs["class"].iloc[100:] == "uncertain").all()
+    assert (result.obs["n_alike"] == 1).all()
 
 
 def test_others_make_no_call_of_a_cell_that_may_be_blood() -> None:

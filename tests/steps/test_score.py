@@ -347,3 +347,13 @@ def test_a_leukocyte_beside_a_tumour_cell_is_seen_and_none_where_there_is_none(
     seen = beside[beside["p_partner"] <= 1e-4]
     assert len(seen) > 0.5 * len(beside)
     assert seen["partner_lineage"].isin(["Monocyte", "Neutrophil"]).mean() > 0.9
+
+
+def test_the_order_of_the_genes_does_not_matter(patient: anndata.AnnData, scored: Run) -> None:
+    """Leukocytes are thinned gene by gene: the same draws, whatever the order in the file."""
+    order = np.random.default_rng(3).permutation(patient.n_vars)
+    first, mixed = scored(patient), scored(patient[:, order].copy())
+    for key in ("p_identity", "p_panel", "p_stroma", "p_copy_number"):
+        np.testing.assert_allclose(mixed.obs[key], first.obs[key], rtol=1e-6)
+    assert (mixed.obs["lineage"].astype(str) == first.obs["lineage"].astype(str)).all()
+    assert (mixed.obs["n_alike"] == first.obs["n_alike"]).all()

@@ -33,7 +33,8 @@ _NO_STROMA_P: Final = 0.005  # at or below it, it is none; between the two it ca
 _SKIN: Final = 10.0  # nats for skin and against any other tissue: 20,000 to 1
 _SKIN_PER_COUNT: Final = 0.02  # and as many for each count of a deep cell
 _SKIN_COUNTS: Final = 100.0  # less these
-_UNDER_BLOOD: Final = -0.12  # nats per count: a leukocyte fits better than any tissue does
+UNDER_BLOOD: Final = -0.12
+"""Nats per count over blood below which a leukocyte fits better than any tissue does."""
 _OVER_BLOOD: Final = 0.03  # nats per count for a normal epithelium and against any leukocyte
 PARTNER_P: Final = 1e-6
 """Genes of a blood cell beside those of the tumour cell."""
@@ -114,7 +115,7 @@ def _rules(of: Evidence) -> Sequence[tuple[Bools, str, str]]:
     stroma = missing & (as_stroma > _STROMA_P)
     # keratins in a cell that looks like stroma: RNA of its tissue, or two cells
     maybe_stroma = missing & ((as_stroma > _NO_STROMA_P) | (of.p_stroma > _STROMA_P))
-    nearer_blood = missing & (of.over_blood < _UNDER_BLOOD)
+    nearer_blood = missing & (of.over_blood < UNDER_BLOOD)
     shuffled = aneuploid & (strong | clearly)
     # stroma is often taken for aneuploid, and full of the genes of a sarcoma
     no_stroma = aneuploid & (of.p_stroma_panel <= _STRONG_STROMA_PANEL_P)

@@ -149,11 +149,12 @@ def _mixture_log_likelihood(cells: sp.csr_matrix, rates: Floats) -> Floats:
 
 
 def thinned(counts: sp.csr_matrix, *, depth: float, rng: np.random.Generator) -> sp.csr_matrix:
-    """Draw each cell's counts down to an expected `depth` (binomial thinning)."""
+    """Draw each cell's counts down to an expected `depth` (binomial thinning), column by column."""
     share = np.minimum(1.0, depth / np.maximum(total(counts), 1.0))
     drawn = counts.copy()
+    drawn.sort_indices()
     drawn.data = rng.binomial(
-        counts.data.astype(np.int64), np.repeat(share, np.diff(counts.indptr))
+        drawn.data.astype(np.int64), np.repeat(share, np.diff(drawn.indptr))
     ).astype(np.float64)
     drawn.eliminate_zeros()
     return drawn

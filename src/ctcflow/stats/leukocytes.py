@@ -37,7 +37,7 @@ _LARGEST_SCALE = 1.0
 _PRIOR_VALUES = 60.0  # of the smallest scale: what 600 leukocytes have in their tail
 _TAIL = 0.1  # share of the null that is its tail
 _FEWEST_IN_TAIL = 50  # blood-like cells that a tail of their own is fitted to
-_LEAST_BLOOD_LIKE_P = 2e-4  # where they are fewer
+_LEAST_BLOOD_LIKE_P = 2e-3  # where they are fewer: a handful of dendritic cells, all far out
 
 
 class Null(NamedTuple):

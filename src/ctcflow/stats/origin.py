@@ -166,7 +166,9 @@ def origin(pools: Sequence[Pool], *, of: Markers) -> Origin:
     of
         Marker genes.
     """
-    measured = np.logical_and.reduce([pool.measured for pool in pools])
+    # a library without a called cell says nothing, whatever genes it lacks
+    with_cells = [pool for pool in pools if pool.counts.shape[0]] or list(pools)
+    measured = np.logical_and.reduce([pool.measured for pool in with_cells])
     cells = sp.vstack([pool.counts for pool in pools]).tocsr().astype(np.float64)
     cells = cells[np.flatnonzero(np.asarray(cells.sum(axis=1)).ravel() > 0)]
     if cells.shape[0] == 0:

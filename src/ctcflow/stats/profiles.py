@@ -35,7 +35,7 @@ class Profiles(NamedTuple):
     """Types over the genes that sample and reference share."""
 
     columns: npt.NDArray[np.intp]
-    """(g,) column of each gene in the sample's matrix."""
+    """(g,) column of each gene in the sample's matrix, genes in the order of their names."""
     log_rates: npt.NDArray[np.float64]
     """(g, k) logarithm of the share of counts."""
     types: tuple[str, ...]
@@ -78,6 +78,8 @@ def profiles(
     places = known.get_indexer(pd.Index(genes))
     usable = (places >= 0) & ~pd.Index(genes).isin(list(left_out))
     columns = np.flatnonzero(usable)
+    # by name: thinning draws gene by gene, and the order of the genes in a file must not matter
+    columns = columns[np.argsort(genes[columns].astype(str), kind="stable")]
     # in place: a profile of every gene is 16 MB of each copy
     share = np.empty((columns.size, len(types)))
     for column, name in enumerate(types["profile"]):

@@ -37,7 +37,6 @@ _SHOWN = (
     keys.OTHER_TYPE,
     keys.P_STROMA,
     keys.TOTAL_COUNTS,
-    keys.N_ALIKE,
 )
 _BESIDE = (keys.SIGNATURES, keys.COPY_NUMBER)
 _VERDICT = ("sample", "barcode", "verdict", "reviewer", "reason")
@@ -166,8 +165,7 @@ def _call_sample(
     evidence_of = _evidence(together, significant=(q <= params.fdr) & (p <= params.max_p))
     named, reasons = classes.classify(evidence_of)
     for row in np.flatnonzero((together[keys.N_ALIKE.key] > 1).to_numpy() & (named != "blood")):
-        beside = together[keys.N_ALIKE.key].iloc[row] - 1
-        reasons[row] += f"; judged together with {beside} cells of the sample that are like it"
+        reasons[row] += _shown_together(together.iloc[row])
     said = reviews.apply(
         named,
         reasons,
@@ -185,6 +183,7 @@ def _call_sample(
             keys.P.key: p,
             keys.Q.key: q,
             **{slot.key: obs[slot.key].to_numpy() for slot in _SHOWN},
+            keys.N_ALIKE.key: together[keys.N_ALIKE.key].to_numpy(),
         },
         index=index,
     )
@@ -212,7 +211,10 @@ def _together(adata: AnnData) -> pd.DataFrame:
     that line: together, leukocytes that lie far out by chance would lie many spreads out.
     """
     alike, obs = adata.obsm[keys.ALIKE.key], adata.obs.copy()
-    several = (obs[keys.N_ALIKE.key] > 1).to_numpy()
+    # what all members share may be ambient RNA: of leukocytes, each has to show it alone
+    like_blood = (alike[keys.OVER_BLOOD.key] < classes.UNDER_BLOOD).to_numpy()
+    several = (obs[keys.N_ALIKE.key] > 1).to_numpy() & ~like_blood
+    obs[keys.N_ALIKE.key] = np.where(several, obs[keys.N_ALIKE.key], 1)
     for key in alike.columns:
         text = alike[key].dtype.name in ("category", "object")
         own, theirs = (of[key].astype(object) if text else of[key] for of in (obs, alike))
@@ -225,6 +227,16 @@ def _together(adata: AnnData) -> pd.DataFrame:
     least = np.where(np.isinf(least), np.nan, np.minimum(1.0, 2.0 * least))
     obs[keys.P_COPY_NUMBER.key] = np.where(several, least, p[0])
     return obs
+
+
+def _shown_together(cell: pd.Series) -> str:
+    """What a cell shows with those that it is judged together with: other columns are its own."""
+    p, copies = cell[keys.P_PANEL.key], cell[keys.P_COPY_NUMBER.key]
+    said = f"panel p {p:.2g} with {cell[keys.N_PANEL_GENES.key]} genes"
+    if not np.isnan(copies):
+        said += f", copy number p {copies:.2g}"
+    beside = cell[keys.N_ALIKE.key] - 1
+    return f"; judged together with {beside} cells that are like it ({said})"
 
 
 def _evidence(obs: pd.DataFrame, *, significant: npt.NDArray[np.bool_]) -> classes.Evidence:

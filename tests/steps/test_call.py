@@ -309,6 +309,17 @@ def test_what_leukocytes_share_may_be_ambient_rna() -> None:
     assert (result.obs["n_alike"] == 1).all()
 
 
+def test_a_sample_full_of_aggregates_is_flagged() -> None:
+    adata = scored_sample("a", blood=100, tumour=60)
+    quiet, facts = called(adata)
+    assert not any("lysed" in flag for flag in facts["samples"][0]["flags"])
+    adata.obs.loc[adata.obs_names[100:], "p_identity"] = 0.5  # they keep their blood identity
+    adata.obs.loc[adata.obs_names[100:], "evidence"] = 12.0
+    result, facts = called(adata)
+    assert (result.obs["class"].iloc[100:] == "CTC aggregate").all()
+    assert any("60 of 160 cells are called aggregates" in f for f in facts["samples"][0]["flags"])
+
+
 def test_others_make_no_call_of_a_cell_that_may_be_blood() -> None:
     """However plain the group is: what lacks no blood identity by itself is no CTC."""
     adata = scored_sample("a", blood=100, tumour=1)

@@ -24,6 +24,7 @@ _WINDOW = (1.0, 3.5)  # nominal -log10 p of the null cells that the inflation is
 _TUMOUR = ("CTC", "CTC aggregate")
 _PANELS_OF_STROMA = ("sarcoma",)  # collagens and what goes with them
 _SHARED_ALPHA = 1e-3
+_MANY_AGGREGATES = 0.2  # share of the cells of a sample
 _NOMINAL = (1e-1, 1e-2, 1e-3, 1e-4)
 _SHOWN = (
     keys.LINEAGE,
@@ -352,6 +353,11 @@ def _sample_record(
     leukocytes = int(adata.obs[keys.IS_LEUKOCYTE.key].sum())
     if 0 < leukocytes < params.few_leukocytes or (leukocytes == 0 and adata.n_obs):
         flags.append(f"only {leukocytes} leukocytes: p rests on shipped blood rates")
+    if counts["CTC aggregate"] > _MANY_AGGREGATES * adata.n_obs:
+        flags.append(
+            f"{counts['CTC aggregate']} of {adata.n_obs} cells are called aggregates: RNA of lysed"
+            " tumour cells may be in every droplet"
+        )
     reviewed = reviews.summary(table[keys.VERDICT.key].to_numpy(dtype=object))
     flags += [reviewed] if reviewed else []
     umis = table[keys.TOTAL_COUNTS.key]

@@ -37,6 +37,7 @@ _FEWEST_LINEAGES = 2
 _FEWEST_GENES = 500  # expressed in every lineage
 _FEWEST_ARMS = 10
 _FEWEST_AT_DEPTH = 50  # null cells from which a depth has a null of its own
+_GROUPS_AT_ONCE = 500  # groups whose counts are held together
 _MOST_NULL = 300  # null cells per lineage and depth
 _TAIL = 0.1
 _TRIMMED = 0.002
@@ -56,23 +57,24 @@ class Bins(NamedTuple):
 
 
 class CopyNumber(NamedTuple):
-    """Profiles and aneuploidy of m candidates; no columns where it could not run."""
+    """Profiles of c candidates, aneuploidy of them and of groups; no columns where not run."""
 
     arms: Ints
     """(a,) arm codes that were judged."""
     arm_log2_ratio: Floats
-    """(m, a) log2 of the dosage against the nearest lineage; 0 where lineages disagree in sign."""
+    """(c, a) log2 of the dosage against the nearest lineage; 0 where lineages disagree in sign."""
     arm_z: Floats
-    """(m, a) the relative dosage in standard deviations of the model."""
+    """(c, a) the relative dosage in standard deviations of the model."""
     bins: Bins
     bin_log2_ratio: Floats
-    """(m, b) smoothed along the arm and shrunk to 0 where there are few counts."""
+    """(c, b) smoothed along the arm and shrunk to 0 where there are few counts."""
     aneuploidy: Floats
-    """(m,) mean square deviation of arms, in spreads of null cells from their median."""
+    """(c + g,) mean square deviation of arms, in spreads of null cells from their median."""
     p: Floats
-    """(m,) probability that a diploid cell of an unknown type is as aneuploid; NaN: not judged."""
+    """(c + g,) probability that a diploid cell of an unknown type is as aneuploid; NaN where not
+    judged."""
     depth: Floats
-    """(m,) counts in usable genes."""
+    """(c,) counts in usable genes."""
     n_null: int
     """Null cells."""
     reason: str
@@ -143,7 +145,8 @@ def copy_number(
     seed
         Of the thinning.
     groups
-        (g, n) 1 for cells whose counts are judged together, behind the candidates: m = c + g.
+        (g, n) 1 for cells whose counts are judged together: aneuploidy and p are of the c
+        candidates, then of these.
     normal
         Normal tissue that stands beside the lineages; None where only leukocytes do.
 
@@ -160,19 +163,15 @@ def copy_number(
     placed = placed[np.lexsort((position[placed], arm[placed]))]
     matrix = counts[:, placed].tocsr().astype(np.float64)
     cells = matrix[candidates].tocsr()
-    if groups is not None:
-        cells = sp.vstack([cells, groups @ matrix]).tocsr()
     depth = np.asarray(cells.sum(axis=1), dtype=np.float64).ravel()
     against = _against(
         matrix, arm=arm[placed], lineage=lineage, fewest=fewest, rng=np.random.default_rng(seed)
     )
     if isinstance(against, str):
-        return _not_run(depth, against)
+        return _not_run(depth, 0 if groups is None else groups.shape[0], against)
     layout = against.whole
     tissue = None if normal is None else normal._replace(ratio=normal.ratio[:, placed])
-    aneuploidy = _aneuploidy(cells, depth, against.without, against.null, tissue)
-    p = tail.exponential_tail_p(aneuploidy, against.null.tail)
-    p[depth < DEPTHS[0]] = np.nan
+    aneuploidy, p = _judged(matrix, candidates, groups, against, tissue)
     found = dosage(cells, expected=layout.expected, starts=layout.starts)
     by_arm = arms.deviation(found, layout=layout)
     return CopyNumber(
@@ -187,6 +186,33 @@ def copy_number(
         n_null=against.null.n_cells,
         reason="",
     )
+
+
+def _judged(
+    matrix: sp.csr_matrix,
+    candidates: Ints,
+    groups: sp.csr_matrix | None,
+    against: _Against,
+    normal: NormalTissue | None,
+) -> tuple[Floats, Floats]:
+    """Aneuploidy and p of candidates, then of groups, of which few are summed at once."""
+    n_cells = candidates.size
+    blocks = [(slice(0, n_cells), matrix[candidates].tocsr())]
+    if groups is not None:
+        for first in range(0, groups.shape[0], _GROUPS_AT_ONCE):
+            some = groups[first : first + _GROUPS_AT_ONCE]
+            start = n_cells + first
+            blocks.append((slice(start, start + some.shape[0]), some))
+    size = blocks[-1][0].stop
+    aneuploidy, p = np.full((2, size), np.nan)
+    for number, (rows, given) in enumerate(blocks):
+        cells = (given @ matrix).tocsr() if number else given
+        depth = np.asarray(cells.sum(axis=1), dtype=np.float64).ravel()
+        near = None if normal is None else normal._replace(nearest=normal.nearest[rows])
+        aneuploidy[rows] = _aneuploidy(cells, depth, against.without, against.null, near)
+        p[rows] = tail.exponential_tail_p(aneuploidy[rows], against.null.tail)
+        p[rows][depth < DEPTHS[0]] = np.nan
+    return aneuploidy, p
 
 
 def _against(
@@ -306,8 +332,8 @@ def _log2(relative: Floats) -> Floats:
     return np.asarray(np.log2(np.maximum(1.0 + relative, _LOWEST_RATIO)))
 
 
-def _not_run(depth: Floats, reason: str) -> CopyNumber:
-    none, nan = np.empty(0, dtype=np.intp), np.full(depth.size, np.nan)
+def _not_run(depth: Floats, n_groups: int, reason: str) -> CopyNumber:
+    none, nan = np.empty(0, dtype=np.intp), np.full(depth.size + n_groups, np.nan)
     wide = np.empty((depth.size, 0))
     bins = Bins(none, np.empty(0), np.empty(0))
     return CopyNumber(none, wide, wide, bins, wide, nan, nan, depth, 0, reason)

@@ -20,6 +20,8 @@ from ctcflow.stats.sample_copy_number import Roles, roles
 
 Floats = npt.NDArray[np.float64]
 
+_GROUPS_AT_ONCE: Final = 500
+"""Groups whose counts are held together."""
 _UNMEASURED_SHARE: Final = 0.2
 """What ambient RNA may explain beside a tumour cell where `qc` could not measure it: tissue, or too
 few leukocytes. Chosen at the cells of one triple-negative breast cancer, and not held out."""
@@ -256,11 +258,34 @@ class Judge(NamedTuple):
         members = sp.csr_matrix((found.data, (found.row, rows[found.col])), shape=shape)
         several = np.flatnonzero(np.diff(members.indptr) > 1)
         members = members[several].tocsr()
+        parts = [
+            self._of(rows[several][at], members[at], counts)
+            for first in range(0, max(several.size, 1), _GROUPS_AT_ONCE)
+            for at in (slice(first, first + _GROUPS_AT_ONCE),)
+        ]
+        panels = [part.panels for part in parts]
+        return Together(
+            rows[several],
+            members,
+            np.concatenate([part.umis for part in parts]),
+            np.concatenate([part.plainly for part in parts]),
+            np.concatenate([part.p_identity for part in parts]),
+            panels[0]._replace(
+                p=np.concatenate([one.p for one in panels]),
+                panel=np.concatenate([one.panel for one in panels]),
+                seen=np.concatenate([one.seen for one in panels]),
+            ),
+            Tissue(*map(np.concatenate, zip(*(part.tissue for part in parts), strict=True))),
+        )
+
+    def _of(
+        self, rows: npt.NDArray[np.intp], members: sp.csr_matrix, counts: sp.csr_matrix
+    ) -> Together:
         pooled = (members @ counts).tocsr()
         lineage, plainly, p = judged(pooled, reference=self.reference, null=self.null)
         umis = np.asarray(pooled.sum(axis=1), dtype=np.float64).ravel()
         seen = self.panels.at(pooled[:, self.panels.columns].toarray(), umis, lineage)
-        return Together(rows[several], members, umis, plainly, p, seen, self.looks.at(pooled))
+        return Together(rows, members, umis, plainly, p, seen, self.looks.at(pooled))
 
 
 def _ambient(counts: sp.csr_matrix, soup: Floats | None, share: float) -> Floats:

@@ -138,7 +138,7 @@ def sample_copy_number(
     profile = np.full((n_cells, len(arms)), np.nan, dtype=np.float32)
     aneuploidy[rows[judged]] = found.aneuploidy[:n_alone][judged]
     p[rows] = found.p[:n_alone]
-    profile[rows[judged]] = found.arm_log2_ratio[:n_alone][judged]
+    profile[rows[judged]] = found.arm_log2_ratio[judged]
     record = {
         "candidates": int(rows.size),
         "judged": int(judged.sum()),

@@ -90,7 +90,7 @@ def test_samples_are_mapped_and_another_one_moves_nothing(
     assert bundle.read_bytes() == before
     # the same cells without three tenths of the reference's genes, and without most of them
     found = {name: mine.set_index("barcode") for name, mine in cells(run).groupby("sample")}
-    both = found["some"].join(found["new"], rsuffix="_new", how="inner")
+    both = found["some"].join(found["new"].add_suffix("_new"), how="inner")
     blood = both[(both["class"] == "blood") & (both["class_new"] == "blood")]
     assert (blood["cell_type"] == blood["cell_type_new"]).mean() >= 0.9
     sure = blood["cell_type"] != "not in the reference"

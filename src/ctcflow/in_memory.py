@@ -15,7 +15,7 @@ from ctcflow.errors import CtcflowError
 from ctcflow.mistakes import describe
 from ctcflow.sample import Sample
 from ctcflow.sample_params import Params
-from ctcflow.shipped import shipped as folder
+from ctcflow.shipped import shipped
 from ctcflow.tables import GENE_SETS, SHIPPED
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ def tables_of(step: str, own: Tables) -> list[pd.DataFrame]:
             f"tables has `{wrong[0]}`, which `{step}` does not read: it reads"
             f" {', '.join(STEPS[step].tables)}"
         )
-    return [own[name] if name in own else shipped(name) for name in STEPS[step].tables]
+    return [own[name] if name in own else shipped_table(name) for name in STEPS[step].tables]
 
 
-def shipped(name: str) -> pd.DataFrame:
+def shipped_table(name: str) -> pd.DataFrame:
     """Read one of the shipped tables as the workflow does."""
     read = io.read_gene_sets if name in GENE_SETS else io.read_table
-    return read(folder("resources") / SHIPPED[name])
+    return read(shipped("resources") / SHIPPED[name])
 
 
 def row_of(sample: str, about: Mapping[str, Any] | None) -> dict[str, Any]:

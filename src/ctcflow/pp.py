@@ -57,7 +57,7 @@ def ingest(
         The values are no raw counts, the names no human genes, or `about` is no row of a sheet.
     """
     row = in_memory.row_of(sample, about)
-    found = ingest_step.ingest(adata.copy(), in_memory.shipped("genes"), params=params)
+    found = ingest_step.ingest(adata.copy(), in_memory.shipped_table("genes"), params=params)
     add_row(found, row)
     found.uns[keys.CTCFLOW.key] = json.dumps({"sample": row, "steps": {}}, sort_keys=True)
     return in_memory.recorded(found, "ingest", params)

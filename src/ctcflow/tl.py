@@ -97,7 +97,7 @@ def call(
             if repeated
             else "there is no sample: give one AnnData of cf.tl.score, or several"
         )
-    markers = in_memory.shipped("tissue_markers")
+    markers = in_memory.shipped_table("tissue_markers")
     found = call_step.call(samples, verdicts, None, markers, params=params)
     found.uns[keys.CTCFLOW.key] = json.dumps({"sample": None, "steps": {}}, sort_keys=True)
     return in_memory.recorded(found, "call", params)

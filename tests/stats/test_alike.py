@@ -8,21 +8,9 @@ import pytest
 from scipy import sparse
 
 from ctcflow.stats.alike import FEWEST, MOST, alike
-from ctcflow.stats.profiles import Profiles, profiles
+from ctcflow.stats.profiles import Profiles
 
 Tables = dict[str, pd.DataFrame]
-
-
-@pytest.fixture(scope="module")
-def reference(tables: Tables) -> Profiles:
-    return profiles(
-        tables["normal_profiles"]["symbol"].to_numpy(dtype=object),
-        reference=tables["normal_profiles"],
-        types=tables["normal_types"],
-        left_out=frozenset(),
-        ambient=None,
-        ambient_share=0.0,
-    )
 
 
 def drawn(

@@ -9,22 +9,10 @@ from scipy import sparse, stats
 
 from ctcflow.stats import normal_tissue
 from ctcflow.stats.normal_tissue import Tissue
-from ctcflow.stats.profiles import NORMAL_GROUPS, Profiles, profiles
+from ctcflow.stats.profiles import NORMAL_GROUPS, Profiles
 
 Tables = dict[str, pd.DataFrame]
 EPITHELIAL = ("EPCAM", "KRT8", "KRT18", "KRT19", "CLDN4", "ELF3", "KRT7", "TACSTD2")
-
-
-@pytest.fixture(scope="module")
-def reference(tables: Tables) -> Profiles:
-    return profiles(
-        tables["normal_profiles"]["symbol"].to_numpy(dtype=object),
-        reference=tables["normal_profiles"],
-        types=tables["normal_types"],
-        left_out=frozenset(),
-        ambient=None,
-        ambient_share=0.0,
-    )
 
 
 def drawn(reference: Profiles, type_: str, depth: int, n: int, seed: int) -> sparse.csr_matrix:

@@ -251,6 +251,17 @@ def test_the_lines_decide_the_class(
     assert str(result.obs["class"].iloc[-1]) == expected
 
 
+def _eight_without_a_panel() -> tuple[anndata.AnnData, slice]:
+    """A hundred leukocytes and, in these rows, eight cells that lack blood identity only."""
+    adata = scored_sample("a", blood=100, tumour=8)
+    rows = slice(100, None)
+    for key, value in {"p_identity": 1e-5, "p_panel": 0.5, "n_panel_genes": 0}.items():
+        adata.obs.loc[adata.obs_names[rows], key] = value
+    adata.obs["evidence"] = -np.log10(adata.obs["p_identity"] * adata.obs["p_panel"])
+    adata.obsm["alike"] = adata.obs[TOGETHER].copy()
+    return adata, rows
+
+
 def _together(adata: anndata.AnnData, rows: slice, size: int, **lines: object) -> anndata.AnnData:
     """Cells that are judged together with others, by these lines of evidence."""
     adata.obs.loc[adata.obs_names[rows], "n_alike"] = size
@@ -273,12 +284,7 @@ def _together(adata: anndata.AnnData, rows: slice, size: int, **lines: object) -
 def test_cells_that_cannot_be_told_apart_are_judged_by_what_they_show_together(
     lines: dict[str, object], expected: str
 ) -> None:
-    adata = scored_sample("a", blood=100, tumour=8)
-    rows = slice(100, None)
-    for key, value in {"p_identity": 1e-5, "p_panel": 0.5, "n_panel_genes": 0}.items():
-        adata.obs.loc[adata.obs_names[rows], key] = value
-    adata.obs["evidence"] = -np.log10(adata.obs["p_identity"] * adata.obs["p_panel"])
-    adata.obsm["alike"] = adata.obs[TOGETHER].copy()
+    adata, rows = _eight_without_a_panel()
     alone, _ = called(adata)
     assert (alone.obs["class"].iloc[100:] == "uncertain").all()
     result, _ = called(_together(adata, rows, 8, total_counts=8 * 600, **lines))
@@ -297,12 +303,7 @@ def test_cells_that_cannot_be_told_apart_are_judged_by_what_they_show_together(
 
 def test_what_leukocytes_share_may_be_ambient_rna() -> None:
     """A group that together is nearer to blood than to any tissue lends its panel to none of it."""
-    adata = scored_sample("a", blood=100, tumour=8)
-    rows = slice(100, None)
-    for key, value in {"p_identity": 1e-5, "p_panel": 0.5, "n_panel_genes": 0}.items():
-        adata.obs.loc[adata.obs_names[rows], key] = value
-    adata.obs["evidence"] = -np.log10(adata.obs["p_identity"] * adata.obs["p_panel"])
-    adata.obsm["alike"] = adata.obs[TOGETHER].copy()
+    adata, rows = _eight_without_a_panel()
     lines = {"p_panel": 1e-14, "n_panel_genes": 9, "over_blood": -0.3}
     result, _ = called(_together(adata, rows, 8, **lines))
     assert (result.obs["class"].iloc[100:] == "uncertain").all()

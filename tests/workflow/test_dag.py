@@ -228,7 +228,7 @@ def digests(tmp_path) -> Callable[[], dict[str, str]]:
         ("stats/limits.py", {"qc"}),
         ("stats/copy_number.py", {"score"}),
         ("stats/gene_order.py", {"score"}),
-        ("stats/normal_tissue.py", {"qc", "score"}),
+        ("stats/normal_tissue.py", {"score"}),
         ("render/heat_map.py", {"report"}),
         ("review.py", {"call"}),
         ("stats/leukocytes.py", {"qc", "score"}),

@@ -59,9 +59,8 @@ def alike(counts: sp.csr_matrix, *, reference: Profiles, n_threads: int) -> sp.c
     member = distance**2 <= _NOISE * noise
     member &= (depth[:, None] >= _FEWEST_COUNTS) & (depth[near] >= _FEWEST_COUNTS)
     itself = near == np.arange(depth.size)[:, None]
-    member = np.where(
-        (member | itself).sum(axis=1, keepdims=True) < FEWEST, itself, member | itself
-    )
+    member |= itself
+    member = np.where(member.sum(axis=1, keepdims=True) < FEWEST, itself, member)
     rows = np.repeat(np.arange(depth.size), member.sum(axis=1))
     ones = np.ones(rows.size)
     return sp.csr_matrix((ones, (rows, near[member])), shape=(depth.size, depth.size))

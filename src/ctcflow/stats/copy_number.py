@@ -37,7 +37,7 @@ _FEWEST_LINEAGES = 2
 _FEWEST_GENES = 500  # expressed in every lineage
 _FEWEST_ARMS = 10
 _FEWEST_AT_DEPTH = 50  # null cells from which a depth has a null of its own
-_GROUPS_AT_ONCE = 500  # groups whose counts are held together
+_AT_ONCE = 500  # cells or groups whose counts are held together
 _MOST_NULL = 300  # null cells per lineage and depth
 _TAIL = 0.1
 _TRIMMED = 0.002
@@ -196,22 +196,19 @@ def _judged(
     normal: NormalTissue | None,
 ) -> tuple[Floats, Floats]:
     """Aneuploidy and p of candidates, then of groups, of which few are summed at once."""
-    n_cells = candidates.size
-    blocks = [(slice(0, n_cells), matrix[candidates].tocsr())]
+    chosen = np.ones(candidates.size), (np.arange(candidates.size), candidates)
+    asked = sp.csr_matrix(chosen, shape=(candidates.size, matrix.shape[0]))
     if groups is not None:
-        for first in range(0, groups.shape[0], _GROUPS_AT_ONCE):
-            some = groups[first : first + _GROUPS_AT_ONCE]
-            start = n_cells + first
-            blocks.append((slice(start, start + some.shape[0]), some))
-    size = blocks[-1][0].stop
-    aneuploidy, p = np.full((2, size), np.nan)
-    for number, (rows, given) in enumerate(blocks):
-        cells = (given @ matrix).tocsr() if number else given
+        asked = sp.vstack([asked, groups]).tocsr()
+    aneuploidy, p = np.full((2, asked.shape[0]), np.nan)
+    for first in range(0, asked.shape[0], _AT_ONCE):
+        block = slice(first, first + _AT_ONCE)
+        cells = (asked[block] @ matrix).tocsr()
         depth = np.asarray(cells.sum(axis=1), dtype=np.float64).ravel()
-        near = None if normal is None else normal._replace(nearest=normal.nearest[rows])
-        aneuploidy[rows] = _aneuploidy(cells, depth, against.without, against.null, near)
-        p[rows] = tail.exponential_tail_p(aneuploidy[rows], against.null.tail)
-        p[rows][depth < DEPTHS[0]] = np.nan
+        near = None if normal is None else normal._replace(nearest=normal.nearest[block])
+        aneuploidy[block] = _aneuploidy(cells, depth, against.without, against.null, near)
+        p[block] = tail.exponential_tail_p(aneuploidy[block], against.null.tail)
+        p[block][depth < DEPTHS[0]] = np.nan
     return aneuploidy, p
 
 

@@ -14,7 +14,6 @@ import scipy.sparse as sp
 
 from ctcflow.stats import blood_profiles, tail
 from ctcflow.stats import identity as ident
-from ctcflow.stats.normal_tissue import margins
 from ctcflow.stats.profiles import GROUPS, Profiles
 
 Floats = npt.NDArray[np.float64]
@@ -27,9 +26,6 @@ _BLOOD_LIKE = -0.25  # nats per count in favour of blood: what a null cell has a
 _NULL_Z = 3.0  # null cells lie within this many spreads of their group
 _MOST_NULL = 2000  # leukocytes that are thinned for the null: more change nothing but time
 _BEYOND_BLOOD = 0.1  # nats per count in favour of tissue: no two leukocytes come near that
-_PLAIN = 0.1
-"""Nats per count for one group of tissue and against any other: most normal cells have it, whether
-the reference knows their tissue or not, and hardly any tumour cell, which is like several."""
 _AGAIN_P = 0.05  # cells of a smaller p are fitted as mixtures of blood types too
 _LEAST_HAEMOGLOBIN = 0.01  # share of the counts of a red cell or its precursor
 _SMALLEST_SCALE = 0.4  # spreads; healthy blood of four data sets gave 0.36 to 0.53
@@ -55,8 +51,6 @@ class Leukocytes(NamedTuple):
 
     lineage: npt.NDArray[np.intp]
     """(n,) index of the best blood type in `Profiles.types`, each taken alone."""
-    plainly: npt.NDArray[np.intp]
-    """(n,) index of the normal tissue that the cell is plainly like; -1 for none."""
     is_leukocyte: npt.NDArray[np.bool_]
     """(n,) null cells: blood identity as expected at their depth."""
     p: Floats
@@ -109,14 +103,12 @@ def leukocytes(
     if null.tail is not None:
         null = null._replace(odd=odd_tail(z[blood_like & ~suspect]))
         p = among_blood_like(p, z, blood_like=blood_like, odd=null.odd)
-    return Leukocytes(
-        given.single, given.plainly, leukocyte, p, sure.size, null.tail is not None, null
-    )
+    return Leukocytes(given.single, leukocyte, p, sure.size, null.tail is not None, null)
 
 
 def judged(
     counts: sp.csr_matrix, *, reference: Profiles, null: Null
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:
+) -> tuple[npt.NDArray[np.intp], Floats]:
     """Judge other counts by the null of a sample: nothing is learned from them.
 
     Parameters
@@ -130,14 +122,14 @@ def judged(
 
     Returns
     -------
-    lineage, plainly, p
+    lineage, p
         (m,) each, as of `Leukocytes`.
     """
     given = _against(counts, reference)
     p, z, blood_like = _p_of(given, null)
     if null.tail is not None:
         p = among_blood_like(p, z, blood_like=blood_like, odd=null.odd)
-    return given.single, given.plainly, p
+    return given.single, p
 
 
 def beyond_doubt(
@@ -177,8 +169,6 @@ class _Against(NamedTuple):
     barred: npt.NDArray[np.bool_]
     single: Ints
     """(n,) best blood type alone."""
-    plainly: Ints
-    """(n,) normal tissue that the cell is plainly like; -1 for none."""
     fit: ident.Identity
 
 
@@ -190,9 +180,7 @@ def _against(counts: sp.csr_matrix, reference: Profiles) -> _Against:
     fit = ident.identity(likelihood, depth=ident.total(shared), is_blood=types.is_blood)
     alone = np.flatnonzero(reference.is_blood)
     single = alone[likelihood[:, alone].argmax(axis=1)]
-    over = margins(likelihood, depth=fit.depth, types=types).max(axis=1)
-    plainly = np.where((over >= _PLAIN) & (fit.depth > 0), fit.other, -1)
-    return _Against(shared, reference, types, barred, single, plainly, fit)
+    return _Against(shared, reference, types, barred, single, fit)
 
 
 def _p_of(given: _Against, null: Null) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:

@@ -14,7 +14,7 @@ from ctcflow.stats import panel
 from ctcflow.stats.alike import alike
 from ctcflow.stats.classes import MISSING_P
 from ctcflow.stats.leukocytes import SUSPECT_P, Leukocytes, Null, judged, leukocytes
-from ctcflow.stats.normal_tissue import Tissue, normal_tissue
+from ctcflow.stats.normal_tissue import Tissue, normal_tissue, plainly_like
 from ctcflow.stats.profiles import AMBIENT_SHARE, Profiles, profiles
 from ctcflow.stats.sample_copy_number import Roles, roles
 
@@ -68,7 +68,7 @@ class Together(NamedTuple):
     umis: Floats
     """(g,) counts of the group."""
     plainly: npt.NDArray[np.intp]
-    """(g,) as of `Leukocytes.plainly`."""
+    """(g,) of `normal_tissue.plainly_like`."""
     p_identity: Floats
     """(g,) as of `Leukocytes.p`, of all counts of the group as if they were one cell's."""
     panels: Panels
@@ -86,6 +86,8 @@ class Lines(NamedTuple):
     panels: Panels
     tissue: Tissue
     """Of the candidates, in their order."""
+    plainly: npt.NDArray[np.intp]
+    """Normal tissue that each candidate is plainly like: see `normal_tissue.plainly_like`."""
     ambient: Floats
     """(G,) share of a cell's counts that ambient RNA of each gene may be."""
     roles: Roles
@@ -182,11 +184,13 @@ def lines_of_evidence(
     looks = _Looks(every, shipped.identity_null, look.first_of(every.columns))
     judge = Judge(reference, blood.null, look, looks)
     asked = chosen.candidates & (blood.p <= MISSING_P)
+    of_candidates = counts[np.flatnonzero(chosen.candidates)]
     return Lines(
         blood,
         reference.types,
         of_panels,
-        looks.at(counts[np.flatnonzero(chosen.candidates)]),
+        looks.at(of_candidates),
+        plainly_like(of_candidates, reference=reference),
         _ambient(counts, soup, ambient_share),
         chosen,
         judge.together(counts, asked=asked, n_threads=n_threads),
@@ -258,11 +262,9 @@ class Judge(NamedTuple):
         members = sp.csr_matrix((found.data, (found.row, rows[found.col])), shape=shape)
         several = np.flatnonzero(np.diff(members.indptr) > 1)
         members = members[several].tocsr()
-        parts = [
-            self._of(rows[several][at], members[at], counts)
-            for first in range(0, max(several.size, 1), _GROUPS_AT_ONCE)
-            for at in (slice(first, first + _GROUPS_AT_ONCE),)
-        ]
+        starts = range(0, max(several.size, 1), _GROUPS_AT_ONCE)
+        blocks = [slice(first, first + _GROUPS_AT_ONCE) for first in starts]
+        parts = [self._of(rows[several][block], members[block], counts) for block in blocks]
         panels = [part.panels for part in parts]
         return Together(
             rows[several],
@@ -282,9 +284,10 @@ class Judge(NamedTuple):
         self, rows: npt.NDArray[np.intp], members: sp.csr_matrix, counts: sp.csr_matrix
     ) -> Together:
         pooled = (members @ counts).tocsr()
-        lineage, plainly, p = judged(pooled, reference=self.reference, null=self.null)
+        lineage, p = judged(pooled, reference=self.reference, null=self.null)
         umis = np.asarray(pooled.sum(axis=1), dtype=np.float64).ravel()
         seen = self.panels.at(pooled[:, self.panels.columns].toarray(), umis, lineage)
+        plainly = plainly_like(pooled, reference=self.reference)
         return Together(rows, members, umis, plainly, p, seen, self.looks.at(pooled))
 
 

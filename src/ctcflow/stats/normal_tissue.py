@@ -24,6 +24,10 @@ Objects = npt.NDArray[np.object_]
 STROMA: Final = "stroma"
 _RNA_OF_ITS_TISSUE: Final = 8e-6
 """Share of a stroma cell's counts that any panel gene may be because it was near an epithelium."""
+_PLAIN: Final = 0.1
+"""Nats per count for one group of tissue and against any other: most normal cells have it, whether
+the reference knows their tissue or not, and hardly any tumour cell, which is like several. Chosen
+at the tumours and tissues of `make bench-calling`; not held out."""
 _TAIL_SCALE: Final = 0.4  # spreads, as of leukocytes where a sample has no null of its own
 
 
@@ -126,6 +130,29 @@ def normal_tissue(
         over_blood / np.maximum(depth, 1.0),
         depth,
     )
+
+
+def plainly_like(counts: sp.csr_matrix, *, reference: Profiles) -> npt.NDArray[np.intp]:
+    """Find the normal tissue that each cell is plainly like.
+
+    Parameters
+    ----------
+    counts
+        (n, G) raw counts.
+    reference
+        k profiles over the genes of the sample.
+
+    Returns
+    -------
+    (n,) the best profile that is not blood; -1 where its group is not well ahead of all others.
+    """
+    shared = counts[:, reference.columns].astype(np.float64).tocsr()
+    depth = ident.total(shared)
+    likelihood = ident.log_likelihood(shared, log_rates=reference.log_rates, barred=None)
+    other = np.flatnonzero(~reference.is_blood)
+    ahead = margins(likelihood, depth=depth, types=reference).max(axis=1)
+    best = other[likelihood[:, other].argmax(axis=1)]
+    return np.where((ahead >= _PLAIN) & (depth > 0), best, -1)
 
 
 def against_blood(reference: Profiles, profiles: npt.NDArray[np.intp], *, n_genes: int) -> Floats:

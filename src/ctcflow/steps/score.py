@@ -290,7 +290,7 @@ def _copy_number(
     params: ScoreParams,
 ) -> SampleCopyNumber:
     names = adata.var_names.to_numpy(dtype=object)
-    like = np.append(lines.blood.plainly[lines.roles.candidates], lines.together.plainly)
+    like = np.append(lines.plainly, lines.together.plainly)
     used = np.unique(like[like >= 0])
     ratio = against_blood(lines.judge.reference, used, n_genes=names.size)
     places = np.where(like >= 0, np.searchsorted(used, like), -1)

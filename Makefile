@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 CORES := $(shell nproc 2>/dev/null || echo 2)
 DEMO := demo
 
-.PHONY: help venv demo test lint docs unit workflow tools test-faults test-fuzz test-install test-page test-s3 test-slurm bench-qc bench-calling bench-cluster bench-resources bench-integration bench-peers bench-projection bench-reproducibility bench-speed lock schema clean
+.PHONY: help venv demo test lint docs unit workflow tools test-faults test-fuzz test-image test-install test-page test-s3 test-slurm bench-qc bench-calling bench-cluster bench-resources bench-integration bench-peers bench-projection bench-reproducibility bench-speed lock schema clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -66,6 +66,9 @@ tools: .venv/ready ## MultiQC and CELLxGENE's validator in .tools, for the tests
 
 test-install: .venv/ready ## the wheel with all that it needs in fresh environments of Python 3.12 and 3.13: a package index
 	.ci/installed
+
+test-image: .venv/ready ## the image of envs/Dockerfile, and the demo in it: root on Debian, a package index, ten minutes
+	.ci/image
 
 test-s3: .venv/ready ## input and results on S3, against a server of its own on this machine
 	.ci/plugins .s3 requirements-s3.lock requirements-s3-server.lock

@@ -1,4 +1,4 @@
-"""The image holds what a run needs; nothing here builds it, which takes a daemon and a registry."""
+"""The image holds what a run needs; `make test-image` builds it, as root on Debian."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ def test_its_python_and_its_packages_are_the_locked_ones():
     installed = [part for part in installed if "pip install" in part]
     assert len(installed) == 3
     assert all("--require-hashes" in part or part.rstrip().endswith("-e .") for part in installed)
+
+
+def test_what_is_copied_is_not_ignored_and_nothing_else_is_sent():
+    copied = {name for line in LINES if line.startswith("COPY ") for name in line.split()[1:-1]}
+    rules = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in rules
+    assert {rule[1:] for rule in rules if rule.startswith("!")} == copied
 
 
 @pytest.fixture

@@ -106,6 +106,36 @@ def test_tumour_cells_do_not_move_the_null_that_they_are_judged_by(
     assert both.n_blood_like == alone.n_blood_like
 
 
+def test_a_file_without_the_genes_that_no_cell_shows_has_the_same_leukocytes(
+    tables: Tables,
+) -> None:
+    """Seurat's `min.cells` and scanpy's `filter_genes`: what is left of tissue profiles must not be
+    scaled up to stand for all of them."""
+    atlas = tables["normal_profiles"]
+    genes = np.sort(atlas["symbol"].to_numpy(dtype=object))
+    types = tables["normal_types"]
+    blood = types.loc[types["group"].isin(GROUPS), "profile"]
+    mean = atlas.set_index("symbol").loc[genes, blood].to_numpy(np.float64).mean(axis=1)
+    given = {"types": types, "left_out": frozenset({"EPCAM"}), "ambient": None}
+    whole = profiles(genes, reference=atlas, ambient_share=0.0, **given)
+    kind = [*np.repeat(BLOOD, 40), *[TUMOUR] * 30]
+    counts = _cells(whole, kind, np.full(len(kind), 800), 5)
+    counts.resize(len(kind), genes.size)
+    shown = np.asarray((counts > 0).sum(axis=0)).ravel()
+    # Secretory cells as they are, of leukocytes no trace of what most tissues express
+    kept = (mean >= 50) | (shown >= 3)
+    assert kept.mean() < 0.8
+    filtered = profiles(genes[kept], reference=atlas, ambient_share=0.0, **given)
+    for fewest in (50, 10_000):
+        options = {"shipped_null": tables["identity_null"], "fewest": fewest}
+        none = np.zeros(len(kind), dtype=bool)
+        before = leukocytes(counts, reference=whole, suspect=none, **options)
+        after = leukocytes(counts[:, kept], reference=filtered, suspect=none, **options)
+        assert before.n_blood_like == after.n_blood_like
+        np.testing.assert_array_equal(before.is_leukocyte, after.is_leukocyte)
+        assert (after.p[np.array(kind) == TUMOUR] < 1e-3).all()
+
+
 def test_with_the_shipped_null_every_cell_is_judged_by_itself(made: Made, tables: Tables) -> None:
     every = fitted(made, tables, fewest=10_000)
     order = np.random.default_rng(3).permutation(made.kind.size)

@@ -55,6 +55,31 @@ def test_each_profile_is_shares_of_all_counts(reference: pd.DataFrame, types: pd
     assert (made.is_blood == np.isin(groups, GROUPS)).all()
 
 
+def test_genes_that_no_cell_shows_count_as_zeros_where_they_are_rare_in_blood(
+    reference: pd.DataFrame, types: pd.DataFrame
+) -> None:
+    genes = reference["symbol"].to_numpy(dtype=object)
+    whole = _made(reference, types, genes)
+    assert (whole.log_seen == 0).all()
+    rates = reference[types["profile"]].to_numpy(np.float64)
+    blood = rates[:, types["group"].isin(GROUPS).to_numpy()].mean(axis=1)
+    rng = np.random.default_rng(0)
+    rare, common = (np.flatnonzero(found) for found in (blood < 50, blood >= 50))
+    dropped = genes[rng.choice(rare, rare.size // 2, replace=False)]
+    kept = genes[~np.isin(genes, dropped)]
+    found = _made(reference, types, kept)
+    places = pd.Index(genes[whole.columns]).get_indexer(kept[found.columns])
+    np.testing.assert_allclose(found.log_rates + found.log_seen, whole.log_rates[places])
+    assert found.log_seen[~found.is_blood].mean() < found.log_seen[found.is_blood].mean() < 0
+    # what is common in blood was not measured; where much of it lacks, nothing of the rest was
+    for share, counted in ((0.2, True), (0.5, False)):
+        lacks = genes[rng.choice(common, int(share * common.size), replace=False)]
+        one = _made(reference, types, genes[~np.isin(genes, lacks)])
+        assert (one.log_seen == 0).all()
+        both = _made(reference, types, kept[~np.isin(kept, lacks)])
+        assert (both.log_seen < 0).all() == counted
+
+
 def test_haemoglobin_is_known_and_in_no_profile(
     reference: pd.DataFrame, types: pd.DataFrame
 ) -> None:

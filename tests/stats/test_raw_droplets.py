@@ -131,6 +131,7 @@ def profiles_of(shares: np.ndarray) -> Profiles:
     return Profiles(
         np.arange(GENES),
         log_rates,
+        np.zeros(len(shares)),
         names,
         np.array([True, True, False])[: len(shares)],
         np.array([1, 0, 0])[: len(shares)],

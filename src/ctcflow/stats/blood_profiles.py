@@ -53,6 +53,7 @@ def with_two_at_once(reference: Profiles) -> Profiles:
     Pairs of which the reference lacks a type are not added.
     """
     names, means = of_each_type(reference)
+    types = np.array(reference.types, dtype=object)
     pairs = [
         (names.index(one), names.index(two))
         for one, two in TOGETHER
@@ -62,9 +63,11 @@ def with_two_at_once(reference: Profiles) -> Profiles:
         return reference
     first, second = np.array(pairs, dtype=np.intp).T
     both = np.log((means[:, first] + means[:, second]) / 2)
+    seen = np.array([np.exp(reference.log_seen[types == name]).mean() for name in names])
     groups = [int(reference.group[reference.types.index(names[one])]) for one in first]
     return reference._replace(
         log_rates=np.hstack([reference.log_rates, both]),
+        log_seen=np.append(reference.log_seen, np.log((seen[first] + seen[second]) / 2)),
         types=(*reference.types, *(f"{names[one]} and {names[two]}" for one, two in pairs)),
         is_blood=np.append(reference.is_blood, np.ones(len(pairs), dtype=bool)),
         group=np.append(reference.group, np.array(groups, dtype=np.intp)),

@@ -90,14 +90,13 @@ def leukocytes(
     """
     prior = _shipped_grid(shipped_null)
     given = _against(counts, reference)
-    fit = given.fit
-    blood_like = _is_blood_like(fit)
+    blood_like = _is_blood_like(given.fit, given.unseen)
     sure = np.flatnonzero(blood_like & ~suspect)
     null = Null(prior, None, None)
     if sure.size >= fewest:
         null = _own_null(given, sure, blood_like=blood_like, prior=prior)
     # suspect cells stay: a null of the panel without the cells that show it would be none
-    z = ident.standardised(fit, grid=null.grid, group=given.types.group)
+    z = _standardised(given, given.fit, null)
     leukocyte = blood_like & (z < _NULL_Z)
     p, z, blood_like = _p_of(given, null)
     if null.tail is not None:
@@ -152,11 +151,11 @@ def beyond_doubt(
         (n,) cells that blood explains better than any tissue by `_BLOOD_LIKE` nats per count.
     """
     given = _against(counts, reference)
-    return given.single, _is_blood_like(given.fit)
+    return given.single, _is_blood_like(given.fit, given.unseen)
 
 
-def _is_blood_like(fit: ident.Identity) -> npt.NDArray[np.bool_]:
-    return np.asarray((fit.distance < _BLOOD_LIKE) & (fit.depth > 0))
+def _is_blood_like(fit: ident.Identity, unseen: Floats) -> npt.NDArray[np.bool_]:
+    return np.asarray((fit.distance + unseen < _BLOOD_LIKE) & (fit.depth > 0))
 
 
 class _Against(NamedTuple):
@@ -170,6 +169,9 @@ class _Against(NamedTuple):
     single: Ints
     """(n,) best blood type alone."""
     fit: ident.Identity
+    unseen: Floats
+    """(n,) what is to be added to the distance for genes that no cell of the sample shows (nats per
+    count): a leukocyte of a file without them is as far from tissue as of one with them."""
 
 
 def _against(counts: sp.csr_matrix, reference: Profiles) -> _Against:
@@ -180,21 +182,32 @@ def _against(counts: sp.csr_matrix, reference: Profiles) -> _Against:
     fit = ident.identity(likelihood, depth=ident.total(shared), is_blood=types.is_blood)
     alone = np.flatnonzero(reference.is_blood)
     single = alone[likelihood[:, alone].argmax(axis=1)]
-    return _Against(shared, reference, types, barred, single, fit)
+    unseen = np.zeros(fit.depth.size)
+    if types.log_seen.any():
+        likelihood += fit.depth[:, None] * types.log_seen
+        whole = ident.identity(likelihood, depth=fit.depth, is_blood=types.is_blood)
+        unseen = whole.distance - fit.distance
+    return _Against(shared, reference, types, barred, single, fit, unseen)
+
+
+def _standardised(given: _Against, fit: ident.Identity, null: Null) -> Floats:
+    """Distances in spreads. The shipped null was measured on files with all genes."""
+    if null.tail is None:
+        fit = fit._replace(distance=fit.distance + given.unseen)
+    return ident.standardised(fit, grid=null.grid, group=given.types.group)
 
 
 def _p_of(given: _Against, null: Null) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
     """P, distances in spreads, and which cells are blood-like, those of small p as mixtures too."""
-    fit, types = given.fit, given.types
-    p = _p(ident.standardised(fit, grid=null.grid, group=types.group), fit.depth, null)
+    fit = given.fit
+    p = _p(_standardised(given, fit, null), fit.depth, null)
     again = np.flatnonzero((p <= _AGAIN_P) & (fit.depth > 0) & (fit.distance < _BEYOND_BLOOD))
     _, rates = blood_profiles.of_each_type(given.reference)
-    fit = ident.as_a_mixture(
-        given.shared, fit, rows=again, rates=rates, other=types.log_rates[:, ~types.is_blood]
-    )
-    z = ident.standardised(fit, grid=null.grid, group=types.group)
+    other = given.types.log_rates[:, ~given.types.is_blood]
+    fit = ident.as_a_mixture(given.shared, fit, rows=again, rates=rates, other=other)
+    z = _standardised(given, fit, null)
     p[again] = _p(z, fit.depth, null)[again]
-    return p, z, _is_blood_like(fit)
+    return p, z, _is_blood_like(fit, given.unseen)
 
 
 def _own_null(

@@ -28,6 +28,10 @@ AMBIENT_SHARE: Final = 0.05
 """Share of every profile that is ambient RNA where it was measured in droplets and not in cells."""
 
 _FLOOR = 5.0  # counts per million below which author profiles do not tell absence from chance
+_COMMON = 50.0
+"""Mean counts per million in blood from which a gene that a file lacks was not measured."""
+_LEAST_COMMON = 0.65
+"""Share of the common genes that a file of whole transcriptomes has at least."""
 _HAEMOGLOBIN = ("HBB", "HBA1", "HBA2", "HBD", "HBG1", "HBG2")
 
 
@@ -38,6 +42,9 @@ class Profiles(NamedTuple):
     """(g,) column of each gene in the sample's matrix, genes in the order of their names."""
     log_rates: npt.NDArray[np.float64]
     """(g, k) logarithm of the share of counts."""
+    log_seen: npt.NDArray[np.float64]
+    """(k,) logarithm of the share of a profile that lies in these genes, where the sample lacks
+    others since no cell shows them; else 0."""
     types: tuple[str, ...]
     """(k,) names; several profiles may be of one type."""
     is_blood: npt.NDArray[np.bool_]
@@ -80,11 +87,19 @@ def profiles(
     columns = np.flatnonzero(usable)
     # by name: thinning draws gene by gene, and the order of the genes in a file must not matter
     columns = columns[np.argsort(genes[columns].astype(str), kind="stable")]
+    is_blood = types["group"].isin(GROUPS).to_numpy()
+    told = ~known.isin(list(left_out))
+    in_blood = reference[types["profile"][is_blood]].to_numpy(np.float64).mean(axis=1)
+    unseen = told & _never_seen(in_blood, has=known.isin(genes), told=told)
     # in place: a profile of every gene is 16 MB of each copy
     share = np.empty((columns.size, len(types)))
+    log_seen = np.zeros(len(types))
     for column, name in enumerate(types["profile"]):
-        share[:, column] = reference[name].to_numpy(np.float64)[places[columns]]
-    share += _FLOOR
+        rates = reference[name].to_numpy(np.float64) + _FLOOR
+        share[:, column] = rates[places[columns]]
+        seen = share[:, column].sum()
+        if seen > 0:
+            log_seen[column] = np.log(seen / (seen + rates[unseen].sum()))
     share /= np.maximum(share.sum(axis=0), 1e-300)
     if ambient is not None:
         share *= 1 - ambient_share
@@ -93,11 +108,39 @@ def profiles(
     return Profiles(
         columns,
         np.log(share, out=share),
+        log_seen,
         tuple(types["type"]),
-        types["group"].isin(GROUPS).to_numpy(),
+        is_blood,
         types["group"].map(codes).to_numpy(dtype=np.intp),
         np.flatnonzero(np.isin(genes, _HAEMOGLOBIN)),
     )
+
+
+def _never_seen(
+    in_blood: npt.NDArray[np.float64],
+    *,
+    has: npt.NDArray[np.bool_],
+    told: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.bool_]:
+    """Genes that a file lacks because hardly a cell shows them: they were measured, and are zero.
+
+    Files are often handed on without the genes that fewer than a few cells show. A gene that is
+    common in blood is not lacking for that, and a file that lacks many of these is one of chosen
+    genes: what it lacks was not measured.
+
+    Parameters
+    ----------
+    in_blood
+        (r,) mean counts per million of each gene of the reference in profiles of blood.
+    has
+        (r,) genes that the file has.
+    told
+        (r,) genes that are used.
+    """
+    common = in_blood >= _COMMON
+    if has[common & told].sum() < _LEAST_COMMON * (common & told).sum():
+        return np.zeros(has.size, dtype=bool)
+    return np.asarray(~has & ~common)
 
 
 def _unit(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

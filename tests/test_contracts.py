@@ -17,8 +17,22 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from ctcflow import cli, io, keys, pipeline, sample_files
+from ctcflow import cli, io, keys, pipeline
 from ctcflow.contracts import STEPS
+from ctcflow.errors import CtcflowError
+from ctcflow.inputs import (
+    Counts,
+    Droplets,
+    Finished,
+    Given,
+    Input,
+    Layers,
+    OnDisk,
+    Reference,
+    Samples,
+    Table,
+    Verdicts,
+)
 from ctcflow.keys import Slot
 from ctcflow.params import StepsParams
 from ctcflow.sample_params import Params
@@ -36,15 +50,26 @@ def _path(folder: Path, step: str, sample: str) -> Path:
     return folder / step / ("cohort.h5ad" if whole else f"{sample}.h5ad")
 
 
+def _read_of(step: str, *kinds: type[Input]) -> list[str]:
+    """Steps whose files a step reads, of inputs of some kinds or of all."""
+    kinds = kinds or (Layers, Samples, Finished, OnDisk)
+    return [name for kind in STEPS[step].reads if isinstance(kind, kinds) for name in kind.names]
+
+
+def _exports(step: str) -> list[str]:
+    exports = STEPS[step].exports
+    return [] if exports is None else list(exports.functions)
+
+
 def _arguments(step: str, folder: Path, data: Path, sample: str) -> list[str]:
     """What the rule of a step says."""
     row = STEPS[step]
-    given = [f"data={data / sample / 'counts.h5ad'}"] if step == "ingest" else []
-    given += [f"{done}={_path(folder, done, sample)}" for done in (*row.finished, *row.layers)]
-    given += [f"reference={folder / 'freeze' / 'reference.zip'}"] if row.reference else []
-    out = [f"folder={folder / step}"] if row.apart else []
+    given = [f"data={data / sample / 'counts.h5ad'}"] if row.reads_a(Counts) else []
+    given += [f"{done}={_path(folder, done, sample)}" for done in _read_of(step)]
+    given += [f"reference={folder / 'freeze' / 'reference.zip'}"] if step == "project" else []
+    out = [f"folder={folder / step}"] if row.gives_files else []
     out = out or [f"adata={_path(folder, step, sample)}"]
-    out += [f"{name}={folder / step / name}.tsv" for name in row.exports]
+    out += [f"{name}={folder / step / name}.tsv" for name in _exports(step)]
     argv = [step, "--out", *out, "--params", json.dumps(FEW.get(step, {}))]
     argv += ["--in", *given] if given else []
     if row.scope == "cohort":
@@ -59,7 +84,7 @@ def _run_chain(folder: Path, data: Path, samples: tuple[str, ...] = SAMPLES) -> 
     for step, row in STEPS.items():
         names = samples if row.scope == "sample" else ("{sample}",)
         # without the cohort there is no reference either
-        if samples != SAMPLES and (row.scope == "cohort" or row.reference):
+        if samples != SAMPLES and (row.scope == "cohort" or row.reads_a(Reference)):
             continue
         for name in names:
             assert cli.main(_arguments(step, folder, data, name)) == 0, step
@@ -125,12 +150,11 @@ def test_a_step_is_a_function_of_its_name(name: str) -> None:
     for described in (module, function, model):
         assert (described.__doc__ or "").strip()
     objects = [key for key in signature.parameters if key != "params"]
-    row = STEPS[name]
-    expected = len(row.finished) if row.apart else bool(row.finished) + bool(row.layers)
-    beside = row.unfiltered + row.reference + row.verdicts + row.controls
-    assert len(objects) == max(expected, 1) + beside + len(row.tables)
-    assert ("unfiltered" in objects) == row.unfiltered
-    assert objects[len(objects) - len(row.tables) :] == list(row.tables)
+    reads = STEPS[name].reads
+    assert len(objects) == len(reads)
+    for argument, kind in zip(objects, reads, strict=True):
+        if isinstance(kind, Table | Droplets | Verdicts):
+            assert (argument,) == kind.names
 
 
 def _hints(module: Any) -> dict[str, Any]:
@@ -138,18 +162,23 @@ def _hints(module: Any) -> dict[str, Any]:
     return {**vars(module), "AnnData": anndata.AnnData}
 
 
+def test_an_input_that_a_step_does_not_have_is_refused(chain: Path) -> None:
+    with pytest.raises(CtcflowError, match="there is no input `genes`"):
+        _run_one("normalize", chain, genes=chain)
+
+
 @pytest.mark.parametrize("name", STEP_NAMES)
 def test_requirements_are_written_by_an_earlier_step(name: str) -> None:
     row = STEPS[name]
     earlier = STEP_NAMES[: STEP_NAMES.index(name)]
-    assert set(row.layers) | set(row.finished) <= set(earlier)
-    assert all(STEPS[layer].scope == "sample" for layer in row.layers)
-    assert all(STEPS[done].scope == "cohort" for done in row.finished)
-    written = {slot for done in (*row.layers, *row.finished) for slot in STEPS[done].writes}
+    assert set(_read_of(name)) <= set(earlier)
+    assert all(STEPS[done].scope == "sample" for done in _read_of(name, Layers, Samples))
+    assert all(STEPS[done].scope == "cohort" for done in _read_of(name, Finished, OnDisk))
+    written = {slot for done in _read_of(name) for slot in STEPS[done].writes}
     assert set(row.requires) <= written
 
 
-@pytest.mark.parametrize("name", [name for name in STEP_NAMES if not STEPS[name].apart])
+@pytest.mark.parametrize("name", [name for name in STEP_NAMES if not STEPS[name].gives_files])
 def test_a_step_writes_exactly_the_slots_of_its_row(name: str, chain: Path) -> None:
     row = STEPS[name]
     for sample in SAMPLES:
@@ -173,8 +202,7 @@ def test_the_same_input_gives_the_same_bytes(name: str, chain: Path, again: Path
     assert first.keys() == second.keys()
     assert first
     assert [file for file in first if first[file] != second[file]] == []
-    if STEPS[name].exports:
-        assert {f"{name}/{table}.tsv" for table in STEPS[name].exports} <= set(first)
+    assert {f"{name}/{table}.tsv" for table in _exports(name)} <= set(first)
 
 
 def test_counts_are_written_once_and_never_again(chain: Path, run_folder: Path) -> None:
@@ -219,16 +247,12 @@ def test_a_step_leaves_the_counts_that_it_is_given(
 
 
 def _run_one(name: str, folder: Path, **changed: Path) -> anndata.AnnData:
-    row = STEPS[name]
-    paths = {layer: str(_path(folder, layer, "P1_d0")) for layer in row.layers}
+    paths = {layer: str(_path(folder, layer, "P1_d0")) for layer in _read_of(name)}
     paths |= {key: str(path) for key, path in changed.items()}
-    paths |= {"reference": str(folder / "freeze" / "reference.zip")} if row.reference else {}
-    from ctcflow.shipped import shipped
-    from ctcflow.tables import SHIPPED
-
-    paths |= {table: str(shipped("resources") / SHIPPED[table]) for table in row.tables}
+    if STEPS[name].reads_a(Reference):
+        paths["reference"] = str(folder / "freeze" / "reference.zip")
     meta = {"sample": "P1_d0", **ROW}
-    inputs = pipeline.Inputs(paths, (), meta if name == "ingest" else {})
+    inputs = Given(paths, (), meta if name == "ingest" else {})
     result = pipeline.run(name, inputs, pipeline.params_of(name)()).adata
     assert result is not None
     return result
@@ -256,7 +280,7 @@ def _equal(first: Any, second: Any) -> None:
 def test_permuting_the_cells_permutes_the_result(
     name: str, chain: Path, run_folder: Path, tmp_path: Path
 ) -> None:
-    sources = {layer: _path(chain, layer, "P1_d0") for layer in STEPS[name].layers}
+    sources = {layer: _path(chain, layer, "P1_d0") for layer in _read_of(name)}
     if name == "ingest":
         sources = {"data": run_folder / "data" / "P1_d0" / "counts.h5ad"}
     straight = _run_one(name, chain, **sources)
@@ -294,9 +318,7 @@ def test_corrected_counts_reach_the_map_and_not_the_evidence(chain: Path, tmp_pa
     layers = {"ingest": _path(chain, "ingest", "P1_d0"), "qc": asked}
     layers["normalize"] = tmp_path / "normalize.h5ad"
     patterns = {name: str(path) for name, path in layers.items()}
-    (seen,) = sample_files.Cohort(
-        ("P1_d0",), patterns, STEPS["reduce"].lognorm, STEPS["reduce"].corrected
-    )
+    (seen,) = STEPS["reduce"].reads[0].read(Given(patterns, ("P1_d0",), {}), None)
     total = np.expm1(seen.X).sum(axis=1).A1
     np.testing.assert_allclose(total, 10_000, rtol=1e-3)
 
@@ -307,7 +329,7 @@ def test_a_healthy_sample_more_moves_no_score(
     """The patient alone, from an empty folder: the same files as beside the healthy donor."""
     alone = _run_chain(tmp_path, run_folder / "data", ("P1_d0",))
     for step in SAMPLE_STEPS:
-        if STEPS[step].reference:
+        if STEPS[step].reads_a(Reference):
             continue
         name = f"{step}/P1_d0.h5ad"
         assert _files(alone, step)[name] == _files(chain, step)[name]

@@ -146,7 +146,8 @@ def _run_step(arguments: argparse.Namespace) -> None:
     for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         os.environ[f"{library}_NUM_THREADS"] = str(arguments.threads)
     from ctcflow import digests, io, mistakes, pipeline
-    from ctcflow.contracts import STEPS, tables_of
+    from ctcflow.contracts import STEPS
+    from ctcflow.inputs import Given
 
     model = pipeline.params_of(arguments.step)
     try:
@@ -154,14 +155,11 @@ def _run_step(arguments: argparse.Namespace) -> None:
     except ValidationError as error:
         found = mistakes.describe(error, model, prefix=arguments.step)
         raise CtcflowError("; ".join(found)) from error
-    given = dict(arguments.inputs)
-    for name in tables_of(arguments.step, droplets="unfiltered" in given):
-        given.setdefault(name, str(shipped("resources") / SHIPPED[name]))
     row = _json(arguments.row, "--row")
-    inputs = pipeline.Inputs(given, tuple(arguments.samples), row)
+    given = Given(dict(arguments.inputs), tuple(arguments.samples), row)
     outputs = {name: Path(path) for name, path in arguments.outputs}
     try:
-        result = pipeline.run(arguments.step, inputs, params)
+        result = pipeline.run(arguments.step, given, params)
     except CtcflowError as error:
         if "sample" in row:
             raise CtcflowError(f"sample `{row['sample']}`: {error}") from error

@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from ctcflow import keys
+from ctcflow.inputs import (
+    Controls,
+    Counts,
+    Droplets,
+    Finished,
+    Input,
+    Layers,
+    OnDisk,
+    Reference,
+    Samples,
+    Table,
+    Verdicts,
+)
 from ctcflow.keys import Slot
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+
+@dataclass(frozen=True)
+class Exports:
+    """Tables that are written beside a step's file."""
+
+    functions: dict[str, str]
+    """Name of the output, and the function of `render.tables` that makes it of the file."""
+
+    def made(self, result: AnnData) -> dict[str, pd.DataFrame]:
+        """The tables by name."""
+        from ctcflow.render import tables
+
+        return {
+            name: getattr(tables, function)(result) for name, function in self.functions.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -18,41 +51,20 @@ class Step:
     ----------
     scope
         `sample` steps see one sample, `cohort` steps all of them.
-    layers
-        Steps whose files are laid over each other to make the step's AnnData, or each AnnData of
-        its cohort; the first is the base.
-    finished
-        Cohort steps whose files are laid over each other to make the step's AnnData.
+    function
+        Gives the step's function. It is imported then: a job imports one step, Snakemake none.
+    reads
+        What it reads, in the order of the function's arguments.
     requires
-        Slots that must be there.
+        Slots that must be there in the first of them.
     writes
         Slots that the step writes.
     optional
         Slots that it writes where the data have them.
-    tables
-        Gene sets and reference tables, in the order of the function's arguments.
     exports
-        Tables written beside the file: name of the output, function in `render.tables`.
-    kept
-        The step sees only the cells that `qc` kept.
-    unfiltered
-        The step sees all droplets of the library too, where the sheet names them: after the
-        AnnData, before the tables.
-    verdicts
-        The step sees a reviewer's verdicts on cells too, where the run has them: after the cohort.
-    reference
-        The step sees a frozen reference too: after the AnnData.
-    controls
-        The step sees what a frozen reference knows of controls too, where the run has one: after
-        the verdicts.
-    apart
-        The files of `finished` are handed over one by one, X left on disk, and the step gives back
-        files.
-    corrected
-        The step sees counts without the ambient ones, where `qc` was asked for them. `score` does
-        not: ambient RNA is a part of its null.
-    lognorm
-        The step sees log-normalised values instead of counts.
+        Tables written beside the file, where there are any.
+    gives_files
+        The step gives back files by name, and no AnnData.
     whole
         The file holds all that the step returns, not only the slots that it writes.
     delivered
@@ -63,30 +75,108 @@ class Step:
     """
 
     scope: Literal["sample", "cohort"]
-    layers: tuple[str, ...] = ()
-    finished: tuple[str, ...] = ()
+    function: Callable[[], Callable[..., Any]]
+    reads: tuple[Input, ...]
     requires: tuple[Slot, ...] = ()
     writes: tuple[Slot, ...] = ()
     optional: tuple[Slot, ...] = ()
-    tables: tuple[str, ...] = ()
-    exports: Mapping[str, str] = field(default_factory=dict)
-    kept: bool = True
-    unfiltered: bool = False
-    verdicts: bool = False
-    reference: bool = False
-    controls: bool = False
-    apart: bool = False
-    corrected: bool = False
-    lognorm: bool = False
+    exports: Exports | None = None
+    gives_files: bool = False
     whole: bool = False
     delivered: bool = False
     permutes: bool = False
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What its inputs are called on the command line."""
+        names = (name for kind in self.reads for name in (*kind.names, *kind.tables))
+        return tuple(dict.fromkeys(names))
+
+    def reads_a(self, kind: type[Input]) -> bool:
+        """Whether it reads an input of this kind."""
+        return any(isinstance(found, kind) for found in self.reads)
+
+
+def _ingest() -> Callable[..., Any]:
+    from ctcflow.steps.ingest import ingest
+
+    return ingest
+
+
+def _qc() -> Callable[..., Any]:
+    from ctcflow.steps.qc import qc
+
+    return qc
+
+
+def _normalize() -> Callable[..., Any]:
+    from ctcflow.steps.normalize import normalize
+
+    return normalize
+
+
+def _score() -> Callable[..., Any]:
+    from ctcflow.steps.score import score
+
+    return score
+
+
+def _call() -> Callable[..., Any]:
+    from ctcflow.steps.call import call
+
+    return call
+
+
+def _reduce() -> Callable[..., Any]:
+    from ctcflow.steps.reduce import reduce
+
+    return reduce
+
+
+def _integrate() -> Callable[..., Any]:
+    from ctcflow.steps.integrate import integrate
+
+    return integrate
+
+
+def _cluster() -> Callable[..., Any]:
+    from ctcflow.steps.cluster import cluster
+
+    return cluster
+
+
+def _report() -> Callable[..., Any]:
+    from ctcflow.steps.report import report
+
+    return report
+
+
+def _freeze() -> Callable[..., Any]:
+    from ctcflow.steps.freeze import freeze
+
+    return freeze
+
+
+def _project() -> Callable[..., Any]:
+    from ctcflow.steps.project import project
+
+    return project
+
+
+def _gather() -> Callable[..., Any]:
+    from ctcflow.steps.gather import gather
+
+    return gather
 
 
 STEPS: dict[str, Step] = {
     "ingest": Step(
         scope="sample",
-        tables=("genes",),
+        function=_ingest,
+        reads=(
+            Counts(),
+            Table("genes"),
+        ),
         writes=(keys.COUNTS, keys.GENE_ID, keys.INGEST),
         optional=(keys.SAMPLE, keys.OTHER_FEATURES, keys.OTHER_FEATURE_NAMES),
         whole=True,
@@ -94,16 +184,16 @@ STEPS: dict[str, Step] = {
     ),
     "qc": Step(
         scope="sample",
-        layers=("ingest",),
-        kept=False,
-        unfiltered=True,
-        tables=(
-            "panels",
-            "leak",
-            "technical",
-            "normal_profiles",
-            "normal_types",
-            "identity_null",
+        function=_qc,
+        reads=(
+            Layers(("ingest",), kept=False),
+            Droplets(),
+            Table("panels"),
+            Table("leak"),
+            Table("technical"),
+            Table("normal_profiles"),
+            Table("normal_types"),
+            Table("identity_null"),
         ),
         requires=(keys.COUNTS,),
         writes=(
@@ -130,8 +220,8 @@ STEPS: dict[str, Step] = {
     ),
     "normalize": Step(
         scope="sample",
-        layers=("ingest", "qc"),
-        corrected=True,
+        function=_normalize,
+        reads=(Layers(("ingest", "qc"), corrected=True),),
         requires=(keys.COUNTS, keys.KEEP),
         writes=(
             keys.SIZE_FACTOR,
@@ -145,19 +235,20 @@ STEPS: dict[str, Step] = {
     ),
     "score": Step(
         scope="sample",
-        layers=("ingest", "qc"),
-        tables=(
-            "panels",
-            "programmes",
-            "cell_types",
-            "rates",
-            "normal_profiles",
-            "normal_types",
-            "leak",
-            "identity_null",
-            "technical",
-            "genes",
-            "tissue_markers",
+        function=_score,
+        reads=(
+            Layers(("ingest", "qc")),
+            Table("panels"),
+            Table("programmes"),
+            Table("cell_types"),
+            Table("rates"),
+            Table("normal_profiles"),
+            Table("normal_types"),
+            Table("leak"),
+            Table("identity_null"),
+            Table("technical"),
+            Table("genes"),
+            Table("tissue_markers"),
         ),
         requires=(keys.COUNTS, keys.KEEP, keys.AMBIENT_PROFILE, keys.QC),
         writes=(
@@ -190,10 +281,13 @@ STEPS: dict[str, Step] = {
     ),
     "call": Step(
         scope="cohort",
-        verdicts=True,
-        controls=True,
-        layers=("qc", "score"),
-        tables=("tissue_markers",),
+        function=_call,
+        reads=(
+            Samples(("qc", "score")),
+            Verdicts(),
+            Controls(),
+            Table("tissue_markers"),
+        ),
         requires=(
             keys.EVIDENCE,
             keys.IS_LEUKOCYTE,
@@ -235,24 +329,28 @@ STEPS: dict[str, Step] = {
             keys.CALL,
         ),
         whole=True,
-        exports={
-            "cells": "cells_table",
-            "ctc": "ctc_table",
-            "samples": "samples_table",
-            "draws": "draws_table",
-            "ledger": "ledger_table",
-            "set_aside": "set_aside_table",
-            "limits": "limits_table",
-            "aggregates": "aggregates_table",
-            "origin": "origin_table",
-        },
+        exports=Exports(
+            {
+                "cells": "cells_table",
+                "ctc": "ctc_table",
+                "samples": "samples_table",
+                "draws": "draws_table",
+                "ledger": "ledger_table",
+                "set_aside": "set_aside_table",
+                "limits": "limits_table",
+                "aggregates": "aggregates_table",
+                "origin": "origin_table",
+            }
+        ),
     ),
     "reduce": Step(
         scope="cohort",
-        layers=("ingest", "qc", "normalize"),
-        lognorm=True,
-        corrected=True,
-        tables=("panels", "technical"),
+        function=_reduce,
+        reads=(
+            Samples(("ingest", "qc", "normalize"), lognorm=True, corrected=True),
+            Table("panels"),
+            Table("technical"),
+        ),
         requires=(keys.COUNTS, keys.SIZE_FACTOR, keys.VARIABLE_RANK),
         writes=(
             keys.SAMPLE,
@@ -270,17 +368,19 @@ STEPS: dict[str, Step] = {
     ),
     "integrate": Step(
         scope="cohort",
-        finished=("reduce", "call"),
+        function=_integrate,
+        reads=(Finished(("reduce", "call")),),
         requires=(keys.X_PCA, keys.CLASS, keys.LINEAGE),
         writes=(keys.X_INTEGRATED, keys.BATCH, keys.INTEGRATE, keys.CORRECTION),
     ),
     "cluster": Step(
         scope="cohort",
-        finished=("reduce", "call", "integrate"),
-        layers=("ingest", "qc", "normalize"),
-        lognorm=True,
-        corrected=True,
-        tables=("cell_types",),
+        function=_cluster,
+        reads=(
+            Finished(("reduce", "call", "integrate")),
+            Samples(("ingest", "qc", "normalize"), lognorm=True, corrected=True),
+            Table("cell_types"),
+        ),
         requires=(keys.X_INTEGRATED, keys.REDUCE, keys.N_GENES_BY_COUNTS),
         writes=(
             keys.CLUSTER,
@@ -303,18 +403,35 @@ STEPS: dict[str, Step] = {
             keys.CLUSTERING,
         ),
         optional=(keys.COUNTS_LAYER, keys.RANKED),
-        exports={"markers": "markers_table", "conditions": "conditions_table"},
+        exports=Exports({"markers": "markers_table", "conditions": "conditions_table"}),
         whole=True,
         delivered=True,
     ),
-    "report": Step(scope="cohort", finished=("cluster", "call"), apart=True),
-    "freeze": Step(scope="cohort", finished=("cluster", "call"), apart=True),
+    "report": Step(
+        scope="cohort",
+        function=_report,
+        reads=(
+            OnDisk("cluster", of_a_mapped_run="gather"),
+            OnDisk("call"),
+        ),
+        gives_files=True,
+    ),
+    "freeze": Step(
+        scope="cohort",
+        function=_freeze,
+        reads=(
+            OnDisk("cluster"),
+            OnDisk("call"),
+        ),
+        gives_files=True,
+    ),
     "project": Step(
         scope="sample",
-        layers=("ingest", "qc", "normalize", "score"),
-        reference=True,
-        lognorm=True,
-        corrected=True,
+        function=_project,
+        reads=(
+            Layers(("ingest", "qc", "normalize", "score"), lognorm=True, corrected=True),
+            Reference(),
+        ),
         requires=(keys.COUNTS, keys.SIZE_FACTOR, keys.IS_LEUKOCYTE),
         writes=(
             keys.X_PCA,
@@ -329,8 +446,11 @@ STEPS: dict[str, Step] = {
     ),
     "gather": Step(
         scope="cohort",
-        finished=("call",),
-        layers=("project",),
+        function=_gather,
+        reads=(
+            Finished(("call",)),
+            Samples(("project",)),
+        ),
         requires=(keys.CLASS,),
         writes=(
             keys.X_PCA,
@@ -345,26 +465,14 @@ STEPS: dict[str, Step] = {
             keys.CLUSTER_COLOURS,
             keys.INTEGRATE,
         ),
-        exports={"cells": "projected_table"},
+        exports=Exports({"cells": "projected_table"}),
         whole=True,
         delivered=True,
     ),
 }
 """One row per step, in the order in which they run."""
 
-
-def tables_of(step: str, *, droplets: bool = True) -> tuple[str, ...]:
-    """Tables that a step reads.
-
-    Parameters
-    ----------
-    step
-        Name of the step; one that has no row reads none.
-    droplets
-        The sample has unfiltered droplets, which are named by the table that `ingest` names cells
-        by.
-    """
-    row = STEPS.get(step)
-    if row is None:
-        return ()
-    return (*row.tables, *(("genes",) if row.unfiltered and droplets else ()))
+READS: dict[str, tuple[Input, ...]] = {name: step.reads for name, step in STEPS.items()} | {
+    "export": (Finished(("cluster", "reduce")), Samples(("ingest", "qc")))
+}
+"""What the rule of each step reads, and that of `export`, which is no step."""

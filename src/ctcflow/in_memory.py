@@ -12,11 +12,10 @@ from pydantic import ValidationError
 from ctcflow import __version__, io, keys
 from ctcflow.contracts import STEPS
 from ctcflow.errors import CtcflowError
+from ctcflow.inputs import Given, Table
 from ctcflow.mistakes import describe
 from ctcflow.sample import Sample
 from ctcflow.sample_params import Params
-from ctcflow.shipped import shipped
-from ctcflow.tables import GENE_SETS, SHIPPED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,19 +33,18 @@ def tables_of(step: str, own: Tables) -> list[pd.DataFrame]:
         A table of a name that the step does not read.
     """
     own = {} if own is None else own
-    wrong = [name for name in own if name not in STEPS[step].tables]
+    names = [kind.name for kind in STEPS[step].reads if isinstance(kind, Table)]
+    wrong = [name for name in own if name not in names]
     if wrong:
         raise CtcflowError(
-            f"tables has `{wrong[0]}`, which `{step}` does not read: it reads"
-            f" {', '.join(STEPS[step].tables)}"
+            f"tables has `{wrong[0]}`, which `{step}` does not read: it reads {', '.join(names)}"
         )
-    return [own[name] if name in own else shipped_table(name) for name in STEPS[step].tables]
+    return [own[name] if name in own else shipped_table(name) for name in names]
 
 
 def shipped_table(name: str) -> pd.DataFrame:
     """Read one of the shipped tables as the workflow does."""
-    read = io.read_gene_sets if name in GENE_SETS else io.read_table
-    return read(shipped("resources") / SHIPPED[name])
+    return Table(name).read(Given({}, (), {}), None)
 
 
 def row_of(sample: str, about: Mapping[str, Any] | None) -> dict[str, Any]:

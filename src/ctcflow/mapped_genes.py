@@ -22,7 +22,7 @@ def remarks(run: Workflow) -> list[str]:
     -------
     A sentence per sample that lacks a gene; none without a reference.
     """
-    if run.reference_path is None:
+    if not run.references:
         return []
     # only where there is a reference: these import scientific libraries
     import numpy as np
@@ -31,7 +31,7 @@ def remarks(run: Workflow) -> list[str]:
     from ctcflow.stats.missing_genes import seen_share
     from ctcflow.steps.project import FEWEST_SEEN
 
-    reference = bundle.read_genes(run.reference_path)
+    reference = bundle.read_genes(run.references[0])
     said = []
     for sample in run.sheet:
         source = source_of(sample)

@@ -258,5 +258,5 @@ def keep_in_mind(samples: Sequence[Sample]) -> list[str]:
 def expected_seconds(run: Workflow) -> dict[str, float]:
     """Seconds of one job of each step (mean over samples), for the time that is left."""
     jobs = dict.fromkeys([*SAMPLE_STEPS, "call", "reduce", "integrate", "cluster", "report"], 1)
-    jobs |= dict.fromkeys(["project", "gather"], 1) if run.reference else {}
+    jobs |= dict.fromkeys(["project", "gather"], 1) if run.references else {}
     return {row.step: round(row.seconds, 1) for row in planned(run, jobs)}

@@ -16,8 +16,13 @@ from ctcflow.params import StepsParams
 from ctcflow.sample_params import Params
 from ctcflow.sheet import Problem
 
-SAMPLE_STEPS = ("ingest", "qc", "normalize", "score")
-"""Steps that see one sample, so that a row of the sheet may override their parameters."""
+SAMPLE_STEPS = tuple(
+    name
+    for name, field in StepsParams.model_fields.items()
+    if getattr(field.annotation, "__module__", None) == Params.__module__
+)
+"""Steps that see one sample, so that a row of the sheet may override their parameters: those whose
+models are in `sample_params`."""
 
 _NAME = r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*\.?$"
 _ADDRESS = r"^[a-z][a-z0-9+.-]*://.+$"

@@ -21,7 +21,7 @@ from ctcflow.config import (
     sample_row,
     step_params,
 )
-from ctcflow.contracts import tables_of
+from ctcflow.contracts import READS, STEPS
 from ctcflow.errors import CtcflowError
 from ctcflow.formats.detect import Source
 from ctcflow.formats.remote import Stored
@@ -79,10 +79,10 @@ class Workflow:
             samples = load_samples(run / self.config.samples, self.config)
             self._sources = {sample.sample: source_of(sample) for sample in samples}
             self._droplets = {sample.sample: droplets_of(sample) for sample in samples}
-            self._verdicts = [] if self.config.verdicts is None else [run / self.config.verdicts]
-            for path in self._verdicts:
+            self.verdicts = [] if self.config.verdicts is None else [run / self.config.verdicts]
+            for path in self.verdicts:
                 load_verdicts(path, self._sources)
-            self._references = _references(self.config, run)
+            self.references = _references(self.config, run)
             found = [
                 *self._sources.values(),
                 *(x for given in self._droplets.values() for x in given),
@@ -93,7 +93,7 @@ class Workflow:
         self._samples = {sample.sample: sample for sample in samples}
         self._results = results
         self._command = code_in_use.command(run, conda=conda)
-        self._storage, self._local = storage, local
+        self._storage, self.local = storage, local
         self._sizes: dict[Source | Stored, Size] = {}
 
     @property
@@ -116,27 +116,27 @@ class Workflow:
         """Regular expression of the names of the samples."""
         return "|".join(map(re.escape, self._samples))
 
-    def files(self, wildcards: Any) -> list[str]:
+    def counts_files(self, wildcards: Any) -> list[Any]:
         """Files that the counts of a sample are read from."""
         return self._inputs(self._sources[wildcards.sample])
 
-    def path(self, wildcards: Any, input: Any) -> str:
-        """`path` of a sample; of one in a storage, where its files were brought to."""
-        return brought_to(self._samples[wildcards.sample].path, input.get("data"))
+    def counts_path(self, wildcards: Any, files: Any) -> str:
+        """`path` of a sample; of one in a storage, where its `files` were brought to."""
+        return brought_to(self._samples[wildcards.sample].path, files)
 
-    def unfiltered_files(self, wildcards: Any) -> list[str]:
+    def droplet_files(self, wildcards: Any) -> list[Any]:
         """Files that the unfiltered droplets of a sample are read from; none where not given."""
         return [f for source in self._droplets[wildcards.sample] for f in self._inputs(source)]
 
-    def unfiltered(self, wildcards: Any, input: Any) -> list[str]:
-        """The input of `qc` that names the unfiltered droplets; none where not given."""
+    def droplet_path(self, wildcards: Any, files: Any) -> str | None:
+        """`raw_path` of a sample, or where its `files` were brought to; None where not given."""
         path = self._samples[wildcards.sample].raw_path
-        return [] if path is None else [f"unfiltered={brought_to(path, input.get('unfiltered'))}"]
+        return None if path is None else brought_to(path, files)
 
     def _inputs(self, source: Source | Stored) -> list[Any]:
         if isinstance(source, Stored):
             return [self._storage(address) for address in source.addresses]
-        return [self._local(str(path)) for path in source.files]
+        return [self.local(str(path)) for path in source.files]
 
     @property
     def targets(self) -> list[str]:
@@ -146,45 +146,33 @@ class Workflow:
         what came of it is there. Where a job failed after a parameter was changed, the next run
         would otherwise find nothing to do and leave the old results.
         """
-        steps = [*SAMPLE_STEPS, "project"] if self._references else SAMPLE_STEPS
+        steps = [*SAMPLE_STEPS, "project"] if self.references else SAMPLE_STEPS
         found = [f"{step}/{sample}.h5ad" for step in steps for sample in self.samples]
         found += ["call/call.h5ad", "call/ctc.tsv", "report/report.html"]
         found += (
             ["project/cells.tsv.gz"]
-            if self._references
+            if self.references
             else ["reduce/reduce.h5ad", "integrate/integrate.h5ad"]
         )
-        return [*(f"{self._results}/{name}" for name in found), self.cohort, *self.exports]
+        found += [f"{'gather' if self.references else 'cluster'}/cohort.h5ad"]
+        return [*(f"{self._results}/{name}" for name in found), *self.exports]
 
-    @property
-    def cohort(self) -> str:
-        """The file of all cells: of `gather` in a run with a frozen reference."""
-        return f"{self._results}/{'gather' if self._references else 'cluster'}/cohort.h5ad"
+    def result(self, step: str) -> str:
+        """The file of a step, as its rule names it; of a sample step with `{sample}` in it."""
+        row = STEPS[step]
+        whole = "cohort" if row.delivered else step
+        name = "{sample}" if row.scope == "sample" else whole
+        return f"<results>/{step}/{name}.h5ad"
 
-    @property
-    def reference_file(self) -> list[str]:
-        """The frozen reference; none where not given."""
-        return [self._local(str(path)) for path in self._references]
+    def inputs(self, step: str) -> dict[str, Any]:
+        """Named inputs of the rule of a step."""
+        return {name: files for kind in READS[step] for name, files in kind.sources(self).items()}
 
-    @property
-    def reference_path(self) -> Path | None:
-        """The frozen reference; None where not given."""
-        return self._references[0] if self._references else None
-
-    @property
-    def reference(self) -> list[str]:
-        """The input of `call` and `project` that names the reference; none where not given."""
-        return [f"reference={path}" for path in self._references]
-
-    @property
-    def verdict_files(self) -> list[str]:
-        """File of a reviewer's verdicts; none where not given."""
-        return [self._local(str(path)) for path in self._verdicts]
-
-    @property
-    def verdicts(self) -> list[str]:
-        """The input of `call` that names the verdicts; none where not given."""
-        return [f"verdicts={path}" for path in self._verdicts]
+    def given(self, step: str) -> Callable[[Any, Any], list[str]]:
+        """Inputs of a step as its command names them."""
+        return lambda wildcards, input: [
+            word for kind in READS[step] for word in kind.words(self, wildcards, input)
+        ]
 
     @property
     def exports(self) -> list[str]:
@@ -196,33 +184,11 @@ class Workflow:
         """Metadata of a sample as JSON."""
         return sample_row(self._samples[wildcards.sample])
 
-    def table_files(self, step: str) -> list[str]:
-        """The user's own tables that a step reads.
-
-        Shipped ones are no input of a rule: where they are, and when they were installed, says
-        nothing of what is in them. Their digest is in `code`.
-        """
-        return [self._local(str(path)) for path in self._tables(step).values()]
-
-    def tables(self, step: str) -> list[str]:
-        """The inputs of a step that name the user's own tables; it finds the shipped ones."""
-        return [f"{name}={path}" for name, path in self._tables(step).items()]
-
-    def _tables(self, step: str) -> dict[str, Path]:
-        return {name: self.own_tables[name] for name in tables_of(step) if name in self.own_tables}
-
     def params(self, step: str) -> str | Callable[[Any], str]:
         """Parameters of a step as JSON; of a sample step per sample."""
         if step not in SAMPLE_STEPS:
             return step_params(self.config, step)
         return lambda wildcards: step_params(self.config, step, self._samples[wildcards.sample])
-
-    def layers(self, *steps: str) -> Callable[[Any, Any], list[str]]:
-        """Inputs of a cohort step, one per step and not one per sample: a command has a limit."""
-        first = f"{self.samples[0]}.h5ad"
-        return lambda wildcards, input: [
-            f"{step}={str(input.get(step)[0]).removesuffix(first)}{{sample}}.h5ad" for step in steps
-        ]
 
     @property
     def is_small(self) -> bool:
@@ -232,7 +198,7 @@ class Workflow:
             *(x for given in self._droplets.values() for x in given),
         ]
         found = [source for source in sources if isinstance(source, Source)]
-        files = [*(path for source in found for path in source.files), *self._references]
+        files = [*(path for source in found for path in source.files), *self.references]
         return len(found) == len(sources) and sum(f.stat().st_size for f in files) < _SMALL
 
     @cached_property
@@ -264,7 +230,7 @@ class Workflow:
         elif step == "qc":
             beside = sum(self._size(source).values for source in self._droplets[names[0]])
         elif step in ("call", "project", "gather"):
-            beside = sum(path.stat().st_size for path in self._references)
+            beside = sum(path.stat().st_size for path in self.references)
         elif step == "cluster":
             beside = self._counts_delivered
         return demand.axes([self._size(self._sources[name]) for name in names], beside=beside)
@@ -288,7 +254,8 @@ class Workflow:
 
     def code(self, step: str) -> str:
         """Digest of the modules that a step runs and of the shipped tables that it reads."""
-        names = [name for name in tables_of(step) if name not in self.own_tables]
+        read = [name for kind in READS[step] for name in kind.tables]
+        names = [name for name in dict.fromkeys(read) if name not in self.own_tables]
         return step_code(package(), step, [self._resources / SHIPPED[name] for name in names])
 
     def command(self, wildcards: Any, input: Any) -> str:

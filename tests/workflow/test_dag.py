@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from ctcflow.pipeline import STEPS
-from ctcflow.step_code import step_code
+from ctcflow import step_code
+from ctcflow.contracts import STEPS
 from ctcflow.workflow import Workflow
 
 ROOT = Path(__file__).parents[2]
@@ -208,16 +209,53 @@ def test_200_samples(tmp_path, new_run, snakemake):
     print(f"snakemake -n on 200 samples: {dry.seconds:.1f} s")
 
 
-@pytest.fixture
-def digests(tmp_path) -> Callable[[], dict[str, str]]:
-    """Digest of the code of each step, of a copy of the package that a test may edit."""
-    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    package = tmp_path / "src" / "ctcflow"
+@pytest.fixture(scope="module")
+def package(tmp_path_factory) -> Path:
+    """A copy of the package that a test may edit and leaves as it was."""
+    folder = tmp_path_factory.mktemp("package") / "src"
+    shutil.copytree(ROOT / "src", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder / "ctcflow"
 
-    def read() -> dict[str, str]:
-        return {step: step_code(package, step, []) for step in STEPS}
 
-    return read
+@pytest.fixture(scope="module")
+def before(package) -> dict[str, str]:
+    """Digest of what each step runs, of the package as it is."""
+    return _digests(package)
+
+
+def _digests(package: Path) -> dict[str, str]:
+    for remembered in (step_code._module, step_code._used, step_code.definitions):
+        remembered.cache_clear()
+    return {step: step_code.step_code(package, step, []) for step in (*STEPS, "export")}
+
+
+def _changed(package: Path, before: dict[str, str], edited: Mapping[str, str]) -> set[str]:
+    """Steps whose digest changes when modules have another text."""
+    texts = {module: (package / module).read_text() for module in edited}
+    for module, text in edited.items():
+        assert text != texts[module]
+        (package / module).write_text(text)
+    after = _digests(package)
+    for module, text in texts.items():
+        (package / module).write_text(text)
+    return {step for step in before if before[step] != after[step]}
+
+
+def _edited(path: Path, names: Sequence[str] = ()) -> str:
+    """Text of a module with a comment at the end of definitions: of those named, or of all."""
+    text = path.read_text()
+    lines = text.split("\n")
+    edited = 0
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Import | ast.ImportFrom | ast.Expr):
+            continue
+        target = getattr(node, "target", None) or getattr(node, "targets", [None])[0]
+        name = getattr(node, "name", None) or getattr(target, "id", "")
+        if not names or name in names:
+            lines[node.end_lineno - 1] += "  # edited"
+            edited += 1
+    assert edited >= len(names), names
+    return "\n".join(lines)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +272,7 @@ def digests(tmp_path) -> Callable[[], dict[str, str]]:
         ("stats/leukocytes.py", {"qc", "score"}),
         ("stats/search.py", {"qc", "score", "integrate", "cluster", "freeze", "project"}),
         ("collect.py", {"cluster"}),
-        ("export.py", set()),
+        ("export.py", {"export"}),
         ("stats/neighbors.py", {"qc", "score", "integrate", "cluster", "project"}),
         ("stats/confounding.py", {"integrate"}),
         ("stats/symphony.py", {"project"}),
@@ -242,8 +280,7 @@ def digests(tmp_path) -> Callable[[], dict[str, str]]:
         ("steps/normalize.py", {"normalize"}),
         ("render/html.py", {"report"}),
         ("render/tables.py", {"call", "cluster", "report", "gather"}),
-        ("formats/mtx.py", set(STEPS)),  # all steps follow ingest
-        ("io.py", set(STEPS)),
+        ("formats/mtx.py", {"ingest", "qc"}),  # the unfiltered droplets
         ("pipeline.py", set(STEPS)),
         ("simulate/blood.py", set()),
         ("workflow.py", set()),
@@ -251,89 +288,183 @@ def digests(tmp_path) -> Callable[[], dict[str, str]]:
     ],
 )
 def test_editing_a_module_changes_the_digest_of_the_steps_that_run_it(
-    tmp_path, digests, module, changed
+    package, before, module, changed
 ):
-    before = digests()
-    path = tmp_path / "src" / "ctcflow" / module
-    path.write_text(path.read_text() + "\n# edited\n")
-    after = digests()
-    assert {step for step in STEPS if before[step] != after[step]} == changed
+    assert _changed(package, before, {module: _edited(package / module)}) == changed
 
 
-def test_touching_a_module_changes_no_digest(tmp_path, digests):
-    before = digests()
-    for path in (tmp_path / "src").rglob("*.py"):
+@pytest.mark.parametrize(
+    ("module", "name", "changed"),
+    [
+        ("keys.py", "LOADINGS", {"reduce", "cluster", "freeze"}),
+        # the tables beside the files of steps are made in one module, which names it
+        ("keys.py", "CONDITIONS", {"call", "cluster", "gather", "report"}),
+        ("keys.py", "VARIABLE_RANK", {"normalize", "reduce"}),
+        ("params.py", "ClusterParams", {"cluster"}),
+        ("params.py", "HarmonyParams", {"integrate"}),
+        ("sample_params.py", "QCParams", {"qc"}),
+        ("sample_params.py", "Params", set(STEPS)),
+        ("inputs.py", "Verdicts", {"call"}),
+        ("inputs.py", "Droplets", {"qc"}),
+        ("contracts.py", "Exports", {"call", "cluster", "gather"}),
+    ],
+)
+def test_editing_a_definition_changes_the_digest_of_the_steps_that_run_it(
+    package, before, module, name, changed
+):
+    assert _changed(package, before, {module: _edited(package / module, [name])}) == changed
+
+
+@pytest.mark.parametrize("step", ["qc", "cluster"])
+def test_editing_the_row_of_a_step_changes_its_digest_only(package, before, step):
+    text = (package / "contracts.py").read_text()
+    row = f'    "{step}": Step('
+    assert text.count(row) == 1
+    edited = {"contracts.py": text.replace(row, f"{row}  # edited")}
+    assert _changed(package, before, edited) == {step}
+
+
+def test_a_comment_between_definitions_changes_no_digest(package, before):
+    modules = [str(path.relative_to(package)) for path in package.rglob("*.py")]
+    assert len(modules) > 150
+    edited = {module: (package / module).read_text() + "\n# edited\n" for module in modules}
+    assert _changed(package, before, edited) == set()
+
+
+def test_an_edit_of_any_module_re_runs_at_most_the_steps_that_import_it(package, before):
+    modules = sorted(str(path.relative_to(package)) for path in package.rglob("*.py"))
+    runs = {step: {m for m, _ in step_code.definitions(package, step)} for step in before}
+    for step, used in runs.items():
+        assert used <= _imported_by(package, step), step
+    for module in modules:
+        print(f"{module}: {', '.join(s for s in runs if module in runs[s]) or 'none'}")
+    print(f"of {len(modules)} modules each step runs { ({s: len(runs[s]) for s in runs}) }")
+    assert max(len(used) for used in runs.values()) < len(modules) / 2
+
+
+def _imported_by(package: Path, step: str) -> set[str]:
+    """Modules that a step imports at any depth, by their import statements alone."""
+    starts = ["pipeline.py", "params.py", f"steps/{step}.py"]
+    starts = ["export.py"] if step == "export" else starts
+    found, waiting = set(), starts
+    while waiting:
+        module = waiting.pop()
+        if module in found:
+            continue
+        found.add(module)
+        for node in ast.walk(ast.parse((package / module).read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ctcflow"):
+                base = "/".join(node.module.split(".")[1:])
+                names = [base, *(f"{base}/{alias.name}".lstrip("/") for alias in node.names)]
+                waiting += [f"{n}.py" for n in names if (package / f"{n}.py").is_file()]
+    return found
+
+
+def test_touching_a_module_changes_no_digest(package, before):
+    for path in package.rglob("*.py"):
         os.utime(path, (1, 1))
-    assert digests() == before
+    assert _digests(package) == before
 
 
-def test_every_module_that_a_step_loads_is_in_its_digest(finished, sheet, tmp_path):
-    """Truth from outside: what the interpreter has loaded after each step of a run."""
-    script = tmp_path / "loaded.py"
-    script.write_text(_LOADED)
+def test_every_function_that_a_step_runs_is_in_its_digest(finished, sheet, tmp_path):
+    """Truth from outside: what the interpreter has called in each step of a run."""
+    script = tmp_path / "called.py"
+    script.write_text(_CALLED)
     arguments = [str(ROOT), str(finished), str(tmp_path / "out")]
     done = subprocess.run(
         [sys.executable, str(script), *arguments], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    found = [line.split() for line in done.stdout.splitlines() if line.startswith("loaded")]
+    found = [line.split() for line in done.stdout.splitlines() if line.startswith("called")]
     assert [step for _, step, *_ in found] == list(STEPS)
-    assert [(step, missing) for _, step, *missing in found if missing] == []
+    assert all(int(n) > 20 for _, _, n, *_ in found)
+    assert [(step, missing) for _, step, _, *missing in found if missing] == []
 
 
-_LOADED = """
-import json, re, shlex, sys
+_CALLED = """
+import sys, threading
+from inspect import CO_OPTIMIZED
 from pathlib import Path
+from types import SimpleNamespace
 
 root, run, out = map(Path, sys.argv[1:])
 sys.path.insert(0, str(root / "src"))
-from types import SimpleNamespace
-from ctcflow.pipeline import STEPS
-from ctcflow.step_code import BY_NAME, modules
+from ctcflow.contracts import STEPS, READS
+from ctcflow.inputs import Finished, Layers, OnDisk, Reference, Samples
+from ctcflow.step_code import definitions, defined_at
 from ctcflow.workflow import Workflow
 
-steps = list(STEPS)
 package = root / "src" / "ctcflow"
-# these parse the command line and choose the step; no result depends on them
-FRONT = {"cli.py", "folder_commands.py", "__init__.py", "__main__.py", "mistakes.py", "tables.py",
-         "shipped.py"}
+inside = str(package) + "/"
+# these parse the command line, choose the step and write down digests; no result depends on them
+FRONT = {"cli.py", "folder_commands.py", "__init__.py", "__main__.py", "mistakes.py", "shipped.py"}
+AFTER = {("digests.py", "recorded"), ("digests.py", "_beside")}
 workflow = Workflow({}, run=run, results=str(run / "results"))
 names = workflow.samples
 given = SimpleNamespace(sample=names[0])
+called = set()
+
+
+def importing(frame):
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_code.co_filename.startswith(inside):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def note(frame, event, argument):
+    code = frame.f_code
+    if event != "call" or not code.co_filename.startswith(inside) or code in called:
+        return
+    if code.co_flags & CO_OPTIMIZED and not importing(frame.f_back):
+        called.add(code)
 
 
 def inputs(step):
     row = STEPS[step]
     where = "{sample}" if row.scope == "cohort" else given.sample
-    folders = {"project": f"{out}/project"}
-    pairs = [f"{layer}={folders.get(layer, f'{run}/results/{layer}')}/{where}.h5ad"
-             for layer in row.layers]
-    pairs += [f"reference={out}/freeze/reference.zip"] if row.reference else []
-    files = {"reduce": "reduce/reduce", "call": "call/call", "integrate": "integrate/integrate",
-             "cluster": "cluster/cohort"}
-    pairs += [f"{done}={run}/results/{files[done]}.h5ad" for done in row.finished]
-    return pairs + ([f"data={workflow.path(given, {})}"] if step == "ingest" else [])
+    pairs = [f"data={workflow.counts_path(given, None)}"] if row.reads[0].begins else []
+    for kind in row.reads:
+        if isinstance(kind, Layers | Samples):
+            folders = {"project": f"{out}/project"}
+            pairs += [f"{name}={folders.get(name, f'{run}/results/{name}')}/{where}.h5ad"
+                      for name in kind.steps]
+        elif isinstance(kind, Finished | OnDisk):
+            pairs += [f"{name}={workflow.result(name).replace('<results>', f'{run}/results')}"
+                      for name in kind.names]
+        elif type(kind) is Reference:
+            pairs += [f"reference={out}/freeze/reference.zip"]
+    return pairs
 
 
-for step in steps:
+for step, row in STEPS.items():
     for name in [name for name in sys.modules if name.split(".")[0] == "ctcflow"]:
         del sys.modules[name]
     from ctcflow.cli import main
-    outputs = [f"folder={out}/{step}"] if STEPS[step].apart else [f"adata={out}/{step}.h5ad"]
-    outputs += [f"{name}={out}/{step}_{name}.tsv" for name in STEPS[step].exports]
-    row = workflow.row(given) if step == "ingest" else "{}"
+    called.clear()
+    outputs = [f"folder={out}/{step}"] if row.gives_files else [f"adata={out}/{step}.h5ad"]
+    tables = row.exports.functions if row.exports else ()
+    outputs += [f"{name}={out}/{step}_{name}.tsv" for name in tables]
+    words = workflow.row(given) if step == "ingest" else "{}"
     for name in names if step == "project" else names[:1]:
         given.sample = name
         outputs = [f"adata={out}/project/{name}.h5ad"] if step == "project" else outputs
-        code = main([step, "--in", *inputs(step), "--out", *outputs, "--row", row,
-                     "--samples", *(names if STEPS[step].scope == "cohort" else [])])
+        paths = inputs(step)
+        threading.setprofile(note)
+        sys.setprofile(note)
+        code = main([step, "--in", *paths, "--out", *outputs, "--row", words,
+                     "--samples", *(names if row.scope == "cohort" else [])])
+        sys.setprofile(None)
+        threading.setprofile(None)
         assert code == 0, step
     given.sample = names[0]
-    files = {Path(module.__file__) for name, module in sys.modules.items()
-             if name.split(".")[0] == "ctcflow" and getattr(module, "__file__", None)}
-    loaded = {str(file.relative_to(package)) for file in files} - FRONT
-    loaded = {name for name in loaded if not name.endswith("__init__.py")}
-    starts = (f"steps/{step}.py", "pipeline.py", *BY_NAME.get(step, ()))
-    known = set().union(*(modules(package, start) for start in starts))
-    print("loaded", step, *sorted(loaded - known), flush=True)
+    known = definitions(package, step)
+    found = set()
+    for code in called:
+        module = str(Path(code.co_filename).relative_to(package))
+        if module not in FRONT:
+            found.add(defined_at(package, module, code.co_firstlineno))
+    missing = sorted(":".join(each) for each in found - known - AFTER if each)
+    print("called", step, len(found), *missing, flush=True)
 """

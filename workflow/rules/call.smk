@@ -4,11 +4,7 @@
 rule call:
     """Decide what each cell is, with an error rate; count per draw."""
     input:
-        qc=expand("<results>/qc/{sample}.h5ad", sample=RUN.samples),
-        score=expand("<results>/score/{sample}.h5ad", sample=RUN.samples),
-        tables=RUN.table_files("call"),
-        verdicts=RUN.verdict_files,
-        reference=RUN.reference_file,
+        **RUN.inputs("call"),
     output:
         adata="<results>/call/call.h5ad",
         cells="<results>/call/cells.tsv.gz",
@@ -54,15 +50,10 @@ rule call:
         ctcflow=RUN.command,
         json=RUN.params("call"),
         code=RUN.code("call"),
-        layers=RUN.layers("qc", "score"),
-        tables=RUN.tables("call"),
+        given=RUN.given("call"),
         samples=RUN.samples,
-        verdicts=RUN.verdicts,
-        reference=RUN.reference,
     shell:
-        "{params.ctcflow} call --in {params.layers:q} {params.verdicts:q}"
-        " {params.reference:q} {params.tables:q}"
-        " --samples {params.samples:q}"
+        "{params.ctcflow} call --in {params.given:q} --samples {params.samples:q}"
         " --out adata={output.adata:q} cells={output.cells:q} ctc={output.ctc:q}"
         " samples={output.samples:q} draws={output.draws:q} ledger={output.ledger:q}"
         " set_aside={output.set_aside:q} limits={output.limits:q}"

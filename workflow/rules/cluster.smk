@@ -4,13 +4,7 @@
 rule cluster:
     """Neighbours, communities, map, cell types and markers."""
     input:
-        reduce="<results>/reduce/reduce.h5ad",
-        call="<results>/call/call.h5ad",
-        integrate="<results>/integrate/integrate.h5ad",
-        ingest=expand("<results>/ingest/{sample}.h5ad", sample=RUN.samples),
-        qc=expand("<results>/qc/{sample}.h5ad", sample=RUN.samples),
-        normalize=expand("<results>/normalize/{sample}.h5ad", sample=RUN.samples),
-        tables=RUN.table_files("cluster"),
+        **RUN.inputs("cluster"),
     output:
         adata="<results>/cluster/cohort.h5ad",
         markers=report(
@@ -35,13 +29,10 @@ rule cluster:
         ctcflow=RUN.command,
         json=RUN.params("cluster"),
         code=RUN.code("cluster"),
-        tables=RUN.tables("cluster"),
-        layers=RUN.layers("ingest", "qc", "normalize"),
+        given=RUN.given("cluster"),
         samples=RUN.samples,
     shell:
-        "{params.ctcflow} cluster --in reduce={input.reduce:q} call={input.call:q}"
-        " integrate={input.integrate:q} {params.tables:q} {params.layers:q}"
-        " --samples {params.samples:q}"
+        "{params.ctcflow} cluster --in {params.given:q} --samples {params.samples:q}"
         " --out adata={output.adata:q} markers={output.markers:q}"
         " conditions={output.conditions:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

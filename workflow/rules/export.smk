@@ -4,10 +4,7 @@
 rule export:
     """All raw counts of the cohort in one file, assembled on disk."""
     input:
-        cluster="<results>/cluster/cohort.h5ad",
-        reduce="<results>/reduce/reduce.h5ad",
-        ingest=expand("<results>/ingest/{sample}.h5ad", sample=RUN.samples),
-        qc=expand("<results>/qc/{sample}.h5ad", sample=RUN.samples),
+        **RUN.inputs("export"),
     output:
         adata="<results>/cluster/cohort_counts.h5ad",
     log:
@@ -23,9 +20,8 @@ rule export:
     params:
         ctcflow=RUN.command,
         code=RUN.code("export"),
-        layers=RUN.layers("ingest", "qc"),
+        given=RUN.given("export"),
         samples=RUN.samples,
     shell:
-        "{params.ctcflow} export --in cluster={input.cluster:q} reduce={input.reduce:q}"
-        " {params.layers:q} --samples {params.samples:q}"
+        "{params.ctcflow} export --in {params.given:q} --samples {params.samples:q}"
         " --out adata={output.adata:q} &> {log:q}"

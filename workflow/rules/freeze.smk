@@ -4,8 +4,7 @@
 rule freeze:
     """Freeze the run as a reference for new samples."""
     input:
-        cluster="<results>/cluster/cohort.h5ad",
-        call="<results>/call/call.h5ad",
+        **RUN.inputs("freeze"),
     output:
         reference="<results>/freeze/reference.zip",
     log:
@@ -23,8 +22,9 @@ rule freeze:
         ctcflow=RUN.command,
         json=RUN.params("freeze"),
         code=RUN.code("freeze"),
+        given=RUN.given("freeze"),
         folder=subpath(output.reference, parent=True),
     shell:
-        "{params.ctcflow} freeze --in cluster={input.cluster:q} call={input.call:q}"
+        "{params.ctcflow} freeze --in {params.given:q}"
         " --out folder={params.folder:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

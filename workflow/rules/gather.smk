@@ -4,8 +4,7 @@
 rule gather:
     """Lay the mapped samples below each other."""
     input:
-        call="<results>/call/call.h5ad",
-        project=expand("<results>/project/{sample}.h5ad", sample=RUN.samples),
+        **RUN.inputs("gather"),
     output:
         adata="<results>/gather/cohort.h5ad",
         cells="<results>/project/cells.tsv.gz",
@@ -23,10 +22,9 @@ rule gather:
         ctcflow=RUN.command,
         json=RUN.params("gather"),
         code=RUN.code("gather"),
-        layers=RUN.layers("project"),
+        given=RUN.given("gather"),
         samples=RUN.samples,
     shell:
-        "{params.ctcflow} gather --in call={input.call:q} {params.layers:q}"
-        " --samples {params.samples:q}"
+        "{params.ctcflow} gather --in {params.given:q} --samples {params.samples:q}"
         " --out adata={output.adata:q} cells={output.cells:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

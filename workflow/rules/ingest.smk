@@ -4,8 +4,7 @@
 rule ingest:
     """Read one library into one validated count matrix."""
     input:
-        data=RUN.files,
-        tables=RUN.table_files("ingest"),
+        **RUN.inputs("ingest"),
     output:
         adata="<results>/ingest/{sample}.h5ad",
     log:
@@ -23,10 +22,9 @@ rule ingest:
         ctcflow=RUN.command,
         json=RUN.params("ingest"),
         code=RUN.code("ingest"),
-        tables=RUN.tables("ingest"),
-        path=RUN.path,
+        given=RUN.given("ingest"),
         row=RUN.row,
     shell:
-        "{params.ctcflow} ingest --in data={params.path:q} {params.tables:q}"
+        "{params.ctcflow} ingest --in {params.given:q}"
         " --out adata={output.adata:q} --row {params.row:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

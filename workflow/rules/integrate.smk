@@ -4,8 +4,7 @@
 rule integrate:
     """Remove differences between batches, fitted on leukocytes."""
     input:
-        reduce="<results>/reduce/reduce.h5ad",
-        call="<results>/call/call.h5ad",
+        **RUN.inputs("integrate"),
     output:
         adata="<results>/integrate/integrate.h5ad",
     log:
@@ -23,7 +22,8 @@ rule integrate:
         ctcflow=RUN.command,
         json=RUN.params("integrate"),
         code=RUN.code("integrate"),
+        given=RUN.given("integrate"),
     shell:
-        "{params.ctcflow} integrate --in reduce={input.reduce:q} call={input.call:q}"
+        "{params.ctcflow} integrate --in {params.given:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

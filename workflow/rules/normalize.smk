@@ -4,8 +4,7 @@
 rule normalize:
     """Size factors and moments per gene."""
     input:
-        ingest="<results>/ingest/{sample}.h5ad",
-        qc="<results>/qc/{sample}.h5ad",
+        **RUN.inputs("normalize"),
     output:
         adata="<results>/normalize/{sample}.h5ad",
     log:
@@ -23,7 +22,8 @@ rule normalize:
         ctcflow=RUN.command,
         json=RUN.params("normalize"),
         code=RUN.code("normalize"),
+        given=RUN.given("normalize"),
     shell:
-        "{params.ctcflow} normalize --in ingest={input.ingest:q} qc={input.qc:q}"
+        "{params.ctcflow} normalize --in {params.given:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -4,11 +4,7 @@
 rule project:
     """Map one sample onto a frozen reference."""
     input:
-        ingest="<results>/ingest/{sample}.h5ad",
-        qc="<results>/qc/{sample}.h5ad",
-        normalize="<results>/normalize/{sample}.h5ad",
-        score="<results>/score/{sample}.h5ad",
-        reference=RUN.reference_file,
+        **RUN.inputs("project"),
     output:
         adata="<results>/project/{sample}.h5ad",
     log:
@@ -27,9 +23,8 @@ rule project:
         ctcflow=RUN.command,
         json=RUN.params("project"),
         code=RUN.code("project"),
-        reference=RUN.reference,
+        given=RUN.given("project"),
     shell:
-        "{params.ctcflow} project --in ingest={input.ingest:q} qc={input.qc:q}"
-        " normalize={input.normalize:q} score={input.score:q} {params.reference:q}"
+        "{params.ctcflow} project --in {params.given:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

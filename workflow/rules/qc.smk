@@ -4,9 +4,7 @@
 rule qc:
     """Measure cells and flag those to set aside."""
     input:
-        ingest="<results>/ingest/{sample}.h5ad",
-        unfiltered=RUN.unfiltered_files,
-        tables=RUN.table_files("qc"),
+        **RUN.inputs("qc"),
     output:
         adata="<results>/qc/{sample}.h5ad",
     log:
@@ -24,10 +22,8 @@ rule qc:
         ctcflow=RUN.command,
         json=RUN.params("qc"),
         code=RUN.code("qc"),
-        tables=RUN.tables("qc"),
-        unfiltered=RUN.unfiltered,
+        given=RUN.given("qc"),
     shell:
-        "{params.ctcflow} qc --in ingest={input.ingest:q} {params.unfiltered:q}"
-        " {params.tables:q}"
+        "{params.ctcflow} qc --in {params.given:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -4,10 +4,7 @@
 rule reduce:
     """Variable genes and principal components, one sample in memory at a time."""
     input:
-        ingest=expand("<results>/ingest/{sample}.h5ad", sample=RUN.samples),
-        qc=expand("<results>/qc/{sample}.h5ad", sample=RUN.samples),
-        normalize=expand("<results>/normalize/{sample}.h5ad", sample=RUN.samples),
-        tables=RUN.table_files("reduce"),
+        **RUN.inputs("reduce"),
     output:
         adata="<results>/reduce/reduce.h5ad",
     log:
@@ -25,11 +22,9 @@ rule reduce:
         ctcflow=RUN.command,
         json=RUN.params("reduce"),
         code=RUN.code("reduce"),
-        tables=RUN.tables("reduce"),
-        layers=RUN.layers("ingest", "qc", "normalize"),
+        given=RUN.given("reduce"),
         samples=RUN.samples,
     shell:
-        "{params.ctcflow} reduce --in {params.layers:q}"
-        " {params.tables:q} --samples {params.samples:q}"
+        "{params.ctcflow} reduce --in {params.given:q} --samples {params.samples:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

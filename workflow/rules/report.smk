@@ -4,8 +4,7 @@
 rule report:
     """The page that people read."""
     input:
-        cluster=RUN.cohort,
-        call="<results>/call/call.h5ad",
+        **RUN.inputs("report"),
     output:
         page=report(
             "<results>/report/report.html",
@@ -73,8 +72,9 @@ rule report:
         ctcflow=RUN.command,
         json=RUN.params("report"),
         code=RUN.code("report"),
+        given=RUN.given("report"),
         folder=subpath(output.page, parent=True),
     shell:
-        "{params.ctcflow} report --in cluster={input.cluster:q} call={input.call:q}"
+        "{params.ctcflow} report --in {params.given:q}"
         " --out folder={params.folder:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

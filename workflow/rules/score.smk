@@ -4,9 +4,7 @@
 rule score:
     """Lineage, lines of evidence, copy number and signature scores of each cell."""
     input:
-        ingest="<results>/ingest/{sample}.h5ad",
-        qc="<results>/qc/{sample}.h5ad",
-        tables=RUN.table_files("score"),
+        **RUN.inputs("score"),
     output:
         adata="<results>/score/{sample}.h5ad",
     log:
@@ -24,9 +22,8 @@ rule score:
         ctcflow=RUN.command,
         json=RUN.params("score"),
         code=RUN.code("score"),
-        tables=RUN.tables("score"),
+        given=RUN.given("score"),
     shell:
-        "{params.ctcflow} score --in ingest={input.ingest:q} qc={input.qc:q}"
-        " {params.tables:q}"
+        "{params.ctcflow} score --in {params.given:q}"
         " --out adata={output.adata:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

@@ -1,0 +1,464 @@
+"""The kinds of input that a step can have: how each is found in a run, named, and read.
+
+A row of `contracts.STEPS` lists them in the order of the step's arguments. The inputs of its rule,
+the words of its command, the objects that its function gets and what is recorded of their content
+follow. Imported when the workflow is parsed: what reads a file imports its libraries there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, override
+
+from ctcflow.errors import CtcflowError
+from ctcflow.shipped import shipped
+from ctcflow.tables import GENE_SETS, SHIPPED
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+    from anndata import AnnData
+
+_MOST_MISSING: Final = 0.1
+"""Genes of the sample that its unfiltered droplets may lack (fraction)."""
+
+
+class Run(Protocol):
+    """What a run knows of its files; see `workflow.Workflow`."""
+
+    own_tables: dict[str, Path]
+    verdicts: list[Path]
+    references: list[Path]
+    local: Callable[[str], str]
+
+    @property
+    def samples(self) -> list[str]:
+        """Names in the order of the sheet."""
+
+    def result(self, step: str) -> str:
+        """The file of a step, with `{sample}` in it where there is one for each."""
+
+    def counts_files(self, wildcards: Any) -> list[Any]:
+        """Files of the counts of a sample."""
+
+    def counts_path(self, wildcards: Any, files: Any) -> str:
+        """What the sheet names, or where its files were brought to."""
+
+    def droplet_files(self, wildcards: Any) -> list[Any]:
+        """Files of the unfiltered droplets of a sample."""
+
+    def droplet_path(self, wildcards: Any, files: Any) -> str | None:
+        """What the sheet names, or where its files were brought to."""
+
+
+class Given(NamedTuple):
+    """What the command line hands over."""
+
+    paths: Mapping[str, str]
+    """Name of the input and its path; of a cohort, with `{sample}` in it."""
+    samples: tuple[str, ...]
+    """Names of the cohort's samples, in the order of the sheet; empty for a sample step."""
+    row: Mapping[str, Any]
+    """Row of the sample sheet (`ingest` only)."""
+
+    def path(self, name: str) -> Path:
+        """Path of an input.
+
+        Raises
+        ------
+        CtcflowError
+            There is none of this name.
+        """
+        if name not in self.paths:
+            raise CtcflowError(
+                f"no input `{name}` was given (given: {', '.join(self.paths) or 'none'}):"
+                f" add --in {name}=PATH"
+            )
+        return Path(self.paths[name])
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a step."""
+
+    begins = False
+    """The record of a sample begins with it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it is called on the command line (`--in NAME=PATH`)."""
+        raise NotImplementedError
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Those that it reads of the tables that are shipped, where no other is named."""
+        return ()
+
+    def sources(self, run: Run) -> dict[str, Any]:
+        """Named inputs of a rule: files, or a function of its wildcards that gives them."""
+        raise NotImplementedError
+
+    def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
+        """`NAME=PATH` of each, for the command of a rule."""
+        return [f"{name}={input.get(name)}" for name in self.names]
+
+    def files(self, given: Given) -> dict[str, list[Path]]:
+        """Files whose content is recorded."""
+        return {name: [given.path(name)] for name in self.names}
+
+    def read(self, given: Given, first: AnnData | None) -> Any:
+        """Read it.
+
+        Parameters
+        ----------
+        given
+            Of the command line.
+        first
+            What the step's first input is, where this is not the first.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Counts(Input):
+    """The counts of one library, in any format: an AnnData."""
+
+    begins = True
+    names = ("data",)
+
+    @override
+    def sources(self, run: Run) -> dict[str, Any]:
+        return {"data": run.counts_files}
+
+    @override
+    def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
+        return [f"data={run.counts_path(wildcards, input.get('data'))}"]
+
+    @override
+    def files(self, given: Given) -> dict[str, list[Path]]:
+        from ctcflow.formats.detect import input_files
+
+        return {"data": input_files(given.path("data"), format=given.row.get("format"))}
+
+    @override
+    def read(self, given: Given, first: AnnData | None) -> AnnData:
+        from ctcflow.formats.read import read_counts
+
+        genes = _read_table("genes", given)
+        return read_counts(given.path("data"), format=given.row.get("format"), genes=genes).adata
+
+
+@dataclass(frozen=True)
+class Droplets(Input):
+    """All droplets of the library, over the sample's genes: an AnnData; None where not given."""
+
+    names = ("unfiltered",)
+    tables = ("genes",)
+
+    @override
+    def sources(self, run: Run) -> dict[str, Any]:
+        return {"unfiltered": run.droplet_files}
+
+    @override
+    def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
+        path = run.droplet_path(wildcards, input.get("unfiltered"))
+        return [] if path is None else [f"unfiltered={path}"]
+
+    @override
+    def files(self, given: Given) -> dict[str, list[Path]]:
+        if "unfiltered" not in given.paths:
+            return {}
+        from ctcflow.formats.detect import input_files
+
+        found = input_files(given.path("unfiltered"), format=None)
+        return {"unfiltered": found, "genes": [_table_path("genes", given)]}
+
+    @override
+    def read(self, given: Given, first: AnnData | None) -> AnnData | None:
+        if first is None or "unfiltered" not in given.paths:
+            return None
+        from ctcflow.formats.read import read_counts
+        from ctcflow.steps.ingest import ingest
+
+        genes = _read_table("genes", given)
+        found = read_counts(given.path("unfiltered"), format=None, genes=genes).adata
+        droplets = ingest(found, genes, params=_params_of_ingest(first))
+        places = droplets.var_names.get_indexer(first.var_names)
+        missing = int((places < 0).sum())
+        if missing > _MOST_MISSING * first.n_vars:
+            raise CtcflowError(
+                f"`{given.paths['unfiltered']}` lacks {missing} of the {first.n_vars} genes of the"
+                " sample: give the unfiltered matrix of the same library as raw_path"
+            )
+        return _with_genes(droplets, places, first)
+
+
+@dataclass(frozen=True)
+class Layers(Input):
+    """Files of the steps of one sample, laid over each other: an AnnData."""
+
+    steps: tuple[str, ...]
+    """The first is the base."""
+    kept: bool = True
+    """Only the cells that `qc` kept."""
+    lognorm: bool = False
+    """Log-normalised values instead of counts."""
+    corrected: bool = False
+    """Counts without the ambient ones, where `qc` was asked for them. `score` does not take them:
+    ambient RNA is a part of its null."""
+
+    @property
+    @override
+    def names(self) -> tuple[str, ...]:
+        return self.steps
+
+    @override
+    def sources(self, run: Run) -> dict[str, Any]:
+        return {step: run.result(step) for step in self.steps}
+
+    @override
+    def read(self, given: Given, first: AnnData | None) -> AnnData:
+        from ctcflow.sample_files import load_sample
+
+        return load_sample(
+            {step: given.path(step) for step in self.steps},
+            kept=self.kept,
+            lognorm=self.lognorm,
+            corrected=self.corrected,
+        )
+
+
+@dataclass(frozen=True)
+class Samples(Input):
+    """Files of sample steps, the cells that `qc` kept: a `Cohort`, one sample at a time."""
+
+    steps: tuple[str, ...]
+    """The first is the base."""
+    lognorm: bool = False
+    """Log-normalised values instead of counts."""
+    corrected: bool = False
+    """Counts without the ambient ones, where `qc` was asked for them."""
+
+    @property
+    @override
+    def names(self) -> tuple[str, ...]:
+        return self.steps
+
+    @override
+    def sources(self, run: Run) -> dict[str, Any]:
+        return {
+            step: [run.result(step).replace("{sample}", sample) for sample in run.samples]
+            for step in self.steps
+        }
+
+    @override
+    def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
+        # one per step and not one per sample: the length of a command has a limit
+        end = f"{run.samples[0]}.h5ad"
+        folders = {step: str(input.get(step)[0]).removesuffix(end) for step in self.steps}
+        return [f"{step}={folder}{{sample}}.h5ad" for step, folder in folders.items()]
+
+    @override
+    def files(self, given: Given) -> dict[str, list[Path]]:
+        patterns = {step: str(given.path(step)) for step in self.steps}
+        return {
+            step: [Path(pattern.replace("{sample}", sample)) for sample in given.samples]
+            for step, pattern in patterns.items()
+        }
+
+    @override
+    def read(self, given: Given, first: AnnData | None) -> Any:
+        from ctcflow.sample_files import Cohort
+
+        patterns = {step: str(given.path(step)) for step in self.steps}
+        return Cohort(given.samples, patterns, self.lognorm, self.corrected)
+
+
+@dataclass(frozen=True)
+class Finished(Input):
+    """Files of cohort steps, laid over each other: an AnnData."""
+
+    steps: tuple[str, ...]
+    """The first is the base."""
+
+    @property
+    @override
+    def names(self) -> tuple[str, ...]:
+        return self.steps
+
+    @override
+    def sources(self, run: Run) -> dict[str, Any]:
+        return {step: run.result(step) for step in self.steps}
+
+    @override
+    def read(self, given: Given, first: AnnData | None) -> AnnData:
+        from ctcflow.sample_files import load_sample
+
+        paths = {step: given.path(step) for step in self.steps}
+        return load_sample(paths, kept=False, lognorm=False, corrected=False)
+
+
+@dataclass(frozen=True)
+class OnDisk(Input):
+    """The file of a cohort step: an AnnData, X left on disk."""
+
+    step: str
+    of_a_mapped_run: str | None = None
+    """The step that takes its place in a run with a frozen reference."""
+
+    @property
+    @override
+    def names(self) -> tuple[str, ...]:
+        return (self.step,)
+
+    @override
+    def sources(self, run: Run) -> dict[str, Any]:
+        mapped = self.of_a_mapped_run if run.references else None
+        return {self.step: run.result(mapped or self.step)}
+
+    @override
+    def read(self, given: Given, first: AnnData | None) -> AnnData:
+        from ctcflow.io import read_h5ad
+
+        return read_h5ad(given.path(self.step), x_on_disk=True)
+
+
+@dataclass(frozen=True)
+class Table(Input):
+    """A gene set or reference table, the user's own or the one that is shipped: a DataFrame."""
+
+    name: str
+
+    @property
+    @override
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    @override
+    def tables(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @override
+    def sources(self, run: Run) -> dict[str, Any]:
+        # a shipped one is no input of a rule: where it is and when it was installed says nothing of
+        # what is in it; its content is in the digest of what the step runs
+        own = run.own_tables.get(self.name)
+        return {} if own is None else {self.name: run.local(str(own))}
+
+    @override
+    def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
+        own = run.own_tables.get(self.name)
+        return [] if own is None else [f"{self.name}={own}"]
+
+    @override
+    def files(self, given: Given) -> dict[str, list[Path]]:
+        return {self.name: [_table_path(self.name, given)]}
+
+    @override
+    def read(self, given: Given, first: AnnData | None) -> pd.DataFrame:
+        return _read_table(self.name, given)
+
+
+@dataclass(frozen=True)
+class Verdicts(Input):
+    """A reviewer's verdicts on cells of the cohort: a DataFrame; None where not given."""
+
+    names = ("verdicts",)
+
+    @override
+    def sources(self, run: Run) -> dict[str, Any]:
+        return {"verdicts": [run.local(str(path)) for path in run.verdicts]}
+
+    @override
+    def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
+        return [f"verdicts={path}" for path in run.verdicts]
+
+    @override
+    def files(self, given: Given) -> dict[str, list[Path]]:
+        return {"verdicts": [given.path("verdicts")]} if "verdicts" in given.paths else {}
+
+    @override
+    def read(self, given: Given, first: AnnData | None) -> pd.DataFrame | None:
+        if "verdicts" not in given.paths:
+            return None
+        import pandas as pd
+
+        from ctcflow.review import Verdict, load_verdicts
+
+        found = load_verdicts(given.path("verdicts"), given.samples)
+        return pd.DataFrame(found, columns=list(Verdict._fields), dtype=object)
+
+
+@dataclass(frozen=True)
+class Reference(Input):
+    """A frozen reference: a `bundle.Reference`."""
+
+    names = ("reference",)
+
+    @override
+    def sources(self, run: Run) -> dict[str, Any]:
+        return {"reference": [run.local(str(path)) for path in run.references]}
+
+    @override
+    def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
+        return [f"reference={path}" for path in run.references]
+
+    @override
+    def read(self, given: Given, first: AnnData | None) -> Any:
+        from ctcflow.bundle import read
+
+        return read(given.path("reference"))
+
+
+@dataclass(frozen=True)
+class Controls(Reference):
+    """What a frozen reference knows of controls: a record; None where the run has no reference."""
+
+    @override
+    def files(self, given: Given) -> dict[str, list[Path]]:
+        return {"reference": [given.path("reference")]} if "reference" in given.paths else {}
+
+    @override
+    def read(self, given: Given, first: AnnData | None) -> dict[str, Any] | None:
+        if "reference" not in given.paths:
+            return None
+        from ctcflow.bundle import read_manifest
+
+        return dict(read_manifest(given.path("reference"))["controls"])
+
+
+def _table_path(name: str, given: Given) -> Path:
+    return Path(given.paths.get(name, shipped("resources") / SHIPPED[name]))
+
+
+def _read_table(name: str, given: Given) -> pd.DataFrame:
+    from ctcflow import io
+
+    path = _table_path(name, given)
+    return io.read_gene_sets(path) if name in GENE_SETS else io.read_table(path)
+
+
+def _params_of_ingest(adata: AnnData) -> Any:
+    from ctcflow import io, keys
+    from ctcflow.sample_params import IngestParams
+
+    record = io.json_slot(adata, keys.CTCFLOW.key)
+    return IngestParams.model_validate(record["steps"]["ingest"]["params"])
+
+
+def _with_genes(droplets: AnnData, places: npt.NDArray[np.intp], adata: AnnData) -> AnnData:
+    import anndata
+    from scipy import sparse
+
+    # a column of zeros after the last one stands in for genes that the droplets lack
+    empty = sparse.csr_matrix((droplets.n_obs, 1), dtype=droplets.X.dtype)
+    padded = sparse.hstack([droplets.X, empty]).tocsr()
+    columns = [place if place >= 0 else droplets.n_vars for place in places]
+    same = columns == list(range(droplets.n_vars))
+    return anndata.AnnData(
+        X=droplets.X if same else padded[:, columns], obs=droplets.obs[[]], var=adata.var[[]]
+    )

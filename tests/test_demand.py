@@ -108,6 +108,13 @@ def test_every_step_has_lines_and_asks_for_more_each_time() -> None:
         assert 10 <= minutes[0] < minutes[1]
 
 
+def test_a_step_that_was_not_measured_asks_for_what_no_step_exceeds() -> None:
+    where = demand.axes([Size(cells=5_000, values=5_000_000)], beside=1_000_000)
+    for of, asked in (("MiB", demand.memory), ("s", demand.minutes)):
+        known = [asked(LINES, step, where, attempt=1) for step, kind in LINES if kind == of]
+        assert asked(LINES, "new", where, attempt=1) >= max(known)
+
+
 def test_lines_are_above_every_measured_job_and_below_twice_what_it_took() -> None:
     jobs = pd.read_csv(ROOT / "docs" / "demand.tsv", sep="\t")
     assert {*STEPS, "export"} == {*jobs["step"]}

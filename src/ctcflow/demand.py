@@ -79,7 +79,7 @@ def memory(lines: Lines, step: str, where: Sequence[float], *, attempt: int) -> 
     attempt
         1 at first.
     """
-    needed = (_on(lines[step, "MiB"], where) + _STARTER) * _MORE ** (attempt - 1)
+    needed = (_on(_line(lines, step, "MiB"), where) + _STARTER) * _MORE ** (attempt - 1)
     return math.ceil(needed / _STEP) * _STEP
 
 
@@ -91,7 +91,16 @@ def minutes(lines: Lines, step: str, where: Sequence[float], *, attempt: int) ->
 
 def seconds(lines: Lines, step: str, where: Sequence[float]) -> float:
     """Time that the fit gives (seconds, on two cores)."""
-    return _on(lines[step, "s"], where)
+    return _on(_line(lines, step, "s"), where)
+
+
+def _line(lines: Lines, step: str, of: str) -> Sequence[float]:
+    """Coefficients of a step; of one that was not measured, the largest of all steps."""
+    if (step, of) in lines:
+        return lines[step, of]
+    return [
+        max(column) for column in zip(*(v for k, v in lines.items() if k[1] == of), strict=True)
+    ]
 
 
 def _on(line: Sequence[float], where: Sequence[float]) -> float:

@@ -13,7 +13,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ctcflow import io
-from ctcflow.contracts import STEPS
+from ctcflow.contracts import tables_of
 from ctcflow.sample_params import IngestParams, QCParams
 from ctcflow.steps.ingest import ingest
 from ctcflow.steps.qc import qc
@@ -127,7 +127,7 @@ def _shipped(name: str) -> pd.DataFrame:
 def tables(step: str, instead: Mapping[str, pd.DataFrame] | None = None) -> list[pd.DataFrame]:
     """The tables of a step in the order of its arguments: those given, and the shipped ones."""
     given = instead or {}
-    names = STEPS[step].tables
+    names = tables_of(step)
     return [given[name] if name in given else _shipped(name).copy() for name in names]
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from ctcflow import io
-from ctcflow.contracts import STEPS
+from ctcflow.contracts import tables_of
 from ctcflow.sample_params import IngestParams, QCParams, ScoreParams
 from ctcflow.simulate.cohort import SimulateParams, simulate
 from ctcflow.steps.ingest import ingest
@@ -95,7 +95,7 @@ def measure(tables: Tables) -> Callable[..., anndata.AnnData]:
     def run(
         adata: anndata.AnnData, unfiltered: anndata.AnnData | None = None, **params: object
     ) -> anndata.AnnData:
-        given = (tables[name] for name in STEPS["qc"].tables)
+        given = (tables[name] for name in tables_of("qc"))
         return qc(adata, unfiltered, *given, params=QCParams.model_validate(params))
 
     return run
@@ -108,7 +108,7 @@ def scored(tables: Tables) -> Callable[..., anndata.AnnData]:
     def run(
         adata: anndata.AnnData, *, panels: pd.DataFrame | None = None, **params: object
     ) -> anndata.AnnData:
-        given = [tables[name] for name in STEPS["score"].tables]
+        given = [tables[name] for name in tables_of("score")]
         if panels is not None:
             given[0] = panels
         if "qc" not in adata.uns:  # without ambient RNA

@@ -21,7 +21,7 @@ from benchmarks.calling.draws import Claim, blood_source, each
 from benchmarks.samples import BLOOD, measured, over, sample, tables, thinned
 
 from ctcflow import keys
-from ctcflow.contracts import STEPS
+from ctcflow.contracts import tables_of
 from ctcflow.sample_params import ScoreParams
 from ctcflow.stats.classes import MISSING_P
 from ctcflow.stats.gene_sets import handling
@@ -51,7 +51,7 @@ def lines_of(task: Task) -> tuple[Lines, pd.DataFrame, object]:
     checked = measured(sample({"blood": cells}, blood.var_names))
     kept = checked[checked.obs["keep"].to_numpy(dtype=bool)]
     kept = kept[np.argsort(kept.obs_names.to_numpy(dtype=str), kind="stable")]
-    given = dict(zip(STEPS["score"].tables, tables("score"), strict=True))
+    given = dict(zip(tables_of("score"), tables("score"), strict=True))
     panels = given["panels"][given["panels"]["direction"] == 1].groupby("set", sort=False)["gene"]
     share = json.loads(str(kept.uns[keys.QC.key]))["ambient"]["share"]
     params = ScoreParams()

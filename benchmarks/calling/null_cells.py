@@ -22,7 +22,7 @@ from benchmarks.calling.null_model import simulated
 from benchmarks.calling.real_ctcs import ECCITE, ingested
 from benchmarks.samples import BLOOD, REAL, TYPES, measured, tables
 
-from ctcflow.contracts import STEPS
+from ctcflow.contracts import tables_of
 from ctcflow.stats.tail import garwood
 
 LINES = ("p", "p_identity", "p_panel", "p_copy_number")
@@ -98,7 +98,7 @@ def of_simulated(task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Counts and classes of one simulated sample, doublets apart."""
     made = simulated(task.blood, task.n_cells, np.random.default_rng(task.seed))
     left_out = _NOT_NEEDED if task.copy_number else (*_NOT_NEEDED, "genes")
-    shipped = dict(zip(STEPS["score"].tables, tables("score"), strict=True))
+    shipped = dict(zip(tables_of("score"), tables("score"), strict=True))
     given = [rows.iloc[:0] if name in left_out else rows for name, rows in shipped.items()]
     found = called(scored(made.adata, panel=PANEL, shipped=given), copy_number=True)
     groups = {

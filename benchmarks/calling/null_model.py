@@ -25,7 +25,7 @@ import scipy.sparse as sp
 from benchmarks.calling.draws import PANEL, TNBC, blood_source, scored, tumour_source
 from benchmarks.samples import measured, over, tables
 
-from ctcflow.contracts import STEPS
+from ctcflow.contracts import tables_of
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -86,7 +86,7 @@ def alias(rate: Floats) -> Alias:
 @lru_cache
 def blood(name: str) -> Blood:
     """Mean profiles of the leukocytes of each lineage, as `score` finds them."""
-    given = dict(zip(STEPS["score"].tables, tables("score"), strict=True))
+    given = dict(zip(tables_of("score"), tables("score"), strict=True))
     known = {*given["normal_profiles"]["symbol"], *given["rates"]["symbol"]}
     known |= {*given["cell_types"]["gene"], "HBB", "HBA1", "HBA2"}
     known |= set(given["panels"].loc[given["panels"]["set"] == PANEL, "gene"])

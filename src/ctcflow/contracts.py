@@ -476,3 +476,8 @@ READS: dict[str, tuple[Input, ...]] = {name: step.reads for name, step in STEPS.
     "export": (Finished(("cluster", "reduce")), Samples(("ingest", "qc")))
 }
 """What the rule of each step reads, and that of `export`, which is no step."""
+
+
+def tables_of(step: str) -> tuple[str, ...]:
+    """Tables that the function of a step takes, in the order of its arguments."""
+    return tuple(kind.name for kind in STEPS[step].reads if isinstance(kind, Table))

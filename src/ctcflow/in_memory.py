@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from ctcflow import __version__, io, keys
-from ctcflow.contracts import STEPS
+from ctcflow import __version__, contracts, io, keys
 from ctcflow.errors import CtcflowError
 from ctcflow.inputs import Given, Table
 from ctcflow.mistakes import describe
@@ -33,7 +32,7 @@ def tables_of(step: str, own: Tables) -> list[pd.DataFrame]:
         A table of a name that the step does not read.
     """
     own = {} if own is None else own
-    names = [kind.name for kind in STEPS[step].reads if isinstance(kind, Table)]
+    names = contracts.tables_of(step)
     wrong = [name for name in own if name not in names]
     if wrong:
         raise CtcflowError(
@@ -71,7 +70,7 @@ def needs(adata: AnnData, step: str, before: str) -> None:
     CtcflowError
         Names the slot and the function to call first.
     """
-    for slot in STEPS[step].requires:
+    for slot in contracts.STEPS[step].requires:
         held = adata.X is not None if slot.container == "X" else None
         if held is None:
             held = slot.key in getattr(adata, slot.container)

@@ -96,12 +96,12 @@ def leukocytes(
     if sure.size >= fewest:
         null = _own_null(given, sure, blood_like=blood_like, prior=prior)
     # suspect cells stay: a null of the panel without the cells that show it would be none
-    z = _standardised(given, given.fit, null)
+    z = ident.standardised(given.fit, grid=null.grid, group=given.types.group)
     leukocyte = blood_like & (z < _NULL_Z)
     p, z, blood_like = _p_of(given, null)
     if null.tail is not None:
         null = null._replace(odd=odd_tail(z[blood_like & ~suspect]))
-        p = among_blood_like(p, z, blood_like=blood_like, odd=null.odd)
+    p = among_blood_like(p, z, blood_like=blood_like, odd=null.odd)
     return Leukocytes(given.single, leukocyte, p, sure.size, null.tail is not None, null)
 
 
@@ -126,9 +126,7 @@ def judged(
     """
     given = _against(counts, reference)
     p, z, blood_like = _p_of(given, null)
-    if null.tail is not None:
-        p = among_blood_like(p, z, blood_like=blood_like, odd=null.odd)
-    return given.single, p
+    return given.single, among_blood_like(p, z, blood_like=blood_like, odd=null.odd)
 
 
 def beyond_doubt(
@@ -190,22 +188,15 @@ def _against(counts: sp.csr_matrix, reference: Profiles) -> _Against:
     return _Against(shared, reference, types, barred, single, fit, unseen)
 
 
-def _standardised(given: _Against, fit: ident.Identity, null: Null) -> Floats:
-    """Distances in spreads. The shipped null was measured on files with all genes."""
-    if null.tail is None:
-        fit = fit._replace(distance=fit.distance + given.unseen)
-    return ident.standardised(fit, grid=null.grid, group=given.types.group)
-
-
 def _p_of(given: _Against, null: Null) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
     """P, distances in spreads, and which cells are blood-like, those of small p as mixtures too."""
     fit = given.fit
-    p = _p(_standardised(given, fit, null), fit.depth, null)
+    p = _p(ident.standardised(fit, grid=null.grid, group=given.types.group), fit.depth, null)
     again = np.flatnonzero((p <= _AGAIN_P) & (fit.depth > 0) & (fit.distance < _BEYOND_BLOOD))
     _, rates = blood_profiles.of_each_type(given.reference)
     other = given.types.log_rates[:, ~given.types.is_blood]
     fit = ident.as_a_mixture(given.shared, fit, rows=again, rates=rates, other=other)
-    z = _standardised(given, fit, null)
+    z = ident.standardised(fit, grid=null.grid, group=given.types.group)
     p[again] = _p(z, fit.depth, null)[again]
     return p, z, _is_blood_like(fit, given.unseen)
 

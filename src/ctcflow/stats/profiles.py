@@ -29,7 +29,7 @@ AMBIENT_SHARE: Final = 0.05
 
 _FLOOR = 5.0  # counts per million below which author profiles do not tell absence from chance
 _COMMON = 50.0
-"""Mean counts per million in blood from which a gene that a file lacks was not measured."""
+"""Mean counts per million in blood from which leukocytes would show a gene."""
 _LEAST_COMMON = 0.65
 """Share of the common genes that a file of whole transcriptomes has at least."""
 _HAEMOGLOBIN = ("HBB", "HBA1", "HBA2", "HBD", "HBG1", "HBG2")
@@ -41,10 +41,11 @@ class Profiles(NamedTuple):
     columns: npt.NDArray[np.intp]
     """(g,) column of each gene in the sample's matrix, genes in the order of their names."""
     log_rates: npt.NDArray[np.float64]
-    """(g, k) logarithm of the share of counts."""
+    """(g, k) logarithm of the share of counts; the shares of a profile sum to one with those of the
+    genes, common in blood, that the sample lacks since no cell shows them."""
     log_seen: npt.NDArray[np.float64]
     """(k,) logarithm of the share of a profile that lies in these genes, where the sample lacks
-    others since no cell shows them; else 0."""
+    others since hardly a cell shows them; else 0."""
     types: tuple[str, ...]
     """(k,) names; several profiles may be of one type."""
     is_blood: npt.NDArray[np.bool_]
@@ -90,17 +91,16 @@ def profiles(
     is_blood = types["group"].isin(GROUPS).to_numpy()
     told = ~known.isin(list(left_out))
     in_blood = reference[types["profile"][is_blood]].to_numpy(np.float64).mean(axis=1)
-    unseen = told & _never_seen(in_blood, has=known.isin(genes), told=told)
+    no_blood, hardly_shown = _never_seen(in_blood, has=known.isin(genes), told=told)
     # in place: a profile of every gene is 16 MB of each copy
     share = np.empty((columns.size, len(types)))
     log_seen = np.zeros(len(types))
     for column, name in enumerate(types["profile"]):
         rates = reference[name].to_numpy(np.float64) + _FLOOR
         share[:, column] = rates[places[columns]]
-        seen = share[:, column].sum()
-        if seen > 0:
-            log_seen[column] = np.log(seen / (seen + rates[unseen].sum()))
-    share /= np.maximum(share.sum(axis=0), 1e-300)
+        told_of = max(share[:, column].sum() + rates[no_blood].sum(), 1e-300)
+        share[:, column] /= told_of
+        log_seen[column] = -np.log1p(rates[hardly_shown].sum() / told_of) if columns.size else 0.0
     if ambient is not None:
         share *= 1 - ambient_share
         share += _unit(ambient[columns])[:, None] * ambient_share
@@ -121,12 +121,12 @@ def _never_seen(
     *,
     has: npt.NDArray[np.bool_],
     told: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.bool_]:
-    """Genes that a file lacks because hardly a cell shows them: they were measured, and are zero.
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Genes that a file lacks since hardly a cell shows them: they were measured, and are zero.
 
-    Files are often handed on without the genes that fewer than a few cells show. A gene that is
-    common in blood is not lacking for that, and a file that lacks many of these is one of chosen
-    genes: what it lacks was not measured.
+    Files are often handed on without the genes that no cell or few cells show. A file that lacks
+    many of the genes that are common in blood is one of chosen genes: what it lacks was not
+    measured.
 
     Parameters
     ----------
@@ -136,11 +136,17 @@ def _never_seen(
         (r,) genes that the file has.
     told
         (r,) genes that are used.
+
+    Returns
+    -------
+    (r,) those that are common in blood: none of the cells are leukocytes that express them; and
+    (r,) the others, which a few cells that are no leukocytes may have shown.
     """
     common = in_blood >= _COMMON
+    lacks = told & ~has
     if has[common & told].sum() < _LEAST_COMMON * (common & told).sum():
-        return np.zeros(has.size, dtype=bool)
-    return np.asarray(~has & ~common)
+        lacks[:] = False
+    return np.asarray(lacks & common), np.asarray(lacks & ~common)
 
 
 def _unit(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -113,3 +113,55 @@ def test_the_page_runs_as_it_is_written(tmp_path: Path, monkeypatch: pytest.Monk
     for block in blocks:
         exec(compile(block, "docs/python.md", "exec"), names)
     assert (tmp_path / "pca.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        (lambda a: cf.pp.ingest("file.h5ad"), "cf.pp.ingest was given str: give an AnnData"),
+        (lambda a: cf.tl.call(None), "was given NoneType: give an AnnData"),
+        (lambda a: cf.tl.call([None]), "was given NoneType: give an AnnData"),
+        (lambda a: cf.pp.qc(a.obs), "cf.pp.qc was given DataFrame: give an AnnData"),
+        (
+            lambda a: cf.tl.score(a, tables={"panels": "mine.tsv"}),
+            "tables has str as `panels`: give a pandas.DataFrame",
+        ),
+        (
+            lambda a: cf.tl.score(a, tables={"panels": pd.DataFrame({"set": [], "gene": []})}),
+            "table `panels` has no column direction",
+        ),
+        (
+            lambda a: cf.tl.score(
+                a,
+                tables={
+                    "panels": pd.DataFrame({"set": ["x"], "gene": ["KRT8"], "direction": ["up"]})
+                },
+            ),
+            "table `panels` has direction 'up': use 1 or -1",
+        ),
+    ],
+)
+def test_what_is_no_sample_and_no_table_is_said_in_one_line(scored, use, said) -> None:
+    with pytest.raises(CtcflowError) as caught:
+        use(scored)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_counts_that_were_changed_after_ingest_are_refused(scored) -> None:
+    changed = scored.copy()
+    changed.X = np.log1p(changed.X.astype(np.float32))
+    for use in (cf.pp.normalize, cf.tl.score):
+        with pytest.raises(CtcflowError, match="which holds float32 values now"):
+            use(changed)
+
+
+def test_counts_are_taken_from_their_layer_and_samples_from_a_dictionary(scored) -> None:
+    raw = anndata.AnnData(scored.X.copy(), obs=scored.obs[[]].copy(), var=scored.var[[]].copy())
+    logged = raw.copy()
+    logged.layers["counts"] = raw.X
+    logged.X = np.log1p(raw.X.astype(np.float32))
+    both = [cf.pp.ingest(adata, sample="a").X for adata in (raw, logged)]
+    assert (both[0] != both[1]).nnz == 0
+    listed, named = cf.tl.call([scored]), cf.tl.call({"any name": scored})
+    pd.testing.assert_frame_equal(listed.obs, named.obs)

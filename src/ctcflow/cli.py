@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -237,7 +238,11 @@ def _export_counts(arguments: argparse.Namespace) -> None:
     needed = {"cluster": given, "reduce": given, "ingest": given, "qc": given, "adata": outputs}
     missing = [name for name, known in needed.items() if name not in known]
     if missing:
-        raise CtcflowError(f"`export` has no {', '.join(missing)}: add NAME=PATH for each")
+        raise CtcflowError(
+            "`export` was not told what to write: add --cellxgene or --zarr; all raw counts are"
+            " written by `ctcflow run` with `export: full` in config.yaml"
+            + (f" (as a job it lacks {', '.join(missing)})" if given or outputs else "")
+        )
     layers = {name: given[name] for name in ("ingest", "qc")}
     samples = sample_files.Cohort(tuple(arguments.samples), layers)
     cohort = io.read_h5ad(Path(given["cluster"]))
@@ -256,13 +261,20 @@ def _calibrate(arguments: argparse.Namespace) -> None:
         raise CtcflowError(
             f"--output is `{output}`, a folder or the input itself: name a .tsv file"
         )
+    if not arguments.file.is_file():
+        raise CtcflowError(f"`{arguments.file}` is no file: name an .h5ad")
     resources = shipped("resources")
     tables = {name: io.read_table(resources / SHIPPED[name]) for name in calibrate.TABLES}
     found = calibrate.calibrate(arguments.file, arguments.score, tables, lower=arguments.lower)
     for line in calibrate.words(found):
         logging.info("%s", line)
     if output is None:
-        found.table.to_csv(sys.stdout, sep="\t", index=False, float_format="%.6g")
+        with contextlib.suppress(BrokenPipeError):
+            found.table.to_csv(sys.stdout, sep="\t", index=False, float_format="%.6g")
+            sys.stdout.flush()
+            return
+        # what reads it has seen enough: nothing is left to be written when this process ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     try:
         io.write_table(output, found.table)

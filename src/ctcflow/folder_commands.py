@@ -42,13 +42,14 @@ def add(commands: Any) -> None:
 
     check = commands.add_parser("check", help=_CHECK, description=_CHECK)
     check.add_argument("folder", type=Path, help="with config/config.yaml")
-    check.add_argument("--cores", type=int, metavar="N", help="cores to reckon with; default: all")
+    text = "cores to reckon with; default: all"
+    check.add_argument("--cores", type=_cores, metavar="N", help=text)
     check.set_defaults(command=_check)
 
     more = _RUN_MORE.format(profiles=shipped("workflow") / "profiles")
     run = commands.add_parser("run", help=_RUN, description=_RUN, epilog=more)
     run.add_argument("folder", type=Path, help="with config/config.yaml")
-    run.add_argument("--cores", metavar="N", help="cores to use; default: all")
+    run.add_argument("--cores", type=_cores, metavar="N", help="cores to use; default: all")
     run.add_argument("--profile", metavar="FOLDER", help="a profile of Snakemake, for a cluster")
     run.add_argument("-n", "--dry-run", action="store_true", help="say what would run")
     text = "the last run died on another machine and nothing of it is left there"
@@ -104,12 +105,25 @@ def _found(data: Path | None) -> Found:
     return found
 
 
+def _cores(text: str) -> int | None:
+    """A number of cores; None for `all`."""
+    if text == "all":
+        return None
+    # Snakemake takes 0 and below, and waits for ever
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f"`{text}` is no number of cores: give 1 or more, or `all`"
+        )
+    return int(text)
+
+
 def _check(arguments: argparse.Namespace) -> None:
     from ctcflow import plan
 
     folder = arguments.folder.resolve()
     run = plan.opened(folder)
     panels = plan.check_tables(run)
+    plan.check_panels(run, panels)
     plan.check_files(run)
     rows = plan.planned(run, plan.jobs_of(folder))
     print("\n".join(plan.words(run, rows, arguments.cores or os.cpu_count() or 1, panels)))
@@ -119,7 +133,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from ctcflow.run import run
 
     given = [("--cores", arguments.cores), ("--profile", arguments.profile)]
-    options = [text for name, value in given if value is not None for text in (name, value)]
+    options = [word for name, value in given if value is not None for word in (name, str(value))]
     return run(
         arguments.folder,
         options=[*options, *arguments.more],

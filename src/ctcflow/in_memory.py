@@ -15,6 +15,7 @@ from ctcflow.inputs import Given, Table
 from ctcflow.mistakes import describe
 from ctcflow.sample import Sample
 from ctcflow.sample_params import Params
+from ctcflow.tables import GENE_SETS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,12 +34,20 @@ def tables_of(step: str, own: Tables) -> list[pd.DataFrame]:
     """
     own = {} if own is None else own
     names = contracts.tables_of(step)
-    wrong = [name for name in own if name not in names]
-    if wrong:
-        raise CtcflowError(
-            f"tables has `{wrong[0]}`, which `{step}` does not read: it reads {', '.join(names)}"
-        )
-    return [own[name] if name in own else shipped_table(name) for name in names]
+    for name, table in own.items():
+        if name not in names:
+            raise CtcflowError(
+                f"tables has `{name}`, which `{step}` does not read: it reads {', '.join(names)}"
+            )
+        if not hasattr(table, "columns"):
+            raise CtcflowError(
+                f"tables has {type(table).__name__} as `{name}`: give a pandas.DataFrame"
+            )
+    return [_checked(name, own[name]) if name in own else shipped_table(name) for name in names]
+
+
+def _checked(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    return io.checked_gene_sets(table, f"table `{name}`") if name in GENE_SETS else table
 
 
 def shipped_table(name: str) -> pd.DataFrame:
@@ -62,20 +71,45 @@ def row_of(sample: str, about: Mapping[str, Any] | None) -> dict[str, Any]:
     return row.model_dump(mode="json", exclude={"path", "raw_path", "overrides"})
 
 
+def is_adata(adata: object, function: str) -> None:
+    """Refuse what is no AnnData in memory.
+
+    Raises
+    ------
+    CtcflowError
+        Says what was given.
+    """
+    import anndata
+
+    if not isinstance(adata, anndata.AnnData):
+        raise CtcflowError(
+            f"{function} was given {type(adata).__name__}: give an AnnData"
+            " (anndata.read_h5ad reads a file)"
+        )
+    if adata.isbacked:
+        raise CtcflowError(f"{function} was given an AnnData on disk: give adata.to_memory()")
+
+
 def needs(adata: AnnData, step: str, before: str) -> None:
-    """Refuse an object that lacks what a step reads.
+    """Refuse an object that lacks what a step reads, or whose counts were changed since.
 
     Raises
     ------
     CtcflowError
         Names the slot and the function to call first.
     """
+    is_adata(adata, step)
     for slot in contracts.STEPS[step].requires:
         held = adata.X is not None if slot.container == "X" else None
         if held is None:
             held = slot.key in getattr(adata, slot.container)
         if not held:
             raise CtcflowError(f"`{step}` needs {slot}: call {before} first")
+    if adata.X.dtype.kind not in "iu":
+        raise CtcflowError(
+            f"`{step}` needs the counts that cf.pp.ingest left in X, which holds {adata.X.dtype}"
+            " values now: normalise a copy of it"
+        )
 
 
 def kept(adata: AnnData) -> AnnData:

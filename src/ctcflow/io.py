@@ -233,27 +233,46 @@ def read_gene_sets(path: Path) -> pd.DataFrame:
         table = pd.DataFrame(rows, columns=["set", "gene", "direction"])
     else:
         table = read_table(path)
+    return checked_gene_sets(table, f"`{path}`")
+
+
+def checked_gene_sets(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Check a table of gene sets and give names as text.
+
+    Parameters
+    ----------
+    table
+        Columns `set`, `gene`, `direction` (and maybe more).
+    name
+        What a mistake is said of.
+
+    Raises
+    ------
+    CtcflowError
+        A column or a name is missing, a direction is not 1 or -1, or there is no gene.
+    """
+    import pandas as pd
+
     missing = [column for column in ("set", "gene", "direction") if column not in table]
     if missing:
         found = ", ".join(str(column)[:40] for column in table)
         raise CtcflowError(
-            f"`{path}` has no column {', '.join(missing)} (found {found}): a table of gene sets"
+            f"{name} has no column {', '.join(missing)} (found {found}): a table of gene sets"
             " needs set, gene, direction"
         )
     if table.empty:
-        raise CtcflowError(f"`{path}` names no gene: add at least one line")
+        raise CtcflowError(f"{name} names no gene: add at least one line")
     empty = (table["set"].isna() | table["gene"].isna()).to_numpy()
     if empty.any():
         raise CtcflowError(
-            f"`{path}` row {int(empty.argmax()) + 1} has no set or no gene: fill it in or remove it"
+            f"{name} row {int(empty.argmax()) + 1} has no set or no gene: fill it in or remove it"
         )
-    table["set"] = table["set"].astype(str)  # a panel may be named 2024
-    # one word in the column makes pandas read all of it as text
+    # a panel may be named 2024, and one word in the column of directions makes all of it text
     direction = pd.to_numeric(table["direction"].astype(str), errors="coerce")
     wrong = table.loc[~direction.isin([1, -1]), "direction"]
     if len(wrong):
-        raise CtcflowError(f"`{path}` has direction {str(wrong.iloc[0])[:40]!r}: use 1 or -1")
-    return table
+        raise CtcflowError(f"{name} has direction {str(wrong.iloc[0])[:40]!r}: use 1 or -1")
+    return table.assign(set=table["set"].astype(str), direction=direction.astype(int))
 
 
 def _lines(path: Path) -> Sequence[str]:

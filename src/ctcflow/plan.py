@@ -107,6 +107,30 @@ def check_tables(run: Workflow) -> list[str]:
     return [str(name) for name in panels.loc[panels["direction"] == 1, "set"].unique()]
 
 
+def check_panels(run: Workflow, panels: Sequence[str]) -> None:
+    """Refuse a panel that there is no table of, before `score` would.
+
+    Parameters
+    ----------
+    run
+        Configuration and sheet.
+    panels
+        Names of the tumour panels.
+
+    Raises
+    ------
+    CtcflowError
+        Names the panel, and those that there are.
+    """
+    of_rows = [sample.overrides.get("score", {}).get("panel") for sample in run.sheet]
+    for panel in (run.config.score.panel, *filter(None, of_rows)):
+        if panel not in ("auto", *panels):
+            raise CtcflowError(
+                f"score.panel is `{panel}`, which the panel table does not have (it has"
+                f" {', '.join(panels)}): choose one of these, or `auto`"
+            )
+
+
 def check_files(run: Workflow) -> None:
     """Open the files of counts that say in their heads how long they are (HDF5).
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ingest", "normalize", "qc"]
 
+_COUNTS = "counts"
+
 
 @takes(IngestParams)
 def ingest(
@@ -39,7 +41,8 @@ def ingest(
     Parameters
     ----------
     adata
-        X (n_cells, n_genes) raw counts; var_names gene symbols or Ensembl ids.
+        X (n_cells, n_genes) raw counts, or layers `counts` where there are such; var_names gene
+        symbols or Ensembl ids.
     sample
         Name of the sample.
     about
@@ -56,8 +59,12 @@ def ingest(
     CtcflowError
         The values are no raw counts, the names no human genes, or `about` is no row of a sheet.
     """
+    in_memory.is_adata(adata, "cf.pp.ingest")
     row = in_memory.row_of(sample, about)
-    found = ingest_step.ingest(adata.copy(), in_memory.shipped_table("genes"), params=params)
+    counts = adata.copy()
+    if _COUNTS in counts.layers:
+        counts.X = counts.layers[_COUNTS]
+    found = ingest_step.ingest(counts, in_memory.shipped_table("genes"), params=params)
     add_row(found, row)
     found.uns[keys.CTCFLOW.key] = json.dumps({"sample": row, "steps": {}}, sort_keys=True)
     return in_memory.recorded(found, "ingest", params)
@@ -92,6 +99,7 @@ def qc(
     CtcflowError
         As `ingest`; `unfiltered` has other genes; a parameter or a table is not one of `qc`.
     """
+    in_memory.is_adata(adata, "cf.pp.qc")
     given = in_memory.tables_of("qc", tables)
     own = adata.copy() if keys.CTCFLOW.key in adata.uns else ingest(adata)
     if unfiltered is not None and not unfiltered.var_names.equals(own.var_names):

@@ -24,7 +24,11 @@ _STARTS = (
     ("io.py", "write_table"),
     ("io.py", "write_bytes"),
 )
-_EXPORT = ("export.py", "export")
+_STARTS_OF_EXPORT = (
+    ("cli.py", "_export_counts"),
+    ("export.py", "export"),
+    ("sample_files.py", "Cohort"),
+)
 _BY_STEP = {("contracts.py", "STEPS"), ("params.py", "StepsParams")}
 """Definitions of which a step runs its own entry only."""
 
@@ -41,6 +45,8 @@ class _Module(NamedTuple):
     """Names in the statements that define a name, each with the attribute that is taken of it."""
     imported: dict[str, set[tuple[str, str | None]]]
     """Local name: module of the package, and the name in it or None for the module itself."""
+    bound: dict[str, set[str]]
+    """Local name: what import statements make it stand for, of other libraries too."""
 
 
 def step_code(package: Path, step: str, tables: Sequence[Path]) -> str:
@@ -71,7 +77,7 @@ def step_code(package: Path, step: str, tables: Sequence[Path]) -> str:
 def definitions(package: Path, step: str) -> frozenset[Definition]:
     """Definitions that a step runs, or may run."""
     found = set[Definition]()
-    waiting: list[Definition] = [_EXPORT] if step == "export" else list(_STARTS)
+    waiting: list[Definition] = list(_STARTS_OF_EXPORT if step == "export" else _STARTS)
     while waiting:
         current = waiting.pop()
         if current in found:
@@ -82,7 +88,7 @@ def definitions(package: Path, step: str) -> frozenset[Definition]:
             module = _module(package, current[0])
             names = dict[tuple[str, str | None], None]()
             for node in _entries(module, current[1], step):
-                _read(package, node, names, {})
+                _read(package, node, names, module)
             waiting += _targets(package, current[0], names)
         else:
             waiting += _used(package, current)
@@ -133,6 +139,8 @@ def _texts(package: Path, module: str, name: str, step: str) -> Iterator[str]:
     found = _module(package, module)
     whole = (module, name) not in _BY_STEP
     nodes = found.nodes.get(name, []) if whole else _entries(found, name, step)
+    used = found.used.get(name, {})
+    yield from sorted({text for local, _ in used for text in found.bound.get(local, ())})
     for node in nodes:
         yield "\n".join(found.source[_first_line(node) - 1 : _last_line(node)])
 
@@ -141,7 +149,8 @@ def _entries(module: _Module, name: str, step: str) -> list[ast.AST]:
     """The entry of a step in a dictionary, or in a class with one field per step."""
     (node,) = module.nodes[name]
     if isinstance(node, ast.ClassDef):
-        return [field for field in node.body if step in _defined(field)]
+        other = [part for part in node.body if not isinstance(part, ast.AnnAssign)]
+        return [*other, *(field for field in node.body if step in _defined(field))]
     value = getattr(node, "value", None)
     if not isinstance(value, ast.Dict):
         raise TypeError(f"`{name}` is no dictionary and no class")
@@ -162,12 +171,18 @@ def _last_line(node: ast.AST) -> int:
 @cache
 def _module(package: Path, module: str) -> _Module:
     text = (package / module).read_text()
-    found = _Module(text.split("\n"), defaultdict(list), defaultdict(dict), defaultdict(set))
+    found = _Module(
+        text.split("\n"),
+        defaultdict(list),
+        defaultdict(dict),
+        defaultdict(set),
+        defaultdict(set),
+    )
     for node in ast.parse(text).body:
         if _is_text(node) or _is_for_types_only(node):
             continue
         used = dict[tuple[str, str | None], None]()
-        _read(package, node, used, found.imported)
+        _read(package, node, used, found)
         for name in _defined(node):
             found.nodes[name].append(node)
             found.used[name] |= used
@@ -178,7 +193,7 @@ def _read(
     package: Path,
     node: ast.AST,
     names: dict[tuple[str, str | None], None],
-    imported: dict[str, set[tuple[str, str | None]]],
+    module: _Module,
 ) -> None:
     """Add the names that a statement uses, and those that it imports from the package.
 
@@ -191,9 +206,11 @@ def _read(
             names[part.value.id, part.attr] = None
         elif isinstance(part, ast.Name):
             names[part.id, None] = None
-        elif isinstance(part, ast.ImportFrom):
+        elif isinstance(part, ast.Import | ast.ImportFrom):
+            for name, text in _bound(part):
+                module.bound[name].add(text)
             for name, source in _imports(package, part):
-                imported[name].add(source)
+                module.imported[name].add(source)
         elif isinstance(part, ast.FunctionDef):
             waiting += [*part.decorator_list, *part.body]
             waiting += [*part.args.defaults, *filter(None, part.args.kw_defaults)]
@@ -233,10 +250,25 @@ def _defined(node: ast.stmt) -> list[str]:
     return [""]
 
 
-def _imports(package: Path, node: ast.ImportFrom) -> Iterator[tuple[str, tuple[str, str | None]]]:
-    if not (node.module or "").startswith("ctcflow"):
+def _bound(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
+    """Local names of an import statement, each with what it stands for."""
+    for alias in node.names:
+        source = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+        local = alias.asname or alias.name
+        # `import a.b` makes the name `a`
+        yield local.split(".")[0], f"{local} is {source}{alias.name}\n"
+
+
+def _imports(
+    package: Path, node: ast.Import | ast.ImportFrom
+) -> Iterator[tuple[str, tuple[str, str | None]]]:
+    """Local names that stand for something of the package."""
+    module = str(node.module) if isinstance(node, ast.ImportFrom) else node.names[0].name
+    if module.split(".")[0] != "ctcflow":
         return
-    base = "/".join(str(node.module).split(".")[1:])
+    if isinstance(node, ast.Import) or any(alias.name == "*" for alias in node.names):
+        raise SyntaxError(f"line {node.lineno}: name what is imported of `{module}`: `from` it")
+    base = "/".join(module.split(".")[1:])
     for alias in node.names:
         name = alias.asname or alias.name
         below = f"{base}/{alias.name}.py".lstrip("/")
@@ -256,5 +288,5 @@ def _is_text(node: ast.stmt) -> bool:
 
 
 def _is_for_types_only(node: ast.stmt) -> bool:
-    test = node.test if isinstance(node, ast.If) else None
+    test = node.test if isinstance(node, ast.If) and not node.orelse else None
     return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"

@@ -7,9 +7,9 @@ the slots that the workflow writes (`docs/slots.md`) and the same values.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anndata
 
@@ -60,7 +60,7 @@ def score(adata: AnnData, *, tables: Tables = None, params: ScoreParams) -> AnnD
 
 @takes(CallParams)
 def call(
-    adatas: AnnData | Iterable[AnnData],
+    adatas: AnnData | Iterable[AnnData] | Mapping[str, AnnData],
     *,
     verdicts: pd.DataFrame | None = None,
     params: CallParams,
@@ -70,7 +70,8 @@ def call(
     Parameters
     ----------
     adatas
-        Of `score`: one sample, or all samples of a cohort, each with a name of its own.
+        Of `score`: one sample, or all samples of a cohort, each with a name of its own (of a
+        dictionary its values).
     verdicts
         A reviewer's: columns `sample`, `barcode`, `verdict`, `reviewer`, `reason`.
 
@@ -85,7 +86,7 @@ def call(
     CtcflowError
         `score` was not called, two samples have one name, or a parameter is not one of `call`.
     """
-    samples = [adatas] if isinstance(adatas, anndata.AnnData) else list(adatas)
+    samples = _samples(adatas)
     names: list[str] = []
     for adata in samples:
         in_memory.needs(adata, "call", "cf.tl.score")
@@ -101,6 +102,12 @@ def call(
     found = call_step.call(samples, verdicts, None, markers, params=params)
     found.uns[keys.CTCFLOW.key] = json.dumps({"sample": None, "steps": {}}, sort_keys=True)
     return in_memory.recorded(found, "call", params)
+
+
+def _samples(given: Any) -> list[AnnData]:
+    if isinstance(given, anndata.AnnData) or not isinstance(given, Iterable):
+        return [given]
+    return list(given.values() if isinstance(given, Mapping) else given)
 
 
 @takes(ProjectParams)

@@ -49,6 +49,27 @@ def test_check_names_what_of_the_sheet_is_not_used(sheet, new_run, tmp_path, ctc
     assert "volume_ml of P1_d0, P2_d0, H1: fraction_loaded is not given" in said
 
 
+@pytest.mark.parametrize(("config", "column"), [("score: {panel: nosuch}\n", {}), ("", "nosuch")])
+def test_check_refuses_a_panel_that_there_is_none_of(
+    sheet, new_run, tmp_path, ctcflow, config, column
+):
+    rows = sheet.assign(**{"score.panel": column}) if column else sheet
+    checked = ctcflow(tmp_path, "check", new_run(tmp_path / "run", rows, config))
+    assert checked.code == 2
+    (line,) = checked.errors
+    assert "score.panel is `nosuch`" in line
+    assert "pan_epithelial" in line
+
+
+@pytest.mark.parametrize("cores", ["0", "-1", "many"])
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_number_of_cores_is_one_or_more(sheet, new_run, tmp_path, ctcflow, command, cores):
+    # Snakemake waits for ever with none
+    ran = ctcflow(tmp_path, command, new_run(tmp_path / "run", sheet), f"--cores={cores}")
+    assert ran.code == 2
+    assert f"`{cores}` is no number of cores" in ran.text
+
+
 def test_libraries_are_added_to_a_run(cohort, sheet, new_run, tmp_path, ctcflow):
     run = new_run(tmp_path / "run", sheet.iloc[:1])
     added = ctcflow(tmp_path, "init", run, "--add", cohort / "data")

@@ -558,3 +558,13 @@ def test_score_keeps_the_counts_of_candidates_in_marker_genes(
     np.testing.assert_array_equal(
         counts[:, [genes.index("KRT18")]].toarray().ravel(), np.where(candidates, krt18, 0)
     )
+
+
+@pytest.mark.parametrize(("there", "flagged"), [(0, True), (11, True), (12, False), (60, False)])
+def test_a_file_without_the_genes_of_the_panels_is_flagged(there: int, flagged: bool) -> None:
+    sample = scored_sample("a", tumour=3)
+    record = json.loads(sample.uns["score"])
+    sample.uns["score"] = json.dumps(record | {"panel_genes_in_data": there, "panel_genes": 60})
+    (row,) = called(sample)[1]["samples"]
+    said = f"only {there} of 60 genes of the tumour panels are in the file"
+    assert any(flag.startswith(said) for flag in row["flags"]) == flagged

@@ -24,6 +24,7 @@ _WINDOW = (1.0, 3.5)  # nominal -log10 p of the null cells that the inflation is
 _TUMOUR = ("CTC", "CTC aggregate")
 _PANELS_OF_STROMA = ("sarcoma",)  # collagens and what goes with them
 _SHARED_ALPHA = 1e-3
+_FEW_PANEL_GENES = 0.2  # share of those of the panels that were looked at
 _MANY_AGGREGATES = 0.2  # share of the cells of a sample
 _NOMINAL = (1e-1, 1e-2, 1e-3, 1e-4)
 _SHOWN = (
@@ -341,6 +342,16 @@ def _aggregates(
     )
 
 
+def _lacking_panel_genes(score: Record) -> list[str]:
+    there, all_of_them = score.get("panel_genes_in_data", 0), score.get("panel_genes", 0)
+    if there >= _FEW_PANEL_GENES * all_of_them:
+        return []
+    return [
+        f"only {there} of {all_of_them} genes of the tumour panels are in the file: where genes"
+        " that few cells show were removed, the evidence of rare tumour cells was removed with them"
+    ]
+
+
 def _sample_record(
     row: Mapping[str, Any], adata: AnnData, table: pd.DataFrame, params: CallParams
 ) -> Record:
@@ -358,6 +369,7 @@ def _sample_record(
             f"{counts['CTC aggregate']} of {adata.n_obs} cells are called aggregates: RNA of lysed"
             " tumour cells may be in every droplet"
         )
+    flags += _lacking_panel_genes(json.loads(str(adata.uns[keys.SCORE.key])))
     reviewed = reviews.summary(table[keys.VERDICT.key].to_numpy(dtype=object))
     flags += [reviewed] if reviewed else []
     umis = table[keys.TOTAL_COUNTS.key]

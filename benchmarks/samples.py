@@ -12,12 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-from ctcflow import io
 from ctcflow.contracts import tables_of
-from ctcflow.sample_params import IngestParams, QCParams
+from ctcflow.files import io
+from ctcflow.files.tables import SHIPPED
+from ctcflow.settings.sample_params import IngestParams, QCParams
 from ctcflow.steps.ingest import ingest
 from ctcflow.steps.qc import qc
-from ctcflow.tables import SHIPPED
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REAL = REPOSITORY.parent / "shared" / "data" / "real"

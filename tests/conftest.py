@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctcflow import io
 from ctcflow.contracts import tables_of
-from ctcflow.sample_params import IngestParams, QCParams, ScoreParams
+from ctcflow.files import io
+from ctcflow.files.tables import SHIPPED
+from ctcflow.settings.sample_params import IngestParams, QCParams, ScoreParams
 from ctcflow.simulate.cohort import SimulateParams, simulate
 from ctcflow.steps.ingest import ingest
 from ctcflow.steps.qc import qc
 from ctcflow.steps.score import score
-from ctcflow.tables import SHIPPED
 
 RESOURCES = Path(__file__).parents[1] / "resources"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ctcflow import bundle
 from ctcflow.errors import CtcflowError
+from ctcflow.files import bundle
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import anndata
 import numpy as np
 import pytest
 
-from ctcflow import __version__, cli, digests, pipeline
+from ctcflow import __version__, cli, pipeline
+from ctcflow.files import digests
 
 
 @pytest.fixture(autouse=True)

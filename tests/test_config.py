@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from ctcflow.config import (
+from ctcflow.errors import CtcflowError
+from ctcflow.settings.config import (
     Config,
     load_config,
     load_samples,
@@ -22,11 +23,10 @@ from ctcflow.config import (
     sample_row,
     step_params,
 )
-from ctcflow.errors import CtcflowError
-from ctcflow.mistakes import submodels
-from ctcflow.params import StepsParams
-from ctcflow.review import Verdict, load_verdicts
-from ctcflow.sample import COLUMNS, SAMPLE_STEPS, Sample
+from ctcflow.settings.mistakes import submodels
+from ctcflow.settings.params import StepsParams
+from ctcflow.settings.review import Verdict, load_verdicts
+from ctcflow.settings.sample import COLUMNS, SAMPLE_STEPS, Sample
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -448,7 +448,7 @@ def test_no_sheet_ends_in_another_error(
             assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("module", ["ctcflow.config", "ctcflow.schema"])
+@pytest.mark.parametrize("module", ["ctcflow.settings.config", "ctcflow.workflow.schema"])
 def test_the_import_is_light(module: str) -> None:
     code = f"import sys, {module}; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"
     loaded = subprocess.run(

@@ -17,9 +17,10 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from ctcflow import cli, io, keys, pipeline
+from ctcflow import cli, keys, pipeline
 from ctcflow.contracts import STEPS
 from ctcflow.errors import CtcflowError
+from ctcflow.files import io
 from ctcflow.inputs import (
     Counts,
     Droplets,
@@ -34,8 +35,8 @@ from ctcflow.inputs import (
     Verdicts,
 )
 from ctcflow.keys import Slot
-from ctcflow.params import StepsParams
-from ctcflow.sample_params import Params
+from ctcflow.settings.params import StepsParams
+from ctcflow.settings.sample_params import Params
 
 SAMPLES = ("P1_d0", "H1")
 STEP_NAMES = tuple(STEPS)
@@ -261,7 +262,7 @@ def _run_one(name: str, folder: Path, **changed: Path) -> anndata.AnnData:
 def _permuted(source: Path, target: Path) -> Path:
     adata = anndata.read_h5ad(source)
     order = np.random.default_rng(3).permutation(adata.n_obs)
-    from ctcflow.io import write_h5ad
+    from ctcflow.files.io import write_h5ad
 
     write_h5ad(target, adata[order].copy(), delivered=False)
     return target

@@ -11,16 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctcflow import demand
 from ctcflow.contracts import STEPS
 from ctcflow.formats.detect import locate
 from ctcflow.formats.read import read_counts
 from ctcflow.formats.size import Size, size_of
 from ctcflow.formats.tables import VALUES_AT_ONCE
 from ctcflow.simulate.cohort import FormatName, SimulateParams, simulate
-from ctcflow.stats.doublets import FEWEST_CELLS
+from ctcflow.stats.droplets.doublets import FEWEST_CELLS
 from ctcflow.steps import cluster
-from ctcflow.workflow import Workflow
+from ctcflow.workflow import demand
+from ctcflow.workflow.for_rules import Workflow
 
 ROOT = Path(__file__).parents[1]
 LINES = demand.read_lines(ROOT / "workflow" / "demand.tsv")

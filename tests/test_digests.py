@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ctcflow import digests
 from ctcflow.errors import CtcflowError
+from ctcflow.files import digests
 
 
 def written(path: Path, content: bytes = b"result") -> Path:

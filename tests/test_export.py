@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from ctcflow import cli, io, sample_files
-from ctcflow.cellxgene import assay, for_cellxgene
+from ctcflow import cli
 from ctcflow.errors import CtcflowError
-from ctcflow.export import export
+from ctcflow.files import io, sample_files
+from ctcflow.files.cellxgene import assay, for_cellxgene
+from ctcflow.files.export import export
 
 GENES = {"a": ["G0", "G1", "G2"], "b": ["G2", "G3"]}
 

@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from ctcflow import io, sample_files
 from ctcflow.errors import CtcflowError
+from ctcflow.files import io, sample_files
 
 
 def _counts(n: int = 30, genes: int = 12) -> anndata.AnnData:

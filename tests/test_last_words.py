@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ctcflow import last_words
+from ctcflow.run import last_words
 
 DRAWS = (
     "draw\trole\tcells\tcount\tcount_low\tcount_high\tper_ml\n"

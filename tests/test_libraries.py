@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ctcflow.config import Config, load_samples, sample_row
 from ctcflow.errors import CtcflowError
-from ctcflow.libraries import libraries_below
-from ctcflow.new_sheet import SHEET_COLUMNS, add, guessed, new_run
+from ctcflow.run.libraries import libraries_below
+from ctcflow.run.new_sheet import SHEET_COLUMNS, add, guessed, new_run
+from ctcflow.settings.config import Config, load_samples, sample_row
 
 TEMPLATE = Path(__file__).parents[1] / "config" / "config.yaml"
 

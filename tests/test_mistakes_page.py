@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ctcflow import plan
 from ctcflow.errors import CtcflowError
+from ctcflow.run import plan
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "mistakes.md"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ctcflow.config import Config
-from ctcflow.not_as_written import not_as_written
-from ctcflow.sample import Sample
+from ctcflow.run.not_as_written import not_as_written
+from ctcflow.settings.config import Config
+from ctcflow.settings.sample import Sample
 
 PANELS = ["breast", "lung", "pan_epithelial"]
 WHOLE = {

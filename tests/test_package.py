@@ -15,8 +15,8 @@ import yaml
 from tests.workflow.installed import built
 
 from ctcflow import __version__
-from ctcflow.shipped import checkout, package, shipped
-from ctcflow.tables import SHIPPED
+from ctcflow.files.shipped import checkout, package, shipped
+from ctcflow.files.tables import SHIPPED
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from ctcflow import plan
 from ctcflow.errors import CtcflowError
-from ctcflow.sample import Sample
+from ctcflow.run import plan
+from ctcflow.settings.sample import Sample
 
 PANELS = ["breast", "lung"]
 KNOWN = {"volume_ml": 7.5, "chemistry": "10x_3p_v3", "batch": "run1"}

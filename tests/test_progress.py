@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ctcflow.progress import Progress, reason_of, spoken
+from ctcflow.run.progress import Progress, reason_of, spoken
 
 SOURCE = Path(__file__).parents[1] / "src"
 

@@ -9,7 +9,7 @@ import h5py
 import pandas as pd
 import pytest
 
-from ctcflow import plan, provenance
+from ctcflow.run import plan, provenance
 
 ROOT = Path(__file__).parents[1]
 MEASURED = "s\th:m:s\tmax_rss\tcpu_time\n{}\t0:00:01\t{}\t0.5\n"

@@ -16,7 +16,7 @@ import pytest
 import ctcflow as cf
 from ctcflow import cli
 from ctcflow.errors import CtcflowError
-from ctcflow.sample_params import QCParams, ScoreParams
+from ctcflow.settings.sample_params import QCParams, ScoreParams
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "python.md").read_text()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ctcflow.tables import SHIPPED
+from ctcflow.files.tables import SHIPPED
 
 RESOURCES = Path(__file__).parents[1] / "resources"
 README = (RESOURCES / "README.md").read_text()

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ctcflow import orphans, run_lock
 from ctcflow.errors import CtcflowError
+from ctcflow.run import lock as run_lock
+from ctcflow.run import orphans
+from ctcflow.workflow import code_in_use
 
 
 def stopped(run: Path, *arguments: str, is_main: bool = True) -> str:
@@ -92,7 +94,7 @@ def test_a_job_is_known_by_its_run_and_stopped(tmp_path: Path) -> None:
     started = {
         run: subprocess.Popen(
             [sys.executable, "-c", code if run is mine else "import time; time.sleep(60)"],
-            env=os.environ | {orphans.MARK: str(run)},
+            env=os.environ | {code_in_use.MARK: str(run)},
         )
         for run in (mine, other)
     }

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ctcflow.config import Config, load_config
-from ctcflow.params import StepsParams
-from ctcflow.sample import COLUMNS, Sample
-from ctcflow.schema import COMMAND, Parameter, parameters, render, stale, write_all
+from ctcflow.settings.config import Config, load_config
+from ctcflow.settings.params import StepsParams
+from ctcflow.settings.sample import COLUMNS, Sample
+from ctcflow.workflow.schema import COMMAND, Parameter, parameters, render, stale, write_all
 
 REPOSITORY = Path(__file__).parents[1]
 PARAMETERS = list(parameters())

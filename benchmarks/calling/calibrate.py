@@ -24,11 +24,11 @@ from benchmarks.calling.draws import Claim, blood_source, each, interval, tumour
 from benchmarks.calling.shares import TUMOURS, chosen_cells
 from benchmarks.samples import BLOOD, REPOSITORY, over, sample, thinned
 
-from ctcflow import io
 from ctcflow.calibrate import LEVELS, TABLES, Cells, cells_of, judged
-from ctcflow.stats.gene_sets import genes_of_sets
-from ctcflow.stats.score_null import cross_fitted, judge
-from ctcflow.tables import SHIPPED
+from ctcflow.files import io
+from ctcflow.files.tables import SHIPPED
+from ctcflow.stats.calls.score_null import cross_fitted, judge
+from ctcflow.stats.counts.gene_sets import genes_of_sets
 
 Floats = npt.NDArray[np.float64]
 

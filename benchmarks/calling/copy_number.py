@@ -33,12 +33,12 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.stats import rankdata
 
-from ctcflow import io
-from ctcflow.stats.copy_number import CopyNumber, copy_number
-from ctcflow.stats.gene_sets import handling
-from ctcflow.stats.identity import thinned
-from ctcflow.stats.leukocytes import leukocytes
-from ctcflow.stats.profiles import AMBIENT_SHARE, profiles
+from ctcflow.files import io
+from ctcflow.stats.copy_number.aneuploidy import CopyNumber, copy_number
+from ctcflow.stats.counts.gene_sets import handling
+from ctcflow.stats.identity.leukocytes import leukocytes
+from ctcflow.stats.identity.likelihood import thinned
+from ctcflow.stats.identity.profiles import AMBIENT_SHARE, profiles
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REAL = REPOSITORY.parent / "shared" / "data" / "real"

@@ -35,9 +35,9 @@ from benchmarks.samples import (
 )
 from threadpoolctl import threadpool_limits
 
-from ctcflow.params import CallParams
-from ctcflow.sample_params import ScoreParams
-from ctcflow.stats.tail import clopper_pearson
+from ctcflow.settings.params import CallParams
+from ctcflow.settings.sample_params import ScoreParams
+from ctcflow.stats.calls.tail import clopper_pearson
 from ctcflow.steps.call import call
 from ctcflow.steps.score import score
 

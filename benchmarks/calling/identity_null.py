@@ -21,12 +21,13 @@ import pandas as pd
 import scipy.sparse as sp
 from benchmarks.calling import normal_profiles
 
-from ctcflow import io
-from ctcflow.stats import identity, normal_tissue
-from ctcflow.stats.blood_profiles import with_two_at_once
-from ctcflow.stats.gene_sets import handling
-from ctcflow.stats.profiles import GROUPS, Profiles, profiles
-from ctcflow.tables import SHIPPED
+from ctcflow.files import io
+from ctcflow.files.tables import SHIPPED
+from ctcflow.stats.counts.gene_sets import handling
+from ctcflow.stats.identity import likelihood as identity
+from ctcflow.stats.identity import normal_tissue
+from ctcflow.stats.identity.blood_profiles import with_two_at_once
+from ctcflow.stats.identity.profiles import GROUPS, Profiles, profiles
 
 Floats = npt.NDArray[np.float64]
 

@@ -28,8 +28,8 @@ import scipy.sparse as sp
 from benchmarks.samples import REPOSITORY, over, thinned
 from sklearn.linear_model import LogisticRegression
 
-from ctcflow import io
-from ctcflow.tables import SHIPPED
+from ctcflow.files import io
+from ctcflow.files.tables import SHIPPED
 
 Bools = npt.NDArray[np.bool_]
 

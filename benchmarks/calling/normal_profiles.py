@@ -19,7 +19,7 @@ from benchmarks.calling.normal_types import kind
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from ctcflow import io
+from ctcflow.files import io
 
 Floats = npt.NDArray[np.float64]
 

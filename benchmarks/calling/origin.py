@@ -26,7 +26,7 @@ from benchmarks.calling.draws import Claim, blood_source, each, interval
 from benchmarks.calling.tissues import BLOODS, KINDS, blood_of, cells_of
 from benchmarks.samples import LINES, cell_lines, over, tables, thinned, tumour_cells
 
-from ctcflow.stats import origin
+from ctcflow.stats.panels import origin
 
 N_DRAWS = 200
 SIZES = (1, 5, 20)

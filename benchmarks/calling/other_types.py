@@ -31,9 +31,9 @@ from benchmarks.calling.draws import (
 from benchmarks.calling.methods import members
 from benchmarks.samples import REPOSITORY, over, sample
 
-from ctcflow import io
-from ctcflow.stats.classes import CLASSES
-from ctcflow.tables import SHIPPED
+from ctcflow.evidence.classes import CLASSES
+from ctcflow.files import io
+from ctcflow.files.tables import SHIPPED
 
 Floats = npt.NDArray[np.float64]
 

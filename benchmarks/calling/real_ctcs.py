@@ -27,11 +27,11 @@ from benchmarks.samples import (
     sample,
 )
 
-from ctcflow import io
 from ctcflow.errors import CtcflowError
-from ctcflow.sample_params import IngestParams
+from ctcflow.files import io
+from ctcflow.files.tables import SHIPPED
+from ctcflow.settings.sample_params import IngestParams
 from ctcflow.steps.ingest import ingest
-from ctcflow.tables import SHIPPED
 
 ECCITE = "cite_eccite_pbmc_control_RNA_ADT_HTO.h5ad"
 PICKED = {

@@ -32,11 +32,11 @@ from benchmarks.samples import (
     thinned,
 )
 
-from ctcflow import io
-from ctcflow.sample_params import IngestParams
-from ctcflow.stats.classes import ANEUPLOID, CLASSES, DIPLOID, NOT_SEEN
+from ctcflow.evidence.classes import ANEUPLOID, CLASSES, DIPLOID, NOT_SEEN
+from ctcflow.files import io
+from ctcflow.files.tables import SHIPPED
+from ctcflow.settings.sample_params import IngestParams
 from ctcflow.steps.ingest import ingest
-from ctcflow.tables import SHIPPED
 
 ALL_PANELS = "auto"
 OWN_DEPTH = 10_000

@@ -32,8 +32,8 @@ from benchmarks.speed.jobs import Job, jobs_of
 from benchmarks.speed.processes import measured_run
 from benchmarks.speed.starts import seconds_of_parts
 
-from ctcflow.sample import SAMPLE_STEPS
-from ctcflow.workflow import Workflow
+from ctcflow.settings.sample import SAMPLE_STEPS
+from ctcflow.workflow.for_rules import Workflow
 
 PROFILE = REPOSITORY / "workflow" / "profiles" / "slurm"
 CORES = 2

@@ -13,14 +13,14 @@ import pandas as pd
 from benchmarks.samples import BLOOD, measured, over, read, sample, tables, thinned, tumour_cells
 from scipy import sparse
 
-from ctcflow.params import CallParams, IntegrateParams, ReduceParams
-from ctcflow.sample_params import NormalizeParams, ScoreParams
-from ctcflow.stats.communities import agreement, leiden
-from ctcflow.stats.conservation import neighbor_purity
-from ctcflow.stats.embedding_metrics import measure
-from ctcflow.stats.harmony import harmony
-from ctcflow.stats.moments import log_normalised
-from ctcflow.stats.neighbors import fuzzy_graph, nearest
+from ctcflow.settings.params import CallParams, IntegrateParams, ReduceParams
+from ctcflow.settings.sample_params import NormalizeParams, ScoreParams
+from ctcflow.stats.clusters.communities import agreement, leiden
+from ctcflow.stats.clusters.neighbors import fuzzy_graph, nearest
+from ctcflow.stats.counts.moments import log_normalised
+from ctcflow.stats.embedding.conservation import neighbor_purity
+from ctcflow.stats.embedding.embedding_metrics import measure
+from ctcflow.stats.embedding.harmony import harmony
 from ctcflow.stats.threads import blas_threads
 from ctcflow.steps.call import call
 from ctcflow.steps.integrate import integrate

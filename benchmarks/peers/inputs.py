@@ -27,8 +27,8 @@ import scipy.sparse as sp
 from benchmarks.calling.methods import TWELVE
 from benchmarks.samples import BLOOD, REPOSITORY, over, read, thinned, tumour_cells
 
-from ctcflow import io
-from ctcflow.tables import SHIPPED
+from ctcflow.files import io
+from ctcflow.files.tables import SHIPPED
 
 DEPTHS = (600, 1500, 10000)
 TYPES = "../types/"

@@ -25,10 +25,11 @@ import pandas as pd
 import scipy.sparse as sp
 from benchmarks.samples import BLOOD, over, read, sample, thinned, tumour_cells
 
-from ctcflow import bundle, cli, sample_files
-from ctcflow.params import ProjectParams
-from ctcflow.stats import symphony
-from ctcflow.stats.moments import log_normalised
+from ctcflow import cli
+from ctcflow.files import bundle, sample_files
+from ctcflow.settings.params import ProjectParams
+from ctcflow.stats.counts.moments import log_normalised
+from ctcflow.stats.embedding import symphony
 from ctcflow.steps.project import project
 
 Claim = tuple[str, str, bool | None]

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from ctcflow import bundle
+from ctcflow.files import bundle
 
 Claim = tuple[str, str, bool | None]
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ctcflow.stats.aggregates import (
+from ctcflow.stats.calls.aggregates import (
     Empty,
     empty_from_doublets,
     empty_from_rate,

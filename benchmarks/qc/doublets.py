@@ -29,7 +29,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.metrics import average_precision_score
 
-from ctcflow.stats.doublets import doublet_scores
+from ctcflow.stats.droplets.doublets import doublet_scores
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "real"
 SEEDS = range(5)

@@ -20,7 +20,7 @@ from benchmarks.cluster.__main__ import DEMO, PROFILE, run_ctcflow, simulated
 from benchmarks.cluster.slurm import PLUGIN
 from benchmarks.speed.__main__ import linked
 
-from ctcflow.digests import digest
+from ctcflow.files.digests import digest
 
 RUNS = {
     "two threads": ["--cores", "2"],

@@ -38,10 +38,10 @@ from benchmarks.speed.__main__ import environment, linked, snakemake
 from benchmarks.speed.processes import measured_run
 from scipy.optimize import linprog
 
-from ctcflow import bundle
 from ctcflow.contracts import STEPS
-from ctcflow.demand import AXES
-from ctcflow.workflow import Workflow
+from ctcflow.files import bundle
+from ctcflow.workflow.demand import AXES
+from ctcflow.workflow.for_rules import Workflow
 
 MARGIN, MOST, NEAR = 1.1, 2.0, 1.2
 UNITS = ("MiB", "s")

@@ -14,14 +14,14 @@ from scipy import stats as distributions
 from ctcflow.errors import CtcflowError
 from ctcflow.formats.h5 import read_obs
 from ctcflow.formats.read import read_counts
-from ctcflow.mistakes import closest, shown
-from ctcflow.sample_params import IngestParams
-from ctcflow.stats import score_null, tail
-from ctcflow.stats.counts import looks_like_reads
-from ctcflow.stats.gene_sets import genes_of_sets, handling, in_set
-from ctcflow.stats.leukocytes import beyond_doubt
-from ctcflow.stats.profiles import GROUPS, profiles
-from ctcflow.stats.reads import as_molecules
+from ctcflow.settings.mistakes import closest, shown
+from ctcflow.settings.sample_params import IngestParams
+from ctcflow.stats.calls import score_null, tail
+from ctcflow.stats.counts.checks import looks_like_reads
+from ctcflow.stats.counts.gene_sets import genes_of_sets, handling, in_set
+from ctcflow.stats.counts.reads import as_molecules
+from ctcflow.stats.identity.leukocytes import beyond_doubt
+from ctcflow.stats.identity.profiles import GROUPS, profiles
 from ctcflow.steps.ingest import ingest
 
 if TYPE_CHECKING:

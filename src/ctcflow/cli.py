@@ -18,8 +18,8 @@ from pydantic import ValidationError
 
 from ctcflow import __version__, folder_commands
 from ctcflow.errors import CtcflowError, reason
-from ctcflow.shipped import checkout, shipped
-from ctcflow.tables import SHIPPED
+from ctcflow.files.shipped import checkout, shipped
+from ctcflow.files.tables import SHIPPED
 
 _DIFFERING = "parameters that differ from the defaults"
 _FORMS = {"cellxgene": "cohort_cellxgene.h5ad", "zarr": "cohort.zarr"}
@@ -146,9 +146,11 @@ def _pair(text: str) -> tuple[str, str]:
 def _run_step(arguments: argparse.Namespace) -> None:
     for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         os.environ[f"{library}_NUM_THREADS"] = str(arguments.threads)
-    from ctcflow import digests, io, mistakes, pipeline
+    from ctcflow import pipeline
     from ctcflow.contracts import STEPS
+    from ctcflow.files import digests, io
     from ctcflow.inputs import Given
+    from ctcflow.settings import mistakes
 
     model = pipeline.params_of(arguments.step)
     try:
@@ -192,7 +194,7 @@ def _log_peak(step: str) -> None:
 
 
 def _print_params(arguments: argparse.Namespace) -> None:
-    from ctcflow import schema
+    from ctcflow.workflow import schema
 
     for parameter in schema.parameters():
         if parameter.key.split(".")[0] == arguments.step:
@@ -201,7 +203,7 @@ def _print_params(arguments: argparse.Namespace) -> None:
 
 
 def _write_schema(_: argparse.Namespace) -> None:
-    from ctcflow import schema
+    from ctcflow.workflow import schema
 
     for path in schema.write_all(checkout()):
         print(f"written: {path}")
@@ -216,8 +218,8 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def _export_as(form: str, run: Path, target: Path) -> None:
-    from ctcflow import io
-    from ctcflow.export import export_cellxgene, export_zarr
+    from ctcflow.files import io
+    from ctcflow.files.export import export_cellxgene, export_zarr
 
     source = run / "results" / "cluster" / "cohort.h5ad"
     path = source.with_name(_FORMS[form]) if target == Path() else target
@@ -231,8 +233,8 @@ def _export_as(form: str, run: Path, target: Path) -> None:
 
 
 def _export_counts(arguments: argparse.Namespace) -> None:
-    from ctcflow import digests, io, sample_files
-    from ctcflow.export import export
+    from ctcflow.files import digests, io, sample_files
+    from ctcflow.files.export import export
 
     given, outputs = dict(arguments.inputs), dict(arguments.outputs)
     needed = {"cluster": given, "reduce": given, "ingest": given, "qc": given, "adata": outputs}
@@ -254,7 +256,8 @@ def _export_counts(arguments: argparse.Namespace) -> None:
 
 
 def _calibrate(arguments: argparse.Namespace) -> None:
-    from ctcflow import calibrate, io
+    from ctcflow import calibrate
+    from ctcflow.files import io
 
     output = arguments.output
     if output is not None and (output.is_dir() or output.resolve() == arguments.file.resolve()):
@@ -285,7 +288,8 @@ def _calibrate(arguments: argparse.Namespace) -> None:
 
 
 def _simulate(arguments: argparse.Namespace) -> None:
-    from ctcflow import io, mistakes
+    from ctcflow.files import io
+    from ctcflow.settings import mistakes
     from ctcflow.simulate.cohort import SimulateParams, simulate
 
     try:

@@ -36,7 +36,7 @@ class Exports:
 
     def made(self, result: AnnData) -> dict[str, pd.DataFrame]:
         """The tables by name."""
-        from ctcflow.render import tables
+        from ctcflow.render.tables import of_run as tables
 
         return {
             name: getattr(tables, function)(result) for name, function in self.functions.items()

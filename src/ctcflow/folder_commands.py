@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ctcflow.errors import CtcflowError
-from ctcflow.shipped import shipped
+from ctcflow.files.shipped import shipped
 
 if TYPE_CHECKING:
-    from ctcflow.libraries import Found
+    from ctcflow.run.libraries import Found
 
 _RUN: Final = "run the workflow in a folder; goes on after a run that died there"
 _RUN_MORE: Final = (
@@ -65,8 +65,8 @@ def add(commands: Any) -> None:
 
 
 def _init(arguments: argparse.Namespace) -> None:
-    from ctcflow import new_sheet, plan
-    from ctcflow.config import load_config
+    from ctcflow.run import new_sheet, plan
+    from ctcflow.settings.config import load_config
 
     folder, data = arguments.folder, arguments.add or arguments.data
     found = _found(data)
@@ -90,7 +90,7 @@ def _init(arguments: argparse.Namespace) -> None:
 
 def _found(data: Path | None) -> Found:
     """Libraries below a folder; none where no folder is given."""
-    from ctcflow.libraries import Found, libraries_below
+    from ctcflow.run.libraries import Found, libraries_below
 
     if data is None:
         return Found([], [])
@@ -118,7 +118,7 @@ def _cores(text: str) -> int | None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    from ctcflow import plan
+    from ctcflow.run import plan
 
     folder = arguments.folder.resolve()
     run = plan.opened(folder)
@@ -130,7 +130,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from ctcflow.run import run
+    from ctcflow.run.start import run
 
     given = [("--cores", arguments.cores), ("--profile", arguments.profile)]
     options = [word for name, value in given if value is not None for word in (name, str(value))]
@@ -143,6 +143,6 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _explain(arguments: argparse.Namespace) -> None:
-    from ctcflow.explain import explain
+    from ctcflow.run.explain import explain
 
     print("\n".join(explain(arguments.run, arguments.sample, arguments.barcode)))

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from ctcflow import __version__, contracts, io, keys
+from ctcflow import __version__, contracts, keys
 from ctcflow.errors import CtcflowError
+from ctcflow.files import io
+from ctcflow.files.tables import GENE_SETS
 from ctcflow.inputs import Given, Table
-from ctcflow.mistakes import describe
-from ctcflow.sample import Sample
-from ctcflow.sample_params import Params
-from ctcflow.tables import GENE_SETS
+from ctcflow.settings.mistakes import describe
+from ctcflow.settings.sample import Sample
+from ctcflow.settings.sample_params import Params
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, override
 
 from ctcflow.errors import CtcflowError
-from ctcflow.shipped import shipped
-from ctcflow.tables import GENE_SETS, SHIPPED
+from ctcflow.files.shipped import shipped
+from ctcflow.files.tables import GENE_SETS, SHIPPED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -221,7 +221,7 @@ class Layers(Input):
 
     @override
     def read(self, given: Given, first: AnnData | None) -> AnnData:
-        from ctcflow.sample_files import load_sample
+        from ctcflow.files.sample_files import load_sample
 
         return load_sample(
             {step: given.path(step) for step in self.steps},
@@ -271,7 +271,7 @@ class Samples(Input):
 
     @override
     def read(self, given: Given, first: AnnData | None) -> Any:
-        from ctcflow.sample_files import Cohort
+        from ctcflow.files.sample_files import Cohort
 
         patterns = {step: str(given.path(step)) for step in self.steps}
         return Cohort(given.samples, patterns, self.lognorm, self.corrected)
@@ -295,7 +295,7 @@ class Finished(Input):
 
     @override
     def read(self, given: Given, first: AnnData | None) -> AnnData:
-        from ctcflow.sample_files import load_sample
+        from ctcflow.files.sample_files import load_sample
 
         paths = {step: given.path(step) for step in self.steps}
         return load_sample(paths, kept=False, lognorm=False, corrected=False)
@@ -321,7 +321,7 @@ class OnDisk(Input):
 
     @override
     def read(self, given: Given, first: AnnData | None) -> AnnData:
-        from ctcflow.io import read_h5ad
+        from ctcflow.files.io import read_h5ad
 
         return read_h5ad(given.path(self.step), x_on_disk=True)
 
@@ -387,7 +387,7 @@ class Verdicts(Input):
             return None
         import pandas as pd
 
-        from ctcflow.review import Verdict, load_verdicts
+        from ctcflow.settings.review import Verdict, load_verdicts
 
         found = load_verdicts(given.path("verdicts"), given.samples)
         return pd.DataFrame(found, columns=list(Verdict._fields), dtype=object)
@@ -409,7 +409,7 @@ class Reference(Input):
 
     @override
     def read(self, given: Given, first: AnnData | None) -> Any:
-        from ctcflow.bundle import read
+        from ctcflow.files.bundle import read
 
         return read(given.path("reference"))
 
@@ -426,7 +426,7 @@ class Controls(Reference):
     def read(self, given: Given, first: AnnData | None) -> dict[str, Any] | None:
         if "reference" not in given.paths:
             return None
-        from ctcflow.bundle import read_manifest
+        from ctcflow.files.bundle import read_manifest
 
         return dict(read_manifest(given.path("reference"))["controls"])
 
@@ -436,15 +436,16 @@ def _table_path(name: str, given: Given) -> Path:
 
 
 def _read_table(name: str, given: Given) -> pd.DataFrame:
-    from ctcflow import io
+    from ctcflow.files import io
 
     path = _table_path(name, given)
     return io.read_gene_sets(path) if name in GENE_SETS else io.read_table(path)
 
 
 def _params_of_ingest(adata: AnnData) -> Any:
-    from ctcflow import io, keys
-    from ctcflow.sample_params import IngestParams
+    from ctcflow import keys
+    from ctcflow.files import io
+    from ctcflow.settings.sample_params import IngestParams
 
     record = io.json_slot(adata, keys.CTCFLOW.key)
     return IngestParams.model_validate(record["steps"]["ingest"]["params"])

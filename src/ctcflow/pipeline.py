@@ -8,14 +8,15 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ctcflow import __version__, digests, io, keys, sample_files
+from ctcflow import __version__, keys
 from ctcflow.contracts import STEPS, Step
 from ctcflow.errors import CtcflowError
+from ctcflow.files import digests, io, sample_files
 from ctcflow.inputs import Given
 from ctcflow.keys import Slot
-from ctcflow.params import StepsParams
-from ctcflow.sample_params import Params
-from ctcflow.sheet_columns import add_row
+from ctcflow.settings.params import StepsParams
+from ctcflow.settings.sample_params import Params
+from ctcflow.settings.sheet_columns import add_row
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
-from ctcflow.render import answer, figures, heat_map, marks
+from ctcflow.render import marks
 from ctcflow.render.copy_number import judged
 from ctcflow.render.drawings import counts_of_draws, evidence_of
-from ctcflow.render.records import facts
+from ctcflow.render.figures import heat_map
+from ctcflow.render.figures import plots as figures
+from ctcflow.render.page import answer
+from ctcflow.render.tables.records import facts
 
 if TYPE_CHECKING:
     from anndata import AnnData

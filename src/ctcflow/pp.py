@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ctcflow import in_memory, keys
 from ctcflow.errors import CtcflowError
 from ctcflow.in_memory import Tables
-from ctcflow.keyword_params import takes
-from ctcflow.sample_params import IngestParams, NormalizeParams, QCParams
-from ctcflow.sheet_columns import add_row
+from ctcflow.settings.keyword_params import takes
+from ctcflow.settings.sample_params import IngestParams, NormalizeParams, QCParams
+from ctcflow.settings.sheet_columns import add_row
 from ctcflow.steps import ingest as ingest_step
 from ctcflow.steps import normalize as normalize_step
 from ctcflow.steps import qc as qc_step

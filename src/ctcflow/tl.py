@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import anndata
 
-from ctcflow import bundle, in_memory, keys, sample_files
+from ctcflow import in_memory, keys
 from ctcflow.errors import CtcflowError
+from ctcflow.files import bundle, sample_files
 from ctcflow.in_memory import Tables
-from ctcflow.keyword_params import takes
-from ctcflow.params import CallParams, ProjectParams
-from ctcflow.sample_params import ScoreParams
+from ctcflow.settings.keyword_params import takes
+from ctcflow.settings.params import CallParams, ProjectParams
+from ctcflow.settings.sample_params import ScoreParams
 from ctcflow.steps import call as call_step
 from ctcflow.steps import project as project_step
 from ctcflow.steps import score as score_step

@@ -1,4 +1,4 @@
-"""Snakemake's logger plugin `ctcflow`: its events as the lines of `ctcflow.progress`.
+"""Snakemake's logger plugin `ctcflow`: its events as the lines of `ctcflow.run.progress`.
 
 Snakemake finds plugins by the name of their module.
 """
@@ -30,7 +30,7 @@ class LogHandler(LogHandlerBase):
 
     def __post_init__(self) -> None:
         # Snakemake imports every plugin before it reads a Snakefile, maybe of another ctcflow
-        from ctcflow.progress import EXPECTED, Progress
+        from ctcflow.run.progress import EXPECTED, Progress
 
         expected = json.loads(os.environ.get(EXPECTED, "{}"))
         self._progress = Progress(expected, time.monotonic)

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ctcflow.review import load_verdicts
+from ctcflow.settings.review import load_verdicts
 
 ROOT = Path(__file__).parents[2]
 BROWSER = os.environ.get("CTCFLOW_BROWSER", "")

@@ -17,14 +17,14 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from ctcflow import bundle, io
-from ctcflow.config import load_config, load_samples
 from ctcflow.errors import CtcflowError, reason
+from ctcflow.files import bundle, io
+from ctcflow.files.tables import SHIPPED
 from ctcflow.formats.detect import locate
 from ctcflow.formats.read import read_counts
 from ctcflow.formats.size import size_of
-from ctcflow.review import load_verdicts
-from ctcflow.tables import SHIPPED
+from ctcflow.settings.config import load_config, load_samples
+from ctcflow.settings.review import load_verdicts
 
 ROOT = Path(__file__).parents[2]
 MEMORY = 4 * 2**30

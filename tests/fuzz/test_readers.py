@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ctcflow import bundle, io
+from ctcflow.files import bundle, io
 from ctcflow.formats.detect import locate
 from ctcflow.formats.read import read_counts
 from ctcflow.simulate.cohort import SimulateParams, simulate

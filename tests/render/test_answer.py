@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ctcflow.render.answer import draws_of, first_screen, no_control_note
+from ctcflow.render.page.answer import draws_of, first_screen, no_control_note
 
 Record = dict[str, Any]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctcflow.render import cards
+from ctcflow.render.page import cards
 
 PARAMS = {"max_p": 0.0002, "fdr": 0.05}
 CELL = {

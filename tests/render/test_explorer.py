@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctcflow.render import explorer
-from ctcflow.render.explorer import Parts
+from ctcflow.render.page import explorer
+from ctcflow.render.page.explorer import Parts
 
 HOSTILE = "</script><script>alert(1)</script>"
 

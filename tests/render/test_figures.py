@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from ctcflow.render import atlas, figures, marks
+from ctcflow.render import marks
+from ctcflow.render.figures import atlas
+from ctcflow.render.figures import plots as figures
 
 
 def words(figure: Figure) -> str:

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
-from ctcflow.render import heat_map, marks
+from ctcflow.render import marks
 from ctcflow.render.copy_number import MOST_ROWS, Judged, judged, section
+from ctcflow.render.figures import heat_map
 
 ARMS = ["10q", "1p", "2p", "1q"]
 

@@ -6,8 +6,9 @@ import math
 
 import pytest
 
-from ctcflow.render import html, numbers
-from ctcflow.render.html import Column, Markup, Valued
+from ctcflow.render import numbers
+from ctcflow.render.page import html
+from ctcflow.render.page.html import Column, Markup, Valued
 
 
 def test_text_is_escaped_and_markup_is_not_escaped_twice() -> None:

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from ctcflow.params import StepsParams
-from ctcflow.render.methods import methods
+from ctcflow.render.page.methods import methods
+from ctcflow.settings.params import StepsParams
 
 DEFAULTS = StepsParams().model_dump(mode="json")
 STEPS = {

@@ -7,7 +7,7 @@ import io
 import pandas as pd
 import yaml
 
-from ctcflow.render.multiqc import multiqc
+from ctcflow.render.tables.multiqc import multiqc
 
 SAMPLES = pd.DataFrame(
     {

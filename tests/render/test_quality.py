@@ -11,7 +11,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from ctcflow.render import barcodes, marks, quality
+from ctcflow.render import marks
+from ctcflow.render.figures import barcodes, quality
 from ctcflow.render.marks import BLUE, PURPLE, VERMILLION
 
 LINEAGES = ("T and NK", "myeloid", "neutrophil", "other")

@@ -7,8 +7,9 @@ import re
 
 import pandas as pd
 
-from ctcflow.render import columns, sections
-from ctcflow.render.html import Markup
+from ctcflow.render.page import sections
+from ctcflow.render.page.html import Markup
+from ctcflow.render.tables import columns
 
 PNG = b"\x89PNG"
 

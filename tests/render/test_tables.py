@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctcflow.render import columns, tables
+from ctcflow.render.tables import columns
+from ctcflow.render.tables import of_run as tables
 
 CELLS = [
     "sample",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from ctcflow.stats.profiles import Profiles, profiles
+from ctcflow.stats.identity.profiles import Profiles, profiles
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, chi2
 
-from ctcflow.stats.aggregates import (
+from ctcflow.stats.calls.aggregates import (
     SENTENCE,
     Empty,
     _quantile,

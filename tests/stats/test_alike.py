@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from ctcflow.stats.alike import FEWEST, MOST, alike
-from ctcflow.stats.profiles import Profiles
+from ctcflow.stats.identity.alike import FEWEST, MOST, alike
+from ctcflow.stats.identity.profiles import Profiles
 
 Tables = dict[str, pd.DataFrame]
 

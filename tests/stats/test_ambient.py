@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctcflow.stats import ambient, exclusive_genes
+from ctcflow.stats.droplets import ambient, exclusive_genes
 
 REAL = Path(__file__).parents[2].parent / "shared/data/real"
 SOUP = REAL / "blood_pbmc4k_soupx_with_real_soup_profile.h5ad"

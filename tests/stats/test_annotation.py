@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from ctcflow.stats import annotation
-from ctcflow.stats.neighbors import fuzzy_graph, nearest
+from ctcflow.stats.clusters import annotation
+from ctcflow.stats.clusters.neighbors import fuzzy_graph, nearest
 
 # three types over five genes: 0 and 1 share gene 0, 2 stands alone
 SETS = np.array([0, 0, 0, 1, 1, 1, 2, 2])

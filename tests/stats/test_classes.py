@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctcflow.stats.classes import CLASSES, Evidence, classify, malignancy
+from ctcflow.evidence.classes import CLASSES, Evidence, classify, malignancy
 
 NAN = float("nan")
 TYPE = "Cycling basal"

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctcflow.stats import exclusive_genes
-from ctcflow.stats.coarse import ANUCLEATE, COARSE, coarse
-from ctcflow.stats.profiles import Profiles, profiles
+from ctcflow.stats.droplets import exclusive_genes
+from ctcflow.stats.identity.coarse import ANUCLEATE, COARSE, coarse
+from ctcflow.stats.identity.profiles import Profiles, profiles
 
 MEMBERS = {
     "T and NK": {"CD4 T", "CD8 T", "NK"},

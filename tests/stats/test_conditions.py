@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from ctcflow.stats import pseudobulk
-from ctcflow.stats.conditions import (
+from ctcflow.stats.clusters import pseudobulk
+from ctcflow.stats.clusters.conditions import (
     between_conditions,
     comparable_genes,
     comparisons,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ctcflow.stats.confounding import associate, association_p, cramers_v, design_rank
-from ctcflow.stats.linear import cell_table
+from ctcflow.stats.embedding.confounding import associate, association_p, cramers_v, design_rank
+from ctcflow.stats.embedding.linear import cell_table
 
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=20)
 

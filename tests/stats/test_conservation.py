@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctcflow.stats.conservation import graph_connectivity, neighbor_purity, scaled_clisi
-from ctcflow.stats.embedding_metrics import measure
-from ctcflow.stats.neighbors import nearest
+from ctcflow.stats.clusters.neighbors import nearest
+from ctcflow.stats.embedding.conservation import graph_connectivity, neighbor_purity, scaled_clisi
+from ctcflow.stats.embedding.embedding_metrics import measure
 
 
 def by_search(neighbors: np.ndarray, labels: np.ndarray) -> float:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from ctcflow.stats import chromosome_arms, gene_dosage
-from ctcflow.stats.copy_number import DEPTHS, CopyNumber, NormalTissue, copy_number
+from ctcflow.stats.copy_number import chromosome_arms, gene_dosage
+from ctcflow.stats.copy_number.aneuploidy import DEPTHS, CopyNumber, NormalTissue, copy_number
 
 ARMS = 20
 PER_ARM = 150

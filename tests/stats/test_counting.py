@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from ctcflow.stats import controls, counting
-from ctcflow.stats.cutoffs import cutoff
-from ctcflow.stats.overdispersion import interval, measured_ratio
-from ctcflow.stats.tail import benjamini_hochberg, garwood
+from ctcflow.stats.calls import controls, counting
+from ctcflow.stats.calls.cutoffs import cutoff
+from ctcflow.stats.calls.overdispersion import interval, measured_ratio
+from ctcflow.stats.calls.tail import benjamini_hochberg, garwood
 
 Record = dict[str, Any]
 

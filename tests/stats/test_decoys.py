@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from ctcflow.stats import decoys
+from ctcflow.stats.panels import decoys
 
 N_GENES = 2000
 MEMBERS = np.arange(40, dtype=np.intp)

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from ctcflow.stats.doublets import FEWEST_CELLS, content_order, doublet_scores, expected_rate
+from ctcflow.stats.droplets.doublets import (
+    FEWEST_CELLS,
+    content_order,
+    doublet_scores,
+    expected_rate,
+)
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "real"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
-from ctcflow.stats import droplets
+from ctcflow.stats.droplets import metrics as droplets
 
 
 @settings(max_examples=60, deadline=None)

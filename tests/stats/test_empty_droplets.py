@@ -10,8 +10,8 @@ import pytest
 import scipy.sparse as sp
 from scipy import stats
 
-from ctcflow.stats import cell_profiles, knee, soup
-from ctcflow.stats import empty_droplets as ed
+from ctcflow.stats.droplets import cell_profiles, knee, soup
+from ctcflow.stats.droplets import empty_droplets as ed
 
 ROOT = Path(__file__).parents[2]
 SOUP = ROOT.parent / "shared/data/real/blood_pbmc4k_soupx_with_real_soup_profile.h5ad"

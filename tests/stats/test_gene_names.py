@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctcflow.stats.gene_names import ids_of_groups, of_other_species, resolve
+from ctcflow.stats.counts.gene_names import ids_of_groups, of_other_species, resolve
 
 TABLE = pd.DataFrame(
     {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ctcflow.stats.gene_order import arm_names, gene_order, usable
+from ctcflow.stats.copy_number.gene_order import arm_names, gene_order, usable
 
 # OMIM cytogenetic locations
 BANDS = {

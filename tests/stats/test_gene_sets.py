@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctcflow.stats.gene_sets import columns_of_sets, in_set
+from ctcflow.stats.counts.gene_sets import columns_of_sets, in_set
 
 MADE = pd.DataFrame(
     {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ctcflow.stats.harmony import harmony
+from ctcflow.stats.embedding.harmony import harmony
 
 SETTINGS = {"theta": 2.0, "max_iterations": 10, "seed": 0}
 

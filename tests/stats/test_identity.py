@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse, stats
 
-from ctcflow.stats import identity as ident
+from ctcflow.stats.identity import likelihood as ident
 
 IS_BLOOD = np.array([True, True, False, False])
 GROUP = np.array([0, 1, 0, 0])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ctcflow.stats.ledger import joined, ledger
+from ctcflow.stats.quality.ledger import joined, ledger
 
 Masks = dict[str, np.ndarray]
 REASONS, REMARKS = ("few counts", "damaged", "foreign"), ("many counts", "likely doublets")

@@ -10,9 +10,9 @@ import pytest
 import scipy.sparse as sp
 from scipy import stats
 
-from ctcflow.stats import identity as ident
-from ctcflow.stats.leukocytes import Leukocytes, among_blood_like, leukocytes, odd_tail
-from ctcflow.stats.profiles import GROUPS, Profiles, profiles
+from ctcflow.stats.identity import likelihood as ident
+from ctcflow.stats.identity.leukocytes import Leukocytes, among_blood_like, leukocytes, odd_tail
+from ctcflow.stats.identity.profiles import GROUPS, Profiles, profiles
 
 Tables = dict[str, pd.DataFrame]
 BLOOD = ("CD4 T", "B", "Monocyte", "Neutrophil", "Platelet")

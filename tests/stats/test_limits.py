@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from ctcflow.stats import limits as lim
+from ctcflow.stats.quality import limits as lim
 
 RULES = lim.Rules(
     umis=(100.0, 300.0),

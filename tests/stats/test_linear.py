@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctcflow.stats.linear import batch_effects, cell_table, connected_sets, not_comparable
+from ctcflow.stats.embedding.linear import batch_effects, cell_table, connected_sets, not_comparable
 
 CODES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=60)
 

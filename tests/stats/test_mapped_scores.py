@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ctcflow.stats import annotation
-from ctcflow.stats.mapped_scores import mapped_scores
-from ctcflow.stats.neighbors import nearest, tie_strengths
-from ctcflow.stats.transfer import Placed, neighbor_shares
+from ctcflow.stats.clusters import annotation
+from ctcflow.stats.clusters.neighbors import nearest, tie_strengths
+from ctcflow.stats.embedding.mapped_scores import mapped_scores
+from ctcflow.stats.embedding.transfer import Placed, neighbor_shares
 
 
 def placed(points: np.ndarray, reference: np.ndarray, k: int) -> Placed:

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.stats import rankdata
 
-from ctcflow.stats import components
-from ctcflow.stats.communities import QUALITY, agreement, by_size, leiden
-from ctcflow.stats.harmony import harmony, mean_shift
-from ctcflow.stats.markers import by_gene, group_aucs, group_sums
-from ctcflow.stats.neighbors import fuzzy_graph, nearest
-from ctcflow.stats.sketch import beside, choose, majority
-from ctcflow.stats.stability import finest_stable, one_cloud, subsample_agreement
+from ctcflow.stats.clusters.communities import QUALITY, agreement, by_size, leiden
+from ctcflow.stats.clusters.markers import by_gene, group_aucs, group_sums
+from ctcflow.stats.clusters.neighbors import fuzzy_graph, nearest
+from ctcflow.stats.clusters.sketch import beside, choose, majority
+from ctcflow.stats.clusters.stability import finest_stable, one_cloud, subsample_agreement
+from ctcflow.stats.embedding import components
+from ctcflow.stats.embedding.harmony import harmony, mean_shift
 
 
 def aucs_of(x, groups, *, n_groups, cuts=()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from ctcflow.stats.missing_genes import points_of_seen, scaled_loadings, seen_share
+from ctcflow.stats.counts.missing_genes import points_of_seen, scaled_loadings, seen_share
 
 
 def made(n: int = 200, genes: int = 60, d: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ctcflow.stats.layout import umap_layout
-from ctcflow.stats.mixing import acceptance, batch_entropy, lisi
-from ctcflow.stats.neighbors import distance_graph, fuzzy_graph, nearest
+from ctcflow.stats.clusters.layout import umap_layout
+from ctcflow.stats.clusters.neighbors import distance_graph, fuzzy_graph, nearest
+from ctcflow.stats.embedding.mixing import acceptance, batch_entropy, lisi
 
 
 def cloud(n: int, d: int = 8) -> np.ndarray:

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy import sparse, stats
 
-from ctcflow.stats import normal_tissue
-from ctcflow.stats.normal_tissue import Tissue
-from ctcflow.stats.profiles import NORMAL_GROUPS, Profiles
+from ctcflow.stats.identity import normal_tissue
+from ctcflow.stats.identity.normal_tissue import Tissue
+from ctcflow.stats.identity.profiles import NORMAL_GROUPS, Profiles
 
 Tables = dict[str, pd.DataFrame]
 EPITHELIAL = ("EPCAM", "KRT8", "KRT18", "KRT19", "CLDN4", "ELF3", "KRT7", "TACSTD2")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from ctcflow.stats import novelty, transfer
+from ctcflow.stats.embedding import novelty, transfer
 
 
 def test_unexpected_expression_is_the_sum_that_is_stated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,10 @@ import pytest
 import scipy.sparse as sp
 from scipy import stats
 
-from ctcflow import io
-from ctcflow.stats import origin
-from ctcflow.stats.profiles import GROUPS
-from ctcflow.tables import SHIPPED
+from ctcflow.files import io
+from ctcflow.files.tables import SHIPPED
+from ctcflow.stats.identity.profiles import GROUPS
+from ctcflow.stats.panels import origin
 
 RESOURCES = Path(__file__).parents[2] / "resources"
 TABLE = io.read_table(RESOURCES / SHIPPED["tissue_markers"])

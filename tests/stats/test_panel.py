@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ctcflow.stats import panel
+from ctcflow.stats.panels import panel
 
 
 def _enumerated(seen: np.ndarray, expected: np.ndarray, weight: np.ndarray) -> float:

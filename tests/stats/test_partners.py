@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, sparse, stats
 
-from ctcflow.stats import aggregates, profiles
-from ctcflow.stats.partners import (
+from ctcflow.stats.calls import aggregates
+from ctcflow.stats.identity import profiles
+from ctcflow.stats.panels.partners import (
     LINEAGES,
     LineageGenes,
     lineage_genes,

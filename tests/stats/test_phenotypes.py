@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ctcflow.stats.phenotypes import against_calls, phenotypes
+from ctcflow.stats.panels.phenotypes import against_calls, phenotypes
 
 SCORES = pd.DataFrame(
     {

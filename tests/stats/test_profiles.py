@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctcflow.stats.blood_profiles import TOGETHER, of_each_type, with_two_at_once
-from ctcflow.stats.profiles import GROUPS, NORMAL_GROUPS, Profiles, profiles
+from ctcflow.stats.identity.blood_profiles import TOGETHER, of_each_type, with_two_at_once
+from ctcflow.stats.identity.profiles import GROUPS, NORMAL_GROUPS, Profiles, profiles
 
 RESOURCES = Path(__file__).parents[2] / "resources" / "genes"
 SOME = ["CD3D", "MS4A1", "LYZ", "KRT8", "COL1A1", "PECAM1", "FCGR3B", "PPBP", "HBB", "NKG7"]

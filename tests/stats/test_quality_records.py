@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctcflow.stats import quality_records as records
-from ctcflow.stats import raw_droplets
-from ctcflow.stats.ambient import Contamination
-from ctcflow.stats.coarse import COARSE
-from ctcflow.stats.droplets import Quality
-from ctcflow.stats.knee import Knee
-from ctcflow.stats.limits import Limits
+from ctcflow.stats.droplets import raw_droplets
+from ctcflow.stats.droplets.ambient import Contamination
+from ctcflow.stats.droplets.knee import Knee
+from ctcflow.stats.droplets.metrics import Quality
+from ctcflow.stats.identity.coarse import COARSE
+from ctcflow.stats.quality import records
+from ctcflow.stats.quality.limits import Limits
 
 ROW = Limits(30, True, 123.456, 78.9, 17.23456, 1500.0, 9.87654, 20000.4, 4000.0)
 FEW = Limits(3, False, 100.0, 50.0, 50.0, *[np.nan] * 4)

@@ -10,8 +10,8 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctcflow.stats import raw_droplets, soup
-from ctcflow.stats.profiles import Profiles
+from ctcflow.stats.droplets import raw_droplets, soup
+from ctcflow.stats.identity.profiles import Profiles
 
 GENES, LOWER = 300, 100
 BASES = np.array(list("ACGT"))

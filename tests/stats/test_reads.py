@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from ctcflow.stats.reads import DEPTH, as_molecules
+from ctcflow.stats.counts.reads import DEPTH, as_molecules
 
 
 def test_copies_and_haemoglobin_change_nothing() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse, stats
 
-from ctcflow.stats import panel, rescue
+from ctcflow.stats.panels import panel
+from ctcflow.stats.quality import rescue
 
 GENES = 6
 PRIOR = 10.0 ** np.linspace(-6, -4.5, GENES)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctcflow.stats import reviews
+from ctcflow.stats.calls import reviews
 
 CLASSES = ("CTC", "CTC aggregate", "uncertain", "non-blood other", "blood")
 

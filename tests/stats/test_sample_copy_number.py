@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from ctcflow.stats.copy_number import NormalTissue
-from ctcflow.stats.sample_copy_number import (
+from ctcflow.stats.copy_number.aneuploidy import NormalTissue
+from ctcflow.stats.copy_number.sample_copy_number import (
     LINEAGES,
     Roles,
     SampleCopyNumber,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ctcflow.stats import score_null
-from ctcflow.stats.score_null import ALL, FEWEST, OTHER, cross_fitted, judge, sources
+from ctcflow.stats.calls import score_null
+from ctcflow.stats.calls.score_null import ALL, FEWEST, OTHER, cross_fitted, judge, sources
 
 KINDS = ("T", "monocyte", "B")
 

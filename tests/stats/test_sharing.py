@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ctcflow.stats import sharing
+from ctcflow.stats.droplets import sharing
 
 ALPHA = 1e-3
 

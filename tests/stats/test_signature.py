@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse, stats
 
-from ctcflow.stats import signature
+from ctcflow.stats.counts import signature
 
 COUNTS = hnp.arrays(
     np.int32,

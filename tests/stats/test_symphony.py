@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctcflow.stats import symphony
-from ctcflow.stats.harmony import harmony
+from ctcflow.stats.embedding import symphony
+from ctcflow.stats.embedding.harmony import harmony
 
 CENTRES = np.array([[8.0, 0, 0, 1], [0, 8.0, 0, -1], [0, 0, 8.0, 1]])
 

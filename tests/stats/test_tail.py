@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import optimize, special, stats
 
-from ctcflow.stats import tail
+from ctcflow.stats.calls import tail
 
 WINDOW = {"low": 1.0, "high": 3.5}
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from ctcflow.stats.moments import column_moments, log_normalised
-from ctcflow.stats.variable_genes import clipped_variance, consensus, local_regression, ranks
+from ctcflow.stats.counts.moments import column_moments, log_normalised
+from ctcflow.stats.counts.variable_genes import clipped_variance, consensus, local_regression, ranks
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data" / "real"

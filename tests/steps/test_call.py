@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse, stats
 
-from ctcflow import io
-from ctcflow.params import CallParams
-from ctcflow.render.tables import origin_table
-from ctcflow.stats.classes import CLASSES
+from ctcflow.evidence.classes import CLASSES
+from ctcflow.files import io
+from ctcflow.files.tables import SHIPPED
+from ctcflow.render.tables.of_run import origin_table
+from ctcflow.settings.params import CallParams
 from ctcflow.steps.call import call
-from ctcflow.tables import SHIPPED
 
 Run = Callable[..., anndata.AnnData]
 IsCtc = Callable[[anndata.AnnData], np.ndarray]

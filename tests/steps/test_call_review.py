@@ -8,8 +8,8 @@ import anndata
 import pandas as pd
 import pytest
 
-from ctcflow.params import CallParams
-from ctcflow.render import tables
+from ctcflow.render.tables import of_run as tables
+from ctcflow.settings.params import CallParams
 from ctcflow.steps.call import call
 
 from .test_call import TISSUE_MARKERS, scored_sample

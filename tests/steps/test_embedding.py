@@ -14,12 +14,12 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from ctcflow.errors import CtcflowError
-from ctcflow.io import read_h5ad, write_h5ad
-from ctcflow.params import ClusterParams, IntegrateParams, ReduceParams
-from ctcflow.render.tables import conditions_table
-from ctcflow.sample_params import NormalizeParams
-from ctcflow.stats.communities import agreement
-from ctcflow.stats.moments import log_normalised
+from ctcflow.files.io import read_h5ad, write_h5ad
+from ctcflow.render.tables.of_run import conditions_table
+from ctcflow.settings.params import ClusterParams, IntegrateParams, ReduceParams
+from ctcflow.settings.sample_params import NormalizeParams
+from ctcflow.stats.clusters.communities import agreement
+from ctcflow.stats.counts.moments import log_normalised
 from ctcflow.steps.cluster import cluster
 from ctcflow.steps.integrate import integrate
 from ctcflow.steps.normalize import normalize
@@ -142,7 +142,7 @@ def test_components_and_consensus_are_those_of_scanpy(
     import sys
     from types import ModuleType, SimpleNamespace
 
-    from ctcflow.stats.variable_genes import local_regression
+    from ctcflow.stats.counts.variable_genes import local_regression
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -358,7 +358,7 @@ def test_markers_are_in_scanpys_layout_with_its_fold_changes(
 def test_genes_and_counts_of_the_file_are_those_that_are_asked_for(
     cohort: list[anndata.AnnData], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ctcflow import collect
+    from ctcflow.steps import collect
 
     whole = chain(cohort)
     assert whole.n_vars == len(GENES)

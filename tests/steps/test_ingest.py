@@ -13,7 +13,7 @@ from scipy import sparse
 
 from ctcflow.errors import CtcflowError
 from ctcflow.formats.read import read_counts
-from ctcflow.sample_params import IngestParams
+from ctcflow.settings.sample_params import IngestParams
 from ctcflow.steps.ingest import ingest
 
 ROOT = Path(__file__).parents[2]

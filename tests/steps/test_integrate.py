@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctcflow.params import IntegrateParams
+from ctcflow.settings.params import IntegrateParams
 from ctcflow.steps.integrate import integrate
 
 pytestmark = pytest.mark.filterwarnings(

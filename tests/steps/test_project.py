@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from ctcflow import bundle, io
 from ctcflow.errors import CtcflowError
-from ctcflow.params import FreezeParams, GatherParams, ProjectParams
+from ctcflow.files import bundle, io
+from ctcflow.settings.params import FreezeParams, GatherParams, ProjectParams
 from ctcflow.steps.freeze import freeze
 from ctcflow.steps.gather import gather
 from ctcflow.steps.project import project

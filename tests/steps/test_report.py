@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctcflow.io import read_h5ad, write_h5ad
-from ctcflow.params import ReportParams, StepsParams
-from ctcflow.render.explorer import library
+from ctcflow.files.io import read_h5ad, write_h5ad
+from ctcflow.render.page.explorer import library
+from ctcflow.settings.params import ReportParams, StepsParams
 from ctcflow.steps.report import FILES, report
 
 CLASSES = ("CTC", "CTC aggregate", "non-blood other", "uncertain", "blood")

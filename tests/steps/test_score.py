@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 from scipy import sparse, stats
 
-from ctcflow import io, keys
+from ctcflow import keys
 from ctcflow.errors import CtcflowError
+from ctcflow.files import io
 
 Run = Callable[..., anndata.AnnData]
 IsCtc = Callable[[anndata.AnnData], np.ndarray]

@@ -13,9 +13,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ctcflow import step_code
 from ctcflow.contracts import STEPS
-from ctcflow.workflow import Workflow
+from ctcflow.workflow import step_code
+from ctcflow.workflow.for_rules import Workflow
 
 ROOT = Path(__file__).parents[2]
 ASKED_FOR = {"freeze", "project", "gather"}
@@ -413,8 +413,8 @@ root, run, out = map(Path, sys.argv[1:])
 sys.path.insert(0, str(root / "src"))
 from ctcflow.contracts import STEPS, READS
 from ctcflow.inputs import Finished, Layers, OnDisk, Reference, Samples
-from ctcflow.step_code import definitions, defined_at
-from ctcflow.workflow import Workflow
+from ctcflow.workflow.step_code import definitions, defined_at
+from ctcflow.workflow.for_rules import Workflow
 
 package = root / "src" / "ctcflow"
 inside = str(package) + "/"

@@ -15,8 +15,8 @@ import pytest
 from scipy import sparse, stats
 
 from ctcflow.pipeline import STEPS
-from ctcflow.render.explorer import library
-from ctcflow.sample import SAMPLE_STEPS
+from ctcflow.render.page.explorer import library
+from ctcflow.settings.sample import SAMPLE_STEPS
 
 ROOT = Path(__file__).parents[2]
 

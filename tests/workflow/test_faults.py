@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ctcflow import run_lock
+from ctcflow.run import lock as run_lock
 
 KILLS = int(os.environ.get("CTCFLOW_KILLS", "5"))
 """Kills of one run, and `make test-faults` asks for more."""

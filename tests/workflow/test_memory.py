@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ctcflow.run import available_memory
+from ctcflow.run.start import available_memory
 
 REPORT = "results/report/report.html"
 OWN_WORDS = ("--printshellcmds",)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctcflow import io
+from ctcflow.files import io
 
 HERE = Path(__file__).parent
 REAL = HERE.parents[2] / "shared" / "data" / "real"

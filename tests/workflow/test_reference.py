@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctcflow.bundle import read
+from ctcflow.files.bundle import read
 
 SAMPLE_STEPS = ("ingest", "qc", "normalize", "score", "project")
 COHORT_STEPS = ("call", "gather", "report")

@@ -8,7 +8,7 @@ import pytest
 from snakemake.scheduling.job_scheduler import JobRateLimiter
 from snakemake.settings.types import MaxJobsPerTimespan
 
-from ctcflow.scheduling import without_limit_on_starts
+from ctcflow.workflow.scheduling import without_limit_on_starts
 
 
 def scheduler(limit: str) -> SimpleNamespace:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from ctcflow import run_lock
+from ctcflow.run import lock as run_lock
 
 ROOT = Path(__file__).parents[2]
 PROFILE = ROOT / "workflow" / "profiles" / "slurm"

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
-from ctcflow.provenance import write_or_say
-from ctcflow.run_lock import stop_unless_alone
-from ctcflow.scheduling import without_limit_on_starts
-from ctcflow.workflow import Workflow
+from ctcflow.run.provenance import write_or_say
+from ctcflow.run.lock import stop_unless_alone
+from ctcflow.workflow.scheduling import without_limit_on_starts
+from ctcflow.workflow.for_rules import Workflow
 
 stop_unless_alone(Path.cwd(), arguments=sys.argv[1:], is_main=workflow.is_main_process)
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from ctcflow import keys
-from ctcflow.render import html, numbers
-from ctcflow.render.html import Column, Markup
-from ctcflow.render.tables import CALLED
+from ctcflow.render import numbers
+from ctcflow.render.page import html
+from ctcflow.render.page.html import Column, Markup
+from ctcflow.render.tables.of_run import CALLED
 
 MOST_ROWS: Final = 200
 

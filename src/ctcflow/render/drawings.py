@@ -10,9 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from ctcflow import keys
-from ctcflow.render import answer, atlas, barcodes, copy_number, figures, heat_map, marks, numbers
-from ctcflow.render.quality import quality
-from ctcflow.render.records import facts
+from ctcflow.render import copy_number, marks, numbers
+from ctcflow.render.figures import atlas, barcodes, heat_map
+from ctcflow.render.figures import plots as figures
+from ctcflow.render.figures.quality import quality
+from ctcflow.render.page import answer
+from ctcflow.render.tables.records import facts
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.io import mmwrite
 
-from ctcflow.io import compressed
+from ctcflow.files.io import compressed
 
 _GENOME: Final = "GRCh38"
 _USER_BLOCK: Final = 512

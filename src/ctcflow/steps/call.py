@@ -11,9 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from ctcflow import keys
-from ctcflow.params import CallParams
-from ctcflow.stats import aggregates, classes, controls, counting, origin, reviews, sharing, tail
-from ctcflow.stats.phenotypes import against_calls, phenotypes
+from ctcflow.evidence import classes
+from ctcflow.settings.params import CallParams
+from ctcflow.stats.calls import aggregates, controls, counting, reviews, tail
+from ctcflow.stats.droplets import sharing
+from ctcflow.stats.panels import origin
+from ctcflow.stats.panels.phenotypes import against_calls, phenotypes
 
 if TYPE_CHECKING:
     from anndata import AnnData

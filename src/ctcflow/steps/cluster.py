@@ -10,8 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ctcflow import delivery, keys, sample_files
-from ctcflow.collect import (
+from ctcflow import keys
+from ctcflow.files import sample_files
+from ctcflow.settings.params import ClusterParams
+from ctcflow.stats.clusters import annotation, conditions, grouping, markers, pseudobulk
+from ctcflow.stats.clusters.neighbors import distance_graph
+from ctcflow.stats.clusters.stability import finest_stable
+from ctcflow.stats.threads import blas_threads
+from ctcflow.steps import delivery
+from ctcflow.steps.collect import (
     Collected,
     Groups,
     classes_of,
@@ -20,11 +27,6 @@ from ctcflow.collect import (
     genes_to_deliver,
     units_of,
 )
-from ctcflow.params import ClusterParams
-from ctcflow.stats import annotation, conditions, grouping, markers, pseudobulk
-from ctcflow.stats.neighbors import distance_graph
-from ctcflow.stats.stability import finest_stable
-from ctcflow.stats.threads import blas_threads
 
 if TYPE_CHECKING:
     from anndata import AnnData

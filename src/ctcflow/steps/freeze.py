@@ -10,12 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from ctcflow import __version__, bundle, keys
+from ctcflow import __version__, keys
 from ctcflow.errors import CtcflowError
-from ctcflow.params import FreezeParams
-from ctcflow.stats import novelty
+from ctcflow.files import bundle
+from ctcflow.settings.params import FreezeParams
+from ctcflow.stats.embedding import novelty
+from ctcflow.stats.embedding.transfer import place
 from ctcflow.stats.threads import blas_threads
-from ctcflow.stats.transfer import place
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from ctcflow import delivery, keys
+from ctcflow import keys
 from ctcflow.errors import CtcflowError
-from ctcflow.params import GatherParams
+from ctcflow.settings.params import GatherParams
+from ctcflow.steps import delivery
 
 if TYPE_CHECKING:
     from anndata import AnnData

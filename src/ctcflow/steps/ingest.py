@@ -12,9 +12,9 @@ from scipy import sparse
 
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
-from ctcflow.sample_params import IngestParams
-from ctcflow.stats import counts
-from ctcflow.stats.gene_names import ids_of_groups, of_other_species, resolve
+from ctcflow.settings.sample_params import IngestParams
+from ctcflow.stats.counts import checks as counts
+from ctcflow.stats.counts.gene_names import ids_of_groups, of_other_species, resolve
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from ctcflow import keys
-from ctcflow.params import HarmonyParams, IntegrateParams, LinearParams
-from ctcflow.stats import confounding, linear
-from ctcflow.stats.conservation import neighbor_purity
-from ctcflow.stats.embedding_metrics import NEIGHBORS, measure
-from ctcflow.stats.harmony import harmony, mean_shift
+from ctcflow.settings.params import HarmonyParams, IntegrateParams, LinearParams
+from ctcflow.stats.embedding import confounding, linear
+from ctcflow.stats.embedding.conservation import neighbor_purity
+from ctcflow.stats.embedding.embedding_metrics import NEIGHBORS, measure
+from ctcflow.stats.embedding.harmony import harmony, mean_shift
 from ctcflow.stats.threads import blas_threads
 
 if TYPE_CHECKING:

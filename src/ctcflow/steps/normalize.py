@@ -9,9 +9,9 @@ import numpy as np
 from scipy import sparse
 
 from ctcflow import keys
-from ctcflow.sample_params import NormalizeParams
-from ctcflow.stats.moments import column_moments, log_normalised
-from ctcflow.stats.variable_genes import clipped_variance, ranks
+from ctcflow.settings.sample_params import NormalizeParams
+from ctcflow.stats.counts.moments import column_moments, log_normalised
+from ctcflow.stats.counts.variable_genes import clipped_variance, ranks
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -11,16 +11,16 @@ import pandas as pd
 from scipy import sparse
 
 from ctcflow import keys
-from ctcflow.bundle import Reference
-from ctcflow.params import ProjectParams
-from ctcflow.stats import novelty, symphony
-from ctcflow.stats.annotation import Scores, border_types
-from ctcflow.stats.components import Components
-from ctcflow.stats.components import project as on_components
-from ctcflow.stats.mapped_scores import mapped_scores
-from ctcflow.stats.missing_genes import points_of_seen, scaled_loadings, seen_share
+from ctcflow.files.bundle import Reference
+from ctcflow.settings.params import ProjectParams
+from ctcflow.stats.clusters.annotation import Scores, border_types
+from ctcflow.stats.counts.missing_genes import points_of_seen, scaled_loadings, seen_share
+from ctcflow.stats.embedding import novelty, symphony
+from ctcflow.stats.embedding.components import Components
+from ctcflow.stats.embedding.components import project as on_components
+from ctcflow.stats.embedding.mapped_scores import mapped_scores
+from ctcflow.stats.embedding.transfer import Placed, averages, place, votes
 from ctcflow.stats.threads import blas_threads
-from ctcflow.stats.transfer import Placed, averages, place, votes
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -12,16 +12,16 @@ import scipy.sparse as sp
 
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
-from ctcflow.sample_params import QCParams
-from ctcflow.stats import ambient, doublets, sample_ambient, verdicts
-from ctcflow.stats import limits as lim
-from ctcflow.stats import quality_records as records
-from ctcflow.stats.coarse import ANUCLEATE, COARSE
-from ctcflow.stats.droplets import SHARES, Quality, quality
-from ctcflow.stats.gene_sets import handling
-from ctcflow.stats.ledger import joined, ledger
+from ctcflow.settings.sample_params import QCParams
+from ctcflow.stats.counts.gene_sets import handling
+from ctcflow.stats.droplets import ambient, doublets, sample_ambient
+from ctcflow.stats.droplets.metrics import SHARES, Quality, quality
+from ctcflow.stats.identity.coarse import ANUCLEATE, COARSE
+from ctcflow.stats.quality import limits as lim
+from ctcflow.stats.quality import qc_decisions, records
+from ctcflow.stats.quality.ledger import joined, ledger
+from ctcflow.stats.quality.qc_decisions import Judged, Known, Sample
 from ctcflow.stats.threads import blas_threads
-from ctcflow.stats.verdicts import Judged, Known, Sample
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -91,7 +91,7 @@ def qc(
     known = Known(members, handling(technical), leak, normal_profiles, normal_types, identity_null)
     raw = None
     if unfiltered is not None:
-        raw = verdicts.unfiltered(
+        raw = qc_decisions.unfiltered(
             sample,
             sp.csr_matrix(unfiltered.X),
             unfiltered.obs_names.to_numpy(dtype=object),
@@ -101,7 +101,7 @@ def qc(
             seed=params.seed,
         )
         _refuse_another_library(sample, raw)
-    judged = verdicts.judged(
+    judged = qc_decisions.judged(
         sample, raw, known=known, rules=_rules(sample, params), min_umis=params.min_umis
     )
     keep = ~np.logical_or.reduce(list(judged.reasons.values())) | judged.rescued
@@ -151,7 +151,7 @@ def qc(
     return adata
 
 
-def _refuse_another_library(sample: Sample, raw: verdicts.Raw | None) -> None:
+def _refuse_another_library(sample: Sample, raw: qc_decisions.Raw | None) -> None:
     n = sample.barcodes.size
     if raw is not None and raw.beside.found < n / 2:
         raise CtcflowError(

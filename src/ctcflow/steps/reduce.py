@@ -11,11 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from ctcflow import keys, sample_files
-from ctcflow.params import ReduceParams
-from ctcflow.stats import components as pca
-from ctcflow.stats import variable_genes
-from ctcflow.stats.gene_sets import in_set
+from ctcflow import keys
+from ctcflow.files import sample_files
+from ctcflow.settings.params import ReduceParams
+from ctcflow.stats.counts import variable_genes
+from ctcflow.stats.counts.gene_sets import in_set
+from ctcflow.stats.embedding import components as pca
 from ctcflow.stats.threads import blas_threads
 
 if TYPE_CHECKING:

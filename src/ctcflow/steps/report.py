@@ -10,27 +10,19 @@ import numpy as np
 import pandas as pd
 
 from ctcflow import keys
-from ctcflow.params import ReportParams, StepsParams
-from ctcflow.render import (
-    answer,
-    cohort,
-    copy_number,
-    html,
-    methods,
-    multiqc,
-    numbers,
-    provenance,
-    quality_page,
-    sections,
-    tables,
-)
-from ctcflow.render.html import Markup
-from ctcflow.render.records import facts, records_table
+from ctcflow.render import copy_number, numbers
+from ctcflow.render.page import answer, cohort, html, methods, provenance, sections
+from ctcflow.render.page import quality as quality_page
+from ctcflow.render.page.html import Markup
+from ctcflow.render.tables import multiqc
+from ctcflow.render.tables import of_run as tables
+from ctcflow.render.tables.records import facts, records_table
+from ctcflow.settings.params import ReportParams, StepsParams
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from ctcflow.render.explorer import Parts
+    from ctcflow.render.page.explorer import Parts
 
 FILES: Final[tuple[str, ...]] = (
     "report.html",
@@ -145,8 +137,8 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
 def _cards(
     adata: AnnData, call: AnnData, called: pd.DataFrame, steps: Mapping[str, Mapping[str, Any]]
 ) -> Markup:
-    from ctcflow.render.cards import MOST_CARDS, cards, rows_of
     from ctcflow.render.drawings import coordinates_of
+    from ctcflow.render.page.cards import MOST_CARDS, cards, rows_of
 
     shown = called.head(MOST_CARDS)
     rows, in_map = rows_of(call.obs, shown), rows_of(adata.obs, shown)
@@ -170,7 +162,7 @@ def _cards(
 
 def _explorer(adata: AnnData) -> Parts:
     from ctcflow.render.drawings import coordinates_of
-    from ctcflow.render.explorer import explorer
+    from ctcflow.render.page.explorer import explorer
 
     return explorer(adata.obs, coordinates_of(adata))
 
@@ -191,7 +183,7 @@ def _methods(
 def _quality(
     call: AnnData, records: Sequence[Mapping[str, Any]], figures: Mapping[str, bytes]
 ) -> Markup:
-    from ctcflow.render import barcodes
+    from ctcflow.render.figures import barcodes
 
     with_droplets = barcodes.with_droplets(records)
     droplets = None

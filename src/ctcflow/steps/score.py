@@ -11,17 +11,18 @@ import pandas as pd
 
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
-from ctcflow.sample_params import ScoreParams
-from ctcflow.stats import decoys, origin, signature
-from ctcflow.stats.copy_number import NormalTissue
-from ctcflow.stats.gene_order import usable
-from ctcflow.stats.gene_sets import columns_of_sets, genes_of_sets, handling, in_set
-from ctcflow.stats.lines import Lines, Panels, Shipped, lines_of_evidence
-from ctcflow.stats.normal_tissue import Tissue, against_blood
-from ctcflow.stats.partners import lineage_genes, partners
-from ctcflow.stats.profiles import NORMAL_GROUPS
-from ctcflow.stats.reads import as_molecules
-from ctcflow.stats.sample_copy_number import SampleCopyNumber, sample_copy_number
+from ctcflow.evidence.lines import Lines, Panels, Shipped, lines_of_evidence
+from ctcflow.settings.sample_params import ScoreParams
+from ctcflow.stats.copy_number.aneuploidy import NormalTissue
+from ctcflow.stats.copy_number.gene_order import usable
+from ctcflow.stats.copy_number.sample_copy_number import SampleCopyNumber, sample_copy_number
+from ctcflow.stats.counts import signature
+from ctcflow.stats.counts.gene_sets import columns_of_sets, genes_of_sets, handling, in_set
+from ctcflow.stats.counts.reads import as_molecules
+from ctcflow.stats.identity.normal_tissue import Tissue, against_blood
+from ctcflow.stats.identity.profiles import NORMAL_GROUPS
+from ctcflow.stats.panels import decoys, origin
+from ctcflow.stats.panels.partners import lineage_genes, partners
 from ctcflow.stats.threads import blas_threads
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Files of a run: read, laid over each other, written whole, exported."""

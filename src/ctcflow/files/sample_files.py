@@ -1,0 +1,188 @@
+"""The files of one sample laid over each other, and the samples of a cohort one at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ctcflow.errors import CtcflowError, reason
+from ctcflow.files import io
+from ctcflow.keys import CORRECTED, CTCFLOW, KEEP, SIZE_FACTOR
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+Part = Literal["all", "described", "values"]
+
+
+def load_sample(
+    files: Mapping[str, Path],
+    *,
+    kept: bool,
+    lognorm: bool,
+    corrected: bool,
+    part: Part = "all",
+) -> AnnData:
+    """Lay the files of the later steps over the counts of one sample.
+
+    Parameters
+    ----------
+    files
+        Path of the sample's file per step; the first is the base (usually `ingest`).
+    kept
+        Leave out the cells that `qc` set aside.
+    lognorm
+        Replace counts by log1p(counts / size factor), float32 (needs `normalize`).
+    corrected
+        Replace counts by those without ambient RNA, where a file has them.
+    part
+        `described` leaves out X, `values` all but X, `obs` and the names of the genes.
+
+    Returns
+    -------
+    AnnData with the slots of all files. The sample's `uns["ctcflow"]` holds the records of all.
+    """
+    paths = list(files.values())
+    adata = io.read_h5ad(paths[0]) if part == "all" else _read_parts(paths[0], part, None)
+    record = io.json_slot(adata, CTCFLOW.key)
+    for path in paths[1:]:
+        layer = io.read_h5ad(path) if part == "all" else _read_parts(path, part, adata.var_names)
+        if layer.n_obs != adata.n_obs or not adata.obs_names.equals(layer.obs_names):
+            adata = adata[layer.obs_names].copy()
+        for container in ("obs", "var", "obsm", "varm"):
+            source, target = getattr(layer, container), getattr(adata, container)
+            for key in source:
+                target[key] = source[key]
+        if corrected and CORRECTED.key in layer.layers:
+            adata.X = layer.layers[CORRECTED.key]
+        for key in layer.uns:
+            if key == CTCFLOW.key:
+                record["steps"].update(io.json_slot(layer, key)["steps"])
+            else:
+                adata.uns[key] = layer.uns[key]
+        if kept and KEEP.key in layer.obs and not bool(layer.obs[KEEP.key].all()):
+            adata = adata[adata.obs[KEEP.key].to_numpy()].copy()
+    adata.uns[CTCFLOW.key] = json.dumps(record, sort_keys=True)
+    if lognorm and part != "described":
+        log_normalise(adata)
+    return adata
+
+
+def log_normalise(adata: AnnData) -> None:
+    """Replace counts by log1p(counts / size factor), float32 CSR."""
+    import numpy as np
+
+    factors = adata.obs[SIZE_FACTOR.key].to_numpy(np.float64)
+    matrix = adata.X.astype(np.float32)
+    # in place: the values in 64 bits are the largest array of the steps that read samples
+    values = np.repeat(factors, np.diff(matrix.indptr))
+    np.divide(matrix.data, values, out=values)
+    matrix.data = np.log1p(values, out=values).astype(np.float32)
+    adata.X = matrix
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The samples of a run, one at a time: iterate it as often as needed.
+
+    Attributes
+    ----------
+    samples
+        Names in the order of the sheet.
+    files
+        Per step, the path of its file with `{sample}` in it; the first is the base.
+    lognorm
+        Give log-normalised values instead of counts.
+    corrected
+        Give counts, or values, without ambient RNA where a sample has them.
+    """
+
+    samples: tuple[str, ...]
+    files: Mapping[str, str]
+    lognorm: bool = False
+    corrected: bool = False
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __iter__(self) -> Iterator[AnnData]:
+        return self._samples("all")
+
+    def described(self) -> Iterator[AnnData]:
+        """The same samples without X."""
+        return self._samples("described")
+
+    def values(self) -> Iterator[AnnData]:
+        """The same samples with X, `obs` and the names of the genes only."""
+        return self._samples("values")
+
+    def _samples(self, part: Part) -> Iterator[AnnData]:
+        for sample in self.samples:
+            yield load_sample(
+                self.paths(sample),
+                kept=True,
+                lognorm=self.lognorm,
+                corrected=self.corrected,
+                part=part,
+            )
+
+    def paths(self, sample: str) -> dict[str, Path]:
+        """File of one sample per step."""
+        return {step: Path(path.replace("{sample}", sample)) for step, path in self.files.items()}
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Per sample, its row and the records of its steps, without reading anything else."""
+        for sample in self.samples:
+            record: dict[str, Any] = {"sample": {}, "steps": {}}
+            for path in self.paths(sample).values():
+                found = io.read_record(path)
+                record = {"sample": found["sample"], "steps": record["steps"] | found["steps"]}
+            yield record
+
+
+def described(cohort: Iterable[AnnData]) -> Iterable[AnnData]:
+    """The samples without X where they are in files; those in memory are there anyway."""
+    return cohort.described() if isinstance(cohort, Cohort) else cohort
+
+
+def values(cohort: Iterable[AnnData]) -> Iterable[AnnData]:
+    """The samples with X, `obs` and names of genes only, where they are in files."""
+    return cohort.values() if isinstance(cohort, Cohort) else cohort
+
+
+def _read_parts(path: Path, part: Part, genes: pd.Index | None) -> AnnData:
+    """Read an h5ad that ctcflow wrote: all but X and layers, or X and cells only.
+
+    Where only X is wanted `genes` are the names if they are known: reading tens of thousands of
+    names takes longer than the values of a small sample.
+    """
+    import anndata
+    import h5py
+    import pandas as pd
+
+    if not path.is_file():
+        raise CtcflowError(f"`{path}` is missing: run the step that writes it")
+    try:
+        with h5py.File(path) as file:
+            read = anndata.io.read_elem
+            if part == "described":
+                names = ("obs", "var", "obsm", "varm", "uns")
+                return anndata.AnnData(**{name: read(file[name]) for name in names if name in file})
+            if genes is None:
+                genes = pd.Index(read(file["var"][file["var"].attrs["_index"]]))
+            layers = [name for name in file.get("layers", ()) if name == CORRECTED.key]
+            return anndata.AnnData(
+                read(file["X"]) if "X" in file else None,
+                obs=read(file["obs"]),
+                var=pd.DataFrame(index=genes),
+                layers={name: read(file["layers"][name]) for name in layers},
+                uns={CTCFLOW.key: read(file[str(CTCFLOW)])},
+            )
+    except Exception as error:  # h5py and anndata raise a dozen types on damaged files
+        raise CtcflowError(
+            f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"
+        ) from error

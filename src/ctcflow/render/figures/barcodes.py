@@ -1,0 +1,129 @@
+"""The figure of all barcodes: which of them are cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+from ctcflow.render.figures.points import Floats
+from ctcflow.render.marks import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    SKY,
+    VERMILLION,
+    blank,
+    plain,
+    shown,
+)
+from ctcflow.render.numbers import count, number_or_none, short, text
+
+MOST_PANELS: Final = 12
+_COLUMNS: Final = 3
+
+
+def droplets(records: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw counts against rank of all barcodes, one panel per sample with unfiltered droplets.
+
+    Parameters
+    ----------
+    records
+        One per sample: see `qc` in `render.tables`; those without `droplets` are left out.
+    """
+    found = with_droplets(records)
+    if not found:
+        return blank("no unfiltered droplets were given")
+    drawn = found[:MOST_PANELS]
+    columns = min(len(drawn), _COLUMNS)
+    rows = -(-len(drawn) // columns)
+    note = not_shown(len(found))
+    size = (max(3.7 * columns, 5.0), 3.1 * rows + (0.3 if note else 0.0))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for axis, record in zip(axes, drawn, strict=False):
+        _panel(axis, record["droplets"])
+        axis.set_title(shown(text(record.get("sample")), 34))
+    for axis in axes[len(drawn) :]:
+        axis.set_axis_off()
+    if note:
+        figure.supxlabel(note, fontsize=8.5)
+    return figure
+
+
+def with_droplets(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Keep the samples whose unfiltered droplets were given."""
+    return [record for record in records if record.get("droplets")]
+
+
+def not_shown(samples: int) -> str:
+    """Say how many of so many samples have no panel; empty where all have one."""
+    more = samples - MOST_PANELS
+    if more <= 0:
+        return ""
+    what = "1 more sample is" if more == 1 else f"{more} more samples are"
+    return f"The first {MOST_PANELS} samples; {what} not shown."
+
+
+def _panel(axis: Axes, found: Mapping[str, Any]) -> None:
+    curve, cells = (_points(found.get(key)) for key in ("curve", "cells_curve"))
+    axis.set(xscale="log", yscale="log", xlabel="rank of the barcode", ylabel="counts")
+    for line in (axis.xaxis, axis.yaxis):
+        line.set_major_formatter(plain)
+        line.set_minor_locator(NullLocator())
+    # Every second decade: more labels than these do not fit side by side.
+    axis.xaxis.set_major_locator(LogLocator(base=100.0))
+    if len(cells):
+        axis.plot(cells[:, 0], cells[:, 1], color=SKY, linewidth=4.5, label="given as cells")
+    number = count(found.get("barcodes"))
+    if len(curve):
+        axis.plot(
+            curve[:, 0], curve[:, 1], color=INK, linewidth=1.3, label=f"all {number} barcodes"
+        )
+    for key, words, colour, style in (
+        ("retain", "cells without a test from", GREEN, "-."),
+        ("lower", "ambient sample up to", BLUE, "--"),
+    ):
+        limit = number_or_none(found.get(key))
+        if limit is not None and limit > 0:
+            label = f"{words} {short(limit)}"
+            axis.axhline(limit, color=colour, linestyle=style, linewidth=1.3, label=label)
+    for key, shape, colour in (("knee", "D", ORANGE), ("inflection", "v", VERMILLION)):
+        _on_curve(axis, curve, found.get(key), key, shape, colour)
+    if axis.lines:
+        axis.legend(loc="lower left", fontsize=6.8, framealpha=0.9, frameon=True, edgecolor="none")
+    said = [f"{count(found.get('tested'))} tested", f"{count(found.get('outside'))} cells outside"]
+    axis.text(
+        0.98, 0.98, "\n".join(said), ha="right", va="top", fontsize=7.5, transform=axis.transAxes
+    )
+
+
+def _points(rows: Sequence[Sequence[Any]] | None) -> Floats:
+    """Rank and counts; a logarithmic axis has no place for zero."""
+    pairs = [[number_or_none(value) for value in row[:2]] for row in rows or []]
+    known = [pair for pair in pairs if len(pair) == 2 and all(value for value in pair)]
+    return np.array(known, dtype=np.float64).reshape(-1, 2)
+
+
+def _on_curve(axis: Axes, curve: Floats, given: Any, name: str, shape: str, colour: str) -> None:
+    height = number_or_none(given)
+    if height is None or height <= 0 or not len(curve):
+        return
+    # Counts fall with rank, and np.interp asks for values that rise.
+    rank = 10 ** np.interp(np.log(height), np.log(curve[::-1, 1]), np.log10(curve[::-1, 0]))
+    axis.plot(
+        rank,
+        height,
+        marker=shape,
+        linestyle="",
+        color=colour,
+        markeredgecolor=INK,
+        markersize=6.5,
+        zorder=4,
+        label=f"{name} {short(height)}",
+    )

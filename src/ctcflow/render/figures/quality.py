@@ -1,0 +1,159 @@
+"""The figure of quality control: distributions per sample and lineage with their limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.markers import CARETLEFTBASE, CARETRIGHTBASE
+
+from ctcflow.render.figures.lineages import METRICS, Metric, Row, lineages, scale
+from ctcflow.render.figures.points import Floats
+from ctcflow.render.figures.strips import strips
+from ctcflow.render.marks import BLUE, INK, PURPLE, SKY, VERMILLION, blank, shown
+from ctcflow.render.numbers import number_or_none, text
+
+MANY_SAMPLES: Final = 8
+Style = Literal["-", "--", ":", ""]
+_FILL: Final = "#F1F3F5"
+
+
+def quality(records: Sequence[Mapping[str, Any]], samples: Sequence[str]) -> Figure:
+    """Draw counts, genes and mitochondrial share per sample and coarse lineage, with their limits.
+
+    Parameters
+    ----------
+    records
+        One per sample, with `limits` and `distributions`: see `qc` in `render.tables`.
+    samples
+        Names in the order they are drawn in, those without cells too.
+    """
+    if not samples:
+        return blank("no sample")
+    by_name = {text(record.get("sample")): record for record in records}
+    rows = [lineages(place, by_name.get(name, {})) for place, name in enumerate(samples)]
+    if not any(rows):
+        return blank("no sample has a cell")
+    if len(samples) > MANY_SAMPLES:
+        return strips(rows, samples)
+    headings = [
+        _heading(name, by_name.get(name, {}), empty=not own)
+        for name, own in zip(samples, rows, strict=True)
+    ]
+    return _sub_rows(rows, headings)
+
+
+def _sub_rows(rows: list[list[Row]], headings: Sequence[str]) -> Figure:
+    """Draw a sub-row per lineage below the heading of its sample; few samples."""
+    lines: list[Row] = []
+    for place, own in enumerate(rows):
+        lines += [Row(place, headings[place], {}, {}), *own]
+    height = float(np.clip(11.5 / len(lines), 0.18, 0.25)) * len(lines)
+    figure = Figure(figsize=(11.0, 1.5 + height), layout="constrained")
+    axes = figure.subplots(1, 3, sharey=True)
+    for axis, metric in zip(axes, METRICS, strict=True):
+        scale(axis, "x", [row for own in rows for row in own], metric)
+        axis.set(title=metric.title)
+        axis.tick_params(axis="y", length=0)
+        for sample, own in enumerate(rows):
+            if sample % 2 == 0:
+                top = next(place for place, row in enumerate(lines) if row.sample == sample) - 0.5
+                axis.axhspan(top, top + 1 + len(own), color=_FILL, linewidth=0.0, zorder=0)
+        _distributions(axis, lines, metric)
+        _limits(axis, lines, metric)
+    axes[0].set_ylim(len(lines) - 0.5, -0.5)
+    axes[0].set_yticks(range(len(lines)), [_label(row) for row in lines])
+    for label, row in zip(axes[0].get_yticklabels(), lines, strict=True):
+        label.set_fontweight("normal" if row.values else "bold")
+        label.set_fontsize(8.0)
+    figure.legend(handles=_legend(lines), loc="outside lower center", ncols=3)
+    return figure
+
+
+def _heading(name: str, record: Mapping[str, Any], *, empty: bool) -> str:
+    if empty:
+        return f"{shown(name)}: no cell"
+    return shown(name) + (": read counts" if record.get("umis") is False else "")
+
+
+def _label(row: Row) -> str:
+    cells = number_or_none(row.limit.get("cells"))
+    return shown(row.label, 40) + ("" if cells is None else f"  {cells:,.0f}")
+
+
+def _distributions(axis: Axes, lines: Sequence[Row], metric: Metric) -> None:
+    points, medians = [np.zeros((0, 2))], []
+    for place, row in enumerate(lines):
+        values = row.values.get(metric.key)
+        if values is None:
+            continue
+        drawn = np.maximum(values, 1.0) if metric.log else values
+        # Spread over the height of the row, so that points that lie close can be told apart.
+        height = place + 0.44 * (np.arange(drawn.size) * 0.6180339887 % 1.0 - 0.5)
+        points.append(np.column_stack([drawn, height]))
+        medians.append((float(np.median(drawn)), place))
+    every = np.concatenate(points)
+    axis.scatter(every[:, 0], every[:, 1], s=9.0, c=SKY, linewidths=0.0, rasterized=True)
+    middle = np.array(medians, dtype=np.float64).reshape(-1, 2)
+    axis.plot(middle[:, 0], middle[:, 1], "o", color=INK, markersize=4.6, zorder=4)
+
+
+def _limits(axis: Axes, lines: Sequence[Row], metric: Metric) -> None:
+    """Draw limits, and arrows to the side that is set aside, open where nothing was measured."""
+    for key, style, colour in (
+        (metric.remark, ":", BLUE),
+        (metric.damaged, "--", PURPLE),
+        (metric.aside, "-", VERMILLION),
+    ):
+        place = _places(lines, key, metric)
+        ends = place[:, 1] - 0.45, place[:, 1] + 0.45
+        axis.vlines(place[:, 0], *ends, color=colour, linestyle=style, linewidth=1.7, zorder=3)
+    for measured, face in ((True, VERMILLION), (False, "white")):
+        place = _places(lines, metric.aside, metric)
+        own = [bool(lines[int(y)].limit.get("adaptive")) is measured for y in place[:, 1]]
+        axis.plot(
+            place[np.array(own, dtype=bool), 0],
+            place[np.array(own, dtype=bool), 1],
+            linestyle="",
+            marker=CARETLEFTBASE if metric.log else CARETRIGHTBASE,
+            color=VERMILLION,
+            markerfacecolor=face,
+            markersize=5.2,
+            zorder=5,
+        )
+
+
+def _places(lines: Sequence[Row], key: str, metric: Metric) -> Floats:
+    """Limits with their lines; a limit of zero is none, and has no place on a logarithmic axis."""
+    found = [(number_or_none(row.limit.get(key)), place) for place, row in enumerate(lines)]
+    known = [(x, y) for x, y in found if x is not None and (x > 0 or not metric.log)]
+    return np.array(known, dtype=np.float64).reshape(-1, 2)
+
+
+def _legend(lines: Sequence[Row]) -> list[Line2D]:
+    """Name every mark that is there."""
+
+    def line(style: Style, colour: str, label: str, **marker: Any) -> Line2D:
+        return Line2D([], [], linestyle=style, color=colour, linewidth=1.7, label=label, **marker)
+
+    limits = [row.limit for row in lines if row.values]
+    found = [
+        line("", SKY, "quantiles of all droplets that came in", marker="o", markersize=3.5),
+        line("", INK, "median", marker="o", markersize=4.6),
+    ]
+    for measured, basis, face in (
+        (True, "limit measured on the lineage", VERMILLION),
+        (False, "limit of the parameters", "white"),
+    ):
+        if any(bool(limit.get("adaptive")) is measured for limit in limits):
+            arrow = {"marker": CARETLEFTBASE, "markersize": 5.2, "markerfacecolor": face}
+            found.append(line("-", VERMILLION, f"{basis}: set aside beyond", **arrow))
+    if any(limit.get("damaged_umis") is not None for limit in limits):
+        found.append(line("--", PURPLE, "damaged: set aside where beyond both"))
+    if any(limit.get(metric.remark) is not None for limit in limits for metric in METRICS[:2]):
+        found.append(line(":", BLUE, "a remark beyond, never set aside"))
+    return found

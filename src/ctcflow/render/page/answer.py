@@ -1,0 +1,224 @@
+"""The first screen: what was found in each draw, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from ctcflow.render import numbers
+from ctcflow.render.page import draw_words, html
+from ctcflow.render.page.html import Column, Markup
+
+Record = Mapping[str, Any]
+
+_COLUMNS: Final = (
+    Column("Patient"),
+    Column("Draw"),
+    Column("Day", "number"),
+    Column("CTCs called"),
+    Column("Per mL of blood"),
+    Column("Against blanks"),
+    Column("Of these in aggregates", "count"),
+    Column("Uncertain", "count"),
+    Column("Cells examined", "count"),
+    Column("To keep in mind"),
+)
+
+
+def draws_of(draws: Sequence[Record], samples: Sequence[Record]) -> list[dict[str, Any]]:
+    """Complete the records of draws with what only their samples know.
+
+    Parameters
+    ----------
+    draws
+        Records of `call`; where there are none, each sample counts as a draw.
+    samples
+        Records of `call`.
+
+    Returns
+    -------
+    Per draw the record, with `libraries` (number), `n_aggregate`, `n_uncertain` and `flags`; by
+    patient and day, controls last.
+    """
+    found = draws or [_draw_of(sample) for sample in samples]
+    return sorted((_completed(draw, samples) for draw in found), key=_place)
+
+
+def first_screen(
+    draws: Sequence[Record],
+    healthy: Record,
+    dispersion: Record,
+    notes: Sequence[Markup],
+    confidence: float | None,
+) -> Markup:
+    """Write the answer: a sentence, what to keep in mind, and one row per draw.
+
+    Parameters
+    ----------
+    draws
+        From `draws_of`.
+    healthy
+        False calls in the controls: see `draw_words.controls`.
+    dispersion
+        `source`: what is known of the spread of counts.
+    notes
+        What holds for the whole run.
+    confidence
+        Of the intervals (fraction); None where it is not known.
+    """
+    patients = [draw for draw in draws if not _is_control(draw)]
+    controls = [draw for draw in draws if _is_control(draw)]
+    level = "exact" if confidence is None else f"{100 * confidence:g} %"
+    parts = [html.paragraph(_headline(patients), kind="answer")]
+    if controls:
+        called = int(sum(_count(draw) for draw in controls))
+        cells = sum(numbers.number_or_none(draw.get("cells")) or 0 for draw in controls)
+        said = draw_words.controls(called, cells, len(controls), healthy, level)
+        parts.append(html.paragraph(said))
+    if notes:
+        parts.append(
+            html.tag("ul", *(html.tag("li", n) for n in notes), attributes={"class": "notes"})
+        )
+    rows = [_row(draw, level) for draw in patients]
+    parts.append(
+        html.table(
+            draw_words.caption(patients, dispersion, level),
+            _COLUMNS,
+            rows,
+            search=len(rows) > 12,
+            empty="There is no draw of a patient in this run.",
+        )
+    )
+    if controls:
+        parts.append(
+            html.table(
+                "Healthy and blank controls: every call here is a false one.",
+                _COLUMNS,
+                [_row(draw, level) for draw in controls],
+            )
+        )
+    return html.tag(
+        "section",
+        html.tag("h2", "The answer", attributes={"id": "answer-heading"}),
+        *parts,
+        attributes={"id": "answer", "aria-labelledby": "answer-heading"},
+    )
+
+
+def no_control_note(samples: Sequence[Record], healthy: Record) -> Markup | None:
+    """Say that nothing healthy was run, where that is so; what a frozen reference knows instead."""
+    if any(numbers.text(sample.get("role")) == "healthy" for sample in samples):
+        return None
+    said = "it was not checked on healthy blood."
+    frozen = numbers.number_or_none(healthy.get("samples"))
+    # a run with blanks only has these in `healthy`
+    if frozen and not any(map(_is_control, samples)):
+        called, cells = (numbers.count(healthy.get(key)) for key in ("called", "cells"))
+        what = numbers.plural(int(frozen), "control sample")
+        said = f"in the {what} of the frozen reference {called} of {cells} cells were called."
+    return html.join(
+        [
+            html.tag("strong", "No healthy control in this run. "),
+            f"The error rate is the one expected from the leukocytes of each sample; {said}",
+        ]
+    )
+
+
+def flag_words(flag: Any) -> str:
+    """Turn a flag into words: `no_leukocytes` is `no leukocytes`."""
+    words = numbers.text(flag)
+    return words if " " in words else words.replace("_", " ")
+
+
+def _place(draw: Record) -> tuple[bool, str, float, str]:
+    day = numbers.number_or_none(draw.get("day"))
+    return (
+        _is_control(draw),
+        numbers.text(draw.get("patient")),
+        float("inf") if day is None else day,
+        numbers.text(draw.get("draw")),
+    )
+
+
+def _draw_of(sample: Record) -> dict[str, Any]:
+    parts = [numbers.number_or_none(sample.get(key)) for key in ("n_CTC", "n_aggregate")]
+    called = [part for part in parts if part is not None]
+    return {
+        **{key: sample.get(key) for key in ("draw", "patient", "day", "role", "cells")},
+        "samples": [sample.get("sample")],
+        "count": sum(called) if called else None,
+        "count_low": sample.get("rate_low"),
+        "count_high": sample.get("rate_high"),
+    }
+
+
+def _completed(draw: Record, samples: Sequence[Record]) -> dict[str, Any]:
+    named = draw.get("samples")
+    if isinstance(named, str):
+        named = named.split(", ")
+    if isinstance(named, list | tuple):
+        mine = [sample for sample in samples if sample.get("sample") in named]
+    else:
+        place = (draw.get("patient"), draw.get("draw"))
+        mine = [s for s in samples if (s.get("patient"), s.get("draw")) == place]
+    flags = [flag_words(flag) for sample in mine for flag in sample.get("flags") or []]
+    return {
+        **draw,
+        "libraries": len(mine) or 1,
+        "names": [numbers.text(sample.get("sample")) for sample in mine],
+        "n_aggregate": _total(mine, "n_aggregate"),
+        "n_uncertain": _total(mine, "n_uncertain"),
+        "flags": list(dict.fromkeys([*flags, *draw_words.remarks(draw)])),
+    }
+
+
+def _total(samples: Sequence[Record], key: str) -> float | None:
+    found = [numbers.number_or_none(sample.get(key)) for sample in samples]
+    known = [value for value in found if value is not None]
+    return sum(known) if known else None
+
+
+def _is_control(draw: Record) -> bool:
+    return numbers.text(draw.get("role")) in ("healthy", "blank")
+
+
+def _count(draw: Record) -> float:
+    return numbers.number_or_none(draw.get("count")) or 0.0
+
+
+def _headline(draws: Sequence[Record]) -> Markup:
+    if not draws:
+        return html.join(["No draw of a patient was examined."])
+    total = int(sum(_count(draw) for draw in draws))
+    people = len({numbers.text(draw.get("patient")) for draw in draws} - {""})
+    of = f" of {numbers.plural(people, 'patient')}" if people else ""
+    where = f"{numbers.plural(len(draws), 'draw')}{of}"
+    if total == 0:
+        return html.join(
+            [
+                html.tag("strong", "No CTC was called"),
+                f" in {where}. ",
+                "That is a result: the table gives the number that may have been missed by chance.",
+            ]
+        )
+    positive = sum(_count(draw) > 0 for draw in draws)
+    noun = "CTC was" if total == 1 else "CTCs were"
+    share = "" if len(draws) == 1 else "all " if positive == len(draws) else f"{positive} of "
+    return html.join([html.tag("strong", f"{total:,} {noun} called"), f" in {share}{where}."])
+
+
+def _row(draw: Record, level: str) -> list[Any]:
+    name = numbers.text(draw.get("draw")) or ", ".join(draw["names"])
+    libraries = "this library" if draw["libraries"] == 1 else f"these {draw['libraries']} libraries"
+    return [
+        numbers.text(draw.get("patient")) or "not named",
+        name,
+        draw.get("day"),
+        draw_words.called(draw, level, libraries),
+        draw_words.per_ml(draw),
+        draw_words.against_blanks(draw),
+        draw["n_aggregate"],
+        draw["n_uncertain"],
+        draw.get("cells"),
+        "; ".join(draw["flags"]),
+    ]

@@ -1,0 +1,177 @@
+"""The cohort as a whole: its map, its batches and its clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pandas as pd
+
+from ctcflow.render import numbers
+from ctcflow.render.page import html
+from ctcflow.render.page.html import Column, Markup
+from ctcflow.render.page.sections import framed
+
+_MARKERS: Final = 8
+
+
+def maps(figure: bytes, explorer: Markup) -> Markup:
+    """Write the maps of the cohort: those that print, and the one to look around in."""
+    return html.section(
+        "map",
+        "The cells of the cohort",
+        html.image(
+            figure,
+            alt="UMAP of the cohort by class, sample, cell type and batch",
+            caption=(
+                "One point is one cell, the same map four times. By class: calls are large and "
+                "drawn last; tumour cells of one patient usually lie together and away from "
+                "blood. By sample and batch: colours should mix within a cell type; an island of "
+                "one batch that is blood by type is a batch effect. Distances between islands "
+                "mean nothing."
+            ),
+        ),
+        explorer,
+    )
+
+
+def mixing(found: Mapping[str, Any], figure: bytes) -> Markup:
+    """Write batch mixing before and after integration, from what `integrate` left."""
+    method = numbers.text(found.get("method"))
+    used = f"Method: {method}. " if method else ""
+    chance = numbers.short(found.get("iLISI_of_random"))
+    best = f"Shuffled batches would give an iLISI of {chance}. " if chance != "–" else ""
+    return html.section(
+        "mixing",
+        "Batches before and after integration",
+        html.image(
+            figure,
+            alt="Metrics of batch mixing before and after integration",
+            caption=(
+                f"{used}Leukocytes only, each metric on its own scale. Mixing of the batches "
+                "(iLISI, batch entropy, acceptance) should rise from before to after. "
+                f"{best}cLISI and graph connectivity, 1 where each lineage stays together, and "
+                "the share of the neighbours of CTCs that are CTCs should not fall. Calls do not "
+                "depend on this embedding."
+            ),
+        ),
+        *_batch_words(found),
+    )
+
+
+def _batch_words(found: Mapping[str, Any]) -> list[Markup]:
+    """Write tumour cells apart, batches that were left, and what batch cannot be told from."""
+    said = []
+    apart = found.get("separability")
+    if apart:
+        before, after = (numbers.short(apart.get(side)) for side in ("before", "after"))
+        said.append(
+            html.paragraph(
+                f"Of the {numbers.count(apart.get('neighbors'))} nearest neighbours of each of "
+                f"{numbers.count(apart.get('cells'))} CTCs and aggregates, a share of {before} "
+                f"before and {after} after are CTCs or aggregates too."
+            )
+        )
+    if not found.get("reason"):
+        left = {name: row.get("reason") for name, row in (found.get("batches") or {}).items()}
+        said += _list(
+            "Batches that were left as they are:",
+            [f"{name}: {why}" for name, why in left.items() if why],
+        )
+    told = [numbers.text(row.get("words")) for row in found.get("confounding") or []]
+    return said + _list("Batch beside other columns of the sheet, over samples:", told)
+
+
+def _list(heading: str, items: list[str]) -> list[Markup]:
+    return [html.paragraph(heading), html.bullets(items)] if items else []
+
+
+def clusters(
+    obs: pd.DataFrame, markers: pd.DataFrame, found: Mapping[str, Any], resolutions: pd.DataFrame
+) -> Markup:
+    """Write clusters with their cells, classes and markers, from what `cluster` left."""
+    columns = (
+        Column("Cluster"),
+        Column("Cell type"),
+        Column("Second best type"),
+        Column("Margin", "number"),
+        Column("Cells", "count"),
+        Column("Of this type", "count"),
+        Column("Samples", "count"),
+        Column("CTCs and aggregates", "count"),
+        Column("Markers, best first"),
+    )
+    named = {numbers.text(row.get("cluster")): row for row in found.get("cell_types") or []}
+    return html.section(
+        "clusters",
+        "Clusters and their markers",
+        html.table(
+            "Clusters, largest first. A small margin to the second best type means that "
+            "the name is a guess. Where types share markers (naive and memory T cells), a cell "
+            "takes the one whose markers are strongest around it.",
+            columns,
+            _cluster_rows(obs, markers, named),
+            search=True,
+            empty="There are none.",
+        ),
+        framed(
+            f"Resolutions that were computed; {numbers.text(found.get('resolution')) or 'none'} is "
+            "the one that names clusters. Stability: mean adjusted Rand index of five subsamples "
+            "of 80 % of the cells against all of them, 1 at best, with its standard deviation. "
+            "Noise is one cloud of points without groups and of the same covariance: Leiden finds "
+            "clusters there too, and a stability that is no better than its own proves no group."
+            f"{_on_sketch(found)}",
+            resolutions,
+            empty="None is recorded.",
+        ),
+    )
+
+
+def _on_sketch(found: Mapping[str, Any]) -> str:
+    sketch = found.get("sketch") or {}
+    cells, of = (numbers.number_or_none(sketch.get(key)) for key in ("cells", "of"))
+    if cells is None or of is None or cells >= of:
+        return ""
+    return (
+        f" Clusters, map and the AUC of markers were made on {cells:,.0f} of {of:,.0f} cells; the "
+        "others follow their nearest cells there."
+    )
+
+
+def _cluster_rows(
+    obs: pd.DataFrame, markers: pd.DataFrame, named: Mapping[str, Mapping[str, Any]]
+) -> list[list[Any]]:
+    if "cluster" not in obs or obs.empty:
+        return []
+    clusters = obs["cluster"].astype(object).map(numbers.text)
+    genes = markers.assign(cluster=markers["cluster"].map(numbers.text))
+    rows = []
+    for name, cells in obs.groupby(clusters.to_numpy(dtype=object), observed=True):
+        best = genes.loc[genes["cluster"] == name, "gene"].head(_MARKERS)
+        called = cells["class"].isin(["CTC", "CTC aggregate"]).sum() if "class" in cells else None
+        kind, n_of_kind = _commonest(cells)
+        rows.append(
+            [
+                str(name),
+                kind,
+                numbers.text(named.get(str(name), {}).get("second")),
+                named.get(str(name), {}).get("margin"),
+                len(cells),
+                n_of_kind,
+                cells["sample"].nunique() if "sample" in cells else None,
+                called,
+                ", ".join(best.map(numbers.text)) or "none",
+            ]
+        )
+    return sorted(rows, key=lambda row: (-row[4], row[0]))
+
+
+def _commonest(cells: pd.DataFrame) -> tuple[str, int]:
+    """The commonest type of these cells, and how many have it."""
+    if "cell_type" not in cells:
+        return "", 0
+    counts = cells["cell_type"].astype(object).map(numbers.text).value_counts()
+    if counts.empty:
+        return "", 0
+    most = int(counts.max())
+    return str(sorted(counts[counts == most].index)[0]), most

@@ -1,0 +1,134 @@
+"""One draw in words: its count, its concentration, its place against the blanks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from ctcflow.render import numbers
+from ctcflow.render.page import html
+from ctcflow.render.page.html import Markup, Valued
+
+Record = Mapping[str, Any]
+
+_NO_VOLUME: Final = "per mL not given"
+_NO_CUTOFF: Final = "no cut-off"
+
+
+def remarks(draw: Record) -> list[str]:
+    """List what is to be kept in mind of a draw: its notes, tissue of origin, and its cut-off.
+
+    Why there is no concentration is said where the concentration would stand.
+    """
+    found = [note for note in _notes(draw) if not note.startswith(_NO_VOLUME)]
+    found += [numbers.text(draw["tissue_of_origin"])] if draw.get("tissue_of_origin") else []
+    cutoff = numbers.text(draw.get("cutoff"))
+    return found if not cutoff or cutoff.startswith(_NO_CUTOFF) else [*found, cutoff]
+
+
+def called(draw: Record, level: str, libraries: str) -> Any:
+    """Show the count with its interval; of no call the upper limit."""
+    count = numbers.number_or_none(draw.get("count"))
+    if count is None or numbers.number_or_none(draw.get("cells")) == 0:
+        return Valued("no cell to examine", -1.0)
+    if count == 0:
+        high = numbers.short(draw.get("count_high"))
+        limit = f" ({level} upper limit {high} in {libraries})" if high != numbers.MISSING else ""
+        return Valued(_wide(f"0 CTC{limit}"), 0.0)
+    between = numbers.interval(draw.get("count_low"), draw.get("count_high"))
+    shown = html.tag("strong", f"{count:,.0f} CTC", attributes={"class": "many"})
+    return Valued(_wide(shown, f" ({level} interval {between})" if between else ""), count)
+
+
+def per_ml(draw: Record) -> Any:
+    """Show the concentration with its interval, and the same corrected for recovery."""
+    value = numbers.number_or_none(draw.get("per_ml"))
+    if value is None:
+        notes = [note for note in _notes(draw) if note.startswith(_NO_VOLUME)]
+        why = notes[0].removeprefix("per mL ") if notes else "volume not given"
+        return Valued(why, -1.0)
+    shown = _concentration(draw, "per_ml")
+    if numbers.number_or_none(draw.get("per_ml_corrected")) is not None:
+        recovery = numbers.short(draw.get("recovery"))
+        shown += f"; with recovery {recovery}: {_concentration(draw, 'per_ml_corrected')}"
+    return Valued(shown, value)
+
+
+def against_blanks(draw: Record) -> Any:
+    """Say whether a count lies above the limit of blank, or why that is not known."""
+    above = numbers.text(draw.get("above_blank"))
+    limit = numbers.short(draw.get("limit_of_blank"))
+    count = numbers.number_or_none(draw.get("count")) or 0.0
+    if above == "yes":
+        return Valued(f"above the limit of blank ({limit})", count)
+    if above == "no":
+        return Valued(f"not above the limit of blank ({limit})", -1.0)
+    return Valued(above or numbers.MISSING, -2.0)
+
+
+def controls(total: int, cells: float, draws: int, healthy: Record, level: str) -> Markup:
+    """Write the sentence on false calls: observed, with its interval, beside the claim.
+
+    Parameters
+    ----------
+    total
+        Cells called in controls.
+    cells
+        Cells examined in them.
+    draws
+        Number of control draws.
+    healthy
+        `rate_low`, `rate_high`, `claimed` (per cell), `flag` (a sentence, or empty).
+    level
+        Of the interval, in words.
+    """
+    low, high, claimed = (
+        None if value is None else 1000 * value
+        for value in map(
+            numbers.number_or_none, map(healthy.get, ("rate_low", "rate_high", "claimed"))
+        )
+    )
+    between = numbers.interval(low, high)
+    claim = "" if claimed is None else f"; at most {numbers.short(claimed)} claimed"
+    rate = f" ({level} interval {between} per 1,000 cells{claim})" if between else ""
+    what = "No cell was" if total == 0 else f"{numbers.plural(total, 'cell')} falsely"
+    where = numbers.plural(draws, "control draw")
+    sentence = f"{what} called among {numbers.count(cells)} cells of {where}{rate}."
+    flag = numbers.text(healthy.get("flag"))
+    warned = html.tag("strong", f" {flag[:1].upper()}{flag[1:]}.") if flag else None
+    return html.join([sentence, warned])
+
+
+def caption(draws: Sequence[Record], dispersion: Record, level: str) -> str:
+    """Say what the numbers of all draws are, which intervals, and what is not compared."""
+    interval = f"exact {level} interval" if level != "exact" else "exact interval"
+    kinds = ", ".join(dict.fromkeys(numbers.text(draw.get("interval")) for draw in draws))
+    source = numbers.text(dispersion.get("source"))
+    why = f"; variance over mean {source}" if source else ""
+    cutoffs = [numbers.text(draw.get("cutoff")) for draw in draws]
+    sentences = [
+        f"CTCs per draw, aggregates included, with the {interval} of the count"
+        f"{f': {kinds}{why}' if kinds else ''}.",
+        "Uncertain cells are not counted.",
+        "The limit of blank is the 95th percentile of what is called in healthy and blank draws;"
+        " it takes 20 of them.",
+    ]
+    if any(cutoff == f"{_NO_CUTOFF}: they belong to CellSearch" for cutoff in cutoffs):
+        sentences.append("Prognostic cut-offs belong to CellSearch and are not shown elsewhere.")
+    return " ".join(sentences)
+
+
+def _concentration(draw: Record, key: str) -> str:
+    value, low, high = (draw.get(f"{key}{end}") for end in ("", "_low", "_high"))
+    if value == 0:
+        return f"0 (up to {numbers.short(high)})"
+    between = numbers.interval(low, high)
+    return f"{numbers.short(value)}{f' ({between})' if between else ''}"
+
+
+def _notes(draw: Record) -> list[str]:
+    return [note for note in numbers.text(draw.get("note")).split("; ") if note]
+
+
+def _wide(*children: str) -> Markup:
+    return html.tag("span", *children, attributes={"class": "called"})

@@ -1,0 +1,284 @@
+"""The map of the cohort to look around in: hover, colour, select. Drawn by BokehJS in the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ctcflow.render import numbers
+from ctcflow.render.marks import CLASS_MARKS, GREY, INK, level_colours, ramp
+from ctcflow.render.page import html
+from ctcflow.render.page.html import Markup
+
+MOST_CELLS: Final = 100_000
+"""Cells that are drawn; calls and uncertain cells are always among them (cells)."""
+_CALLS: Final = ("uncertain", "CTC aggregate", "CTC")
+_MARKERS: Final = {"^": "triangle", "D": "diamond", "o": "circle", "s": "square"}
+_LEVELS: Final = {
+    "class": "Class",
+    "cell_type": "Cell type",
+    "sample": "Sample",
+    "patient": "Patient",
+    "batch_used": "Batch",
+    "cluster": "Cluster",
+}
+_AMOUNTS: Final = {
+    "n_panel_genes": "Tumour panel genes seen",
+    "evidence": "Evidence for a tumour cell (-log10)",
+    "total_counts": "Counts",
+}
+
+Floats = npt.NDArray[np.float64]
+
+
+class Parts(NamedTuple):
+    """What the page embeds."""
+
+    markup: Markup
+    library: tuple[str, ...]
+    """JavaScript of BokehJS; empty where there is nothing to draw."""
+
+
+def explorer(obs: pd.DataFrame, coordinates: Floats | None) -> Parts:
+    """Make the map that one can look around in.
+
+    Parameters
+    ----------
+    obs
+        One row per cell: `class`, `sample`, `barcode` and any of the columns that can be chosen.
+    coordinates
+        (n_cells, 2); rows with missing values are left out; None for no map.
+
+    Returns
+    -------
+    Parts
+        The same cells give the same bytes.
+    """
+    usable = None if coordinates is None else np.isfinite(coordinates).all(axis=1)
+    if coordinates is None or usable is None or not usable.any():
+        return Parts(Markup(""), ())
+    called = obs["class"].isin(_CALLS).to_numpy() if "class" in obs else np.zeros_like(usable)
+    chosen = _chosen(usable, called)
+    cells, places = obs.iloc[chosen], coordinates[chosen].astype(np.float32)
+    levels = {name: title for name, title in _LEVELS.items() if name in obs}
+    amounts = {name: title for name, title in _AMOUNTS.items() if name in obs}
+    about = {name: _about_level(cells, name, title) for name, title in levels.items()}
+    about |= {name: _about_amount(cells, name, title) for name, title in amounts.items()}
+    classes = _texts(cells, "class") if "class" in cells else np.full(len(cells), "", dtype=object)
+    item = _item(_data(cells, places, about), about, classes)
+    all_drawn = len(chosen) == usable.sum()
+    said = f"{len(chosen):,}" if all_drawn else f"{len(chosen):,} of {int(usable.sum()):,}"
+    kept = "" if all_drawn else ", with all calls and uncertain cells among them"
+    words = [
+        html.tag("h3", "Look around"),
+        html.paragraph(
+            f"{said} cells{kept}. Point at a cell to read it, drag to move; the tools beside the "
+            "map zoom. Calls keep their marks whatever the colour shows."
+        ),
+    ]
+    # hidden where no script runs, and on paper
+    whole = html.tag("div", *words, *_controls(about), attributes={"id": "explorer", "hidden": ""})
+    embedded = [_json("explorer-item", item), _json("explorer-about", about)]
+    return Parts(html.join([whole, *embedded]), library())
+
+
+def _data(
+    cells: pd.DataFrame, places: npt.NDArray[np.float32], about: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Columns of the cells: places, barcodes, codes of levels, amounts."""
+    data: dict[str, Any] = {"x": places[:, 0], "y": places[:, 1], "barcode": _barcodes(cells)}
+    for name, found in about.items():
+        if "names" in found:
+            codes = pd.Index(found["names"]).get_indexer(pd.Index(_texts(cells, name)))
+            data[name] = codes.astype(np.uint8 if len(found["names"]) < 256 else np.uint16)
+        else:
+            data[name] = cells[name].to_numpy(np.float64, na_value=np.nan).astype(np.float32)
+    first = next(iter(about), "x")
+    return data | {"shown": np.asarray(data[first]).astype(np.float32)}
+
+
+def _chosen(usable: npt.NDArray[np.bool_], kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Cells to draw: all where there is room, else all calls and a draw of the others."""
+    found = np.flatnonzero(usable)
+    if found.size <= MOST_CELLS:
+        return found
+    calls, others = found[kept[found]], found[~kept[found]]
+    room = max(MOST_CELLS - calls.size, 0)
+    drawn = np.random.default_rng(0).choice(others, size=min(room, others.size), replace=False)
+    return np.sort(np.concatenate([calls, drawn]))
+
+
+def _texts(obs: pd.DataFrame, name: str) -> npt.NDArray[np.object_]:
+    return np.asarray(obs[name].astype(object).map(numbers.text).to_numpy(dtype=object))
+
+
+def _barcodes(cells: pd.DataFrame) -> list[str]:
+    if "barcode" in cells:
+        return [str(name) for name in _texts(cells, "barcode")]
+    return [str(name) for name in cells.index]
+
+
+def _about_level(cells: pd.DataFrame, name: str, title: str) -> dict[str, Any]:
+    names, sizes = np.unique(_texts(cells, name).astype(str), return_counts=True)
+    if name == "class":
+        order = [k for k in CLASS_MARKS if k in names] + [k for k in names if k not in CLASS_MARKS]
+        colours = {k: CLASS_MARKS[k].colour if k in CLASS_MARKS else INK for k in order}
+    else:
+        colours = level_colours(names, sizes)
+        # clusters are numbers: 2 comes before 10
+        order = sorted(names.tolist(), key=_in_order)
+    count = dict(zip(names.tolist(), sizes.tolist(), strict=True))
+    return {
+        "title": title,
+        "names": [str(k) for k in order],
+        "colours": [colours[k] for k in order],
+        "counts": [count[k] for k in order],
+    }
+
+
+def _in_order(name: str) -> tuple[bool, int, str]:
+    return (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
+
+
+def _about_amount(cells: pd.DataFrame, name: str, title: str) -> dict[str, Any]:
+    values = cells[name].to_numpy(np.float64, na_value=np.nan)
+    known = values[np.isfinite(values)]
+    # a few extreme cells must not take all the colour: the scale ends at the last of a thousand
+    low, high = np.quantile(known, [0.0, 0.999]) if known.size else (0.0, 1.0)
+    return {
+        "title": title,
+        "colours": ramp(),
+        "low": float(low),
+        "high": float(high) if high > low else float(low) + 1.0,
+    }
+
+
+def _item(
+    data: Mapping[str, Any],
+    about: Mapping[str, Mapping[str, Any]],
+    classes: npt.NDArray[np.object_],
+) -> Mapping[str, Any]:
+    """Draw with Bokeh: one group of points that is coloured, and one per class of calls."""
+    from bokeh.embed import json_item
+    from bokeh.models import (
+        BooleanFilter,
+        CDSView,
+        ColumnDataSource,
+        CustomJSHover,
+        HoverTool,
+        LinearColorMapper,
+    )
+    from bokeh.models.renderers import DataRenderer
+    from bokeh.plotting import figure
+
+    plot = figure(
+        sizing_mode="stretch_width",
+        height=560,
+        tools="pan,box_zoom,wheel_zoom,reset",
+        output_backend="webgl",
+        name="map",
+    )
+    plot.toolbar.logo = None
+    plot.axis.visible = False
+    plot.grid.visible = False
+    mapper = LinearColorMapper(palette=[GREY], low=0, high=1, nan_color=GREY, name="colours")
+    small = 5 if len(classes) <= 2000 else 3 if len(classes) <= 20_000 else 2
+    looks: dict[str, dict[str, Any]] = {
+        "cells": {"size": small, "color": {"field": "shown", "transform": mapper}}
+    }
+    for name in _CALLS:
+        mark = CLASS_MARKS[name]
+        looks[name] = {
+            "size": 10,
+            "marker": _MARKERS[mark.shape],
+            "fill_color": mark.colour,
+            "line_color": INK,
+        }
+    drawn: list[DataRenderer] = []
+    for name, look in looks.items():
+        mine = np.flatnonzero(~np.isin(classes, _CALLS) if name == "cells" else classes == name)
+        own = {key: _taken(values, mine) for key, values in data.items()}
+        source = ColumnDataSource(data=own, name=f"{name} source")
+        view = CDSView(filter=BooleanFilter(name=f"{name} filter"))
+        drawn.append(plot.scatter("x", "y", source=source, view=view, name=name, **look))
+    ring = ColumnDataSource(data={"x": [], "y": []}, name="found")
+    plot.scatter("x", "y", source=ring, size=20, fill_color=None, line_color=INK, line_width=2.5)
+    lines = [("Barcode", "@barcode")]
+    formatters: dict[str, Any] = {}
+    for name, found in about.items():
+        lines.append((found["title"], f"@{{{name}}}" + ("{custom}" if "names" in found else "")))
+        if "names" in found:
+            names = {"names": found["names"]}
+            formatters[f"@{{{name}}}"] = CustomJSHover(args=names, code="return names[value]")
+    plot.add_tools(HoverTool(tooltips=lines, formatters=formatters, renderers=drawn))
+    item: Mapping[str, Any] = _renumbered(json.loads(json.dumps(json_item(plot))))
+    return item
+
+
+def _taken(values: Any, rows: npt.NDArray[np.intp]) -> Any:
+    return [values[row] for row in rows] if isinstance(values, list) else values[rows]
+
+
+def _renumbered(item: Any) -> Any:
+    """Number Bokeh's objects from one: it counts on through a process."""
+    numbers_of: dict[str, str] = {}
+
+    def walked(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {name: walked(part, name) for name, part in value.items()}
+        if isinstance(value, list):
+            return [walked(part) for part in value]
+        if key in ("id", "root_id") and isinstance(value, str):
+            return numbers_of.setdefault(value, f"m{len(numbers_of)}")
+        return value
+
+    return walked(item)
+
+
+def _controls(about: Mapping[str, Mapping[str, Any]]) -> list[Markup]:
+    """Native controls, so that they work with the keyboard, and the places of map and legend."""
+    columns = [_option(name, found["title"]) for name, found in about.items()]
+    samples = [_option("", "All samples")]
+    for code, name in enumerate(about.get("sample", {}).get("names", ())):
+        samples.append(_option(str(code), name))
+    status = html.tag("span", "", attributes={"id": "explorer-status", "role": "status"})
+    fields = html.tag(
+        "div",
+        _field("Colour by", html.tag("select", *columns, attributes={"id": "explorer-colour"})),
+        _field("Sample", html.tag("select", *samples, attributes={"id": "explorer-sample"})),
+        _field(
+            "Find a barcode",
+            html.tag("input", attributes={"id": "explorer-find", "type": "search"}),
+        ),
+        status,
+        attributes={"class": "fields"},
+    )
+    plot = html.tag("div", "", attributes={"id": "explorer-plot"})
+    legend = html.tag("ul", "", attributes={"id": "explorer-legend", "aria-label": "Colours"})
+    return [fields, plot, legend]
+
+
+def _option(value: str, shown: str) -> Markup:
+    return html.tag("option", shown or "no name", attributes={"value": value})
+
+
+def _field(label: str, control: Markup) -> Markup:
+    return html.tag("label", f"{label} ", control)
+
+
+def _json(name: str, value: Any) -> Markup:
+    """Embed data for a script; `<` is escaped, so that no text ends the element."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return html.tag("script", Markup(text), attributes={"type": "application/json", "id": name})
+
+
+def library() -> tuple[str, ...]:
+    """JavaScript of BokehJS that the map needs."""
+    from bokeh.resources import Resources
+
+    return tuple(Resources(mode="inline", components=["bokeh", "bokeh-gl"]).js_raw)

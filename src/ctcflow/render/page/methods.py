@@ -1,0 +1,156 @@
+"""The methods of a run in words, from what was recorded: to be taken into a paper and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ctcflow.render import numbers
+from ctcflow.render.page import html
+from ctcflow.render.page.html import Markup
+from ctcflow.render.page.provenance import Steps
+
+_INTEGRATION: Final = {
+    "harmony": "Batches were corrected by Harmony (doi:10.1038/s41592-019-0619-0) that was fitted"
+    " on leukocytes; every other cell follows the mean correction of the leukocytes of its sample",
+    "linear": "Batches were corrected by one shift each with the lineage of the leukocytes held"
+    " fixed (doi:10.1093/nar/gkv007)",
+    "none": "Batches were not corrected",
+}
+
+
+def methods(
+    steps: Steps, *, versions: Mapping[str, str], resolution: str, compared: bool, mapped: bool
+) -> Markup:
+    """Write a paragraph per part of the analysis; parts that did not run are left out.
+
+    Parameters
+    ----------
+    steps
+        Record of each step that ran: `version`, `params`.
+    versions
+        Version of each library that is named.
+    resolution
+        Of the clusters that have names; empty where there are none.
+    compared
+        Conditions were compared.
+    mapped
+        Samples were mapped onto a frozen reference.
+    """
+    said = {name: dict(record.get("params") or {}) for name, record in steps.items()}
+    parts = [
+        *_cells(said),
+        *_calls(said),
+        *_cohort(said, resolution, compared=compared, mapped=mapped),
+    ]
+    ran = sorted({numbers.text(record.get("version")) for record in steps.values()} - {""})
+    used = ", ".join(f"{name} {version}" for name, version in versions.items())
+    parts.append(f"ctcflow {' and '.join(ran) or 'of unknown version'} was used, with {used}.")
+    return html.section(
+        "methods",
+        "Methods in words",
+        html.paragraph(
+            "Written from what ran in this run. Parameters of single samples that differ are not in"
+            " it; all parameters are in the table below.",
+            kind="soft",
+        ),
+        *(html.paragraph(part) for part in parts),
+    )
+
+
+def _cells(said: Mapping[str, dict[str, Any]]) -> list[str]:
+    parts = []
+    if "qc" in said:
+        given = said["qc"]
+        parts.append(
+            "Quality control measured limits per coarse lineage on the cells of each sample:"
+            " medians and median absolute deviations, with floors of"
+            f" {numbers.count(given.get('min_umis'))}"
+            f" counts and {numbers.count(given.get('min_genes'))} genes and a mitochondrial limit"
+            f" between {numbers.short(given.get('min_mt_limit'))} and"
+            f" {numbers.short(given.get('max_mt_limit'))} % of counts. Cells that lack blood"
+            " identity or show genes of a tumour panel beyond what blood shows were kept. Likely"
+            " doublets (simulated doublets, doi:10.1016/j.cels.2018.11.005, and exclusive pairs of"
+            " genes, doi:10.1093/bioinformatics/btz698) were marked and kept. Ambient RNA was"
+            " estimated from the unfiltered droplets where they were given, else from genes that a"
+            " lineage cannot express (doi:10.1093/gigascience/giaa151), and"
+            + (
+                " taken out of the counts of the map and the clusters."
+                if given.get("ambient") == "correct"
+                else " is part of the null of the calls; counts were not changed."
+            )
+        )
+    if "normalize" in said:
+        target = numbers.count(said["normalize"].get("target_umis"))
+        parts.append(
+            f"Counts were scaled to {target} per cell and log1p-transformed for maps and clusters;"
+            " calls are made from the raw counts."
+        )
+    return parts
+
+
+def _calls(said: Mapping[str, dict[str, Any]]) -> list[str]:
+    if "call" not in said:
+        return []
+    given = said["call"]
+    return [
+        "Cells were judged by two lines of evidence from disjoint genes: the likelihood of the"
+        " counts under reference profiles of normal human cells (Cell Profile Library, CC-BY"
+        " 4.0), of blood and of other tissue, compared with the sample's own leukocytes thinned"
+        " to the same depth, and the exact probability that a blood cell of that lineage, depth"
+        " and sample shows so many genes of a tumour panel. A cell that is no leukocyte is a CTC"
+        " only where it is none of stroma, endothelium or skin either, by the same profiles. p"
+        " is twice the smaller of the p of missing blood identity and of both together, weakened"
+        " by the tail of the sample's null cells (generalised Pareto distribution,"
+        " doi:10.2307/1269343); q is that of Benjamini and Hochberg"
+        " (doi:10.1111/j.2517-6161.1995.tb02031.x) within the sample. A call"
+        f" needs q <= {numbers.short(given.get('fdr'))} and p <="
+        f" {numbers.probability(given.get('max_p'))}. Copy number from expression, arm by arm"
+        " against the leukocytes of the sample, decides what a significant cell is and is no part"
+        " of p.",
+        "Counts per draw have exact intervals of"
+        f" {numbers.short(100 * (numbers.number_or_none(given.get('confidence')) or 0.0))} %"
+        " (Poisson, doi:10.1093/biomet/28.3-4.437; negative binomial where the dispersion of"
+        " replicate draws is known).",
+    ]
+
+
+def _cohort(
+    said: Mapping[str, dict[str, Any]], resolution: str, *, compared: bool, mapped: bool
+) -> list[str]:
+    if mapped:
+        return [
+            "Samples were mapped onto a frozen reference by Symphony"
+            " (doi:10.1038/s41467-021-25957-x), with the shift of each soft cluster shrunk to that"
+            " of the whole sample; clusters are votes of the nearest cells of the reference, and"
+            " cell types follow from markers averaged over the nearest cells of reference and"
+            " sample."
+        ]
+    parts = []
+    if "reduce" in said:
+        given = said["reduce"]
+        parts.append(
+            f"{numbers.count(given.get('n_genes'))} variable genes were chosen per sample and over"
+            " samples as in seurat_v3 (doi:10.1016/j.cell.2019.05.031), and"
+            f" {numbers.count(given.get('n_components'))} principal components computed exactly"
+            " from the cross-product of all cells."
+        )
+    if "integrate" in said:
+        method = (said["integrate"].get("method") or {}).get("method")
+        if method in _INTEGRATION:
+            parts.append(f"{_INTEGRATION[method]}. Calls do not depend on it.")
+    if "cluster" in said and resolution:
+        neighbours = numbers.count(said["cluster"].get("n_neighbors"))
+        parts.append(
+            f"Clusters are communities of a graph of {neighbours} nearest neighbours (Leiden,"
+            f" doi:10.1038/s41598-019-41695-z, resolution {resolution}), their stability the"
+            " adjusted Rand index of subsamples (doi:10.1007/BF01908075); the map is UMAP"
+            " (doi:10.21105/joss.00861) and serves display only. Markers are ranked by AUC, without"
+            " p, since clusters come from the same counts."
+        )
+    if compared:
+        parts.append(
+            "Conditions were compared per cell type over patients, on sums of counts, by DESeq2"
+            " (doi:10.1186/s13059-014-0550-8; PyDESeq2, doi:10.1093/bioinformatics/btad547)."
+        )
+    return parts

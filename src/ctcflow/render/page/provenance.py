@@ -1,0 +1,133 @@
+"""What was run with which parameters on which input, and what was not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import pandas as pd
+
+from ctcflow.render import numbers
+from ctcflow.render.page import html
+from ctcflow.render.page.html import Column, Markup
+
+Steps = Mapping[str, Mapping[str, Any]]
+
+_PARAMETERS: Final = (
+    Column("Parameter", "code"),
+    Column("Value", "code"),
+    Column("Default", "code"),
+    Column("Changed"),
+)
+
+
+def not_run(found: pd.DataFrame) -> Markup:
+    """Write what was not run, with its reason."""
+    rows = [
+        [
+            numbers.text(row.what) or "not named",
+            numbers.text(row.sample) or "the cohort",
+            numbers.text(row.reason) or "no reason given",
+        ]
+        for row in found.itertuples(index=False)
+    ]
+    columns = (Column("What"), Column("Where"), Column("Reason"))
+    return html.section(
+        "not-run",
+        "Not run",
+        html.table(
+            f"What could not be computed, and why ({len(rows):,}).",
+            columns,
+            rows,
+            search=len(rows) > 12,
+            empty="Everything was run.",
+        ),
+    )
+
+
+def parameters(steps: Steps, defaults: Mapping[str, Mapping[str, Any]]) -> Markup:
+    """Write every parameter that was recorded; those that differ from the default are marked."""
+    rows: list[list[Any]] = []
+    changed = 0
+    for step, record in steps.items():
+        given = dict(_flat(record.get("params") or {}))
+        usual = dict(_flat(defaults.get(step, {})))
+        for name, value in given.items():
+            differs = name not in usual or value != usual[name]
+            changed += differs
+            rows.append(_parameter(f"{step}.{name}", value, usual.get(name), differs=differs))
+    absent = [step for step in defaults if step not in steps]
+    elsewhere = (
+        html.paragraph(
+            f"Recorded in the files of the single samples: {', '.join(absent)}.", kind="soft"
+        )
+        if absent and steps
+        else None
+    )
+    differ = "1 differs" if changed == 1 else f"{changed} differ"
+    return html.section(
+        "parameters",
+        "Parameters",
+        html.table(
+            f"Parameters of the run; {differ} from the default.",
+            _PARAMETERS,
+            rows,
+            search=len(rows) > 12,
+            empty="No parameters were recorded.",
+        ),
+        elsewhere,
+    )
+
+
+def versions(steps: Steps) -> Markup:
+    """Write versions, cells in and out, and digests of the input."""
+    ran = [
+        [step, numbers.text(record.get("version")), record.get("cells_in"), record.get("cells_out")]
+        for step, record in steps.items()
+    ]
+    digests = [
+        [step, name, numbers.text(value)]
+        for step, record in steps.items()
+        for name, value in _flat(record.get("inputs") or {})
+    ]
+    return html.section(
+        "provenance",
+        "Versions and input",
+        html.table(
+            "Steps, with the version that ran and the cells that went in and came out.",
+            (
+                Column("Step"),
+                Column("Version", "code"),
+                Column("Cells in", "count"),
+                Column("Cells out", "count"),
+            ),
+            ran,
+            empty="No step was recorded.",
+        ),
+        html.table(
+            "Digests of the input.",
+            (Column("Step"), Column("Input", "code"), Column("Digest", "code")),
+            digests,
+            search=len(digests) > 12,
+            empty="No input was recorded.",
+        ),
+    )
+
+
+def _parameter(name: str, value: Any, usual: Any, *, differs: bool) -> list[Any]:
+    shown = numbers.text(value)
+    attributes = {"class": "changed"}
+    return [
+        name,
+        html.tag("code", shown, attributes=attributes) if differs else shown,
+        numbers.text(usual),
+        html.tag("strong", "changed") if differs else Markup(""),
+    ]
+
+
+def _flat(found: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(found, Mapping):
+        for key, value in found.items():
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, found

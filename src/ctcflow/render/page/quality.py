@@ -1,0 +1,240 @@
+"""The sections on the samples: their quality, and aggregates against chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import pandas as pd
+
+from ctcflow.render import numbers
+from ctcflow.render.page import html
+from ctcflow.render.page.html import Column, Markup, Valued
+from ctcflow.render.page.sections import framed
+
+MOST_LIMITS: Final = 2000
+_LIMITS_FROM: Final[Mapping[Any, str]] = {True: "own droplets", False: "parameters"}
+_YES_NO: Final[Mapping[Any, str]] = {True: "yes", False: "no"}
+_MEASURED_ON: Final = {"droplets": "unfiltered droplets", "cells": "cells"}
+
+
+def quality(
+    figure: bytes,
+    droplets: Markup | None,
+    *,
+    limits: pd.DataFrame,
+    ambient: pd.DataFrame,
+    ledger: pd.DataFrame,
+    read_counts: Sequence[str],
+) -> Markup:
+    """Write distributions with limits, droplets where there are any, ambient RNA and the ledger.
+
+    Parameters
+    ----------
+    figure
+        Of `render.quality`.
+    droplets
+        From `droplets_figure`; None without unfiltered droplets.
+    limits, ambient, ledger
+        Of `render.tables`.
+    read_counts
+        Samples without UMIs.
+    """
+    fates = _pivot(ledger)
+    return html.section(
+        "quality",
+        "Quality of the samples",
+        html.image(
+            figure,
+            alt="Counts, genes and mitochondrial share per sample and lineage with their limits",
+            caption=(
+                "All droplets that came in, those set aside too, by sample and coarse lineage "
+                "(with many samples: over all lineages, with the range of their limits). An arrow "
+                "points to what is set aside; it is open where the lineage had too few cells and "
+                "the limit is one of the parameters. Damaged are droplets beyond both dashed "
+                "lines, with few counts and a high mitochondrial share. Beyond a dotted line there "
+                "is a remark, nothing more. A median close to a limit means that the limit shapes "
+                "the lineage."
+            ),
+        ),
+        _limits(limits, read_counts),
+        _ambient(ambient),
+        droplets,
+        framed("Ledger: how many cells met which fate.", fates, search=len(fates) > 12),
+    )
+
+
+def droplets_figure(figure: bytes, not_shown: str) -> Markup:
+    """Write the figure of all barcodes; `not_shown` says for which samples there is no panel."""
+    return html.image(
+        figure,
+        alt="Counts against rank of all barcodes per sample, with knee and inflection",
+        caption=(
+            "All barcodes by their counts; the wide line are the droplets that were given as "
+            "cells. Barcodes below the dashed line are the ambient sample, those above the line "
+            "of dashes and dots are cells without a test, and those between are tested against "
+            "the ambient RNA. A steep fall between knee and inflection parts cells from empty "
+            "droplets; where there is none, the two cannot be told apart by counts."
+            f"{' ' if not_shown else ''}{not_shown}"
+        ),
+    )
+
+
+def aggregates(found: pd.DataFrame) -> Markup:
+    """Write observed against expected droplets of a CTC and a partner."""
+    columns = (
+        Column("Sample"),
+        Column("Partner"),
+        Column("Observed", "count"),
+        Column("Expected by chance", "number"),
+        Column("Ratio", "number"),
+        Column("Interval of the ratio"),
+        Column("Verdict"),
+    )
+    rows = [_aggregate_row(row) for row in found.to_dict("records")]
+    return html.section(
+        "aggregates",
+        "Aggregates against chance",
+        html.table(
+            "Droplets called CTC aggregate, by partner, and how many random doublets would give. "
+            "One droplet cannot tell an aggregate from a random doublet; a count can, where the "
+            "interval of the ratio does not hold 1.",
+            columns,
+            rows,
+            search=len(rows) > 12,
+            empty="No sample was compared with chance.",
+        ),
+    )
+
+
+def _limits(found: pd.DataFrame, read_counts: Sequence[str]) -> Markup:
+    columns = (
+        Column("Sample"),
+        Column("Lineage"),
+        Column("Droplets", "count"),
+        Column("Limits from"),
+        Column("Fewest counts", "number"),
+        Column("Fewest genes", "number"),
+        Column("Most mitochondrial (%)", "number"),
+        Column("Damaged"),
+        Column("Remark over"),
+    )
+    reads = (
+        f" Without UMIs, limits on counts mean nothing and are not set: {', '.join(read_counts)}."
+        if read_counts
+        else ""
+    )
+    more = (
+        f" The first {MOST_LIMITS:,}; all are in the table beside the page."
+        if len(found) > MOST_LIMITS
+        else ""
+    )
+    return html.table(
+        "Limits as applied, by coarse lineage. Set aside: fewer counts, fewer genes or more "
+        "mitochondrial counts than the limit, or damaged; a remark sets nothing aside. Limits "
+        "come from the lineage's own droplets, or from the parameters where it has too few."
+        f"{reads}{more}",
+        columns,
+        [_limit_row(row) for row in found.head(MOST_LIMITS).to_dict("records")],
+        search=len(found) > 12,
+        empty="None is recorded.",
+    )
+
+
+def _limit_row(row: Mapping[str, Any]) -> list[Any]:
+    pair = [row.get("damaged_umis"), row.get("damaged_pct_mt")]
+    below, above = (numbers.short(limit) for limit in pair)
+    damaged = "" if numbers.MISSING in (below, above) else f"under {below} with over {above} %"
+    remarks = [(numbers.short(row.get(f"high_{what}")), what) for what in ("umis", "genes")]
+    words = {"umis": "counts", "genes": "genes"}
+    return [
+        numbers.text(row.get("sample")),
+        numbers.text(row.get("lineage")),
+        row.get("cells"),
+        _LIMITS_FROM.get(row["adaptive"], ""),
+        *(row.get(key) for key in ("min_umis", "min_genes", "max_pct_mt")),
+        damaged,
+        ", ".join(f"{limit} {words[what]}" for limit, what in remarks if limit != numbers.MISSING),
+    ]
+
+
+def _ambient(found: pd.DataFrame) -> Markup:
+    columns = (
+        Column("Sample"),
+        Column("Ambient share of counts"),
+        Column("Interval"),
+        Column("Measured on"),
+        Column("Genes", "count"),
+        Column("Counts corrected"),
+    )
+    return html.table(
+        "Ambient RNA: share of the counts of a sample that were not made in the cell they are "
+        "counted for. Calls take it as part of what a blood cell shows, corrected or not; "
+        "corrected counts are for the map and the clusters.",
+        columns,
+        [_ambient_row(row) for row in found.to_dict("records")],
+        search=len(found) > 12,
+        empty="It was not looked at.",
+    )
+
+
+def _ambient_row(row: Mapping[str, Any]) -> list[Any]:
+    share = numbers.number_or_none(row.get("share"))
+    if share is None:
+        why = numbers.text(row.get("reason"))
+        shown = Valued(f"not measured: {why}" if why else "not measured", -1.0)
+    else:
+        shown = Valued(f"{numbers.short(100 * share)} %", share)
+    ends = [numbers.number_or_none(row.get(end)) for end in ("low", "high")]
+    between = numbers.interval(*(None if end is None else 100 * end for end in ends))
+    basis = numbers.text(row.get("measured_on"))
+    return [
+        numbers.text(row.get("sample")),
+        shown,
+        f"{between} %" if between else "",
+        _MEASURED_ON.get(basis, basis),
+        row.get("genes"),
+        _YES_NO.get(row["corrected"], ""),
+    ]
+
+
+def _aggregate_row(row: Mapping[str, Any]) -> list[Any]:
+    low, high = (numbers.number_or_none(row.get(end)) for end in ("low", "high"))
+    between = ""
+    if low is not None:
+        # No upper limit: chance expects so little that the data cannot set one.
+        above = f"{numbers.short(low)} and more" if high is None else numbers.interval(low, high)
+        holds = low <= 1 and (high is None or high >= 1)
+        between = f"{above} (holds 1)" if holds else above
+    return [
+        numbers.text(row.get("sample")),
+        numbers.text(row.get("partner")),
+        row.get("observed"),
+        row.get("expected"),
+        row.get("ratio"),
+        between,
+        numbers.text(row.get("verdict")),
+    ]
+
+
+def _pivot(ledger: pd.DataFrame) -> pd.DataFrame:
+    """One row per sample, one column per stage and reason, both in the order they came."""
+    if ledger.empty:
+        return ledger
+    fate = [
+        ": ".join(part for part in (numbers.text(stage), numbers.text(reason)) if part)
+        for stage, reason in zip(ledger["stage"], ledger["reason"], strict=True)
+    ]
+    cells = pd.DataFrame(
+        {"sample": ledger["sample"].map(numbers.text), "fate": fate, "cells": ledger["cells"]}
+    )
+    wide = cells.pivot_table(
+        index="sample",
+        columns="fate",
+        values="cells",
+        aggfunc="sum",
+        fill_value=0,
+        sort=False,
+        observed=True,
+    )
+    return wide.reset_index().rename_axis(columns=None)

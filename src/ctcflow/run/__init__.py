@@ -1,0 +1,1 @@
+"""Folders of runs: made, checked, run, recovered, recorded, explained."""

@@ -1,0 +1,173 @@
+"""All that a finished run says of one droplet, in words."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from ctcflow import keys
+from ctcflow.errors import CtcflowError
+from ctcflow.files import io
+from ctcflow.render import numbers
+from ctcflow.render.tables.records import facts
+
+_SUFFIX: Final = re.compile(r"-\d+$")
+"""Of a barcode: the library, as Cell Ranger numbers them."""
+_COUNTED: Final = (
+    (keys.TOTAL_COUNTS, "counts"),
+    (keys.N_GENES_BY_COUNTS, "genes"),
+    (keys.PCT_COUNTS_MT, "% mitochondrial"),
+    (keys.PCT_COUNTS_HB, "% haemoglobin"),
+    (keys.PCT_COUNTS_PLATELET, "% platelet genes"),
+    (keys.DOUBLET_SCORE, "doublet score"),
+)
+
+
+def explain(folder: Path, sample: str, barcode: str) -> list[str]:
+    """Say what a droplet is, and why.
+
+    Parameters
+    ----------
+    folder
+        Of a run in which `call` has finished.
+    sample
+        As `results/call/cells.tsv.gz` names it.
+    barcode
+        As that table names it; its suffix (`-1`) may be left out where one droplet has the rest.
+
+    Returns
+    -------
+    Lines.
+
+    Raises
+    ------
+    CtcflowError
+        There are no calls, no such sample, no such barcode in it, or several without the suffix.
+    """
+    results = folder / "results"
+    call = results / "call" / "call.h5ad"
+    if not call.is_file():
+        raise CtcflowError(f"`{folder}` has no results/call/call.h5ad: run `ctcflow run {folder}`")
+    called = io.read_h5ad(call)
+    found = facts(called, keys.CALL)
+    names = [str(record.get("sample")) for record in found.get("samples") or []]
+    if sample not in names:
+        raise CtcflowError(f"no sample `{sample}` in {call}: it has {_nearest(sample, names)}")
+    obs = called.obs
+    of_sample = obs[keys.SAMPLE.key] == sample
+    droplets = io.read_h5ad(results / "qc" / f"{sample}.h5ad").obs
+    listed = [record for record in found.get("set_aside") or [] if record.get("sample") == sample]
+    known = [*obs.loc[of_sample, keys.BARCODE.key], *droplets.index]
+    known += [str(record.get("barcode")) for record in listed]
+    barcode = _whole(barcode, known, sample)
+    aside = [record for record in listed if record.get("barcode") == barcode]
+    mine = of_sample & (obs[keys.BARCODE.key] == barcode)
+    kind = str(obs.loc[mine, keys.CLASS.key].iloc[0]) if mine.any() else "not among the kept cells"
+    lines = [f"{sample} {barcode}: {kind}"]
+    if mine.any():
+        lines += _evidence(obs[mine].iloc[0], _params(called))
+    if barcode in droplets.index:
+        lines += _quality(droplets.loc[barcode])
+    for record in aside:
+        lines += _shown("set aside", f"{record.get('reason')}; {record.get('evidence')}")
+    if mine.any():
+        lines += _scores(called, int(mine.to_numpy().argmax()))
+    return lines
+
+
+def _whole(barcode: str, known: Sequence[str], sample: str) -> str:
+    """The barcode with its suffix, where that was left out and one droplet has the rest."""
+    if barcode in known:
+        return barcode
+    ends = sorted({name for name in known if _SUFFIX.sub("", name) == barcode})
+    if len(ends) == 1:
+        return ends[0]
+    if ends:
+        raise CtcflowError(
+            f"`{barcode}` is {len(ends)} droplets of sample `{sample}`: name one of"
+            f" {', '.join(ends[:5])}"
+        )
+    raise CtcflowError(
+        f"no droplet `{barcode}` in sample `{sample}`: it has"
+        f" {_nearest(barcode, list(dict.fromkeys(known)))}"
+    )
+
+
+def _params(called: Any) -> Mapping[str, Any]:
+    steps = facts(called, keys.CTCFLOW).get("steps") or {}
+    return (steps.get("call") or {}).get("params") or {}
+
+
+def _evidence(cell: pd.Series, params: Mapping[str, Any]) -> list[str]:
+    value = {name: numbers.probability(cell.get(name)) for name in cell.index}
+    limits = ""
+    if params:
+        limits = f" (a call needs q <= {params['fdr']:g} and p <= {params['max_p']:g})"
+    lines = _shown("why", numbers.text(cell[keys.REASON.key]))
+    lines += _shown("p, q", f"{value['p']}, {value['q']}{limits}")
+    lineage = numbers.text(cell[keys.LINEAGE.key])
+    lines += _shown("identity", f"p {value['p_identity']}; nearest blood lineage {lineage}")
+    genes = numbers.text(cell[keys.PANEL_GENES.key]).replace(",", ", ") or "none seen"
+    lines += _shown("panel", f"p {value['p_panel']}; {genes}")
+    judged = numbers.number_or_none(cell[keys.P_COPY_NUMBER.key]) is not None
+    copies = f"p {value['p_copy_number']}" if judged else "not judged"
+    lines += _shown("copy number", copies)
+    for slot, label in (
+        (keys.PARTNER, "partner"),
+        (keys.OTHER_TYPE, "looks like"),
+        (keys.MALIGNANCY, "malignancy"),
+        (keys.PHENOTYPE, "phenotype"),
+    ):
+        lines += _shown(label, numbers.text(cell[slot.key]))
+    verdict = numbers.text(cell[keys.VERDICT.key])
+    if verdict:
+        before = numbers.text(cell[keys.CLASS_BEFORE_REVIEW.key])
+        by = numbers.text(cell[keys.REVIEWER.key])
+        lines += _shown("review", f"{verdict} by {by}; the machine said {before}")
+    return lines
+
+
+def _quality(droplet: pd.Series) -> list[str]:
+    said = [
+        f"{numbers.short(droplet[slot.key])} {label}"
+        for slot, label in _COUNTED
+        if numbers.number_or_none(droplet[slot.key]) is not None
+    ]
+    kept = "kept" if droplet[keys.KEEP.key] else "set aside"
+    flags = numbers.text(droplet[keys.QC_FLAG.key]).replace(";", "; ")
+    rescued = flags and droplet[keys.KEEP.key]
+    why = (
+        f" (rescued by tumour evidence from: {flags})"
+        if rescued
+        else f" ({flags})"
+        if flags
+        else ""
+    )
+    lines = _shown("quality", f"{kept}{why}: {', '.join(said)}")
+    return lines + _shown("remarks", numbers.text(droplet[keys.QC_REMARK.key]).replace(";", "; "))
+
+
+def _scores(called: Any, row: int) -> list[str]:
+    scores = called.obsm.get(keys.SIGNATURES.key)
+    if not isinstance(scores, pd.DataFrame):
+        return []
+    mine = scores.iloc[row]
+    said = [f"{name.replace('_', ' ')} {numbers.short(mine[name])}" for name in scores.columns]
+    return _shown("scores", ", ".join(said))
+
+
+def _shown(label: str, text: str) -> list[str]:
+    return [f"  {label:<12} {text}"] if text else []
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """A few known names, those like the given one first."""
+    close = difflib.get_close_matches(name, known[:100_000], n=3, cutoff=0.7)
+    shown = close or list(known[:3])
+    more = len(known) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")

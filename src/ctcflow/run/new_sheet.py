@@ -1,0 +1,166 @@
+"""Sheets of libraries that were found: of a new run, or more lines for one that is there."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ctcflow.errors import CtcflowError
+from ctcflow.formats.detect import locate
+from ctcflow.run.libraries import Found, Library
+from ctcflow.settings.sheet import Row, Sheet, read_sheet, refuse
+
+SHEET_COLUMNS: Final = (
+    *("sample", "path", "raw_path", "patient", "day", "role", "batch", "chemistry"),
+    *("cancer_type", "draw", "volume_ml", "fraction_loaded", "recovery", "guessed"),
+)
+"""Columns of a new sheet: those that change what a run can say, and what was guessed."""
+_DAY: Final = re.compile(r"(.*[A-Za-z0-9])[_.-]+(?:day|d)[_-]?(\d{1,4})(?:[_.-].*)?", re.IGNORECASE)
+"""A patient and a day in a name: `P01_d28`, `P01-D28_L1`, `P01_day_3`."""
+_NOBODY: Final = re.compile(r"(sample|library|lib|run|lane|donor|patient|draw|pool)", re.IGNORECASE)
+"""What stands before a day and names no person."""
+
+
+class Added(NamedTuple):
+    """What has come to a sheet."""
+
+    sheet: Path
+    libraries: list[Library]
+    known: int
+    """Libraries that were in the sheet already."""
+
+
+def guessed(name: str) -> dict[str, str]:
+    """Patient and day that a name tells, and `guessed` that names these columns; else nothing."""
+    found = _DAY.fullmatch(name)
+    if found is None or _NOBODY.fullmatch(found[1]):
+        return {}
+    return {"patient": found[1], "day": str(int(found[2])), "guessed": "patient, day"}
+
+
+def new_run(folder: Path, found: Found, template: Path) -> Path:
+    """Make the folder of a run: a configuration, and a sheet to complete.
+
+    Parameters
+    ----------
+    folder
+        Of the run; made where it does not exist.
+    found
+        What the sheet names.
+    template
+        Configuration that is copied.
+
+    Returns
+    -------
+    Path of the sheet.
+
+    Raises
+    ------
+    CtcflowError
+        The folder has a configuration or a sheet already.
+    """
+    config = folder / "config"
+    sheet, settings = config / "samples.tsv", config / "config.yaml"
+    for path in (sheet, settings):
+        if path.exists():
+            raise CtcflowError(
+                f"`{path}` is there already: complete it, add libraries to it with"
+                f" `ctcflow init {folder} --add DATA`, or give another folder"
+            )
+    config.mkdir(parents=True, exist_ok=True)
+    lines = ["\t".join(SHEET_COLUMNS), *_lines(map(_cells, found.libraries), SHEET_COLUMNS, "\t")]
+    lines_of_template = template.read_text().splitlines(keepends=True)
+    # its first line tells an editor where the schema is, which holds beside the template only
+    settings.write_text("".join(x for x in lines_of_template if "language-server" not in x))
+    sheet.write_text("\n".join(lines) + "\n")
+    return sheet
+
+
+def add(sheet: Path, found: Found) -> Added:
+    """Add to a sheet a line for each library that is not in it; its own lines stay as they are.
+
+    Columns that new lines need and the sheet does not have are added at the end, empty in its own
+    lines.
+
+    Parameters
+    ----------
+    sheet
+        Of a run.
+    found
+        Libraries, those that it has too.
+
+    Raises
+    ------
+    CtcflowError
+        The sheet cannot be read.
+    """
+    given = read_sheet(sheet)
+    if given.problems:
+        refuse(sheet, list(given.problems))
+    there = {_counts(row, sheet.absolute().parent) for row in given.rows}
+    new = [library for library in found.libraries if _file(library.path, None) not in there]
+    names = {row.cells.get("sample", "") for row in given.rows}
+    named = []
+    for library in new:
+        named.append(library._replace(name=_free(library.name, names)))
+        names.add(named[-1].name)
+    if named:
+        _append(sheet, given, [_cells(library) for library in named])
+    return Added(sheet, named, len(found.libraries) - len(new))
+
+
+def _cells(library: Library) -> dict[str, str]:
+    raw = "" if library.raw_path is None else str(library.raw_path)
+    files = {"sample": library.name, "path": str(library.path), "raw_path": raw}
+    return files | guessed(library.name)
+
+
+def _counts(row: Row, folder: Path) -> str:
+    return _file(folder / row.cells.get("path", ""), row.cells.get("format") or None)
+
+
+def _file(path: Path, format: str | None) -> str:
+    """The first file of a library, so that a folder and one below it are the same library."""
+    try:
+        return os.path.realpath(locate(path, format=format).files[0])
+    except CtcflowError:
+        return os.path.realpath(path)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, with a number where it is taken."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    return free
+
+
+def _append(sheet: Path, given: Sheet, rows: Sequence[Mapping[str, str]]) -> None:
+    content = sheet.read_bytes().decode("utf-8")
+    end = "\r\n" if "\r\n" in content else "\n"
+    lines = re.split(r"\r\n|\n|\r", content)
+    while lines and not lines[-1].strip(" \t,"):
+        lines.pop()
+    delimiter = "\t" if "\t" in lines[given.header - 1] else ","
+    needed = {column for row in rows for column, cell in row.items() if cell}
+    more = [x for x in SHEET_COLUMNS if x in needed and x not in given.columns]
+    lines[given.header - 1] += "".join(f"{delimiter}{column}" for column in more)
+    for row in given.rows:
+        lines[row.line - 1] += delimiter * len(more)
+    lines += _lines(rows, (*given.columns, *more), delimiter)
+    part = sheet.with_name(f".{sheet.name}.part")
+    part.write_bytes((end.join(lines) + end).encode())
+    part.replace(sheet)
+
+
+def _lines(rows: Iterable[Mapping[str, str]], columns: Sequence[str], delimiter: str) -> list[str]:
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    writer.writerows([row.get(column, "") for column in columns] for row in rows)
+    return text.getvalue().splitlines()

@@ -1,0 +1,125 @@
+"""Jobs that outlive the Snakemake that started them: found, stopped, and waited for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from ctcflow.errors import CtcflowError
+from ctcflow.workflow.code_in_use import MARK
+
+_PROCESSES: Final = Path("/proc")
+_MODES_OF_JOBS: Final = frozenset({"remote", "subprocess"})
+"""What follows `--mode` where Snakemake starts itself for a job."""
+_PATIENCE: Final = 10.0
+_SLURM_PATIENCE: Final = 180.0
+
+
+def stop(run: Path) -> list[str]:
+    """Stop what still writes below the folder of a dead run, and wait until it is gone.
+
+    Jobs of Slurm are known by their working directory, processes of this machine by what their
+    environment says. Results appear whole or not at all, so that a job that is stopped loses
+    nothing but its time.
+
+    Returns
+    -------
+    list[str]
+        What was stopped, one sentence each.
+
+    Raises
+    ------
+    CtcflowError
+        Slurm does not answer, or something does not go away.
+    """
+    jobs = _slurm_jobs(run)
+    if jobs:
+        subprocess.run(["scancel", *jobs], check=False, capture_output=True)
+        if not _gone(lambda: bool(_slurm_jobs(run)), _SLURM_PATIENCE):
+            raise CtcflowError(
+                f"Slurm jobs {', '.join(_slurm_jobs(run))} of the dead run do not end: stop them,"
+                " then call `ctcflow run` again"
+            )
+    processes = processes_of(run)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in processes_of(run):
+            _send(process, number)
+        if _gone(lambda: bool(processes_of(run)), _PATIENCE):
+            break
+    else:
+        left = ", ".join(map(str, processes_of(run)))
+        raise CtcflowError(
+            f"processes {left} of the dead run do not end: stop them, then call `ctcflow run` again"
+        )
+    found = [f"cancelled {len(jobs)} Slurm jobs of the dead run"] if jobs else []
+    return [*found, *([f"stopped {len(processes)} processes of it"] if processes else [])]
+
+
+def processes_of(run: Path) -> list[int]:
+    """Jobs of the run on this machine that this user may see (Linux only)."""
+    wanted = f"{MARK}={run}".encode()
+    found = []
+    for folder in _PROCESSES.glob("[0-9]*"):
+        try:
+            environment = (folder / "environ").read_bytes().split(b"\0")
+            is_dead = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except OSError:  # ended meanwhile, or another user's
+            continue
+        if wanted in environment and not is_dead and int(folder.name) != os.getpid():
+            found.append(int(folder.name))
+    return sorted(found)
+
+
+def snakemakes_in(run: Path) -> list[int]:
+    """Snakemake processes of this machine that lead a run in the folder; not those of its jobs."""
+    found = []
+    for folder in _PROCESSES.glob("[0-9]*"):
+        try:
+            words = [os.fsdecode(x) for x in (folder / "cmdline").read_bytes().split(b"\0")]
+            here = (folder / "cwd").resolve() == run
+        except OSError:
+            continue
+        is_job = any(word.strip("'") in _MODES_OF_JOBS for word in words)
+        is_snakemake = "snakemake" in {Path(word).name for word in words}
+        if here and is_snakemake and not is_job and int(folder.name) != os.getpid():
+            found.append(int(folder.name))
+    return sorted(found)
+
+
+def _slurm_jobs(run: Path) -> list[str]:
+    """Jobs of this user whose working directory is the run's."""
+    if shutil.which("squeue") is None:
+        return []
+    command = ["squeue", "--noheader", "--me", "--format=%i|%Z"]
+    found = subprocess.run(command, check=False, capture_output=True, text=True)
+    if found.returncode:
+        if (run / ".snakemake" / "slurm_logs").exists():
+            why = (found.stderr or found.stdout).strip().splitlines()
+            raise CtcflowError(
+                "Slurm does not say which jobs of the dead run still work"
+                f" ({why[-1] if why else 'squeue failed'}): try again when `squeue` answers"
+            )
+        return []
+    rows = (line.split("|", 1) for line in found.stdout.splitlines() if "|" in line)
+    return [job for job, folder in rows if Path(folder.strip()).resolve() == run]
+
+
+def _send(process: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
+def _gone(still_there: Callable[[], bool], patience: float) -> bool:
+    end = time.monotonic() + patience
+    while still_there():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.2)
+    return True

@@ -1,0 +1,286 @@
+"""What a run would do, before its first job: jobs, memory and time, and what to keep in mind."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final, NamedTuple
+
+import yaml
+
+from ctcflow.errors import CtcflowError, reason
+from ctcflow.files.shipped import shipped
+from ctcflow.files.tables import SHIPPED
+from ctcflow.run.not_as_written import by, not_as_written, some
+from ctcflow.settings.sample import SAMPLE_STEPS, Sample
+from ctcflow.workflow import code_in_use, mapped_genes
+from ctcflow.workflow.for_rules import Workflow
+
+_JOBS: Final = re.compile(r"^(\w+)\s+(\d+)$", re.MULTILINE)
+_OF_BLOOD: Final = re.compile(r"(?i)leuk|lymphom|myelom|myelodys|\b(?:aml|all|cll|cml|mds|dlbcl)\b")
+_BLANKS: Final = 20
+"""Control draws from which on there is a limit of blank (CLSI EP17)."""
+
+
+class Planned(NamedTuple):
+    """Jobs of one rule."""
+
+    step: str
+    jobs: int
+    mib: int
+    """What the largest job asks for."""
+    seconds: float
+    """Of all its jobs together, as measured on two cores."""
+
+
+def opened(folder: Path) -> Workflow:
+    """Read and check all that a run is made of, as Snakemake will.
+
+    Parameters
+    ----------
+    folder
+        Of the run, with `config/config.yaml`.
+
+    Raises
+    ------
+    CtcflowError
+        Anything in the configuration, the sheet, the files it names or the verdicts is wrong.
+    """
+    raw = configuration(folder)
+    try:
+        return Workflow(raw, run=folder, results="results", storage=_not_asked)
+    except SystemExit as stopped:
+        # Snakemake's users read all mistakes in one line; here each may have its own
+        if isinstance(stopped.__cause__, CtcflowError):
+            raise stopped.__cause__ from None
+        raise
+
+
+def configuration(folder: Path) -> Any:
+    """Read `config/config.yaml` of a run, unchecked.
+
+    Raises
+    ------
+    CtcflowError
+        There is none, or it is not YAML.
+    """
+    path = folder / "config" / "config.yaml"
+    if not path.is_file():
+        raise CtcflowError(
+            f"`{folder}` has no config/config.yaml: give the folder of a run, or make one with"
+            " `ctcflow init FOLDER --from DATA`"
+        )
+    try:
+        return yaml.safe_load(path.read_text()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        what = getattr(error, "problem", None) or reason(error)
+        raise CtcflowError(f"`{path}`{where} is not YAML ({what}): correct it") from None
+
+
+def _not_asked(address: str) -> Any:
+    """An address whose storage is not asked for a size before the run."""
+    return SimpleNamespace(flags={"storage_object": SimpleNamespace(size=lambda: 0)})
+
+
+def check_tables(run: Workflow) -> list[str]:
+    """Read the tables of gene sets that are the user's own, which Snakemake only looks for.
+
+    Returns
+    -------
+    Names of the tumour panels, own or shipped.
+
+    Raises
+    ------
+    CtcflowError
+        One of them is no table of gene sets.
+    """
+    from ctcflow.files import io
+
+    paths = {"panels": shipped("resources") / SHIPPED["panels"], **run.own_tables}
+    tables = {name: io.read_gene_sets(path) for name, path in paths.items()}
+    panels = tables["panels"]
+    return [str(name) for name in panels.loc[panels["direction"] == 1, "set"].unique()]
+
+
+def check_panels(run: Workflow, panels: Sequence[str]) -> None:
+    """Refuse a panel that there is no table of, before `score` would.
+
+    Parameters
+    ----------
+    run
+        Configuration and sheet.
+    panels
+        Names of the tumour panels.
+
+    Raises
+    ------
+    CtcflowError
+        Names the panel, and those that there are.
+    """
+    of_rows = [sample.overrides.get("score", {}).get("panel") for sample in run.sheet]
+    for panel in (run.config.score.panel, *filter(None, of_rows)):
+        if panel not in ("auto", *panels):
+            raise CtcflowError(
+                f"score.panel is `{panel}`, which the panel table does not have (it has"
+                f" {', '.join(panels)}): choose one of these, or `auto`"
+            )
+
+
+def check_files(run: Workflow) -> None:
+    """Open the files of counts that say in their heads how long they are (HDF5).
+
+    Raises
+    ------
+    CtcflowError
+        One of them is damaged: names its sample.
+    """
+    from ctcflow.formats.detect import Source
+    from ctcflow.formats.size import check_head
+    from ctcflow.workflow.sources import droplets_of, source_of
+
+    for sample in run.sheet:
+        for source in (source_of(sample), *droplets_of(sample)):
+            try:
+                if isinstance(source, Source):
+                    check_head(source)
+            except CtcflowError as error:
+                raise CtcflowError(f"sample `{sample.sample}`: {error}") from error
+
+
+def jobs_of(folder: Path) -> dict[str, int]:
+    """Jobs per rule that a dry run of Snakemake names; none where all is done.
+
+    Raises
+    ------
+    CtcflowError
+        Snakemake refuses: its last line.
+    """
+    done = subprocess.run(
+        [*code_in_use.snakemake(folder), "--dry-run", "--quiet", "rules", "host"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    if done.returncode != 0:
+        lines = [line for line in said.splitlines() if line.strip()]
+        raise CtcflowError((lines or ["Snakemake failed"])[-1].removeprefix("error: "))
+    _, table, rest = said.partition("Job stats:")
+    found = {name: int(jobs) for name, jobs in _JOBS.findall(rest.partition("total")[0])}
+    return {name: jobs for name, jobs in found.items() if name != "all"} if table else {}
+
+
+def planned(run: Workflow, jobs: Mapping[str, int]) -> list[Planned]:
+    """Memory and time of the jobs of each rule, from the heads of the input files.
+
+    Where only some samples have a job of a step, the mean of all samples stands for each of these.
+    """
+    rows = []
+    for step, n_jobs in jobs.items():
+        names = run.samples if step in (*SAMPLE_STEPS, "project") else [""]
+        places = [SimpleNamespace(sample=name) for name in names]
+        mib = max(run.memory(step)(place, 1) for place in places)
+        seconds = sum(run.seconds(step)(place) for place in places) / len(places)
+        rows.append(Planned(step, n_jobs, mib, seconds * n_jobs))
+    return rows
+
+
+def words(run: Workflow, rows: Sequence[Planned], cores: int, panels: Sequence[str]) -> list[str]:
+    """Lines for the user: what is there, what would run, and what to keep in mind.
+
+    Parameters
+    ----------
+    run
+        Configuration and sheet.
+    rows
+        Of `planned`.
+    cores
+        That jobs share.
+    panels
+        Names of the tumour panels.
+    """
+    samples = run.sheet
+    lines = [_cohort(samples, run.cells)]
+    if rows:
+        wide = max(len(row.step) for row in rows)
+        lines += ["", f"{'step':{wide}}  jobs  MiB of a job  minutes"]
+        lines += [
+            f"{row.step:{wide}}  {row.jobs:>4,}  {row.mib:>12,}  {row.seconds / 60:>7.1f}"
+            for row in rows
+        ]
+        at_once = sum(row.seconds / min(cores, row.jobs) for row in rows) / 60
+        lines += [
+            "",
+            f"{sum(row.jobs for row in rows):,} jobs, about {max(at_once, 0.1):.1f} minutes on"
+            f" {cores} cores; the largest job asks for {max(row.mib for row in rows):,} MiB",
+        ]
+    else:
+        lines += ["", "nothing to do: all results are there and up to date"]
+    unused = not_as_written(samples, run.config, panels)
+    if unused:
+        lines += ["", "not used as written:", *(f"* {remark}" for remark in unused)]
+    remarks = [*keep_in_mind(samples), *mapped_genes.remarks(run)]
+    if remarks:
+        lines += ["", "to keep in mind:", *(f"* {remark}" for remark in remarks)]
+    return lines
+
+
+def _cohort(samples: Sequence[Sample], cells: int) -> str:
+    people = {x.patient for x in samples if x.role == "patient"}
+    draws = {x.draw for x in samples if x.role == "patient"}
+    controls = sum(x.role != "patient" for x in samples)
+    number = f"{len(samples):,} sample" + ("" if len(samples) == 1 else "s")
+    known = f" with {cells:,} barcodes" if cells else ""
+    return (
+        f"{number}{known}: patients {len(people):,}, their draws {len(draws):,},"
+        f" healthy and blank samples {controls:,}"
+    )
+
+
+def keep_in_mind(samples: Sequence[Sample]) -> list[str]:
+    """What the results will lack because the sheet does not say it."""
+    said = []
+    controls = {x.draw for x in samples if x.role != "patient"}
+    if not controls:
+        said.append(
+            "no sample has role healthy or blank: the error rate is the one expected from"
+            " leukocytes, it is not checked"
+        )
+    elif len(controls) < _BLANKS:
+        said.append(f"{len(controls)} control draw(s): from {_BLANKS} on there is a limit of blank")
+    patients = [x for x in samples if x.role == "patient"]
+    without = [x.sample for x in patients if x.volume_ml is None]
+    if without:
+        said.append(f"no volume_ml for {some(without)}: no counts per mL there")
+    unknown = [x.sample for x in samples if x.chemistry is None]
+    if unknown:
+        said.append(f"no chemistry for {some(unknown)}: likely doublets are not looked for there")
+    of_blood = [x.sample for x in samples if _OF_BLOOD.search(x.cancer_type or "")]
+    if of_blood:
+        said.append(
+            f"{some(of_blood)}: tumours of blood cells are out of scope; a tumour cell here is one"
+            " that is no leukocyte, so theirs are `blood`"
+        )
+    for columns, names in by(samples, lambda x: x.guessed).items():
+        said.append(
+            f"{columns} of {some(names)} guessed from the name: correct what is wrong, then empty"
+            " the column `guessed`"
+        )
+    batches = {x.batch for x in samples}
+    if len(samples) > 1 and batches == {None}:
+        said.append("no batch is named: each sample is taken for a batch of its own")
+    elif len(samples) > 1 and len(batches) == 1:
+        said.append("all samples have the same batch: nothing is corrected between them")
+    return said
+
+
+def expected_seconds(run: Workflow) -> dict[str, float]:
+    """Seconds of one job of each step (mean over samples), for the time that is left."""
+    jobs = dict.fromkeys([*SAMPLE_STEPS, "call", "reduce", "integrate", "cluster", "report"], 1)
+    jobs |= dict.fromkeys(["project", "gather"], 1) if run.references else {}
+    return {row.step: round(row.seconds, 1) for row in planned(run, jobs)}

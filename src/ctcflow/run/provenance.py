@@ -1,0 +1,114 @@
+"""`results/provenance/`: what a finished run was made of, and what it took.
+
+The one folder of results that is not the same bytes each time: seconds and versions are in it.
+Written by Snakemake's own process after the last job.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from ctcflow import __version__
+from ctcflow.settings.sample import SAMPLE_STEPS
+from ctcflow.workflow.for_rules import Workflow
+
+FILES: Final = ("jobs.tsv", "software.tsv", "inputs.tsv", "parameters.json")
+_LIBRARIES: Final = (
+    *("snakemake", "anndata", "h5py", "harmonypy", "igraph", "leidenalg", "matplotlib", "numpy"),
+    *("pandas", "pydantic", "pydeseq2", "scikit-learn", "scipy"),
+)
+_MEASURED: Final = {"s": "s", "cpu_time": "cpu_s", "max_rss": "mib"}
+"""Columns of Snakemake's benchmarks (seconds, seconds, MiB), and their names here."""
+
+
+def write(run: Workflow, folder: Path) -> None:
+    """Write the files of `FILES` below `results/provenance/`; nothing where results are elsewhere.
+
+    Parameters
+    ----------
+    run
+        Configuration and sheet.
+    folder
+        Of the run.
+    """
+    results = folder / "results"
+    if not results.is_dir():
+        return
+    target = results / "provenance"
+    target.mkdir(exist_ok=True)
+    _table(target / "jobs.tsv", ("step", "sample", *_MEASURED.values()), _jobs(run, folder))
+    _table(target / "software.tsv", ("name", "version"), _software())
+    _table(target / "inputs.tsv", ("sample", "path", "digest"), _inputs(run, results))
+    parameters = json.dumps(run.config.model_dump(mode="json"), indent=1, sort_keys=True)
+    _whole(target / "parameters.json", parameters + "\n")
+
+
+def _jobs(run: Workflow, folder: Path) -> Iterator[Sequence[str]]:
+    """What each job took when it last ran, samples in the order of the sheet."""
+    steps = [*SAMPLE_STEPS, "project"]
+    places = [(step, name) for step in steps for name in run.samples]
+    places += [(path.stem, "") for path in sorted((folder / "benchmarks").glob("*.tsv"))]
+    for step, name in places:
+        path = folder / "benchmarks" / (f"{step}/{name}.tsv" if name else f"{step}.tsv")
+        if path.is_file():
+            with path.open(newline="") as file:
+                row = next(csv.DictReader(file, delimiter="\t"), {})
+            yield (step, name, *(row.get(column, "") for column in _MEASURED))
+
+
+def _software() -> Iterator[Sequence[str]]:
+    yield "ctcflow", __version__
+    yield "python", platform.python_version()
+    yield "system", f"{platform.system()} {platform.release()} {platform.machine()}"
+    for name in _LIBRARIES:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            yield name, "not installed"
+
+
+def _inputs(run: Workflow, results: Path) -> Iterator[Sequence[str]]:
+    """Digest of each sample's counts, as `ingest` read them."""
+    import h5py
+
+    for sample in run.sheet:
+        path = results / "ingest" / f"{sample.sample}.h5ad"
+        found = ""
+        if path.is_file():
+            with h5py.File(path, "r") as file:
+                record = json.loads(file["uns/ctcflow"].asstr()[()])
+            found = _digest(record)
+        yield sample.sample, str(sample.path), found
+
+
+def _digest(record: Mapping[str, object]) -> str:
+    steps = record.get("steps")
+    ingest = steps.get("ingest") if isinstance(steps, dict) else None
+    return str(ingest["inputs"].get("data", "")) if isinstance(ingest, dict) else ""
+
+
+def _table(path: Path, columns: Sequence[str], rows: Iterator[Sequence[str]]) -> None:
+    lines = ["\t".join(columns), *("\t".join(row) for row in rows)]
+    _whole(path, "\n".join(lines) + "\n")
+
+
+def _whole(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def write_or_say(run: Workflow, folder: Path) -> None:
+    """Write it, and lose no finished run where that fails: the reason goes to standard error."""
+    try:
+        write(run, folder)
+    except (OSError, ValueError, KeyError) as error:
+        print(f"results/provenance was not written: {error}", file=sys.stderr)

@@ -1,0 +1,172 @@
+"""`ctcflow run`: Snakemake on the folder of a run, and recovery of what a dead one left there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from ctcflow.errors import CtcflowError
+from ctcflow.files import digests
+from ctcflow.run import last_words, orphans, plan, progress
+from ctcflow.run import lock as run_lock
+from ctcflow.workflow import code_in_use
+
+_OWN_WORDS: Final = ("--logger", "--verbose", "--printshellcmds", "-p", "--debug")
+"""Options of Snakemake with which its own words are wanted."""
+
+
+def run(folder: Path, *, options: Sequence[str], dry_run: bool, take_over: bool) -> int:
+    """Run the workflow in a folder, after putting right what a dead run left there.
+
+    Parameters
+    ----------
+    folder
+        With `config/config.yaml`.
+    options
+        Handed to Snakemake.
+    dry_run
+        Say what would run; nothing is locked or put right.
+    take_over
+        A run that died on another machine is known to be gone, with all its jobs.
+
+    Returns
+    -------
+    int
+        Snakemake's exit code; 1 where it was killed.
+
+    Raises
+    ------
+    CtcflowError
+        There is no configuration, another run works there, or what died cannot be put right.
+    """
+    folder = folder.resolve()
+    if not (folder / "config" / "config.yaml").is_file():
+        raise CtcflowError(
+            f"`{folder}` has no config/config.yaml: give the folder of a run, or make one with"
+            " `ctcflow init FOLDER --from DATA`"
+        )
+    command = code_in_use.snakemake(folder)
+    environment = {**os.environ, **code_in_use.variables(os.environ)}
+    environment[run_lock.STARTED] = str(folder)
+    if dry_run:
+        command += ["--dry-run", *options]
+        return subprocess.run(command, env=environment, check=False).returncode
+    with run_lock.held(folder) as lock:
+        said = _put_right(folder, lock, take_over=take_over)
+        damaged = [str(path.relative_to(folder)) for path in digests.damaged(folder / "results")]
+        said += [f"`{name}` is not what was written: it is made again" for name in damaged]
+        for sentence in said:
+            print(f"ctcflow run: {sentence}", file=sys.stderr)
+        forced = ["--forcerun", *damaged] if damaged else []
+        if not any(text.startswith(_OWN_WORDS) for text in options):
+            command += ["--logger", "ctcflow"]
+            environment |= _for_progress(folder)
+        # a switch comes last: after an option that takes several values a target would be one more
+        command += [*forced, *_pool(options), "--rerun-incomplete", *options]
+        code = _snakemake(command, environment, lock)
+    if code == 0:
+        _say_answer(folder)
+    return code
+
+
+def _say_answer(folder: Path) -> None:
+    """The last lines: counts per draw, of a simulated cohort against its truth, the report."""
+    page = folder / "results" / "report" / "report.html"
+    found = last_words.against_truth(folder)
+    lines = [*last_words.draws(folder), *([f"{found}; open {page}"] if found else [])]
+    if page.is_file() and not found:
+        lines.append(f"report: {page}")
+    print("\n".join(lines), end="\n" if lines else "", file=sys.stderr)
+
+
+def _for_progress(folder: Path) -> dict[str, str]:
+    """How long jobs will take, for Snakemake's logger plugin."""
+    # what is wrong with the configuration is said by the Snakefile, in one place for all starters
+    with contextlib.suppress(CtcflowError):
+        return {progress.EXPECTED: json.dumps(plan.expected_seconds(plan.opened(folder)))}
+    return {}
+
+
+def _pool(options: Sequence[str]) -> list[str]:
+    """Let jobs of this machine ask for no more memory together than it has.
+
+    A job that asks for more runs alone. A cluster has its own accounts.
+    """
+    named = any(text.startswith(("--profile", "--executor", "-e")) for text in options)
+    if named or os.environ.get("SNAKEMAKE_PROFILE"):
+        return []
+    return ["--resources", f"mem_mb={available_memory()}"]
+
+
+def available_memory() -> int:
+    """Memory that can be had without swapping, within the limit of a container (MiB)."""
+    meminfo, limit = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
+    if meminfo.exists():
+        known = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        found = int(known["MemAvailable"].split()[0]) // 1024
+    else:
+        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
+    text = limit.read_text().strip() if limit.exists() else "max"
+    return found if text == "max" else min(found, int(text) // 2**20)
+
+
+def _snakemake(command: Sequence[str], environment: dict[str, str], lock: run_lock.Lock) -> int:
+    # written before, so that there is no moment at which a dead Snakemake is not known
+    lock.write()
+    process = subprocess.Popen(command, env=environment, pass_fds=[lock.descriptor])
+    lock.write(snakemake=process.pid)
+    # Snakemake ends its jobs by itself; an interrupt from the terminal has reached it already
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGTERM))
+    code = process.wait()
+    if code < 0:
+        print(
+            f"ctcflow run: Snakemake was killed (signal {-code}): call `ctcflow run` again, it"
+            " goes on from there",
+            file=sys.stderr,
+        )
+        return 1
+    lock.clear()
+    return code
+
+
+def _put_right(folder: Path, lock: run_lock.Lock, *, take_over: bool) -> list[str]:
+    """What was done, one sentence each."""
+    said = []
+    locks = folder / ".snakemake" / "locks"
+    if lock.left or (locks.is_dir() and any(locks.iterdir())):
+        living = orphans.snakemakes_in(folder)
+        if living:
+            raise CtcflowError(
+                f"Snakemake (pid {', '.join(map(str, living))}) works in `{folder}`: wait for it,"
+                " or stop it"
+            )
+        host = lock.left.get("host")
+        if host not in (None, socket.gethostname()) and not take_over:
+            raise CtcflowError(
+                f"the last run in `{folder}` (pid {lock.left.get('pid')} on {host}) did not end in"
+                f" order: call `ctcflow run` on {host}, or with --take-over if nothing of it is"
+                " left there"
+            )
+        lock.write()
+        said.append(f"the last run in `{folder}` did not end in order; going on from there")
+        said += orphans.stop(folder)
+        shutil.rmtree(locks, ignore_errors=True)
+    return said + _without_parts(folder)
+
+
+def _without_parts(folder: Path) -> list[str]:
+    """Remove files that dead jobs had begun."""
+    begun = sorted((folder / "results").rglob(".*.part"))
+    for path in begun:
+        path.unlink()
+    return [f"removed {len(begun)} files that were begun"] if begun else []

@@ -1,0 +1,1 @@
+"""What users set: parameters, the configuration, the sample sheet, and words for their mistakes."""

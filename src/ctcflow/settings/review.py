@@ -1,0 +1,111 @@
+"""The table of a reviewer's verdicts, checked before the first job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from ctcflow.settings.mistakes import closest, shown
+from ctcflow.settings.sheet import Kind, Problem, Row, read_sheet, refuse
+
+WORDS = ("confirm", "veto")
+
+
+class Verdict(NamedTuple):
+    """What one reviewer says of one cell."""
+
+    sample: str
+    barcode: str
+    verdict: str
+    """`confirm` or `veto`."""
+    reviewer: str
+    reason: str
+
+
+_KIND = Kind("verdicts", "verdicts", f"{', '.join(Verdict._fields[:-1])} and {Verdict._fields[-1]}")
+
+
+def load_verdicts(path: Path, samples: Iterable[str]) -> tuple[Verdict, ...]:
+    """Read and check a reviewer's verdicts.
+
+    Parameters
+    ----------
+    path
+        Text, separated by tabs or commas, with the columns of `Verdict`. Other columns, and lines
+        with neither verdict nor reviewer, are not read: a copy of `ctc.tsv` will do.
+    samples
+        Names of the run.
+
+    Returns
+    -------
+    The verdicts in the order of the file; what one reviewer says twice of a cell is there once.
+
+    Raises
+    ------
+    CtcflowError
+        Up to five problems in one line, each with its line number.
+    """
+    table = read_sheet(path, _KIND)
+    problems = [Problem(table.header, sentence) for sentence in _columns(table.columns)]
+    if problems:
+        refuse(path, problems, _KIND)
+    known = list(samples)
+    problems += table.problems
+    said: dict[tuple[str, str, str], tuple[Verdict, int]] = {}
+    for row in table.rows:
+        if not row.cells["verdict"] and not row.cells["reviewer"]:
+            continue
+        mistakes = _mistakes(row, known)
+        problems += [Problem(row.line, mistake) for mistake in mistakes]
+        if mistakes:
+            continue
+        found = Verdict(*(row.cells[name] for name in Verdict._fields))
+        found = found._replace(verdict=found.verdict.lower())
+        key = (found.sample, found.barcode, found.reviewer)
+        first, line = said.setdefault(key, (found, row.line))
+        if first.verdict != found.verdict:
+            sentence = (
+                f"{found.reviewer} says {found.verdict} of {found.barcode} of {found.sample} and"
+                f" {first.verdict} on line {line}: remove one"
+            )
+            problems.append(Problem(row.line, sentence))
+    if problems:
+        refuse(path, problems, _KIND)
+    return tuple(verdict for verdict, _ in said.values())
+
+
+def _columns(columns: tuple[str, ...]) -> list[str]:
+    problems = []
+    others = [column for column in columns if column not in Verdict._fields]
+    for required in Verdict._fields:
+        if required in columns:
+            continue
+        match = closest(required, others, cutoff=0.75)
+        hint = f"rename {match}" if match else "add it"
+        problems.append(f"column {required} is missing (found: {', '.join(columns)}): {hint}")
+    return problems
+
+
+def _mistakes(row: Row, known: list[str]) -> list[str]:
+    problems = [
+        f"{name} is empty: {action}"
+        for name, action in (
+            ("sample", "name the sample"),
+            ("barcode", "give the barcode, as cells.tsv.gz has it"),
+            ("verdict", "write confirm or veto"),
+            ("reviewer", "say who"),
+            ("reason", "say why"),
+        )
+        if not row.cells[name]
+    ]
+    sample, verdict = row.cells["sample"], row.cells["verdict"]
+    if sample and sample not in known:
+        match = closest(sample, known, cutoff=0.6)
+        hint = f"did you mean {match}?" if match else "name one of the sample sheet"
+        problems.append(f"sample {shown(sample)} is not in this run: {hint}")
+    if verdict and verdict.lower() not in WORDS:
+        match = closest(verdict, WORDS, cutoff=0.5)
+        hint = f"did you mean {match}?" if match else "write confirm or veto"
+        problems.append(f"verdict is {shown(verdict)}: {hint}")
+    return problems

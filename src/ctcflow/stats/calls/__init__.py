@@ -1,0 +1,1 @@
+"""Probabilities, counts and intervals of calls."""

@@ -1,0 +1,117 @@
+"""What blank and healthy draws say about false calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ctcflow.stats.calls.tail import clopper_pearson
+
+Record = dict[str, Any]
+
+CONTROLS = frozenset({"healthy", "blank"})
+"""Roles in which every call is a false one."""
+FEWEST_BLANKS = 20
+FROZEN = ", of the frozen reference"
+"""Said of what was not measured in this run."""
+_LEVEL = 0.95
+
+
+def limit_of_blank(counts: npt.NDArray[np.int64]) -> float | None:
+    """Non-parametric limit of blank of CLSI EP17-A2: the 95th percentile of blanks.
+
+    The value at rank 0.5 + 0.95 n of the sorted counts, interpolated between its neighbours.
+
+    Parameters
+    ----------
+    counts
+        (n,) calls in each blank.
+
+    Returns
+    -------
+    None with fewer than 20 blanks.
+    """
+    if counts.size < FEWEST_BLANKS:
+        return None
+    return float(np.quantile(counts, _LEVEL, method="hazen"))
+
+
+def blanks(draws: Sequence[Record], *, frozen: Record | None) -> Record:
+    """Limit of blank of a run.
+
+    Healthy draws alone where they are enough: medium without blood has nothing that could be
+    called and would pull the limit down. Else healthy and blank draws together.
+
+    Parameters
+    ----------
+    draws
+        Per draw, `role` and `before_review` (calls).
+    frozen
+        `blanks` of a frozen reference: they stand in where there is no healthy or blank draw.
+
+    Returns
+    -------
+    `draws` (number that was used), `limit` (calls per draw, or None), `reason` (why there is none).
+    """
+    healthy = [draw["before_review"] for draw in draws if draw["role"] == "healthy"]
+    both = [draw["before_review"] for draw in draws if draw["role"] in CONTROLS]
+    if not both and frozen is not None:
+        return dict(frozen["blanks"])
+    used = healthy if len(healthy) >= FEWEST_BLANKS else both
+    limit = limit_of_blank(np.array(used, dtype=np.int64))
+    reason = "" if limit is not None else f"not enough blanks: {len(used)}"
+    return {"draws": len(used), "limit": limit, "reason": reason}
+
+
+def false_calls(
+    samples: Sequence[Record], *, fdr: float, confidence: float, frozen: Record | None
+) -> Record:
+    """Observed call rate of healthy and blank samples beside the claimed one.
+
+    In a sample of null cells only, Benjamini-Hochberg at level a rejects a / (1 - a)^2 cells on
+    average, however many there are (Finner & Roters 2002, doi:10.1214/aos/1015362191, for many
+    cells; fewer with few). That is the claim, known before the data: at most so many false calls
+    per sample, spread over its cells. The largest p that was called would not do as a claim, since
+    it grows with the number of calls.
+
+    Parameters
+    ----------
+    samples
+        Per sample, `role`, `cells` and `n_before_review`: CTCs and aggregates as the machine called
+        them, since a reviewer who knows what is healthy must not set the error rate.
+    fdr
+        Level of q at which cells are called (fraction).
+    confidence
+        Of the exact binomial interval (fraction).
+    frozen
+        `healthy` of a frozen reference: it stands in where there is no control.
+
+    Returns
+    -------
+    `samples`, `cells`, `called`, `rate`, `rate_low`, `rate_high`, `claimed` (per cell; the last
+    four None without cells), `flag` (a sentence where the interval excludes the claim).
+    """
+    known = [record for record in samples if record["role"] in CONTROLS]
+    if not known and frozen is not None:
+        return dict(frozen["healthy"])
+    cells = sum(record["cells"] for record in known)
+    called = sum(record["n_before_review"] for record in known)
+    found: Record = {"samples": len(known), "cells": cells, "called": called, "flag": ""}
+    if not cells:
+        return {**found, **dict.fromkeys(("rate", "rate_low", "rate_high", "claimed"))}
+    low, high = clopper_pearson(called, cells, confidence=confidence)
+    claimed = sum(record["cells"] > 0 for record in known) * fdr / (1 - fdr) ** 2 / cells
+    if low > claimed:
+        found["flag"] = "more false calls than claimed: the interval lies above the claim"
+    elif high < claimed:
+        found["flag"] = "fewer false calls than claimed: the interval lies below the claim"
+    return {
+        **found,
+        "rate": called / cells,
+        "rate_low": low,
+        "rate_high": high,
+        "claimed": min(claimed, 1.0),
+    }

@@ -1,0 +1,193 @@
+"""Counts of called cells per draw, with exact intervals, and what they may be compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ctcflow.stats.calls import controls as known
+from ctcflow.stats.calls.cutoffs import cutoff
+from ctcflow.stats.calls.overdispersion import interval, measured_ratio
+
+Record = dict[str, Any]
+
+_LANES = "for every lane"
+
+
+class Counted(NamedTuple):
+    """Counts of all draws, and what they rest on; lists and objects of plain values."""
+
+    draws: list[Record]
+    """Per draw: `draw`, `patient`, `day`, `role`, `samples`, `cells`, `count` (CTCs and
+    aggregates), `count_low`, `count_high`, `interval` (which one), `count_without_diploid` (less
+    the calls that are diploid as far as seen: normal epithelium looks like that), `volume_ml`,
+    `per_ml`,
+    `per_ml_low`, `per_ml_high`, `recovery`, `per_ml_corrected`, `per_ml_corrected_low`,
+    `per_ml_corrected_high`, `limit_of_blank` (calls per draw), `above_blank` (`yes`, `no`, or why
+    it is not known; empty for controls), `cutoff`, `note`."""
+    dispersion: Record
+    """`ratio` (variance over mean of replicate counts) and `source`, a sentence."""
+    blanks: Record
+    """`draws`, `limit`, `reason`: see `controls.blanks`."""
+
+
+def count_draws(
+    samples: Sequence[Record],
+    rows: Sequence[Record],
+    *,
+    confidence: float,
+    dispersion: float | None,
+    frozen: Record | None,
+) -> Counted:
+    """Count per draw: its lanes are summed, its volume counts once.
+
+    Parameters
+    ----------
+    samples
+        Per sample, `sample`, `draw`, `patient`, `day`, `role`, `cells`, `n_CTC`, `n_aggregate`,
+        `n_diploid` (of both; 0 where it is not given) and `n_before_review` (both, as the machine
+        called them: controls are judged by these).
+    rows
+        Per sample, its row of the sheet: `volume_ml` (mL), `fraction_loaded`, `recovery`
+        (fractions; recovery is taken as known, its own error is not in the limits), `enrichment`,
+        `cancer_type`.
+    confidence
+        Of the exact intervals (fraction).
+    dispersion
+        Variance over mean of replicate counts, 1 or more; None to measure it on replicate draws
+        (one patient, one day, the same blood), else on healthy and blank draws, else to take it
+        as 1 (Poisson).
+    frozen
+        `dispersion` and `blanks` of a frozen reference, which stand in where the draws do not tell;
+        None without one.
+    """
+    lanes: dict[str, list[tuple[Record, Record]]] = {}
+    for record, row in zip(samples, rows, strict=True):
+        lanes.setdefault(str(record["draw"]), []).append((record, row))
+    draws = [_summed(name, mine) for name, mine in lanes.items()]
+    spread = _spread(draws, dispersion, frozen)
+    blanks = known.blanks(draws, frozen=frozen)
+    return Counted([_judged(draw, spread, blanks, confidence) for draw in draws], spread, blanks)
+
+
+def library_intervals(samples: Sequence[Record], *, ratio: float, confidence: float) -> None:
+    """Write `rate_low` and `rate_high` of each sample: as the intervals of draws are made."""
+    for record in samples:
+        count = record["n_CTC"] + record["n_aggregate"]
+        low, high = interval(count, ratio=ratio, confidence=confidence)
+        record["rate_low"], record["rate_high"] = low, high
+
+
+def _summed(name: str, lanes: list[tuple[Record, Record]]) -> Record:
+    """One draw before it is judged; `blood` is what was looked at (mL)."""
+    first, row = lanes[0]
+    volume = row.get("volume_ml")
+    given = [lane.get("fraction_loaded") for _, lane in lanes]
+    loaded = [float(share) for share in given if share is not None]
+    notes, blood = [], None
+    if volume is None:
+        notes.append("per mL not given: the sheet has no volume_ml")
+    elif len(loaded) < len(lanes):
+        notes.append(f"per mL not given: the sheet has no fraction_loaded {_LANES}")
+    else:
+        blood = float(volume) * min(1.0, sum(loaded))
+    recovery, why = _recovery([lane.get("recovery") for _, lane in lanes])
+    return {
+        "draw": name,
+        **{key: first[key] for key in ("patient", "day", "role")},
+        "samples": ", ".join(record["sample"] for record, _ in lanes),
+        "cells": sum(record["cells"] for record, _ in lanes),
+        "count": sum(record["n_CTC"] + record["n_aggregate"] for record, _ in lanes),
+        "diploid": sum(record.get("n_diploid", 0) for record, _ in lanes),
+        "before_review": sum(record["n_before_review"] for record, _ in lanes),
+        "volume_ml": volume,
+        "blood": blood,
+        "recovery": recovery,
+        "enrichment": [lane.get("enrichment") for _, lane in lanes],
+        "cancer_type": [lane.get("cancer_type") for _, lane in lanes],
+        "note": "; ".join([*notes, why] if why else notes),
+    }
+
+
+def _recovery(given: list[float | None]) -> tuple[float | None, str]:
+    """Recovery of a draw, and why it is not used; silent where the sheet gives none at all."""
+    values = sorted({float(value) for value in given if value is not None})
+    if len(values) > 1:
+        found = " and ".join(f"{value:g}" for value in values)
+        return None, f"not corrected for recovery: its lanes have {found}"
+    if values and None in given:
+        return None, f"not corrected for recovery: the sheet does not give it {_LANES}"
+    return (values[0] if values else None), ""
+
+
+def _spread(draws: Sequence[Record], given: float | None, frozen: Record | None) -> Record:
+    if given is not None:
+        return {"ratio": given, "source": "given as call.dispersion"}
+    replicates = [draw for draw in draws if draw["day"] is not None]
+    controls = [draw for draw in draws if draw["role"] in known.CONTROLS]
+    tried = []
+    for name, used, key in (
+        ("replicate draws", replicates, "patient"),
+        ("healthy and blank draws", controls, "role"),
+    ):
+        found = measured_ratio(_groups(used, key))
+        basis = f"{name} ({found.freedom} degrees of freedom, {found.calls} calls)"
+        if found.ratio is not None:
+            return {"ratio": found.ratio, "source": f"measured on {basis}"}
+        tried.append(basis)
+    if frozen is not None and "measured" in frozen["dispersion"]["source"]:
+        ratio, source = frozen["dispersion"]["ratio"], frozen["dispersion"]["source"]
+        return {"ratio": ratio, "source": f"{source.removesuffix(known.FROZEN)}{known.FROZEN}"}
+    return {
+        "ratio": 1.0,
+        "source": f"not known: too few {' and '.join(tried)}",
+    }
+
+
+def _groups(draws: Iterable[Record], key: str) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    """Counts of draws whose expectation is the same: equal key, day and blood."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for draw in draws:
+        day = draw["day"] if key == "patient" else None
+        place = (draw["role"], draw[key], day, draw["blood"])
+        groups.setdefault(place, []).append(draw["before_review"])
+    return [np.array(counts, dtype=np.int64) for counts in groups.values()]
+
+
+def _judged(draw: Record, spread: Record, blanks: Record, confidence: float) -> Record:
+    ratio = spread["ratio"]
+    low, high = interval(draw["count"], ratio=ratio, confidence=confidence)
+    kind = f"negative binomial, variance/mean {ratio:.3g}" if ratio > 1 else "Poisson (Garwood)"
+    counts = {"": draw["count"], "_low": low, "_high": high}
+    blood, recovery = draw["blood"], draw["recovery"]
+    corrected = None if blood is None or recovery is None else blood * recovery
+    shown = ("draw", "patient", "day", "role", "samples", "cells", "count")
+    found = {
+        **{key: draw[key] for key in shown},
+        "count_low": low,
+        "count_high": high,
+        "interval": kind,
+        "count_without_diploid": draw["count"] - draw["diploid"],
+        "volume_ml": draw["volume_ml"],
+        **_divided("per_ml", counts, blood),
+        "recovery": recovery,
+        **_divided("per_ml_corrected", counts, corrected),
+        "limit_of_blank": blanks["limit"],
+        "above_blank": _above(draw, blanks),
+    }
+    stated = cutoff(found, enrichment=draw["enrichment"], cancer=draw["cancer_type"])
+    return {**found, "cutoff": stated, "note": draw["note"]}
+
+
+def _divided(name: str, counts: Record, blood: float | None) -> Record:
+    return {f"{name}{end}": None if not blood else n / blood for end, n in counts.items()}
+
+
+def _above(draw: Record, blanks: Record) -> str:
+    if draw["role"] in known.CONTROLS:
+        return ""
+    if blanks["limit"] is None:
+        return str(blanks["reason"])
+    return "yes" if draw["count"] > blanks["limit"] else "no"

@@ -1,0 +1,284 @@
+"""How often a normal blood cell has so high a score, whoever made the score.
+
+The null of a score is its values in the sample's own sure leukocytes, apart for each kind of
+leukocyte. Most scores change with the counts of a cell: from each the median at its depth is taken
+off, and what is left is measured in the spread at its depth. Null cells and judged cells of one
+kind are then exchangeable, and a rank is a valid p (conformal p-values: Bates et al. 2023,
+doi:10.1214/22-AOS2244). Beyond the highest null cell of a kind the rank is carried on by the
+generalised Pareto tail of all leukocytes together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ctcflow.stats.calls import tail
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
+
+FEWEST: Final = 100
+"""Leukocytes that are a null: with fewer, what one in a hundred does is not seen at all (cells)."""
+ALL: Final = "all leukocytes"
+OTHER: Final = "other leukocytes"
+"""Kinds of leukocytes of which there are too few for a null of their own, together."""
+
+_TAIL = 0.1  # share of the leukocytes that is their tail
+_FEWEST_ABOVE = 20  # leukocytes that a tail starts with
+_FEWEST_DISTINCT = 10  # of them that lie above its threshold, where many cells share one value
+_SHALLOWEST = 5  # leukocytes; with fewer counts than these have nothing is extrapolated
+_TOO_SHALLOW = 2.0  # times fewer counts than any leukocyte
+_OF_A_KNOT = 50  # leukocytes that the median at a depth is taken from
+_MOST_KNOTS = 10
+_STEEPEST = 8.0  # power of depth that a spread may follow
+
+
+class Judged(NamedTuple):
+    """P of n cells, and which null it is from."""
+
+    p: Floats
+    """(n,) probability that a leukocyte of the kind that reaches this score most easily has so
+    high a score: the largest p of all sources; NaN for cells too shallow to be judged."""
+    source: Ints
+    """(n,) the source with that p, an index into `sources`."""
+    sources: tuple[str, ...]
+    n_null: Ints
+    """(n,) null cells of that source, without the cell itself."""
+    beyond_depth: Ints
+    """(n,) 1 deeper than any of these cells, -1 shallower, 0 within."""
+
+
+class _Trend(NamedTuple):
+    """How a score of null cells changes with the logarithm of depth."""
+
+    at: Floats
+    """(k,) ascending; the first and last are the ends of what the null cells have."""
+    median: Floats
+    """(k,) at these depths, linear in between."""
+    slopes: Floats
+    """(2,) of the median at both ends."""
+    power: float
+    """The spread goes with depth to this power."""
+
+
+class _Pooled(NamedTuple):
+    """All leukocytes together, each score in units of the spread at its depth."""
+
+    values: Floats
+    """(n,) of all cells."""
+    null: Floats
+    """Sorted."""
+
+
+def judge(score: Floats, *, depth: Floats, kind: npt.NDArray[np.object_], is_null: Bools) -> Judged:
+    """Judge scores against the leukocytes of the sample, each of which is judged without itself.
+
+    Parameters
+    ----------
+    score
+        (n,) finite; higher is more like a tumour.
+    depth
+        (n,) counts of each cell, above 0.
+    kind
+        (n,) kind of leukocyte, looked at in null cells only.
+    is_null
+        (n,) sure leukocytes, `FEWEST` or more; chosen without the score.
+    """
+    members = sources(kind, is_null)
+    x = np.log(depth)
+    everyone = members[ALL]
+    values = _standardised(score, x, _trend(score[everyone], x[everyone]))
+    pooled = _Pooled(values, np.sort(values[everyone]))
+    # fewer counts, more noise: where hardly any leukocyte has so few nothing is extrapolated, and
+    # far below them a rank is no p either
+    shallow = x < np.partition(x[everyone], _SHALLOWEST - 1)[_SHALLOWEST - 1]
+    every_p = np.empty((len(members), score.size))
+    for number, rows in enumerate(members.values()):
+        own = values
+        if rows is not everyone:
+            own = _standardised(score, x, _trend(score[rows], x[rows]))
+        every_p[number] = _p_of_source(own, rows, pooled, shallow)
+    p = every_p.max(axis=0)
+    p[x < x[everyone].min() - np.log(_TOO_SHALLOW)] = np.nan
+    return _judged(p, every_p.argmax(axis=0), members, x)
+
+
+def _judged(p: Floats, source: Ints, members: Mapping[str, Ints], x: Floats) -> Judged:
+    cells = np.arange(p.size)
+    sizes = np.array([rows.size for rows in members.values()])
+    inside = np.array([np.isin(cells, rows) for rows in members.values()])
+    ends = np.array([[x[rows].min(), x[rows].max()] for rows in members.values()])[source]
+    return Judged(
+        p,
+        source,
+        tuple(members),
+        sizes[source] - inside[source, cells],
+        (x > ends[:, 1]).astype(np.intp) - (x < ends[:, 0]),
+    )
+
+
+def sources(kind: npt.NDArray[np.object_], is_null: Bools) -> Mapping[str, Ints]:
+    """Null cells of each source: kinds with `FEWEST` cells, all others together, and all.
+
+    Parameters
+    ----------
+    kind, is_null
+        As of `judge`.
+
+    Returns
+    -------
+    Rows by name. All leukocytes together stand for kinds too rare for any other null: a score that
+    one leukocyte in fifty has is never rarer than that.
+    """
+    names, counted = np.unique(kind[is_null].astype(str), return_counts=True)
+    large = names[counted >= FEWEST]
+    found = {str(name): np.flatnonzero(is_null & (kind == name)) for name in large}
+    rest = np.flatnonzero(is_null & ~np.isin(kind.astype(str), large))
+    if found and rest.size >= FEWEST:
+        found[OTHER] = rest
+    found[ALL] = np.flatnonzero(is_null)
+    return found
+
+
+def _trend(score: Floats, x: Floats) -> _Trend:
+    """Median and spread of null cells by the logarithm of depth.
+
+    The spread is that of what lies above the median, the side that is judged; its power of depth
+    maximises the Poisson quasi-likelihood of these excesses, most of which may be 0.
+    """
+    # by score too: cells of one depth have no other order, and that of the file must not matter
+    order = np.lexsort((score, x))
+    n_knots = int(np.clip(order.size // _OF_A_KNOT, 2, _MOST_KNOTS))
+    parts = np.array_split(order, n_knots)
+    at = np.array([np.median(x[part]) for part in parts])
+    median = np.array([np.median(score[part]) for part in parts])
+    at, first = np.unique(at, return_index=True)
+    median = median[first]
+    if at.size == 1:  # all cells have one depth
+        return _Trend(at, np.array([np.median(score)]), np.zeros(2), 0.0)
+    ends = np.array([x.min(), x.max()])
+    # of half of the knots: that of the last two alone is mostly noise
+    half = max((at.size + 1) // 2, 2)
+    slopes = np.array([_slope(at[:half], median[:half]), _slope(at[-half:], median[-half:])])
+    beyond = median[[0, -1]] + slopes * (ends - at[[0, -1]])
+    at = np.concatenate([ends[:1], at, ends[1:]])
+    median = np.concatenate([beyond[:1], median, beyond[1:]])
+    excess = np.maximum(score - np.interp(x, at, median), 0.0)
+    return _Trend(at, median, slopes, _power(excess, x))
+
+
+def _slope(x: Floats, y: Floats) -> float:
+    """Least squares."""
+    off = x - x.mean()
+    return float(off @ y / (off @ off))
+
+
+def _power(excess: Floats, x: Floats) -> float:
+    """Solve mean of x weighted by excess = mean of x weighted by exp(power x), by bisection."""
+    if excess.sum() <= 0:
+        return 0.0
+    wanted = float(excess @ x / excess.sum())
+    low, high = -_STEEPEST, _STEEPEST
+    for _ in range(50):
+        power = (low + high) / 2
+        weight = np.exp(power * (x - x.mean()))
+        if weight @ x / weight.sum() < wanted:
+            low = power
+        else:
+            high = power
+    return (low + high) / 2
+
+
+def _standardised(score: Floats, x: Floats, trend: _Trend) -> Floats:
+    """Scores less the median at their depth, in units of the spread there.
+
+    Beyond the depths of the null cells nothing is known: the trends are followed where they make a
+    score less surprising, and not where they make it more so.
+    """
+    first, last = trend.at[0], trend.at[-1]
+    median = np.interp(x, trend.at, trend.median)
+    median += np.maximum(trend.slopes[0] * np.minimum(x - first, 0.0), 0.0)
+    median += np.maximum(trend.slopes[1] * np.maximum(x - last, 0.0), 0.0)
+    within = np.clip(x, first, last)
+    middle = float(trend.at.mean())
+    wider = np.maximum(trend.power * (x - within), 0.0)
+    return np.asarray((score - median) * np.exp(-trend.power * (within - middle) - wider))
+
+
+def _p_of_source(own: Floats, rows: Ints, pooled: _Pooled, shallow: Bools) -> Floats:
+    """P of all cells by the null cells `rows`; these are judged by all others of them."""
+    null, n = np.sort(own[rows]), rows.size
+    as_high = n - np.searchsorted(null, own, side="left")
+    p = (as_high + 1.0) / (n + 1.0)
+    p[rows] = as_high[rows] / n
+    beyond = as_high == 0
+    p[beyond] *= _carried_on(pooled.values[beyond], pooled.null, pooled.values[rows].max())
+    # the highest null cell, and both of two: without itself, nothing is as high
+    for row in rows[as_high[rows] == 1]:
+        others = np.delete(pooled.null, np.searchsorted(pooled.null, pooled.values[row]))
+        top = pooled.values[rows[rows != row]].max()
+        p[row] *= _carried_on(pooled.values[[row]], others, top)[0]
+    least = 1.0 / (n + 1.0)
+    return np.where(shallow, np.maximum(p, least), p)
+
+
+def _carried_on(values: Floats, null: Floats, top: float) -> Floats:
+    """Probability of values among leukocytes that are above `top`, which one of them has."""
+    above = null.size - np.searchsorted(null, top, side="right")
+    as_high = null.size - np.searchsorted(null, values, side="left")
+    share = (as_high + 1.0) / (above + 1.0)
+    highest = as_high == 0
+    fewest = 1.0 / (null.size + 1.0)
+    share[highest] *= np.minimum(_tail_p(values[highest], null) / fewest, 1.0)
+    return np.asarray(np.minimum(share, 1.0))
+
+
+def _tail_p(values: Floats, null: Floats) -> Floats:
+    """P by the tail of null values; 1 where they have none."""
+    n_above = max(_FEWEST_ABOVE, int(_TAIL * null.size))
+    # of a score that few leukocytes have at all, such as keratins: those that have it
+    threshold = null[-n_above - 1] if n_above < null.size else null[-1]
+    n_above = int(null.size - np.searchsorted(null, threshold, side="right"))
+    if n_above < _FEWEST_DISTINCT:
+        return np.ones(values.size)
+    fitted = tail.fit_pareto_tail(null, n_above=n_above)
+    # the scale of m values is not known: mixed over what it may be, an exponential tail is a
+    # Pareto tail of shape 1 / m (F distribution of 2 and 2 m degrees of freedom)
+    return tail.pareto_tail_p(values, fitted._replace(shape=max(fitted.shape, 1.0 / n_above)))
+
+
+def cross_fitted(
+    score: Floats,
+    *,
+    depth: Floats,
+    kind: npt.NDArray[np.object_],
+    is_null: Bools,
+    rng: np.random.Generator,
+) -> Floats:
+    """P of each null cell by the half of the null cells that it is not in.
+
+    Parameters
+    ----------
+    score, depth, kind, is_null
+        As of `judge`.
+
+    Returns
+    -------
+    (number of null cells,) in their order; empty where a half has fewer than `FEWEST`.
+    """
+    rows = np.flatnonzero(is_null)
+    if rows.size < 2 * FEWEST:
+        return np.empty(0)
+    first = np.zeros(score.size, dtype=bool)
+    first[rng.permutation(rows)[: rows.size // 2]] = True
+    p = np.empty(score.size)
+    for half in (first, is_null & ~first):
+        judged = judge(score, depth=depth, kind=kind, is_null=half)
+        others = is_null & ~half
+        p[others] = judged.p[others]
+    return p[rows]

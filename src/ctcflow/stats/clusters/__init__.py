@@ -1,0 +1,1 @@
+"""Neighbours, clusters, their names and markers."""

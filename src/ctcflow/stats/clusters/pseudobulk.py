@@ -1,0 +1,137 @@
+"""Comparison of conditions within each cell type, on sums of counts per patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from ctcflow.stats.clusters.conditions import Difference, between_conditions, too_few
+
+Unit = tuple[str, str]
+
+_MIN_CELLS: Final = 10
+_COLUMNS: Final = (
+    "cell_type",
+    "condition",
+    "against",
+    "gene",
+    "mean",
+    "log2_fold_change",
+    "standard_error",
+    "p",
+    "q",
+    "patients",
+    "patients_against",
+)
+
+
+class Sums(NamedTuple):
+    """Of one patient in one condition, per group of cells."""
+
+    counts: sparse.csr_matrix
+    """(n_groups, n_genes) raw counts."""
+    cells: npt.NDArray[np.int64]
+    """(n_groups,)"""
+
+
+class Tested(NamedTuple):
+    """One cell type in one pair of conditions."""
+
+    cell_type: str
+    pair: tuple[str, str]
+    patients: tuple[int, int]
+    found: Difference
+
+
+def add(known: Sums | None, counts: sparse.csr_matrix, cells: npt.NDArray[np.int64]) -> Sums:
+    """Sum the draws of one patient."""
+    if known is None:
+        return Sums(counts, cells)
+    return Sums(known.counts + counts, known.cells + cells)
+
+
+def compare(
+    units: Mapping[Unit, Sums],
+    *,
+    types: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+) -> tuple[list[Tested], list[tuple[str, str]]]:
+    """Test every cell type in every pair of conditions.
+
+    A patient takes part in a type with at least 10 cells of it.
+
+    Parameters
+    ----------
+    units
+        Condition and patient -> sums.
+    types
+        Cell type of each group; groups of one type are summed, empty ones are left out.
+    pairs
+        Of conditions; changes are of the second against the first.
+
+    Returns
+    -------
+    tested, and what was not run with the reason
+    """
+    done, not_run = [], []
+    groups = {name: np.flatnonzero(np.array(types, dtype=object) == name) for name in types if name}
+    for pair in pairs:
+        for name in sorted(groups):
+            used = _used(units, pair, groups[name])
+            sizes = {c: sum(1 for condition, _ in used if condition == c) for c in pair}
+            if reason := too_few(sizes):
+                what = f"{pair[1]} against {pair[0]} in {name}"
+                not_run.append((what, f"{reason} ({_MIN_CELLS} cells each)"))
+                continue
+            counts = np.array(
+                [np.asarray(units[u].counts[groups[name]].sum(axis=0)).ravel() for u in used]
+            )
+            second = np.array([condition == pair[1] for condition, _ in used])
+            found = between_conditions(counts.astype(np.int64), second)
+            done.append(Tested(name, pair, (sizes[pair[0]], sizes[pair[1]]), found))
+    return done, not_run
+
+
+def _used(
+    units: Mapping[Unit, Sums], pair: tuple[str, str], groups: npt.NDArray[np.intp]
+) -> list[Unit]:
+    return [
+        unit
+        for unit in sorted(units)
+        if unit[0] in pair and int(units[unit].cells[groups].sum()) >= _MIN_CELLS
+    ]
+
+
+def table(tested: Sequence[Tested], genes: npt.NDArray[np.object_]) -> dict[str, list[Any]]:
+    """List all genes that were tested, by cell type and pair, smallest p first.
+
+    Parameters
+    ----------
+    tested
+        Of `compare`.
+    genes : (n_genes,)
+        Names.
+
+    Returns
+    -------
+    dict
+        Columns `cell_type`, `condition`, `against`, `gene`, `mean` (counts per patient),
+        `log2_fold_change`, `standard_error`, `p`, `q`, `patients`, `patients_against`.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    for one in tested:
+        kept = np.flatnonzero(~np.isnan(one.found.p))
+        kept = kept[np.argsort(one.found.p[kept], kind="stable")]
+        same = (one.cell_type, one.pair[1], one.pair[0])
+        for name, value in zip(_COLUMNS[:3], same, strict=True):
+            columns[name] += [value] * kept.size
+        columns["gene"] += genes[kept].tolist()
+        for name, values in zip(_COLUMNS[4:9], one.found, strict=True):
+            columns[name] += values[kept].tolist()
+        for name, count in zip(_COLUMNS[9:], reversed(one.patients), strict=True):
+            columns[name] += [count] * kept.size
+    return columns

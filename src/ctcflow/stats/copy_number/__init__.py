@@ -1,0 +1,1 @@
+"""Copy number from expression."""

@@ -1,0 +1,152 @@
+"""Copy number of one sample: which cells are judged, and by which of its leukocytes."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+
+from ctcflow.stats.copy_number import gene_order
+from ctcflow.stats.copy_number.aneuploidy import NormalTissue, copy_number
+from ctcflow.stats.identity.coarse import COARSE, coarse
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
+
+LINEAGES: Final = ("T and NK", "B", "myeloid")
+"""Coarse lineages that cells are judged by."""
+_CANDIDATE_P: Final = 0.01  # either line of evidence
+
+
+class Roles(NamedTuple):
+    """What each cell of a sample is to its copy number."""
+
+    candidates: Bools
+    """(n,) cells that are judged."""
+    lineage: Ints
+    """(n,) index into `LINEAGES` of the cells that candidates are judged by; -1 for all others."""
+
+
+class SampleCopyNumber(NamedTuple):
+    """Copy number of all cells of a sample; NaN for cells that were not judged."""
+
+    aneuploidy: Floats
+    """(n,) see `copy_number.CopyNumber`."""
+    p: Floats
+    """(n,) see `copy_number.CopyNumber`."""
+    p_together: Floats
+    """(g,) of the counts of cells that are judged together."""
+    arms: list[str]
+    """(a,) names such as `1p`; none where it could not run."""
+    arm_log2_ratio: npt.NDArray[np.float32]
+    """(n, a) log2 of the dosage against the nearest lineage."""
+    record: dict[str, Any]
+    """`candidates`, `judged` and `null_cells` (numbers of cells), `reference_cells` by lineage,
+    `arms`, and the `reason` why it did not run, empty where it did."""
+
+
+def roles(
+    types: tuple[str, ...],
+    *,
+    lineage: Ints,
+    is_leukocyte: Bools,
+    p_identity: Floats,
+    p_panel: Floats,
+) -> Roles:
+    """Choose the cells that are judged, and the leukocytes that they are judged by.
+
+    Parameters
+    ----------
+    types
+        (k,) names of the types of `profiles.Profiles`.
+    lineage
+        (n,) best blood type of each cell, an index into `types`.
+    is_leukocyte
+        (n,) cells with blood identity as expected.
+    p_identity, p_panel
+        (n,) p of each line of evidence.
+
+    Returns
+    -------
+    Judged are cells that lack blood identity, and leukocytes that show the tumour panel (a tumour
+    cell may come with one); these are no reference.
+    """
+    shown = p_panel <= _CANDIDATE_P
+    kind = coarse(types, lineage=lineage, is_blood=is_leukocyte & ~shown)
+    codes = {COARSE.index(name): place for place, name in enumerate(LINEAGES)}
+    of_reference = np.array([codes.get(code, -1) for code in range(len(COARSE))], dtype=np.intp)
+    return Roles(shown | ((p_identity <= _CANDIDATE_P) & ~is_leukocyte), of_reference[kind])
+
+
+def sample_copy_number(
+    counts: sp.csr_matrix,
+    *,
+    names: npt.NDArray[np.object_],
+    genes: pd.DataFrame,
+    usable: Bools,
+    of: Roles,
+    together: sp.csr_matrix,
+    normal: NormalTissue,
+    fewest: int,
+    seed: int,
+) -> SampleCopyNumber:
+    """Judge the candidates of a sample by its leukocytes.
+
+    Parameters
+    ----------
+    counts
+        (n, G) raw counts, cells in an order that does not depend on the file: see `copy_number`.
+    names
+        (G,) symbols.
+    genes
+        Places of genes: see `gene_order.gene_order`.
+    usable
+        (G,) genes that may be used: see `gene_order.usable`.
+    of
+        What each cell is.
+    together
+        (g, n) candidates that are judged together: see `lines.Together.members`.
+    normal
+        Normal tissue that the candidates, and behind them these groups, are plainly like.
+    fewest
+        Leukocytes from which a lineage is a reference (cells).
+    seed
+        Of the thinning of leukocytes.
+    """
+    place = gene_order.gene_order(names, table=genes)
+    rows = np.flatnonzero(of.candidates)
+    found = copy_number(
+        counts,
+        arm=place.arm,
+        position=place.position,
+        usable=usable,
+        lineage=of.lineage,
+        candidates=rows,
+        groups=together,
+        normal=normal,
+        fewest=fewest,
+        seed=seed,
+    )
+    n_alone = rows.size
+    judged = ~np.isnan(found.p[:n_alone])
+    arms, n_cells = gene_order.arm_names(found.arms), counts.shape[0]
+    aneuploidy, p = np.full(n_cells, np.nan), np.full(n_cells, np.nan)
+    profile = np.full((n_cells, len(arms)), np.nan, dtype=np.float32)
+    aneuploidy[rows[judged]] = found.aneuploidy[:n_alone][judged]
+    p[rows] = found.p[:n_alone]
+    profile[rows[judged]] = found.arm_log2_ratio[judged]
+    record = {
+        "candidates": int(rows.size),
+        "judged": int(judged.sum()),
+        "reference_cells": {
+            name: int((of.lineage == code).sum()) for code, name in enumerate(LINEAGES)
+        },
+        "null_cells": found.n_null,
+        "arms": arms,
+        "reason": found.reason,
+    }
+    return SampleCopyNumber(aneuploidy, p, found.p[n_alone:], arms, profile, record)

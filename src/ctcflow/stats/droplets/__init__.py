@@ -1,0 +1,1 @@
+"""What is in a droplet: a cell, two, or ambient RNA."""

@@ -1,0 +1,217 @@
+"""Which barcodes of an unfiltered matrix hold a cell.
+
+Each barcode is tested against the profile of the ambient RNA with draws of the same total, as
+EmptyDrops does (Lun 2019, doi:10.1186/s13059-019-1662-y). Its statistic, the likelihood under the
+ambient profile, hardly sees small cells: on blood cells thinned to 200 counts it finds one in
+sixteen. The likelihood ratio against profiles of cells finds most of them, so both are used.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from ctcflow.stats.droplets.cell_profiles import Alternatives, log_ratios
+from ctcflow.stats.droplets.soup import Ambient, good_turing, log_likelihood, totals
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+_BATCH = 250_000  # molecules that are drawn at once: what fits a processor's cache
+_PROFILES = 20  # ambient profiles that the draws are judged by, at least
+_TAIL = 0.01  # share of the draws that the tail beyond all draws is fitted to
+_AMBIENT_LEVEL = 0.1  # part of the error rate that goes to the fit to the ambient profile
+
+
+class Barcodes(NamedTuple):
+    """Test of each barcode against the ambient profile; NaN where not tested."""
+
+    umis: Ints
+    """(n,) counts per barcode."""
+    log_likelihood: Floats
+    """(n,) of the (thinned) counts under the ambient profile."""
+    log_ratio: Floats
+    """(n,) likelihood ratio of the best cell profile against the ambient profile."""
+    p: Floats
+    """(n,) probability that a droplet without a cell differs so much."""
+
+
+def barcodes(
+    counts: sp.csr_matrix,
+    *,
+    ambient: Ambient,
+    alternatives: Alternatives,
+    lower: int,
+    deepest: int,
+    n_draws: int,
+    seed: int,
+) -> Barcodes:
+    """Test barcodes with more than `lower` counts against the ambient profile.
+
+    Parameters
+    ----------
+    counts
+        (n, G) counts of all barcodes.
+    alternatives
+        What may be in a droplet; there may be none.
+    lower
+        Barcodes with as many counts or fewer are not tested (counts per barcode).
+    deepest
+        Barcodes with more counts are thinned to this many first, which keeps the test exact and
+        its cost bounded (counts per barcode).
+    n_draws
+        Droplets without a cell that are drawn, each grown from 1 to `deepest` counts, so that one
+        set of draws serves every total.
+    seed
+        Of the random numbers; the order of the barcodes does not matter.
+
+    Returns
+    -------
+    The p-value is that of the likelihood ratio, or two-sided that of the likelihood, whichever is
+    smaller after each was given its part of the error rate. Where a barcode lies beyond 99 % of the
+    draws it comes from an exponential tail fitted to them, and so goes below 1 / `n_draws`:
+    otherwise a handful of cells among thousands of barcodes would be lost.
+    """
+    umis = totals(counts)
+    result = Barcodes(umis, *(np.full(umis.size, np.nan) for _ in range(3)))
+    rows = np.flatnonzero(umis > lower)
+    if rows.size == 0 or ambient.profile.size == 0:
+        return result
+    tested = _at_most(counts[rows], deepest=deepest, seed=seed)
+    ratios = log_ratios(ambient.profile, ambient.umis, alternatives)
+    fit = log_likelihood(tested, ambient=ambient)
+    ratio = (tested @ ratios.T).max(axis=1) if len(ratios) else np.zeros(rows.size)
+    sizes, place = np.unique(totals(tested), return_inverse=True)
+    drawn = _draws(ambient, alternatives, sizes, n_draws, np.random.default_rng(seed))
+    p = np.empty(rows.size)
+    for column in range(sizes.size):
+        mine = place == column
+        fits, best = (np.sort(one[:, column].astype(np.float64)) for one in drawn)
+        outer = 2.0 * np.minimum(_upper_tail(fits, fit[mine]), _lower_tail(fits, fit[mine]))
+        share = _AMBIENT_LEVEL if len(ratios) else 1.0
+        p[mine] = np.minimum(
+            outer / share,
+            _upper_tail(best, ratio[mine]) / (1.0 - share) if len(ratios) else 1.0,
+        )
+    result.log_likelihood[rows], result.log_ratio[rows] = fit, ratio
+    result.p[rows] = np.clip(p, 1e-300, 1.0)
+    return result
+
+
+def is_cell(tested: Barcodes, *, fdr: float, retain: float) -> Bools:
+    """Decide which barcodes hold a cell.
+
+    Parameters
+    ----------
+    fdr
+        Benjamini-Hochberg level over the tested barcodes (fraction).
+    retain
+        Barcodes with as many counts are cells whatever their p (counts per barcode, `inf` for
+        none): where all cells are alike, the ambient RNA looks like a cell.
+    """
+    from ctcflow.stats.calls.tail import benjamini_hochberg
+
+    known = np.flatnonzero(~np.isnan(tested.p))
+    result = tested.umis >= retain
+    result[known] |= benjamini_hochberg(tested.p[known]) <= fdr
+    return np.asarray(result & (tested.umis > 0))
+
+
+def _at_most(counts: sp.csr_matrix, *, deepest: int, seed: int) -> sp.csr_matrix:
+    """Thin rows with more than `deepest` counts to exactly that many."""
+    counts = counts.copy()
+    umis = totals(counts)
+    counts.data = counts.data.astype(np.int64)
+    for row in np.flatnonzero(umis > deepest):
+        part = slice(counts.indptr[row], counts.indptr[row + 1])
+        # a generator per row, seeded by its content: the order of the rows does not matter
+        own = [seed, int(umis[row]), int((counts.indices[part] * counts.data[part]).sum())]
+        rng = np.random.default_rng(own)
+        counts.data[part] = rng.multivariate_hypergeometric(
+            counts.data[part], deepest, method="marginals"
+        )
+    counts.eliminate_zeros()
+    return counts
+
+
+def _draws(
+    ambient: Ambient, types: Alternatives, sizes: Ints, n_draws: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Likelihoods and best ratios of droplets without a cell, each draws x `sizes`.
+
+    Each droplet grows molecule by molecule; its values are read off at every size. It is drawn from
+    the profile, but judged by a profile measured anew on as many counts, as the barcodes come from
+    the true profile and are judged by a measured one: else few ambient counts make p too small.
+    """
+    genes = np.flatnonzero(ambient.profile > 0)
+    share = ambient.profile[genes]
+    types = Alternatives(types.relative[:, genes], types.own[:, genes])
+    upto = np.cumsum(share)
+    upto /= upto[-1]
+    longest = int(sizes[-1])
+    kind = np.uint16 if genes.size <= np.iinfo(np.uint16).max else np.int64  # 16 bits sort fast
+    batch = int(np.clip(_BATCH // longest, 1, max(1, n_draws // _PROFILES)))
+    fits = np.empty((n_draws, sizes.size), dtype=np.float32)
+    best = np.full((n_draws, sizes.size), -np.inf, dtype=np.float32)
+    for start in range(0, n_draws, batch):
+        here = slice(start, min(start + batch, n_draws))
+        shape = (here.stop - start, longest)
+        gene = np.searchsorted(upto, rng.random(shape), side="right").astype(kind)
+        if not np.isinf(ambient.alpha):
+            gene = np.take_along_axis(gene, _urn(shape, ambient.alpha, rng), axis=1)
+        again = good_turing(rng.poisson(ambient.umis * share))
+        earlier = _earlier(gene)
+        if np.isinf(ambient.alpha):
+            step = np.log(again)[gene] - np.log1p(earlier)
+        else:
+            step = np.log(ambient.alpha * again[gene] + earlier) - np.log1p(earlier)
+        fits[here] = np.cumsum(step, axis=1)[:, sizes - 1]
+        for row in log_ratios(again, ambient.umis, types).astype(np.float32):
+            np.maximum(best[here], np.cumsum(row[gene], axis=1)[:, sizes - 1], out=best[here])
+    return fits, best
+
+
+def _urn(shape: tuple[int, int], alpha: float, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Which earlier molecule each one copies in Pólya's urn, itself where it is drawn anew."""
+    k = np.arange(shape[1])
+    # an earlier one with probability 1 / (alpha + k) each, a new one with what is left
+    pointer = np.minimum((rng.random(shape) * (alpha + k)).astype(np.int64), k)
+    while True:
+        further = np.take_along_axis(pointer, pointer, axis=1)
+        if np.array_equal(further, pointer):
+            return pointer
+        pointer = further
+
+
+def _earlier(gene: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """How often the gene of each molecule came before in its row."""
+    order = np.argsort(gene, axis=1, kind="stable")
+    ordered = np.take_along_axis(gene, order, axis=1)
+    first = np.ones(gene.shape, dtype=bool)
+    first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    k = np.broadcast_to(np.arange(gene.shape[1]), gene.shape)
+    begin = np.maximum.accumulate(np.where(first, k, 0), axis=1)
+    earlier = np.empty(gene.shape, dtype=np.int64)
+    np.put_along_axis(earlier, order, k - begin, axis=1)
+    return earlier
+
+
+def _upper_tail(drawn: Floats, values: Floats) -> Floats:
+    """P of values as high, from sorted draws."""
+    return _lower_tail(-drawn[::-1], -values)
+
+
+def _lower_tail(drawn: Floats, values: Floats) -> Floats:
+    """P of values as low, from sorted draws, exponential beyond the lowest of them."""
+    p = (np.searchsorted(drawn, values, side="right") + 1.0) / (drawn.size + 1.0)
+    tail = int(_TAIL * drawn.size)
+    if tail >= 20:
+        threshold = drawn[tail]
+        scale = float((threshold - drawn[:tail]).mean())
+        beyond = values < threshold
+        p[beyond] = tail / drawn.size * np.exp((values[beyond] - threshold) / max(scale, 1e-9))
+    return np.clip(p, 1e-300, 1.0)

@@ -1,0 +1,158 @@
+"""Unfiltered droplets beside the cells that were given: ambient RNA, and which hold a cell."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+
+from ctcflow.stats.droplets.cell_profiles import alternatives
+from ctcflow.stats.droplets.empty_droplets import barcodes, is_cell
+from ctcflow.stats.droplets.knee import Knee, knee
+from ctcflow.stats.droplets.soup import Ambient, totals
+from ctcflow.stats.identity.profiles import Profiles
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
+Curve = list[list[int]]
+
+_DEEPEST: Final = 1000  # counts that a droplet is thinned to: more say nothing new, and cost time
+_DRAWS: Final = 5000
+_TOP: Final = 0.99  # quantile of the given cells that stands for the largest of them
+_RETAINED: Final = 0.1  # of it: cells beyond doubt, as in Cell Ranger's first pass
+_CURVE: Final = 200  # points of the curve that is drawn
+
+
+class Beside(NamedTuple):
+    """All droplets that are not among the given ones."""
+
+    counts: sp.csr_matrix
+    barcodes: npt.NDArray[np.object_]
+    found: int
+    """Given droplets that are among all of them."""
+
+
+class Tested(NamedTuple):
+    """What the unfiltered droplets say."""
+
+    given_empty: Bools
+    """(n,) given droplets that cannot be told from ambient RNA."""
+    outside: Bools
+    """(m,) other droplets that hold a cell by the same test."""
+    n_tested: int
+    retain: float
+    """Given droplets with as many counts are cells without a test (counts per barcode)."""
+    points: Knee
+    curve: Curve
+    """Rank and counts of all barcodes, falling."""
+    cells_curve: Curve
+
+
+def tested(
+    given: sp.csr_matrix,
+    other: sp.csr_matrix,
+    *,
+    ambient: Ambient,
+    reference: Profiles,
+    lower: int,
+    fdr: float,
+    seed: int,
+) -> Tested:
+    """Test the given droplets and all others against the ambient profile.
+
+    Parameters
+    ----------
+    given
+        (n, G) counts of the droplets that were given as cells.
+    other
+        (m, G) counts of all other barcodes.
+    ambient
+        Profile of the barcodes with up to `lower` counts.
+    reference
+        Types that may be in a droplet.
+    lower
+        Barcodes with as many counts or fewer are not tested (counts per barcode).
+    fdr
+        Benjamini-Hochberg level over given and other droplets together (fraction).
+    seed
+        Of the random numbers; the order of the barcodes does not matter.
+
+    Returns
+    -------
+    Given droplets with `lower` counts or fewer are not tested and so never called empty here.
+    """
+    mine, rest = totals(given), totals(other)
+    top = float(np.quantile(mine, _TOP)) if mine.size else np.inf
+    retain = max(_RETAINED * top, lower + 1.0)
+    worth = np.flatnonzero(rest > lower)
+    stacked = sp.vstack([given, other[worth]]).tocsr()
+    found = barcodes(
+        stacked,
+        ambient=ambient,
+        alternatives=alternatives(
+            given,
+            ambient=ambient,
+            columns=reference.columns,
+            shares=np.exp(reference.log_rates),
+            retain=retain,
+        ),
+        lower=lower,
+        deepest=_DEEPEST,
+        n_draws=_DRAWS,
+        seed=seed,
+    )
+    cell = is_cell(found, fdr=fdr, retain=retain)
+    known = ~np.isnan(found.p)
+    outside = np.zeros(rest.size, dtype=bool)
+    # large ones that nobody called a cell have no such credit: they have to pass the test
+    outside[worth] = is_cell(found, fdr=fdr, retain=np.inf)[mine.size :]
+    return Tested(
+        known[: mine.size] & ~cell[: mine.size],
+        outside,
+        int(known.sum()),
+        retain,
+        knee(np.concatenate([mine, rest]), lower=lower),
+        _curve(np.concatenate([mine, rest])),
+        _curve(mine),
+    )
+
+
+def beside(
+    given: npt.NDArray[np.object_], droplets: sp.csr_matrix, barcodes: npt.NDArray[np.object_]
+) -> Beside:
+    """Take the droplets that are not among the given ones, in the order of their barcodes.
+
+    Parameters
+    ----------
+    given
+        (n,) barcodes of the given droplets.
+    droplets, barcodes
+        (N, G) counts of all droplets, and their barcodes. Suffixes that a laboratory adds to one of
+        the two (`-1`, `_P01`) are looked through where no barcode is the same and the bases alone
+        name each droplet once.
+    """
+    one, all_of_them = pd.Index(given.astype(str)), pd.Index(barcodes.astype(str))
+    same = all_of_them.isin(one)
+    if given.size and not same.any():
+        bare, bare_all = _bases(one), _bases(all_of_them)
+        if bare.dropna().is_unique and bare_all.dropna().is_unique:
+            same = bare_all.isin(bare.dropna())
+    rows = np.flatnonzero(~same)
+    rows = rows[np.argsort(all_of_them.to_numpy(dtype=object)[rows].astype(str), kind="stable")]
+    return Beside(droplets[rows], barcodes[rows], int(same.sum()))
+
+
+def _bases(names: pd.Index) -> pd.Index:
+    return names.str.extract(r"([ACGT]{8,})", expand=False)
+
+
+def _curve(umis: npt.NDArray[np.int64]) -> Curve:
+    ordered = np.sort(umis[umis > 0])[::-1]
+    if ordered.size == 0:
+        return []
+    ranks = np.unique(np.geomspace(1, ordered.size, _CURVE).round().astype(np.intp))
+    return [[int(rank), int(ordered[rank - 1])] for rank in ranks]

@@ -1,0 +1,1 @@
+"""Which normal cell a cell is like: reference profiles and likelihoods."""

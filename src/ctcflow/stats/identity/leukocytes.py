@@ -1,0 +1,295 @@
+"""Which cells are leukocytes, and how little of every other cell is blood.
+
+One answer for all steps: `qc` asks for all droplets, `score` for those that were kept.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+
+from ctcflow.stats.calls import tail
+from ctcflow.stats.identity import blood_profiles
+from ctcflow.stats.identity import likelihood as ident
+from ctcflow.stats.identity.profiles import GROUPS, Profiles
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+
+SUSPECT_P = 0.01
+"""Tumour panel, as `panel.surprise` judges it, from which a cell is suspect."""
+
+_BLOOD_LIKE = -0.25  # nats per count in favour of blood: what a null cell has at least
+_NULL_Z = 3.0  # null cells lie within this many spreads of their group
+_MOST_NULL = 2000  # leukocytes that are thinned for the null: more change nothing but time
+_BEYOND_BLOOD = 0.1  # nats per count in favour of tissue: no two leukocytes come near that
+_AGAIN_P = 0.05  # cells of a smaller p are fitted as mixtures of blood types too
+_LEAST_HAEMOGLOBIN = 0.01  # share of the counts of a red cell or its precursor
+_SMALLEST_SCALE = 0.4  # spreads; healthy blood of four data sets gave 0.36 to 0.53
+_LARGEST_SCALE = 1.0
+_PRIOR_VALUES = 60.0  # of the smallest scale: what 600 leukocytes have in their tail
+_TAIL = 0.1  # share of the null that is its tail
+_FEWEST_IN_TAIL = 50  # blood-like cells that a tail of their own is fitted to
+_LEAST_BLOOD_LIKE_P = 2e-3  # where they are fewer: a handful of dendritic cells, all far out
+
+
+class Null(NamedTuple):
+    """What leukocytes do: the shipped null, or that of the sample's own with its tails."""
+
+    grid: ident.NullGrid
+    tail: tail.ExponentialTail | None
+    """Of leukocytes near their group; None where the null is the shipped one."""
+    odd: tail.ParetoTail | None
+    """Of all blood-like cells, rare leukocytes among them; None where they are too few."""
+
+
+class Leukocytes(NamedTuple):
+    """Fit of each cell to blood, and the null that it is judged by."""
+
+    lineage: npt.NDArray[np.intp]
+    """(n,) index of the best blood type in `Profiles.types`, each taken alone."""
+    is_leukocyte: npt.NDArray[np.bool_]
+    """(n,) null cells: blood identity as expected at their depth."""
+    p: Floats
+    """(n,) probability that a leukocyte of this lineage and depth lacks so much blood identity."""
+    n_blood_like: int
+    """Cells that the null could be measured on."""
+    own_null: bool
+    """The null was measured on the sample's own leukocytes."""
+    null: Null
+    """To judge other counts of the sample by."""
+
+
+def leukocytes(
+    counts: sp.csr_matrix,
+    *,
+    reference: Profiles,
+    suspect: npt.NDArray[np.bool_],
+    shipped_null: pd.DataFrame,
+    fewest: int,
+) -> Leukocytes:
+    """Fit cells to reference profiles and judge what is missing against leukocytes of that depth.
+
+    Parameters
+    ----------
+    counts
+        (n, G) raw counts. Thinning draws random numbers cell by cell, in the order of the rows:
+        put them in an order that does not depend on the file.
+    reference
+        Types over the genes of the sample.
+    suspect
+        (n,) cells that show a tumour panel: they are never learned from.
+    shipped_null
+        `group`, `depth`, `centre`, `spread`: what leukocytes look like where the sample's own are
+        too few.
+    fewest
+        Blood-like cells from which the sample's own null is used.
+    """
+    prior = _shipped_grid(shipped_null)
+    given = _against(counts, reference)
+    blood_like = _is_blood_like(given.fit, given.unseen)
+    sure = np.flatnonzero(blood_like & ~suspect)
+    null = Null(prior, None, None)
+    if sure.size >= fewest:
+        null = _own_null(given, sure, blood_like=blood_like, prior=prior)
+    # suspect cells stay: a null of the panel without the cells that show it would be none
+    z = ident.standardised(given.fit, grid=null.grid, group=given.types.group)
+    leukocyte = blood_like & (z < _NULL_Z)
+    p, z, blood_like = _p_of(given, null)
+    if null.tail is not None:
+        null = null._replace(odd=odd_tail(z[blood_like & ~suspect]))
+    p = among_blood_like(p, z, blood_like=blood_like, odd=null.odd)
+    return Leukocytes(given.single, leukocyte, p, sure.size, null.tail is not None, null)
+
+
+def judged(
+    counts: sp.csr_matrix, *, reference: Profiles, null: Null
+) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Judge other counts by the null of a sample: nothing is learned from them.
+
+    Parameters
+    ----------
+    counts
+        (m, G) raw counts, of several cells together or of one.
+    reference
+        As of `leukocytes`.
+    null
+        What `leukocytes` found.
+
+    Returns
+    -------
+    lineage, p
+        (m,) each, as of `Leukocytes`.
+    """
+    given = _against(counts, reference)
+    p, z, blood_like = _p_of(given, null)
+    return given.single, among_blood_like(p, z, blood_like=blood_like, odd=null.odd)
+
+
+def beyond_doubt(
+    counts: sp.csr_matrix, *, reference: Profiles
+) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Tell leukocytes by the shipped profiles alone, so that no other cell of the sample matters.
+
+    Parameters
+    ----------
+    counts
+        (n, G) raw counts.
+    reference
+        As of `leukocytes`.
+
+    Returns
+    -------
+    lineage
+        (n,) as of `Leukocytes`.
+    is_leukocyte
+        (n,) cells that blood explains better than any tissue by `_BLOOD_LIKE` nats per count.
+    """
+    given = _against(counts, reference)
+    return given.single, _is_blood_like(given.fit, given.unseen)
+
+
+def _is_blood_like(fit: ident.Identity, unseen: Floats) -> npt.NDArray[np.bool_]:
+    return np.asarray((fit.distance + unseen < _BLOOD_LIKE) & (fit.depth > 0))
+
+
+class _Against(NamedTuple):
+    """Cells against the reference profiles."""
+
+    shared: sp.csr_matrix
+    reference: Profiles
+    types: Profiles
+    """With two leukocytes at once."""
+    barred: npt.NDArray[np.bool_]
+    single: Ints
+    """(n,) best blood type alone."""
+    fit: ident.Identity
+    unseen: Floats
+    """(n,) what is to be added to the distance for genes that no cell of the sample shows (nats per
+    count): a leukocyte of a file without them is as far from tissue as of one with them."""
+
+
+def _against(counts: sp.csr_matrix, reference: Profiles) -> _Against:
+    shared = counts[:, reference.columns].astype(np.float64).tocsr()
+    types = blood_profiles.with_two_at_once(reference)
+    barred = _barred(counts, types)
+    likelihood = ident.log_likelihood(shared, log_rates=types.log_rates, barred=barred)
+    fit = ident.identity(likelihood, depth=ident.total(shared), is_blood=types.is_blood)
+    alone = np.flatnonzero(reference.is_blood)
+    single = alone[likelihood[:, alone].argmax(axis=1)]
+    unseen = np.zeros(fit.depth.size)
+    if types.log_seen.any():
+        likelihood += fit.depth[:, None] * types.log_seen
+        whole = ident.identity(likelihood, depth=fit.depth, is_blood=types.is_blood)
+        unseen = whole.distance - fit.distance
+    return _Against(shared, reference, types, barred, single, fit, unseen)
+
+
+def _p_of(given: _Against, null: Null) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+    """P, distances in spreads, and which cells are blood-like, those of small p as mixtures too."""
+    fit = given.fit
+    p = _p(ident.standardised(fit, grid=null.grid, group=given.types.group), fit.depth, null)
+    again = np.flatnonzero((p <= _AGAIN_P) & (fit.depth > 0) & (fit.distance < _BEYOND_BLOOD))
+    _, rates = blood_profiles.of_each_type(given.reference)
+    other = given.types.log_rates[:, ~given.types.is_blood]
+    fit = ident.as_a_mixture(given.shared, fit, rows=again, rates=rates, other=other)
+    z = ident.standardised(fit, grid=null.grid, group=given.types.group)
+    p[again] = _p(z, fit.depth, null)[again]
+    return p, z, _is_blood_like(fit, given.unseen)
+
+
+def _own_null(
+    given: _Against, sure: Ints, *, blood_like: npt.NDArray[np.bool_], prior: ident.NullGrid
+) -> Null:
+    learned, types = sure[:_MOST_NULL], given.types
+    own = ident.null_grid(
+        given.shared[learned],
+        log_rates=types.log_rates,
+        is_blood=types.is_blood,
+        barred=given.barred[learned],
+        group=types.group,
+        rng=np.random.default_rng(0),
+    )
+    grid = ident.shrunk_grid(own, prior=prior)
+    z = ident.standardised(given.fit, grid=grid, group=types.group)
+    near = z[blood_like & (z < _NULL_Z)]
+    if near.size == 0:
+        return Null(prior, None, None)
+    fitted = tail.fit_exponential_tail(
+        near,
+        fraction=_TAIL,
+        trimmed=0.001,
+        smallest_scale=_SMALLEST_SCALE,
+        largest_scale=_LARGEST_SCALE,
+        prior_values=_PRIOR_VALUES,
+    )
+    return Null(grid, fitted, None)
+
+
+def _p(z: Floats, depth: Floats, null: Null) -> Floats:
+    if null.tail is None:
+        p = tail.normal_body_exponential_tail_p(z, scale=_SMALLEST_SCALE)
+    else:
+        p = tail.exponential_tail_p(z, null.tail)
+    p[depth == 0] = 1.0
+    return p
+
+
+def among_blood_like(
+    p: Floats, z: Floats, *, blood_like: npt.NDArray[np.bool_], odd: tail.ParetoTail | None
+) -> Floats:
+    """Weaken p of cells that fit blood far better than tissue to what their own tail says.
+
+    Rare leukocytes that no profile was fitted to (a handful of dendritic cells, a doublet of odd
+    types) lie many spreads from their group, and the light tail of the others makes of that a p of
+    1e-15 that their likelihood, which is on the side of blood by hundreds of nats, does not bear
+    out. Tumour cells are not blood-like, so nothing needs to be trimmed from this tail.
+
+    Parameters
+    ----------
+    p
+        (n,) by the tail of the leukocytes that lie near their group.
+    z
+        (n,) distances in spreads of the group.
+    blood_like
+        (n,) cells that are judged again.
+    odd
+        Tail of all blood-like cells that show no tumour panel; None where they are too few.
+
+    Returns
+    -------
+    (n,) never smaller than `p`, and the same for cells that are not blood-like.
+    """
+    least = _LEAST_BLOOD_LIKE_P if odd is None else tail.pareto_tail_p(z, odd)
+    return np.where(blood_like, np.maximum(p, least), p)
+
+
+def odd_tail(z: Floats) -> tail.ParetoTail | None:
+    """Tail of the distances (n,) of blood-like cells; None where they are too few."""
+    n_above = int(_TAIL * z.size)
+    return tail.fit_pareto_tail(z, n_above=n_above) if n_above >= _FEWEST_IN_TAIL else None
+
+
+def _barred(counts: sp.csr_matrix, types: Profiles) -> npt.NDArray[np.bool_]:
+    """Types that a cell cannot be: one without haemoglobin is no red cell or its precursor."""
+    total = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    globin = np.asarray(counts[:, types.haemoglobin].sum(axis=1), dtype=np.float64).ravel()
+    without = globin < _LEAST_HAEMOGLOBIN * total
+    if types.haemoglobin.size == 0:
+        without[:] = False
+    return np.asarray(without[:, None] & (np.array(types.types) == "Erythroid"))
+
+
+def _shipped_grid(table: pd.DataFrame) -> ident.NullGrid:
+    shape = (len(GROUPS), ident.DEPTHS.size)
+    ordered = table.set_index(["group", "depth"]).loc[
+        [(group, int(depth)) for group in GROUPS for depth in ident.DEPTHS]
+    ]
+    return ident.NullGrid(
+        ordered["centre"].to_numpy(np.float64).reshape(shape),
+        ordered["spread"].to_numpy(np.float64).reshape(shape),
+    )

@@ -1,0 +1,1 @@
+"""Genes of tumours, and what of them a cell shows."""

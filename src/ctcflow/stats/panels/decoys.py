@@ -1,0 +1,143 @@
+"""Decoy panels: random genes as frequent in blood as a tumour panel's, judged as that panel is.
+
+Blood cells must reach a p of a decoy as often as that p says. Where they do so more often, genes go
+together in blood in ways that the null of the panel does not know.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+
+from ctcflow.stats.counts.gene_sets import in_set
+from ctcflow.stats.panels import panel
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+
+LEVELS = (1e-2, 1e-3)
+"""Nominal p at which shares are given."""
+
+_NEAREST = 50  # candidates of nearly the same rate that a decoy gene is drawn from
+_FLOOR = 1e-6  # rate of a gene that no blood cell shows, as for panel genes never measured
+
+
+def candidates_of(
+    names: npt.NDArray[np.object_], *, technical: pd.DataFrame, members: Ints
+) -> Ints:
+    """Columns that decoys are drawn from: neither panel genes nor in any technical set.
+
+    Parameters
+    ----------
+    names
+        (G,) symbols.
+    technical
+        `set`, and `gene` or `pattern`.
+    members
+        Columns of the panel's genes.
+    """
+    free = np.ones(names.size, dtype=bool)
+    free[members] = False
+    for chosen in technical["set"].unique():
+        free &= ~in_set(names, technical, str(chosen))
+    return np.flatnonzero(free)
+
+
+def decoy_shares(
+    counts: sp.csr_matrix,
+    *,
+    lineage: Ints,
+    n_lineages: int,
+    members: Ints,
+    candidates: Ints,
+    n_decoys: int,
+    weight: float,
+    rng: np.random.Generator,
+) -> Floats:
+    """Share of blood cells whose p of a decoy panel is at or below each of `LEVELS`.
+
+    Each panel gene is replaced by one of the candidates nearest to it in rate; a decoy has no gene
+    twice. A decoy has no shipped leak: its rates are the sample's own, per lineage and shrunk to
+    all lineages, so the shares say nothing about the shipped rates.
+
+    Parameters
+    ----------
+    counts
+        (n, G) raw counts of the blood cells that the panel's rates are measured on.
+    lineage
+        (n,) lineage of each, 0 .. n_lineages - 1.
+    members
+        Columns of the panel's genes.
+    candidates
+        Columns that decoys are drawn from, from `candidates_of`.
+    n_decoys
+        Number of decoy panels.
+    weight
+        Counts that all lineages together are worth for one of them.
+    rng
+        Draws the genes.
+
+    Returns
+    -------
+    (n_decoys, 2); no rows without cells or panel genes, or with fewer candidates than these.
+    """
+    if counts.shape[0] == 0 or members.size == 0 or candidates.size < members.size:
+        return np.empty((0, len(LEVELS)))
+    depth = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    rates = np.asarray(counts.sum(axis=0), dtype=np.float64).ravel() / max(depth.sum(), 1.0)
+    # by rate once, so that genes alike stand together
+    ordered = candidates[np.argsort(rates[candidates], kind="stable")]
+    columns = counts.tocsc()
+    shares = np.empty((n_decoys, len(LEVELS)))
+    for row in range(n_decoys):
+        decoy = ordered[_matched(rates[members], among=rates[ordered], rng=rng)]
+        found = columns[:, decoy].toarray().astype(np.float64)
+        mine = panel.leak_rates(
+            found,
+            depth=depth,
+            lineage=lineage,
+            n_lineages=n_lineages,
+            prior=np.maximum(rates[decoy], _FLOOR),
+            weight=weight,
+        )
+        p = panel.panel_p(
+            found > 0, expected=depth[:, None] * mine[lineage], weight=panel.weights(mine[-1])
+        )
+        shares[row] = [(p <= level).mean() for level in LEVELS]
+    return shares
+
+
+def _matched(wanted: Floats, *, among: Floats, rng: np.random.Generator) -> Ints:
+    """Draw a place in `among` (ascending) for each wanted rate, none twice."""
+    free = np.ones(among.size, dtype=bool)
+    chosen = np.empty(wanted.size, dtype=np.intp)
+    for gene, rate in enumerate(wanted):
+        places = np.flatnonzero(free)
+        left = int(np.searchsorted(among[places], rate, side="left"))
+        right = int(np.searchsorted(among[places], rate, side="right"))
+        # all of the very same rate, or as many beside them as make up the number
+        beside = max(0, _NEAREST - (right - left) + 1) // 2
+        low, high = max(0, left - beside), min(places.size, right + beside)
+        chosen[gene] = rng.choice(places[low:high])
+        free[chosen[gene]] = False
+    return chosen
+
+
+def summary(shares: Floats, *, n_cells: int) -> list[dict[str, Any]]:
+    """Give the mean share and its range over the decoys, one object per level."""
+    return [
+        {
+            "decoys": int(shares.shape[0]),
+            "cells": n_cells,
+            "level": level,
+            "share": float(column.mean()),
+            "low": float(column.min()),
+            "high": float(column.max()),
+        }
+        for level, column in zip(LEVELS, shares.T, strict=True)
+        if column.size
+    ]

@@ -1,0 +1,224 @@
+"""Quality control of one sample: the lineage, limits, reasons and evidence of every droplet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+
+from ctcflow.stats.droplets import raw_droplets, soup
+from ctcflow.stats.droplets.metrics import Quality
+from ctcflow.stats.identity.coarse import COARSE, coarse
+from ctcflow.stats.identity.leukocytes import SUSPECT_P, leukocytes
+from ctcflow.stats.identity.profiles import AMBIENT_SHARE, Profiles, profiles
+from ctcflow.stats.panels.panel import prior_rates
+from ctcflow.stats.quality import limits as lim
+from ctcflow.stats.quality import rescue
+from ctcflow.stats.quality.ledger import joined
+from ctcflow.stats.quality.records import OUTSIDE
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
+Names = npt.NDArray[np.object_]
+Record = dict[str, Any]
+
+_BLOOD_P: Final = 0.01  # cells that lack more blood identity are of the coarse lineage `other`
+_FEWEST_LEUKOCYTES: Final = 50
+_OTHER_SPECIES_PCT: Final = 50.0
+_MOSTLY_MITOCHONDRIA_PCT: Final = 90.0
+_REMARKED_PCT: Final = {"haemoglobin": 5.0, "platelet": 1.0}
+
+
+class Known(NamedTuple):
+    """The shipped facts that a sample is compared with."""
+
+    members: frozenset[str]
+    """Genes of any tumour panel."""
+    handling: frozenset[str]
+    """Genes that tell how cells were handled, which no profile uses."""
+    leak: pd.DataFrame
+    reference: pd.DataFrame
+    types: pd.DataFrame
+    identity_null: pd.DataFrame
+
+
+class Sample(NamedTuple):
+    """Given droplets, in the order of their barcodes."""
+
+    counts: sp.csr_matrix
+    genes: Names
+    barcodes: Names
+    quality: Quality
+
+
+class Raw(NamedTuple):
+    """What the unfiltered droplets say."""
+
+    beside: raw_droplets.Beside
+    soup: Floats
+    tested: raw_droplets.Tested
+
+
+class Judged(NamedTuple):
+    """What is said of each given droplet, and which others are listed."""
+
+    lineage: Ints
+    limits: list[lim.Limits]
+    reasons: dict[str, Bools]
+    remarks: dict[str, Bools]
+    rescued: Bools
+    listed: list[Record]
+
+
+def _profiles(sample: Sample, known: Known, floating: Floats | None) -> Profiles:
+    return profiles(
+        sample.genes,
+        reference=known.reference,
+        types=known.types,
+        left_out=known.members | known.handling,
+        ambient=floating,
+        ambient_share=AMBIENT_SHARE,
+    )
+
+
+def _mean(sample: Sample) -> Floats:
+    sums = np.asarray(sample.counts.sum(axis=0), dtype=np.float64).ravel()
+    return sums / max(float(sums.sum()), 1.0)
+
+
+def unfiltered(
+    sample: Sample,
+    droplets: sp.csr_matrix,
+    barcodes: Names,
+    *,
+    known: Known,
+    lower: int,
+    fdr: float,
+    seed: int,
+) -> Raw | None:
+    """Test given and other droplets against the ambient RNA.
+
+    Parameters
+    ----------
+    droplets, barcodes
+        (N, G) counts of all droplets of the library, and their barcodes.
+    lower, fdr, seed
+        See `raw_droplets.tested`.
+
+    Returns
+    -------
+    None where no droplet has 1 to `lower` counts, so that there is nothing to compare with.
+    """
+    found = soup.ambient_profile(droplets, lower=lower)
+    if found.profile.size == 0:
+        return None
+    beside = raw_droplets.beside(sample.barcodes, droplets, barcodes)
+    result = raw_droplets.tested(
+        sample.counts,
+        beside.counts,
+        ambient=found,
+        reference=_profiles(sample, known, found.profile),
+        lower=lower,
+        fdr=fdr,
+        seed=seed,
+    )
+    return Raw(beside, found.profile, result)
+
+
+def judged(
+    sample: Sample, raw: Raw | None, *, known: Known, rules: Sequence[lim.Rules], min_umis: float
+) -> Judged:
+    """Decide on every droplet.
+
+    Parameters
+    ----------
+    raw
+        What the unfiltered droplets say, where there are any.
+    rules
+        Floors, ceilings and factors of the limits of each coarse lineage.
+    min_umis
+        Counts from which a missing blood identity protects a droplet.
+    """
+    umis, genes, n = sample.quality.umis, sample.quality.genes, sample.quality.umis.size
+    reference = _profiles(sample, known, raw.soup if raw else None)
+    inside = np.flatnonzero(raw.tested.outside) if raw else np.zeros(0, dtype=np.intp)
+    empty = raw.tested.given_empty if raw else np.zeros(n, dtype=bool)
+    foreign = sample.quality.other_species > _OTHER_SPECIES_PCT
+    columns = np.flatnonzero(pd.Index(sample.genes).isin(known.members))
+    prior = prior_rates(sample.genes[columns], known.leak)
+    seen = rescue.panel_evidence(
+        sample.counts[:, columns],
+        umis=umis,
+        prior=prior,
+        soup=(raw.soup if raw else _mean(sample))[columns],
+        ambient_only=empty | foreign,
+    )
+    blood = leukocytes(
+        sp.vstack([sample.counts, raw.beside.counts[inside]]).tocsr() if raw else sample.counts,
+        reference=reference,
+        suspect=np.append(seen.p <= SUSPECT_P, np.zeros(inside.size, dtype=bool)),
+        shipped_null=known.identity_null,
+        fewest=_FEWEST_LEUKOCYTES,
+    )
+    p = blood.p[:n]
+    lineage = coarse(reference.types, lineage=blood.lineage[:n], is_blood=(p > _BLOOD_P) & ~foreign)
+    mt = sample.quality.percent["mitochondrial"]
+    usual = ~empty & ~foreign & (lineage != COARSE.index("other"))
+    limits = lim.limits(
+        umis,
+        genes,
+        mt,
+        measured=[usual & (lineage == code) for code in range(len(COARSE))],
+        rules=rules,
+    )
+    reasons = lim.reasons(umis, genes, mt, lineage=lineage, limits=limits) | {
+        "cell of another species": foreign,
+        "looks like an empty droplet": empty,
+    }
+    found = rescue.evidence(
+        seen,
+        p,
+        umis=umis,
+        readable=~empty & ~foreign,
+        intact=mt < _MOSTLY_MITOCHONDRIA_PCT,
+        min_umis=min_umis,
+    )
+    aside = np.logical_or.reduce(list(reasons.values())) & ~found.rescued
+    listed = rescue.listed(
+        sample.barcodes,
+        joined(reasons, n=n),
+        rows=np.flatnonzero(aside & found.listed),
+        found=seen,
+        p_identity=p,
+    )
+    if raw:
+        listed += _outside(raw, columns, prior, inside, blood.p[n:])
+    remarks = lim.remarks(umis, genes, lineage=lineage, limits=limits) | {
+        f"{name} counts": sample.quality.percent[name] > share
+        for name, share in _REMARKED_PCT.items()
+    }
+    return Judged(lineage, limits, reasons, remarks, found.rescued, listed)
+
+
+def _outside(
+    raw: Raw, columns: Ints, prior: Floats, inside: Ints, p_inside: Floats
+) -> list[Record]:
+    """Droplets outside the given matrix that may hold a tumour cell."""
+    p = np.full(raw.beside.barcodes.size, np.nan)
+    p[inside] = p_inside
+    seen, rows = rescue.outside(
+        raw.beside.counts[:, columns],
+        umis=np.asarray(raw.beside.counts.sum(axis=1), dtype=np.float64).ravel(),
+        prior=prior,
+        soup=raw.soup[columns],
+        p_identity=p,
+    )
+    why = np.full(p.size, OUTSIDE, dtype=object)
+    return rescue.listed(
+        raw.beside.barcodes, why, rows=np.flatnonzero(rows), found=seen, p_identity=p
+    )

@@ -1,0 +1,104 @@
+"""Quality control as records for JSON: limits, distributions, ambient RNA, droplets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ctcflow.stats.droplets.ambient import Contamination
+from ctcflow.stats.droplets.metrics import Quality
+from ctcflow.stats.droplets.raw_droplets import Tested
+from ctcflow.stats.identity.coarse import COARSE
+from ctcflow.stats.quality.limits import Limits
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+Record = dict[str, Any]
+
+OUTSIDE: Final = "not among the given cells"
+"""Why a droplet is listed that quality control was never given."""
+
+_QUANTILES: Final = np.linspace(0.0, 1.0, 41)
+_OF_COUNTS: Final = ("min_umis", "damaged_umis", "damaged_pct_mt", "high_umis")
+
+
+def number(value: float) -> float | None:
+    """A JSON number of four digits; None where it is not finite."""
+    return float(f"{value:.4g}") if np.isfinite(value) else None
+
+
+def limits(rows: Sequence[Limits], *, lineage: Ints, reads: bool) -> list[Record]:
+    """Limits per coarse lineage that has a cell; those on counts are null where these are reads."""
+    found = []
+    for code, row in enumerate(rows):
+        cells = int((lineage == code).sum())
+        if not cells:
+            continue
+        record: Record = {"lineage": COARSE[code], "cells": cells, "adaptive": row.adaptive}
+        for name in row._fields[2:]:
+            value = getattr(row, name)
+            record[name] = None if reads and name in _OF_COUNTS else number(value)
+        found.append(record)
+    return found
+
+
+def distributions(quality: Quality, *, lineage: Ints) -> list[Record]:
+    """Up to 41 quantiles of every metric in every coarse lineage that has a cell."""
+    values = {
+        "total_counts": quality.umis,
+        "n_genes_by_counts": quality.genes,
+        "pct_counts_mt": quality.percent["mitochondrial"],
+    }
+    found = []
+    for code, name in enumerate(COARSE):
+        for metric, of_all in values.items():
+            mine = np.sort(of_all[(lineage == code) & np.isfinite(of_all)])
+            if mine.size:
+                places = np.rint(_QUANTILES * (mine.size - 1)).astype(np.intp)
+                shown = [number(value) for value in mine[np.unique(places)]]
+                found.append({"lineage": name, "metric": metric, "values": shown})
+    return found
+
+
+def contamination(found: Contamination, *, measured_on: str, corrected: bool) -> Record:
+    """Ambient share with its interval, on what it was measured, or why not."""
+    return {
+        "share": number(found.rho),
+        "low": number(found.low),
+        "high": number(found.high),
+        "genes": found.genes,
+        "measured_on": measured_on if not found.reason else None,
+        "corrected": corrected,
+        "reason": found.reason,
+    }
+
+
+def droplets(found: Tested, *, lower: int) -> Record:
+    """What the unfiltered droplets say: the test, the knee, and the curve to draw."""
+    return {
+        "barcodes": found.given_empty.size + found.outside.size,
+        "lower": lower,
+        "retain": number(found.retain),
+        "knee": number(found.points.knee),
+        "inflection": number(found.points.inflection),
+        "tested": found.n_tested,
+        "outside": int(found.outside.sum()),
+        "curve": found.curve,
+        "cells_curve": found.cells_curve,
+    }
+
+
+def outside(found: Tested, listed: Sequence[Record]) -> list[Record]:
+    """Lines of the ledger on droplets that are not among the given ones; no part of its sums."""
+    of_these = sum(record["reason"] == OUTSIDE for record in listed)
+    return [
+        {
+            "stage": "unfiltered",
+            "reason": "hold a cell, not given",
+            "cells": int(found.outside.sum()),
+        },
+        {"stage": "unfiltered", "reason": "not given, with tumour evidence", "cells": of_these},
+    ]

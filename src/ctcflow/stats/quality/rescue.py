@@ -1,0 +1,153 @@
+"""Tumour evidence that quality control respects: enough not to remove a droplet, not a call."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from ctcflow.stats.calls.tail import benjamini_hochberg, fisher_p
+from ctcflow.stats.panels import panel
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+_STRONG_P: Final = 1e-3  # panel, with two genes or more
+_MISSING_P: Final = 0.01  # blood identity, by itself or together with the panel
+_LISTED_P: Final = 0.01  # panel, of a droplet that is set aside
+_AMBIENT_OF_A_CELL: Final = 0.2  # share of a cell's counts that is rarely exceeded
+_OUTSIDE_FDR: Final = 0.05  # panel, over all droplets outside the given matrix
+
+
+class Panel(NamedTuple):
+    """Panel genes of each droplet."""
+
+    p: Floats
+    """(n,) probability of so many in a droplet without a tumour cell."""
+    n_seen: npt.NDArray[np.intp]
+
+
+class Evidence(NamedTuple):
+    """Which droplets must not be lost in silence."""
+
+    rescued: Bools
+    """(n,) kept whatever else is wrong with them."""
+    listed: Bools
+    """(n,) listed by barcode where they are set aside."""
+
+
+def panel_evidence(
+    counts: sp.csr_matrix, *, umis: Floats, prior: Floats, soup: Floats, ambient_only: Bools
+) -> Panel:
+    """Panel genes of the given droplets.
+
+    Parameters
+    ----------
+    counts
+        (n, p) counts of the panel genes.
+    umis
+        (n,) total counts.
+    prior
+        (p,) rate of each gene in blood (share of counts).
+    soup
+        (p,) share of each gene in the ambient RNA, or in the sample.
+    ambient_only
+        (n,) droplets all of whose counts may be ambient, because they cannot be told from ambient
+        RNA or hold a cell of another species: RNA of dead tumour cells in the soup is no cell.
+    """
+    p, n_seen = panel.surprise(counts, umis=umis, prior=prior)
+    rows = np.flatnonzero(ambient_only)
+    if rows.size:
+        p[rows] = _against_soup(counts[rows], umis[rows], prior + soup)
+    return Panel(p, n_seen)
+
+
+def _against_soup(counts: sp.csr_matrix, umis: Floats, rate: Floats) -> Floats:
+    return panel.panel_p(
+        counts.toarray() > 0, expected=umis[:, None] * rate, weight=panel.weights(rate)
+    )
+
+
+def evidence(
+    found: Panel,
+    p_identity: Floats,
+    *,
+    umis: Floats,
+    readable: Bools,
+    intact: Bools,
+    min_umis: float,
+) -> Evidence:
+    """Decide which of the given droplets are protected.
+
+    Parameters
+    ----------
+    p_identity
+        (n,) probability that a leukocyte lacks so much blood identity.
+    readable
+        (n,) droplets whose missing blood identity means something: neither ambient RNA nor cells of
+        another species.
+    intact
+        (n,) droplets that hold more than mitochondria: of all others the few further counts may be
+        ambient, so that a missing identity gets them listed, but not protected.
+    min_umis
+        Counts from which a missing identity is believed; listed from half of them.
+    """
+    both = fisher_p(-np.log10(p_identity) - np.log10(found.p))
+    missing = readable & (np.minimum(p_identity, both) <= _MISSING_P)
+    strong = (found.n_seen >= 2) & (found.p < _STRONG_P)
+    rescued = strong | (missing & intact & (umis >= max(min_umis, 1)))
+    weak = (found.p < _LISTED_P) | (readable & (found.n_seen >= 2))
+    return Evidence(rescued, rescued | weak | (missing & (umis >= max(min_umis / 2, 1))))
+
+
+def outside(
+    counts: sp.csr_matrix, *, umis: Floats, prior: Floats, soup: Floats, p_identity: Floats
+) -> tuple[Panel, Bools]:
+    """Find droplets outside the given matrix that may hold a tumour cell.
+
+    Parameters
+    ----------
+    counts
+        (m, p) counts of the panel genes.
+    prior, soup
+        (p,) rate of each gene in blood, and its share in the ambient RNA.
+    p_identity
+        (m,) p of the missing blood identity; NaN for droplets that hold no cell, all of whose
+        counts may be ambient.
+
+    Returns
+    -------
+    Panel, and (m,) the droplets to list.
+    """
+    n_seen = np.diff(counts.indptr).astype(np.intp)
+    p = np.ones(umis.size)
+    no_cell = np.isnan(p_identity)
+    for of_these, share in ((no_cell, 1.0), (~no_cell, _AMBIENT_OF_A_CELL)):
+        rows = np.flatnonzero(of_these & (n_seen >= 2))
+        p[rows] = _against_soup(counts[rows], umis[rows], prior + share * soup)
+    with np.errstate(invalid="ignore"):
+        missing = p_identity <= _MISSING_P
+    strong = ~no_cell & (p < _STRONG_P)
+    return Panel(p, n_seen), missing | strong | (benjamini_hochberg(p) <= _OUTSIDE_FDR)
+
+
+def listed(
+    barcodes: npt.NDArray[np.object_],
+    why: npt.NDArray[np.object_],
+    *,
+    rows: npt.NDArray[np.intp],
+    found: Panel,
+    p_identity: Floats,
+) -> list[dict[str, str]]:
+    """One record per row: barcode, why it is not among the cells, and what its evidence is."""
+    return [
+        {
+            "barcode": str(barcodes[row]),
+            "reason": str(why[row]),
+            "evidence": f"{found.n_seen[row]} panel gene(s), p {found.p[row]:.1e}"
+            + ("" if np.isnan(p_identity[row]) else f"; blood identity p {p_identity[row]:.1e}"),
+        }
+        for row in rows
+    ]

@@ -1,0 +1,56 @@
+"""Which samples of a run can be mapped onto its reference, from the names of their genes."""
+
+from __future__ import annotations
+
+from ctcflow.files import bundle
+from ctcflow.formats.detect import Source
+from ctcflow.workflow.for_rules import Workflow
+from ctcflow.workflow.sources import source_of
+
+
+def remarks(run: Workflow) -> list[str]:
+    """Say of each sample what it lacks of the reference's genes, before the first job.
+
+    Names that only `ingest` knows to be the same gene (former symbols) count as lacking here.
+
+    Parameters
+    ----------
+    run
+        Configuration and sheet.
+
+    Returns
+    -------
+    A sentence per sample that lacks a gene; none without a reference.
+    """
+    if not run.references:
+        return []
+    # only where there is a reference: these import scientific libraries
+    import numpy as np
+
+    from ctcflow.formats.genes import gene_names
+    from ctcflow.stats.counts.missing_genes import seen_share
+    from ctcflow.steps.project import FEWEST_SEEN
+
+    reference = bundle.read_genes(run.references[0])
+    said = []
+    for sample in run.sheet:
+        source = source_of(sample)
+        names = gene_names(source) if isinstance(source, Source) else None
+        if names is None:
+            continue
+        pairs = zip(reference.genes, reference.gene_ids, strict=True)
+        seen = np.array([str(gene) in names or str(own) in names for gene, own in pairs])
+        lacks = int((~seen).sum())
+        if not lacks:
+            continue
+        share = seen_share(reference.loadings, seen=seen)
+        ends = (
+            "they are not seen, and the confidence of its cell types is lowered"
+            if share >= FEWEST_SEEN
+            else "it will not be mapped; its calls do not depend on that"
+        )
+        said.append(
+            f"{sample.sample} lacks {lacks:,} of the {seen.size:,} genes of the reference, the"
+            f" others hold {share:.0%} of its components: {ends}"
+        )
+    return said

@@ -1,0 +1,64 @@
+"""Where the counts of a sample come from: files of this machine, or addresses in a storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ctcflow.errors import CtcflowError, reason
+from ctcflow.formats.detect import Source, locate
+from ctcflow.formats.remote import Stored, locate_stored
+from ctcflow.settings.sample import Sample
+
+
+def brought_to(given: Path | str, files: Any) -> str:
+    """A path of the sheet, or where Snakemake brought the files of an address to."""
+    if isinstance(given, Path):
+        return str(given)
+    return str(files[0] if len(files) == 1 else Path(files[0]).parent)
+
+
+def _located(path: Path | str, format: str | None) -> Source | Stored:
+    if isinstance(path, Path):
+        return locate(path, format=format)
+    return locate_stored(path, format=format)
+
+
+def source_of(sample: Sample) -> Source | Stored:
+    """Find the files of the counts of a sample; a mistake names the sample."""
+    try:
+        return _located(sample.path, sample.format)
+    except CtcflowError as error:
+        raise CtcflowError(f"sample `{sample.sample}`: {error}") from error
+
+
+def droplets_of(sample: Sample) -> list[Source | Stored]:
+    """Find the files of its unfiltered droplets; none where not given."""
+    if sample.raw_path is None:
+        return []
+    try:
+        return [_located(sample.raw_path, None)]
+    except CtcflowError as error:
+        raise CtcflowError(f"sample `{sample.sample}`, raw_path: {error}") from error
+
+
+def check_storage(sources: Sequence[Source | Stored], storage: Callable[[str], Any]) -> None:
+    """Refuse an address that Snakemake has no plugin for.
+
+    Raises
+    ------
+    CtcflowError
+        Names the address and the plugin to install.
+    """
+    for address in (source.addresses[0] for source in sources if isinstance(source, Stored)):
+        # Snakemake is loaded already: this runs where it parses the workflow
+        from snakemake.exceptions import WorkflowError
+
+        try:
+            storage(address)
+        except WorkflowError as error:
+            raise CtcflowError(
+                f"`{address}` cannot be read ({reason(error)}): install Snakemake's plugin for this"
+                " storage (of S3: `pip install --no-deps -r requirements-s3.lock`)"
+            ) from None

@@ -34,7 +34,16 @@ def test_the_arrows_point_one_way():
 
 @pytest.mark.parametrize(
     "module",
-    ["params", "config", "workflow", "errors", "keys", "sheet", "sample", "formats.detect"],
+    [
+        "errors",
+        "keys",
+        "settings.params",
+        "settings.config",
+        "settings.sheet",
+        "settings.sample",
+        "workflow.for_rules",
+        "formats.detect",
+    ],
 )
 def test_what_the_snakefile_imports_is_light(module):
     code = f"import sys, ctcflow.{module}; print(*(m for m in {HEAVY} if m in sys.modules))"

@@ -35,7 +35,8 @@ FILES = {
 NO_IDENTITY = r"^(?:MT-|RP[SL]\d|RPLP|RPSA|HB[ABDEGMQZ]\d?$|MALAT1$|NEAT1$|XIST$)"
 """Genes that tell how well a cell was kept, who the donor is, or that red cells were near."""
 FLOOR = 5.0
-"""Counts per million that are added before profiles are compared, as `stats.profiles` does."""
+"""Counts per million that are added before profiles are compared, as
+`stats.identity.profiles` does."""
 NEAR = 0.5
 """Profiles of a type that differ by less are one (nats per count, both ways averaged)."""
 _CYCLING = ("CD4 T", "CD8 T", "NK", "B", "Monocyte", "Dendritic", "Plasma", "Progenitor")

@@ -32,7 +32,7 @@ class Exports:
     """Tables that are written beside a step's file."""
 
     functions: dict[str, str]
-    """Name of the output, and the function of `render.tables` that makes it of the file."""
+    """Name of the output, and the function of `render.tables.of_run` that makes it of the file."""
 
     def made(self, result: AnnData) -> dict[str, pd.DataFrame]:
         """The tables by name."""

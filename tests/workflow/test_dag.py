@@ -261,31 +261,31 @@ def _edited(path: Path, names: Sequence[str] = ()) -> str:
 @pytest.mark.parametrize(
     ("module", "changed"),
     [
-        ("stats/annotation.py", {"cluster", "project"}),
-        ("stats/tail.py", {"qc", "score", "call"}),
-        ("stats/limits.py", {"qc"}),
-        ("stats/copy_number.py", {"score"}),
-        ("stats/gene_order.py", {"score"}),
-        ("stats/normal_tissue.py", {"score"}),
-        ("render/heat_map.py", {"report"}),
-        ("review.py", {"call"}),
-        ("stats/leukocytes.py", {"qc", "score"}),
-        ("stats/search.py", {"qc", "score", "integrate", "cluster", "freeze", "project"}),
-        ("collect.py", {"cluster"}),
-        ("export.py", {"export"}),
+        ("stats/clusters/annotation.py", {"cluster", "project"}),
+        ("stats/calls/tail.py", {"qc", "score", "call"}),
+        ("stats/quality/limits.py", {"qc"}),
+        ("stats/copy_number/aneuploidy.py", {"score"}),
+        ("stats/copy_number/gene_order.py", {"score"}),
+        ("stats/identity/normal_tissue.py", {"score"}),
+        ("render/figures/heat_map.py", {"report"}),
+        ("settings/review.py", {"call"}),
+        ("stats/identity/leukocytes.py", {"qc", "score"}),
+        ("stats/clusters/search.py", {"qc", "score", "integrate", "cluster", "freeze", "project"}),
+        ("steps/collect.py", {"cluster"}),
+        ("files/export.py", {"export"}),
         ("cli.py", {"export"}),
-        ("stats/neighbors.py", {"qc", "score", "integrate", "cluster", "project"}),
-        ("stats/confounding.py", {"integrate"}),
-        ("stats/symphony.py", {"project"}),
-        ("bundle.py", {"call", "freeze", "project"}),
+        ("stats/clusters/neighbors.py", {"qc", "score", "integrate", "cluster", "project"}),
+        ("stats/embedding/confounding.py", {"integrate"}),
+        ("stats/embedding/symphony.py", {"project"}),
+        ("files/bundle.py", {"call", "freeze", "project"}),
         ("steps/normalize.py", {"normalize"}),
-        ("render/html.py", {"report"}),
-        ("render/tables.py", {"call", "cluster", "report", "gather"}),
+        ("render/page/html.py", {"report"}),
+        ("render/tables/of_run.py", {"call", "cluster", "report", "gather"}),
         ("formats/mtx.py", {"ingest", "qc"}),  # the unfiltered droplets
         ("pipeline.py", set(STEPS)),
         ("simulate/blood.py", set()),
-        ("workflow.py", set()),
-        ("schema.py", set()),
+        ("workflow/for_rules.py", set()),
+        ("workflow/schema.py", set()),
     ],
 )
 def test_editing_a_module_changes_the_digest_of_the_steps_that_run_it(
@@ -301,10 +301,10 @@ def test_editing_a_module_changes_the_digest_of_the_steps_that_run_it(
         # the tables beside the files of steps are made in one module, which names it
         ("keys.py", "CONDITIONS", {"call", "cluster", "gather", "report"}),
         ("keys.py", "VARIABLE_RANK", {"normalize", "reduce"}),
-        ("params.py", "ClusterParams", {"cluster"}),
-        ("params.py", "HarmonyParams", {"integrate"}),
-        ("sample_params.py", "QCParams", {"qc"}),
-        ("sample_params.py", "Params", set(STEPS)),
+        ("settings/params.py", "ClusterParams", {"cluster"}),
+        ("settings/params.py", "HarmonyParams", {"integrate"}),
+        ("settings/sample_params.py", "QCParams", {"qc"}),
+        ("settings/sample_params.py", "Params", set(STEPS)),
         ("inputs.py", "Verdicts", {"call"}),
         ("inputs.py", "Droplets", {"qc"}),
         ("contracts.py", "Exports", {"call", "cluster", "gather"}),
@@ -329,13 +329,13 @@ def test_editing_the_row_of_a_step_changes_its_digest_only(package, before, step
     ("module", "line", "edited", "changed"),
     [
         (
-            "stats/origin.py",
+            "stats/panels/origin.py",
             "from scipy.special import logsumexp",
             "from scipy.special import softmax as logsumexp",
             {"call"},
         ),
-        ("stats/sharing.py", "import numpy as np", "import numpy.ma as np", {"call"}),
-        ("export.py", "import numpy as np", "import numpy.ma as np", {"export"}),
+        ("stats/droplets/sharing.py", "import numpy as np", "import numpy.ma as np", {"call"}),
+        ("files/export.py", "import numpy as np", "import numpy.ma as np", {"export"}),
     ],
 )
 def test_an_import_that_stands_for_something_else_changes_the_digest(
@@ -366,7 +366,7 @@ def test_an_edit_of_any_module_re_runs_at_most_the_steps_that_import_it(package,
 
 def _imported_by(package: Path, step: str) -> set[str]:
     """Modules that a step imports at any depth, by their import statements alone."""
-    starts = ["pipeline.py", "params.py", f"steps/{step}.py"]
+    starts = ["pipeline.py", "settings/params.py", f"steps/{step}.py"]
     starts = ["cli.py"] if step == "export" else starts
     found, waiting = set(), starts
     while waiting:
@@ -419,8 +419,11 @@ from ctcflow.workflow.for_rules import Workflow
 package = root / "src" / "ctcflow"
 inside = str(package) + "/"
 # these parse the command line, choose the step and write down digests; no result depends on them
-FRONT = {"cli.py", "folder_commands.py", "__init__.py", "__main__.py", "mistakes.py", "shipped.py"}
-AFTER = {("digests.py", "recorded"), ("digests.py", "_beside")}
+FRONT = {
+    "cli.py", "folder_commands.py", "__init__.py", "__main__.py", "settings/mistakes.py",
+    "files/shipped.py",
+}
+AFTER = {("files/digests.py", "recorded"), ("files/digests.py", "_beside")}
 workflow = Workflow({}, run=run, results=str(run / "results"))
 names = workflow.samples
 given = SimpleNamespace(sample=names[0])

@@ -71,7 +71,7 @@ def call(
     frozen
         `dispersion`, `blanks` and `healthy` of a frozen reference, where there are no controls.
     tissue_markers
-        Marker genes of tissues of origin: see `stats.origin.markers`.
+        Marker genes of tissues of origin: see `stats.panels.origin.markers`.
     params
         Error rate and confidence.
 
@@ -80,7 +80,8 @@ def call(
     AnnData
         Without X; one row per cell that was kept, named `sample:barcode`. obs `sample`,
         `barcode`, `class`, `p`, `q`, the lines of evidence, `partner`, `phenotype`, `reason`, the
-        review; obsm `signatures`, `signatures_z`, `copy_number`; uns `call`: see `render.tables`.
+        review; obsm `signatures`, `signatures_z`, `copy_number`; uns `call`: see
+        `render.tables.of_run`.
     """
     import anndata
 

@@ -72,7 +72,8 @@ def cluster(
         X log-normalised (CSR float32) of all genes, with layers `counts`, or of variable genes,
         panel genes and markers, as `params.genes` says; obs of `adata` with `score_<signature>`,
          `leiden_<resolution>`, `cluster`, `cell_type` (of the cluster, with the borders
-        between types drawn by the markers around each cell: see `stats.annotation.border_types`;
+        between types drawn by the markers around each cell:
+        see `stats.clusters.annotation.border_types`;
         the class itself for cells whose class is not `blood`); obsm `X_pca`, `X_integrated`,
         `X_umap`, `cell_type_scores` (with varm `cell_type_loadings`); obsp `connectivities`,
         `distances`; uns `neighbors`, `pca`, `hvg`, `log1p`, `rank_genes_groups` (from two clusters

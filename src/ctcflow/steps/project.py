@@ -43,7 +43,9 @@ Points = npt.NDArray[np.float32]
 
 
 def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> AnnData:
-    """Place the cells of one sample in a frozen reference (Symphony, see `stats.symphony`).
+    """Place the cells of one sample in a frozen reference.
+
+    By Symphony, see `stats.embedding.symphony`.
 
     The correction is fitted on the null leukocytes of `score`, since the classes of `call` are a
     cohort's; all other cells are moved by the mean correction of these.

@@ -71,11 +71,11 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
         records with `words`), `cluster` (`resolutions`: records of `resolution`, `n_clusters`,
         `stability`; `resolution`; `sketch`: `cells`, `of`; `cell_types`: records of `cluster`,
         `second`, `margin`; `not_run`: records of `what`, `reason`), `markers` (see
-        `render.tables.markers_table`),
+        `render.tables.of_run.markers_table`),
         `ctcflow` (`steps`: step -> `version`, `params`, `inputs`, `cells_in`, `cells_out`);
         `reduce`, `integrate` and `cluster` may have `reason`. Anything may be missing.
     call
-        What `call` leaves: see `render.tables`.
+        What `call` leaves: see `render.tables.of_run`.
     params
         Title of the page.
 

@@ -73,7 +73,7 @@ def score(
     genes
         `symbol`, `chromosome`, `arm`, `start` of each gene.
     tissue_markers
-        Marker genes of tissues of origin: see `stats.origin.markers`.
+        Marker genes of tissues of origin: see `stats.panels.origin.markers`.
     params
         Panel, how much the shipped rates weigh, and what a reference for copy number needs.
 

@@ -34,7 +34,7 @@ def droplets(records: Sequence[Mapping[str, Any]]) -> Figure:
     Parameters
     ----------
     records
-        One per sample: see `qc` in `render.tables`; those without `droplets` are left out.
+        One per sample: see `qc` in `render.tables.of_run`; those without `droplets` are left out.
     """
     found = with_droplets(records)
     if not found:

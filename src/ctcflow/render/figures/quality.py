@@ -28,7 +28,7 @@ def quality(records: Sequence[Mapping[str, Any]], samples: Sequence[str]) -> Fig
     Parameters
     ----------
     records
-        One per sample, with `limits` and `distributions`: see `qc` in `render.tables`.
+        One per sample, with `limits` and `distributions`: see `qc` in `render.tables.of_run`.
     samples
         Names in the order they are drawn in, those without cells too.
     """

@@ -32,11 +32,11 @@ def quality(
     Parameters
     ----------
     figure
-        Of `render.quality`.
+        Of `render.figures.quality`.
     droplets
         From `droplets_figure`; None without unfiltered droplets.
     limits, ambient, ledger
-        Of `render.tables`.
+        Of `render.tables.of_run`.
     read_counts
         Samples without UMIs.
     """

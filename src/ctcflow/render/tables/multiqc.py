@@ -22,7 +22,7 @@ def multiqc(
     Parameters
     ----------
     samples, ledger, limits
-        Of `render.tables`.
+        Of `render.tables.of_run`.
     """
     reasons, stages = ledger["reason"].astype(str), ledger["stage"].astype(str)
     # of all rows of the ledger these add up to the cells that came in

@@ -23,9 +23,9 @@ uns `call`
         number of CTCs and aggregates), `median_umis`, `ambient`, `ambient_low`, `ambient_high`
         (fraction of counts), `flags` (list of sentences).
     `draws`
-        See `stats.counting.Counted`.
+        See `stats.calls.counting.Counted`.
     `origin`
-        `draw`, `cells`, `counts` (of the cells called `CTC`), then see `stats.origin.Answer`;
+        `draw`, `cells`, `counts` (of the cells called `CTC`), then `stats.panels.origin.Answer`;
         in `draws` the same as a sentence, `tissue_of_origin`.
     `dispersion`
         Object: `ratio` (variance over mean of replicate counts), `source` (a sentence).

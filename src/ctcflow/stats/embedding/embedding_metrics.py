@@ -22,9 +22,11 @@ class Metrics(NamedTuple):
     """Metric and value."""
 
     mixing: dict[str, float]
-    """`iLISI` (0 one batch, 1 all equally), `batch_entropy`, `acceptance`: see `stats.mixing`."""
+    """`iLISI` (0 one batch, 1 all equally), `batch_entropy`, `acceptance`:
+    see `stats.embedding.mixing`."""
     conservation: dict[str, float]
-    """`cLISI` and `graph_connectivity` (1 kept): see `stats.conservation`; empty below 2 labels."""
+    """`cLISI` and `graph_connectivity` (1 kept): see
+    `stats.embedding.conservation`; empty below 2 labels."""
 
 
 def measure(

@@ -20,7 +20,7 @@ from ctcflow.errors import CtcflowError
 from ctcflow.formats.detect import FORMATS, detect_format, input_files
 from ctcflow.formats.read import RawCounts, read_counts
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data" / "real"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="../shared/data/real is absent")
 V2 = "10x_mtx_v2_toy/filtered_gene_bc_matrices/GRCh38"

@@ -11,7 +11,7 @@ from scipy import sparse
 from ctcflow.stats.counts.moments import column_moments, log_normalised
 from ctcflow.stats.counts.variable_genes import clipped_variance, consensus, local_regression, ranks
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REAL = ROOT.parent / "shared" / "data" / "real"
 GOLDEN = ROOT / "tests" / "golden"
 THREE_SAMPLES = (

@@ -15,7 +15,7 @@ from ctcflow.stats.droplets.doublets import (
     expected_rate,
 )
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "real"
+REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "real"
 
 
 def types(n: int, *, n_types: int, n_doublets: int, seed: int) -> sparse.csr_matrix:

@@ -11,7 +11,7 @@ import pytest
 
 from ctcflow.run import plan, provenance
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MEASURED = "s\th:m:s\tmax_rss\tcpu_time\n{}\t0:00:01\t{}\t0.5\n"
 
 

@@ -13,7 +13,7 @@ from ctcflow.settings.params import StepsParams
 from ctcflow.settings.sample import COLUMNS, Sample
 from ctcflow.workflow.schema import COMMAND, Parameter, parameters, render, stale, write_all
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 PARAMETERS = list(parameters())
 
 

@@ -13,7 +13,7 @@ from scipy import stats
 from ctcflow.stats.droplets import cell_profiles, knee, soup
 from ctcflow.stats.droplets import empty_droplets as ed
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SOUP = ROOT.parent / "shared/data/real/blood_pbmc4k_soupx_with_real_soup_profile.h5ad"
 GENES = 300
 

@@ -1,4 +1,4 @@
-"""Kernels of `stats.counts` against plain numpy and against matrices of known making."""
+"""Kernels of `stats.counts.checks` against plain numpy and against matrices of known making."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 from ctcflow.stats.identity.blood_profiles import TOGETHER, of_each_type, with_two_at_once
 from ctcflow.stats.identity.profiles import GROUPS, NORMAL_GROUPS, Profiles, profiles
 
-RESOURCES = Path(__file__).parents[2] / "resources" / "genes"
+RESOURCES = Path(__file__).parents[3] / "resources" / "genes"
 SOME = ["CD3D", "MS4A1", "LYZ", "KRT8", "COL1A1", "PECAM1", "FCGR3B", "PPBP", "HBB", "NKG7"]
 
 

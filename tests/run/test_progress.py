@@ -12,7 +12,7 @@ import pytest
 
 from ctcflow.run.progress import Progress, reason_of, spoken
 
-SOURCE = Path(__file__).parents[1] / "src"
+SOURCE = Path(__file__).parents[2] / "src"
 
 
 class Clock:

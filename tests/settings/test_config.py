@@ -28,7 +28,7 @@ from ctcflow.settings.params import StepsParams
 from ctcflow.settings.review import Verdict, load_verdicts
 from ctcflow.settings.sample import COLUMNS, SAMPLE_STEPS, Sample
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 
 
 def invalid_values(model: type[BaseModel]) -> list[tuple[tuple[str, ...], Any]]:

@@ -15,7 +15,7 @@ from ctcflow.files.tables import SHIPPED
 from ctcflow.stats.identity.profiles import GROUPS
 from ctcflow.stats.panels import origin
 
-RESOURCES = Path(__file__).parents[2] / "resources"
+RESOURCES = Path(__file__).parents[3] / "resources"
 TABLE = io.read_table(RESOURCES / SHIPPED["tissue_markers"])
 OF = origin.markers(TABLE)
 PROFILES = io.read_table(RESOURCES / SHIPPED["normal_profiles"])

@@ -22,7 +22,7 @@ from ctcflow.steps import cluster
 from ctcflow.workflow import demand
 from ctcflow.workflow.for_rules import Workflow
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LINES = demand.read_lines(ROOT / "workflow" / "demand.tsv")
 
 

@@ -23,7 +23,7 @@ from ctcflow.stats.panels.partners import (
     poisson_quantile,
 )
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "real"
+REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "real"
 TNBC = "tumour_copykat_TNBC_302.h5ad"
 PBMC = "blood_pbmc4k_soupx_with_real_soup_profile.h5ad"
 

@@ -11,7 +11,7 @@ from ctcflow.run.libraries import libraries_below
 from ctcflow.run.new_sheet import SHEET_COLUMNS, add, guessed, new_run
 from ctcflow.settings.config import Config, load_samples, sample_row
 
-TEMPLATE = Path(__file__).parents[1] / "config" / "config.yaml"
+TEMPLATE = Path(__file__).parents[2] / "config" / "config.yaml"
 
 
 def _triplet(folder: Path, prefix: str = "", genes: str = "features.tsv.gz") -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ctcflow.stats.droplets import ambient, exclusive_genes
 
-REAL = Path(__file__).parents[2].parent / "shared/data/real"
+REAL = Path(__file__).parents[3].parent / "shared/data/real"
 SOUP = REAL / "blood_pbmc4k_soupx_with_real_soup_profile.h5ad"
 PBMC3K = REAL / "blood_pbmc3k_labelled.h5ad"
 

@@ -136,7 +136,7 @@ def test_another_scale_is_refused(reference: bundle.Reference) -> None:
 
 def test_the_manifest_is_read_without_numpy(file: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from ctcflow import bundle;"
+        "import sys; from pathlib import Path; from ctcflow.files import bundle;"
         f" print(bundle.read_manifest(Path({str(file)!r}))['cells'], 'numpy' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

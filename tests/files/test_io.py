@@ -72,7 +72,7 @@ def test_a_killed_process_leaves_no_file_of_that_name(tmp_path: Path) -> None:
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from ctcflow.io import whole_file\n"
+        "from ctcflow.files.io import whole_file\n"
         "with whole_file(Path(sys.argv[1])) as part:\n"
         "    part.write_bytes(b'half')\n"
         "    Path(sys.argv[2]).touch()\n"

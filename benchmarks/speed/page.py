@@ -18,8 +18,8 @@ from benchmarks.speed.__main__ import APART
 from benchmarks.speed.starts import PARTS
 from matplotlib.figure import Figure
 
+from ctcflow.numbers import plural
 from ctcflow.render.marks import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
-from ctcflow.render.numbers import plural
 
 COLOURS = {"ctcflow": VERMILLION, "tutorial": BLUE, "expert": GREEN, "floor": PURPLE}
 USUAL = 5000

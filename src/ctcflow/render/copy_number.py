@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ctcflow import keys
-from ctcflow.render import numbers
+from ctcflow import keys, numbers
 from ctcflow.render.page import html
 from ctcflow.render.page.html import Column, Markup
 from ctcflow.render.tables.of_run import CALLED

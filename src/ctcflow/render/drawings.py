@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ctcflow import keys
-from ctcflow.render import copy_number, marks, numbers
+from ctcflow import keys, numbers
+from ctcflow.render import copy_number, marks
 from ctcflow.render.figures import atlas, barcodes, heat_map
 from ctcflow.render.figures import plots as figures
 from ctcflow.render.figures.quality import quality

@@ -10,10 +10,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from ctcflow import keys
+from ctcflow import keys, numbers
 from ctcflow.errors import CtcflowError
 from ctcflow.files import io
-from ctcflow.render import numbers
 from ctcflow.render.tables.records import facts
 
 _SUFFIX: Final = re.compile(r"-\d+$")

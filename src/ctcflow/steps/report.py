@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from ctcflow import keys
-from ctcflow.render import copy_number, numbers
+from ctcflow import keys, numbers
+from ctcflow.render import copy_number
 from ctcflow.render.page import answer, cohort, html, methods, provenance, sections
 from ctcflow.render.page import quality as quality_page
 from ctcflow.render.page.html import Markup

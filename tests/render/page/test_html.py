@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from ctcflow.render import numbers
+from ctcflow import numbers
 from ctcflow.render.page import html
 from ctcflow.render.page.html import Column, Markup, Valued
 

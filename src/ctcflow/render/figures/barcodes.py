@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from ctcflow.numbers import count, number_or_none, short, text
 from ctcflow.render.figures.points import Floats
 from ctcflow.render.marks import (
     BLUE,
@@ -22,7 +23,6 @@ from ctcflow.render.marks import (
     plain,
     shown,
 )
-from ctcflow.render.numbers import count, number_or_none, short, text
 
 MOST_PANELS: Final = 12
 _COLUMNS: Final = 3

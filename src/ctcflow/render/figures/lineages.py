@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
+from ctcflow.numbers import number_or_none, text
 from ctcflow.render.figures.points import Floats
 from ctcflow.render.marks import plain
-from ctcflow.render.numbers import number_or_none, text
 
 _PERCENT: Final = (0, 2, 5, 10, 20, 50, 100)
 

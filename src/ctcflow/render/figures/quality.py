@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import CARETLEFTBASE, CARETRIGHTBASE
 
+from ctcflow.numbers import number_or_none, text
 from ctcflow.render.figures.lineages import METRICS, Metric, Row, lineages, scale
 from ctcflow.render.figures.points import Floats
 from ctcflow.render.figures.strips import strips
 from ctcflow.render.marks import BLUE, INK, PURPLE, SKY, VERMILLION, blank, shown
-from ctcflow.render.numbers import number_or_none, text
 
 MANY_SAMPLES: Final = 8
 Style = Literal["-", "--", ":", ""]

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ctcflow.numbers import number_or_none
 from ctcflow.render.figures.lineages import METRICS, Metric, Row, scale
 from ctcflow.render.figures.points import Floats
 from ctcflow.render.marks import BLUE, GREY, INK, VERMILLION, shown
-from ctcflow.render.numbers import number_or_none
 
 _LABELS: Final = 40
 _BANDS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ctcflow.render import numbers
+from ctcflow import numbers
 from ctcflow.render.page import draw_words, html
 from ctcflow.render.page.html import Column, Markup
 

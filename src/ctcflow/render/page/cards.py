@@ -12,9 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
-from ctcflow import keys
+from ctcflow import keys, numbers
 from ctcflow.evidence.classes import ANEUPLOID, MISSING_P
-from ctcflow.render import numbers
 from ctcflow.render.marks import BLUE, VERMILLION
 from ctcflow.render.page import html
 from ctcflow.render.page.html import Markup

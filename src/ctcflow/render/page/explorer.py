@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ctcflow.render import numbers
+from ctcflow import numbers
 from ctcflow.render.marks import CLASS_MARKS, GREY, INK, level_colours, ramp
 from ctcflow.render.page import html
 from ctcflow.render.page.html import Markup

@@ -7,7 +7,7 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from ctcflow.render import numbers
+from ctcflow import numbers
 from ctcflow.render.page.script import SCRIPT
 from ctcflow.render.page.style import STYLE
 

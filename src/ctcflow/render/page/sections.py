@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from ctcflow.render import numbers
+from ctcflow import numbers
 from ctcflow.render.page import html
 from ctcflow.render.page.html import Column, Kind, Markup
 from ctcflow.render.tables.records import records_table

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from ctcflow import keys
-from ctcflow.render import numbers
+from ctcflow import keys, numbers
 
 if TYPE_CHECKING:
     from anndata import AnnData

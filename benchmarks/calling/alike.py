@@ -22,11 +22,11 @@ from benchmarks.samples import BLOOD, measured, over, sample, tables, thinned
 
 from ctcflow import keys
 from ctcflow.contracts import tables_of
-from ctcflow.evidence.classes import MISSING_P
 from ctcflow.evidence.lines import Lines, Shipped, lines_of_evidence
 from ctcflow.settings.sample_params import ScoreParams
 from ctcflow.stats.calls.tail import clopper_pearson
 from ctcflow.stats.counts.gene_sets import handling
+from ctcflow.stats.thresholds import MISSING_P
 
 Bools = npt.NDArray[np.bool_]
 DEPTHS = (10_000, 600)

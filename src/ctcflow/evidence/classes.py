@@ -12,17 +12,16 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ctcflow.stats.thresholds import MISSING_P, SHOWN_P
+
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Objects = npt.NDArray[np.object_]
 
 CLASSES: Final = ("CTC", "CTC aggregate", "non-blood other", "uncertain", "blood")
 
-MISSING_P: Final = 0.01
-"""Blood identity is missing at or below this p."""
 _CLEARLY_MISSING_P: Final = 1e-4
 _MOSTLY_MISSING_P: Final = 1e-3  # enough beside a panel
-_PANEL_P: Final = 0.01  # with two genes or more
 _ONE_GENE_P: Final = 1e-3  # of a single gene that leukocytes hardly ever show
 _STRONG_PANEL_P: Final = 1e-4  # with two genes or more: stands against a kept blood identity
 _STRONG_STROMA_PANEL_P: Final = 1e-3  # of the first panel in stroma: stands against its looks
@@ -108,7 +107,7 @@ def _rules(of: Evidence) -> Sequence[tuple[Bools, str, str]]:
     aneuploid = of.p_copy_number <= ANEUPLOID_P  # False where NaN
     several &= ~of.only_stroma_speaks
     strong = (of.p_panel <= _STRONG_PANEL_P) & several
-    panel = missing & (of.p_panel <= _PANEL_P) & several & (mostly | strong)
+    panel = missing & (of.p_panel <= SHOWN_P) & several & (mostly | strong)
     seen = (of.n_panel_genes >= 1) & ~of.only_stroma_speaks
     one_gene = (of.p_panel <= _ONE_GENE_P) & seen & mostly
     as_stroma = 2 * np.minimum(of.p_stroma, of.p_stroma_panel)  # Bonferroni; NaN: not judged

@@ -10,13 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-from ctcflow.evidence.classes import MISSING_P
 from ctcflow.stats.copy_number.sample_copy_number import Roles, roles
 from ctcflow.stats.identity.alike import alike
-from ctcflow.stats.identity.leukocytes import SUSPECT_P, Leukocytes, Null, judged, leukocytes
+from ctcflow.stats.identity.leukocytes import Leukocytes, Null, judged, leukocytes
 from ctcflow.stats.identity.normal_tissue import Tissue, normal_tissue, plainly_like
 from ctcflow.stats.identity.profiles import AMBIENT_SHARE, Profiles, profiles
 from ctcflow.stats.panels import panel
+from ctcflow.stats.thresholds import MISSING_P, SHOWN_P
 
 Floats = npt.NDArray[np.float64]
 
@@ -148,7 +148,7 @@ def lines_of_evidence(
     blood = leukocytes(
         counts,
         reference=reference,
-        suspect=surprise <= SUSPECT_P,
+        suspect=surprise <= SHOWN_P,
         shipped_null=shipped.identity_null,
         fewest=fewest,
     )

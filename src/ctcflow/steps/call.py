@@ -17,6 +17,7 @@ from ctcflow.stats.calls import aggregates, controls, counting, reviews, tail
 from ctcflow.stats.droplets import sharing
 from ctcflow.stats.panels import origin
 from ctcflow.stats.panels.phenotypes import against_calls, phenotypes
+from ctcflow.stats.thresholds import MISSING_P
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -178,7 +179,7 @@ def _call_sample(
         barcodes=index.to_numpy(dtype=object),
         p_identity=p_identity,
         verdicts=verdicts,
-        identity_p=classes.MISSING_P,
+        identity_p=MISSING_P,
     )
     name = str(json.loads(str(adata.uns[keys.CTCFLOW.key]))["sample"]["sample"])
     not_run.extend({"sample": name, **lost} for lost in said.not_applied)

@@ -13,11 +13,12 @@ import pandas as pd
 from PIL import Image
 
 from ctcflow import keys, numbers
-from ctcflow.evidence.classes import ANEUPLOID, MISSING_P
+from ctcflow.evidence.classes import ANEUPLOID
 from ctcflow.render.marks import BLUE, VERMILLION
 from ctcflow.render.page import html
 from ctcflow.render.page.html import Markup
 from ctcflow.render.page.sections import class_mark
+from ctcflow.stats.thresholds import MISSING_P
 
 MOST_CARDS: Final = 100
 """Cells that get a card; all are in the table (cells)."""

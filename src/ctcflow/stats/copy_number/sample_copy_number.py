@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from ctcflow.stats.copy_number import gene_order
 from ctcflow.stats.copy_number.aneuploidy import NormalTissue, copy_number
 from ctcflow.stats.identity.coarse import COARSE, coarse
+from ctcflow.stats.thresholds import MISSING_P, SHOWN_P
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -19,7 +20,6 @@ Bools = npt.NDArray[np.bool_]
 
 LINEAGES: Final = ("T and NK", "B", "myeloid")
 """Coarse lineages that cells are judged by."""
-_CANDIDATE_P: Final = 0.01  # either line of evidence
 
 
 class Roles(NamedTuple):
@@ -75,11 +75,11 @@ def roles(
     Judged are cells that lack blood identity, and leukocytes that show the tumour panel (a tumour
     cell may come with one); these are no reference.
     """
-    shown = p_panel <= _CANDIDATE_P
+    shown = p_panel <= SHOWN_P
     kind = coarse(types, lineage=lineage, is_blood=is_leukocyte & ~shown)
     codes = {COARSE.index(name): place for place, name in enumerate(LINEAGES)}
     of_reference = np.array([codes.get(code, -1) for code in range(len(COARSE))], dtype=np.intp)
-    return Roles(shown | ((p_identity <= _CANDIDATE_P) & ~is_leukocyte), of_reference[kind])
+    return Roles(shown | ((p_identity <= MISSING_P) & ~is_leukocyte), of_reference[kind])
 
 
 def sample_copy_number(

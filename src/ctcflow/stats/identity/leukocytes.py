@@ -20,9 +20,6 @@ from ctcflow.stats.identity.profiles import GROUPS, Profiles
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 
-SUSPECT_P = 0.01
-"""Tumour panel, as `panel.surprise` judges it, from which a cell is suspect."""
-
 _BLOOD_LIKE = -0.25  # nats per count in favour of blood: what a null cell has at least
 _NULL_Z = 3.0  # null cells lie within this many spreads of their group
 _MOST_NULL = 2000  # leukocytes that are thinned for the null: more change nothing but time

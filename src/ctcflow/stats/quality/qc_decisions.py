@@ -13,13 +13,14 @@ import scipy.sparse as sp
 from ctcflow.stats.droplets import raw_droplets, soup
 from ctcflow.stats.droplets.metrics import Quality
 from ctcflow.stats.identity.coarse import COARSE, coarse
-from ctcflow.stats.identity.leukocytes import SUSPECT_P, leukocytes
+from ctcflow.stats.identity.leukocytes import leukocytes
 from ctcflow.stats.identity.profiles import AMBIENT_SHARE, Profiles, profiles
 from ctcflow.stats.panels.panel import prior_rates
 from ctcflow.stats.quality import limits as lim
 from ctcflow.stats.quality import rescue
 from ctcflow.stats.quality.ledger import joined
 from ctcflow.stats.quality.records import OUTSIDE
+from ctcflow.stats.thresholds import MISSING_P, SHOWN_P
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -27,7 +28,6 @@ Bools = npt.NDArray[np.bool_]
 Names = npt.NDArray[np.object_]
 Record = dict[str, Any]
 
-_BLOOD_P: Final = 0.01  # cells that lack more blood identity are of the coarse lineage `other`
 _FEWEST_LEUKOCYTES: Final = 50
 _OTHER_SPECIES_PCT: Final = 50.0
 _MOSTLY_MITOCHONDRIA_PCT: Final = 90.0
@@ -161,12 +161,12 @@ def judged(
     blood = leukocytes(
         sp.vstack([sample.counts, raw.beside.counts[inside]]).tocsr() if raw else sample.counts,
         reference=reference,
-        suspect=np.append(seen.p <= SUSPECT_P, np.zeros(inside.size, dtype=bool)),
+        suspect=np.append(seen.p <= SHOWN_P, np.zeros(inside.size, dtype=bool)),
         shipped_null=known.identity_null,
         fewest=_FEWEST_LEUKOCYTES,
     )
     p = blood.p[:n]
-    lineage = coarse(reference.types, lineage=blood.lineage[:n], is_blood=(p > _BLOOD_P) & ~foreign)
+    lineage = coarse(reference.types, lineage=blood.lineage[:n], is_blood=(p > MISSING_P) & ~foreign)
     mt = sample.quality.percent["mitochondrial"]
     usual = ~empty & ~foreign & (lineage != COARSE.index("other"))
     limits = lim.limits(

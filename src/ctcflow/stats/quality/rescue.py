@@ -10,13 +10,12 @@ import scipy.sparse as sp
 
 from ctcflow.stats.calls.tail import benjamini_hochberg, fisher_p
 from ctcflow.stats.panels import panel
+from ctcflow.stats.thresholds import MISSING_P, SHOWN_P
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 _STRONG_P: Final = 1e-3  # panel, with two genes or more
-_MISSING_P: Final = 0.01  # blood identity, by itself or together with the panel
-_LISTED_P: Final = 0.01  # panel, of a droplet that is set aside
 _AMBIENT_OF_A_CELL: Final = 0.2  # share of a cell's counts that is rarely exceeded
 _OUTSIDE_FDR: Final = 0.05  # panel, over all droplets outside the given matrix
 
@@ -95,10 +94,10 @@ def evidence(
         Counts from which a missing identity is believed; listed from half of them.
     """
     both = fisher_p(-np.log10(p_identity) - np.log10(found.p))
-    missing = readable & (np.minimum(p_identity, both) <= _MISSING_P)
+    missing = readable & (np.minimum(p_identity, both) <= MISSING_P)
     strong = (found.n_seen >= 2) & (found.p < _STRONG_P)
     rescued = strong | (missing & intact & (umis >= max(min_umis, 1)))
-    weak = (found.p < _LISTED_P) | (readable & (found.n_seen >= 2))
+    weak = (found.p < SHOWN_P) | (readable & (found.n_seen >= 2))
     return Evidence(rescued, rescued | weak | (missing & (umis >= max(min_umis / 2, 1))))
 
 
@@ -128,7 +127,7 @@ def outside(
         rows = np.flatnonzero(of_these & (n_seen >= 2))
         p[rows] = _against_soup(counts[rows], umis[rows], prior + share * soup)
     with np.errstate(invalid="ignore"):
-        missing = p_identity <= _MISSING_P
+        missing = p_identity <= MISSING_P
     strong = ~no_cell & (p < _STRONG_P)
     return Panel(p, n_seen), missing | strong | (benjamini_hochberg(p) <= _OUTSIDE_FDR)
 

@@ -175,7 +175,7 @@ def test_requirements_are_written_by_an_earlier_step(name: str) -> None:
     assert set(_read_of(name)) <= set(earlier)
     assert all(STEPS[done].scope == "sample" for done in _read_of(name, Layers, Samples))
     assert all(STEPS[done].scope == "cohort" for done in _read_of(name, Finished, OnDisk))
-    written = {slot for done in _read_of(name) for slot in STEPS[done].writes}
+    written = {slot for done in _read_of(name) for slot in STEPS[done].slots}
     assert set(row.requires) <= written
 
 
@@ -185,9 +185,9 @@ def test_a_step_writes_exactly_the_slots_of_its_row(name: str, chain: Path) -> N
     for sample in SAMPLES:
         adata = io.read_h5ad(_path(chain, name, sample))
         found = _slots(adata) - {keys.CTCFLOW}
-        assert set(row.writes) <= found
+        assert set(row.slots) <= found
         if not row.whole:
-            assert found <= set(row.writes) | set(row.optional)
+            assert found <= set(row.slots) | set(row.optional)
         record = json.loads(adata.uns["ctcflow"])
         assert set(record) == {"sample", "steps"}
         assert record["steps"][name]["params"] == pipeline.params_of(name).model_validate(
@@ -358,7 +358,7 @@ def _bytes(value: Any) -> Any:
 
 def _same_slots(step: str, found: anndata.AnnData, wanted: anndata.AnnData) -> None:
     assert found.obs_names.tolist() == wanted.obs_names.tolist()
-    for slot in STEPS[step].writes:
+    for slot in STEPS[step].slots:
         mine, theirs = (getattr(a, slot.container)[slot.key] for a in (found, wanted))
         assert _bytes(mine) == _bytes(theirs), slot
 

@@ -58,7 +58,9 @@ class Step:
     requires
         Slots that must be there in the first of them.
     writes
-        Slots that the step writes.
+        Slots that the step writes, beside those of the lines of evidence.
+    evidence
+        Gives the slots of the lines of evidence that it writes; imported then.
     optional
         Slots that it writes where the data have them.
     exports
@@ -79,12 +81,18 @@ class Step:
     reads: tuple[Input, ...]
     requires: tuple[Slot, ...] = ()
     writes: tuple[Slot, ...] = ()
+    evidence: Callable[[], tuple[Slot, ...]] = tuple
     optional: tuple[Slot, ...] = ()
     exports: Exports | None = None
     gives_files: bool = False
     whole: bool = False
     delivered: bool = False
     permutes: bool = False
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """All slots that the step always writes."""
+        return (*self.writes, *self.evidence())
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -167,6 +175,18 @@ def _gather() -> Callable[..., Any]:
     from ctcflow.steps.gather import gather
 
     return gather
+
+
+def _lines() -> tuple[Slot, ...]:
+    from ctcflow.evidence.lines import slots
+
+    return slots()
+
+
+def _listed_lines() -> tuple[Slot, ...]:
+    from ctcflow.evidence.lines import listed_slots
+
+    return listed_slots()
 
 
 STEPS: dict[str, Step] = {
@@ -252,31 +272,14 @@ STEPS: dict[str, Step] = {
         ),
         requires=(keys.COUNTS, keys.KEEP, keys.AMBIENT_PROFILE, keys.QC),
         writes=(
-            keys.LINEAGE,
-            keys.P_IDENTITY,
-            keys.P_PANEL,
             keys.EVIDENCE,
-            keys.TUMOUR_PANEL,
-            keys.PANEL_GENES,
-            keys.N_PANEL_GENES,
-            keys.OTHER_TYPE,
-            keys.OTHER_GROUP,
-            keys.P_STROMA,
-            keys.P_STROMA_PANEL,
-            keys.OVER_OTHER_TISSUE,
-            keys.OVER_BLOOD,
-            keys.IS_LEUKOCYTE,
-            keys.ANEUPLOIDY,
-            keys.P_COPY_NUMBER,
-            keys.COPY_NUMBER,
             keys.N_ALIKE,
             keys.ALIKE,
-            keys.PARTNER_LINEAGE,
-            keys.P_PARTNER,
             keys.TISSUE_COUNTS,
             keys.SIGNATURES,
             keys.SCORE,
         ),
+        evidence=_lines,
         permutes=True,
     ),
     "call": Step(
@@ -288,16 +291,7 @@ STEPS: dict[str, Step] = {
             Controls(),
             Table("tissue_markers"),
         ),
-        requires=(
-            keys.EVIDENCE,
-            keys.IS_LEUKOCYTE,
-            keys.P_COPY_NUMBER,
-            keys.P_STROMA,
-            keys.N_ALIKE,
-            keys.ALIKE,
-            keys.P_PARTNER,
-            keys.TISSUE_COUNTS,
-        ),
+        requires=(keys.EVIDENCE, keys.IS_LEUKOCYTE, keys.N_ALIKE, keys.ALIKE, keys.TISSUE_COUNTS),
         writes=(
             keys.SAMPLE,
             keys.BARCODE,
@@ -305,15 +299,7 @@ STEPS: dict[str, Step] = {
             keys.P,
             keys.Q,
             keys.LINEAGE,
-            keys.P_PANEL,
-            keys.P_IDENTITY,
-            keys.P_COPY_NUMBER,
             keys.EVIDENCE,
-            keys.TUMOUR_PANEL,
-            keys.N_PANEL_GENES,
-            keys.PANEL_GENES,
-            keys.OTHER_TYPE,
-            keys.P_STROMA,
             keys.TOTAL_COUNTS,
             keys.N_ALIKE,
             keys.PARTNER,
@@ -328,6 +314,7 @@ STEPS: dict[str, Step] = {
             keys.COPY_NUMBER,
             keys.CALL,
         ),
+        evidence=_listed_lines,
         whole=True,
         exports=Exports(
             {

@@ -142,7 +142,7 @@ def _n_cells(first: Any) -> int | None:
 
 
 def _check(name: str, step: Step, result: AnnData) -> None:
-    missing = [str(slot) for slot in step.writes if not _has(result, slot)]
+    missing = [str(slot) for slot in step.slots if not _has(result, slot)]
     if missing:
         raise RuntimeError(f"step `{name}` did not write {', '.join(missing)}")
 
@@ -155,7 +155,7 @@ def _own(step: Step, result: AnnData, record: dict[str, Any]) -> AnnData:
         own = result
     else:
         own = anndata.AnnData(obs=result.obs[[]].copy(), var=result.var[[]].copy())
-        for slot in (*step.writes, *step.optional):
+        for slot in (*step.slots, *step.optional):
             if _has(result, slot):
                 getattr(own, slot.container)[slot.key] = getattr(result, slot.container)[slot.key]
     own.uns[keys.CTCFLOW.key] = json.dumps(record, sort_keys=True)

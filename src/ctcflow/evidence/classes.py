@@ -11,7 +11,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from ctcflow import keys
 from ctcflow.stats.thresholds import MISSING_P, SHOWN_P
 
 Floats = npt.NDArray[np.float64]
@@ -32,6 +34,7 @@ _NO_STROMA_P: Final = 0.005  # at or below it, it is none; between the two it ca
 _SKIN: Final = 10.0  # nats for skin and against any other tissue: 20,000 to 1
 _SKIN_PER_COUNT: Final = 0.02  # and as many for each count of a deep cell
 _SKIN_COUNTS: Final = 100.0  # less these
+_PANELS_OF_STROMA: Final = ("sarcoma",)  # collagens and what goes with them
 UNDER_BLOOD: Final = -0.12
 """Nats per count over blood below which a leukocyte fits better than any tissue does."""
 _OVER_BLOOD: Final = 0.03  # nats per count for a normal epithelium and against any leukocyte
@@ -78,6 +81,38 @@ class Evidence(NamedTuple):
     """(n,) log-likelihood per count of that type over the best leukocyte."""
     p_partner: Floats
     """(n,) a tumour cell alone shows so many genes of a blood cell."""
+
+    @classmethod
+    def of(cls, obs: pd.DataFrame, *, significant: Bools) -> Evidence:
+        """Take the lines of evidence as `score` leaves them.
+
+        Parameters
+        ----------
+        obs
+            n cells, with the columns of the lines of evidence.
+        significant
+            (n,) see `Evidence`.
+        """
+        group = obs[keys.OTHER_GROUP.key].astype(str)
+        return cls(
+            umis=obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64),
+            significant=significant,
+            p_identity=obs[keys.P_IDENTITY.key].to_numpy(np.float64),
+            p_panel=obs[keys.P_PANEL.key].to_numpy(np.float64),
+            n_panel_genes=obs[keys.N_PANEL_GENES.key].to_numpy(),
+            p_copy_number=obs[keys.P_COPY_NUMBER.key].to_numpy(np.float64),
+            p_stroma=obs[keys.P_STROMA.key].to_numpy(np.float64),
+            p_stroma_panel=obs[keys.P_STROMA_PANEL.key].to_numpy(np.float64),
+            nearest=obs[keys.OTHER_TYPE.key].astype(str).to_numpy(dtype=object),
+            only_stroma_speaks=(
+                (group == "stroma") & obs[keys.TUMOUR_PANEL.key].astype(str).isin(_PANELS_OF_STROMA)
+            ).to_numpy(),
+            over_other_tissue=obs[keys.OVER_OTHER_TISSUE.key].to_numpy(np.float64),
+            is_skin=(group == "skin").to_numpy(),
+            is_epithelium=group.isin(["epithelium", "endocrine", "skin"]).to_numpy(),
+            over_blood=obs[keys.OVER_BLOOD.key].to_numpy(np.float64),
+            p_partner=obs[keys.P_PARTNER.key].to_numpy(np.float64),
+        )
 
 
 def classify(of: Evidence) -> tuple[Objects, Objects]:

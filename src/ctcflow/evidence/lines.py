@@ -1,300 +1,43 @@
-"""Lines of evidence of each cell: blood identity, tumour panels, the tissue it looks like."""
+"""The lines of evidence that there are. A new one is a file of this folder and its rows here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
-import scipy.sparse as sp
+from ctcflow.evidence import copy_number, identity, panels, partners, tissue
+from ctcflow.evidence.line import Column, Found
+from ctcflow.evidence.look import Looked
+from ctcflow.keys import Slot
 
-from ctcflow.stats.copy_number.sample_copy_number import Roles, roles
-from ctcflow.stats.identity.alike import alike
-from ctcflow.stats.identity.leukocytes import Leukocytes, Null, judged, leukocytes
-from ctcflow.stats.identity.normal_tissue import Tissue, normal_tissue, plainly_like
-from ctcflow.stats.identity.profiles import AMBIENT_SHARE, Profiles, profiles
-from ctcflow.stats.panels import panel
-from ctcflow.stats.thresholds import MISSING_P, SHOWN_P
-
-Floats = npt.NDArray[np.float64]
-
-_GROUPS_AT_ONCE: Final = 500
-"""Groups whose counts are held together."""
-_UNMEASURED_SHARE: Final = 0.2
-"""What ambient RNA may explain beside a tumour cell where `qc` could not measure it: tissue, or too
-few leukocytes. Chosen at the cells of one triple-negative breast cancer, and not held out."""
+LINES: Final = (panels.LINE, identity.LINE, tissue.LINE, copy_number.LINE, partners.LINE)
+"""In the order in which they are shown."""
+_MEASURED: Final[tuple[Callable[[Looked], Found], ...]] = (
+    panels.measured,
+    identity.measured,
+    tissue.measured,
+    copy_number.measured,
+    partners.measured,
+)
+"""What measures each of them. Apart, since the page and the tables want the words only: an edit of
+how a line is measured runs nothing again that shows it."""
 
 
-class Shipped(NamedTuple):
-    """Facts about blood that a sample is compared with."""
-
-    reference: pd.DataFrame
-    """Normal cells: `symbol`, then counts per million of each profile."""
-    types: pd.DataFrame
-    """`profile`, `type`, `group`."""
-    leak: pd.DataFrame
-    """`symbol`, `max_pct_blood`."""
-    identity_null: pd.DataFrame
-    """`group`, `depth`, `centre`, `spread`."""
-    handling: frozenset[str]
-    """Genes that tell how cells were handled."""
+def measure(of: Looked) -> Mapping[str, Found]:
+    """What each line says of a sample, by its name."""
+    return {line.name: found(of) for line, found in zip(LINES, _MEASURED, strict=True)}
 
 
-class Panels(NamedTuple):
-    """What the panels say of n cells, all looked at together."""
-
-    p: Floats
-    """(n,) probability that a leukocyte of this lineage and depth shows so much of any panel: the
-    smallest of all panels, after the price of looking at several (`panel.price`)."""
-    panel: npt.NDArray[np.intp]
-    """(n,) the panel with the smallest p, an index into their names."""
-    seen: npt.NDArray[np.bool_]
-    """(n, p) genes of that panel that are seen."""
-    columns: npt.NDArray[np.intp]
-    """(p,) columns of the genes of all panels."""
-    first: npt.NDArray[np.intp]
-    """Columns of the genes of the first panel."""
+def columns(*, listed: bool) -> tuple[Column, ...]:
+    """Columns of all lines, or of those that tables list."""
+    return tuple(c for line in LINES for c in line.columns if c.listed or not listed)
 
 
-class Together(NamedTuple):
-    """Cells that are judged together with others that they cannot be told from (`alike`)."""
-
-    rows: npt.NDArray[np.intp]
-    """(g,) these cells."""
-    members: sp.csr_matrix
-    """(g, n) 1 for the cells of each one's group, itself among them."""
-    umis: Floats
-    """(g,) counts of the group."""
-    plainly: npt.NDArray[np.intp]
-    """(g,) of `normal_tissue.plainly_like`."""
-    p_identity: Floats
-    """(g,) as of `Leukocytes.p`, of all counts of the group as if they were one cell's."""
-    panels: Panels
-    """Of the same counts."""
-    tissue: Tissue
-    """Of the same counts."""
+def slots() -> tuple[Slot, ...]:
+    """What the lines leave of each cell."""
+    return tuple(column.slot for column in columns(listed=False))
 
 
-class Lines(NamedTuple):
-    """Lines of evidence and what they were made from."""
-
-    blood: Leukocytes
-    types: tuple[str, ...]
-    """Names of the lineages in `blood`."""
-    panels: Panels
-    tissue: Tissue
-    """Of the candidates, in their order."""
-    plainly: npt.NDArray[np.intp]
-    """Normal tissue that each candidate is plainly like: see `normal_tissue.plainly_like`."""
-    ambient: Floats
-    """(G,) share of a cell's counts that ambient RNA of each gene may be."""
-    roles: Roles
-    """Who is a candidate for further questions, and who a reference."""
-    together: Together
-    judge: Judge
-    """To judge other cells, or other groups of them, in the same way."""
-
-
-def lines_of_evidence(
-    counts: sp.csr_matrix,
-    *,
-    genes: npt.NDArray[np.object_],
-    panels: Mapping[str, frozenset[str]],
-    shipped: Shipped,
-    soup: Floats | None,
-    ambient_share: float,
-    fewest: int,
-    weight: float,
-    n_threads: int,
-) -> Lines:
-    """Judge all cells of a sample; identity and panels use disjoint genes.
-
-    Parameters
-    ----------
-    counts
-        (n, G) raw counts, in an order of the cells that does not depend on the file.
-    genes
-        (G,) symbols.
-    panels
-        Genes of each tumour panel that is looked at.
-    soup
-        (G,) share of each gene in the ambient RNA; None where it was not measured.
-    ambient_share
-        Share of the counts that is ambient; 0 where it was not measured.
-    fewest
-        Leukocytes from which the sample's own null is used.
-    weight
-        Counts that the shipped panel rates are worth against the sample's own.
-    n_threads
-        For the search of cells that are alike; changes no result.
-    """
-    counts = counts.astype(np.float64).tocsr()
-    members = frozenset().union(*panels.values())
-    reference = profiles(
-        genes,
-        reference=shipped.reference,
-        types=shipped.types,
-        left_out=members | shipped.handling,
-        ambient=soup,
-        ambient_share=ambient_share,
-    )
-    columns = np.flatnonzero(pd.Index(genes).isin(list(members)))
-    prior = panel.prior_rates(genes[columns], shipped.leak)
-    umis = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
-    first = pd.Index(genes[columns]).isin(list(next(iter(panels.values()))))
-    surprise, _ = panel.surprise(counts[:, columns[first]], umis=umis, prior=prior[first])
-    blood = leukocytes(
-        counts,
-        reference=reference,
-        suspect=surprise <= SHOWN_P,
-        shipped_null=shipped.identity_null,
-        fewest=fewest,
-    )
-    if soup is not None:
-        prior = prior + ambient_share * soup[columns]
-    null = blood.is_leukocyte & blood.own_null
-    shown = counts.tocsc()[:, columns].toarray()
-    rates = panel.leak_rates(
-        shown[null],
-        depth=umis[null],
-        lineage=blood.lineage[null],
-        n_lineages=len(reference.types),
-        prior=prior,
-        weight=weight,
-    )
-    look = _Panels(genes, list(panels.values()), columns, rates)
-    of_panels = look.at(shown, umis, blood.lineage)
-    chosen = roles(
-        reference.types,
-        lineage=blood.lineage,
-        is_leukocyte=blood.is_leukocyte,
-        p_identity=blood.p,
-        p_panel=of_panels.p,
-    )
-    every = profiles(
-        genes,
-        reference=shipped.reference,
-        types=shipped.types,
-        left_out=shipped.handling,
-        ambient=soup,
-        ambient_share=ambient_share,
-    )
-    looks = _Looks(every, shipped.identity_null, look.first_of(every.columns))
-    judge = Judge(reference, blood.null, look, looks)
-    asked = chosen.candidates & (blood.p <= MISSING_P)
-    of_candidates = counts[np.flatnonzero(chosen.candidates)]
-    return Lines(
-        blood,
-        reference.types,
-        of_panels,
-        looks.at(of_candidates),
-        plainly_like(of_candidates, reference=reference),
-        _ambient(counts, soup, ambient_share),
-        chosen,
-        judge.together(counts, asked=asked, n_threads=n_threads),
-        judge,
-    )
-
-
-class _Looks(NamedTuple):
-    """Normal cells, and the panel that stroma is judged by."""
-
-    reference: Profiles
-    null: pd.DataFrame
-    genes: npt.NDArray[np.bool_]
-
-    def at(self, counts: sp.csr_matrix) -> Tissue:
-        return normal_tissue(
-            counts, reference=self.reference, shipped_null=self.null, panel_genes=self.genes
-        )
-
-
-class _Panels(NamedTuple):
-    """Panels and what blood of the sample shows of their genes."""
-
-    genes: npt.NDArray[np.object_]
-    panels: Sequence[frozenset[str]]
-    columns: npt.NDArray[np.intp]
-    rates: Floats
-
-    def first_of(self, columns: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-        """Genes of the first panel: tissue leaves its RNA in stroma, of other panels too."""
-        return np.asarray(pd.Index(self.genes[columns]).isin(list(self.panels[0])))
-
-    def at(self, counts: Floats, umis: Floats, lineage: npt.NDArray[np.intp]) -> Panels:
-        names = pd.Index(self.genes[self.columns])
-        chosen = [names.isin(list(mine)) for mine in self.panels]
-        found = panel.by_lineage(
-            counts, umis=umis, lineage=lineage, rates=self.rates, panels=chosen
-        )
-        first = self.columns[chosen[0]]
-        return Panels(found.p, found.panel, found.seen, self.columns, first)
-
-
-class Judge(NamedTuple):
-    """What counts of a sample are judged by, those of one cell or of several together."""
-
-    reference: Profiles
-    """For the blood identity: without the genes of the panels."""
-    null: Null
-    panels: _Panels
-    looks: _Looks
-
-    def together(
-        self, counts: sp.csr_matrix, *, asked: npt.NDArray[np.bool_], n_threads: int
-    ) -> Together:
-        """Judge cells by all counts of those that they cannot be told from.
-
-        Parameters
-        ----------
-        counts
-            (n, G) raw counts.
-        asked
-            (n,) cells that are compared with each other.
-        n_threads
-            For the search; changes no result.
-        """
-        rows = np.flatnonzero(asked)
-        found = alike(counts[rows], reference=self.looks.reference, n_threads=n_threads).tocoo()
-        shape = (rows.size, counts.shape[0])
-        members = sp.csr_matrix((found.data, (found.row, rows[found.col])), shape=shape)
-        several = np.flatnonzero(np.diff(members.indptr) > 1)
-        members = members[several].tocsr()
-        starts = range(0, max(several.size, 1), _GROUPS_AT_ONCE)
-        blocks = [slice(first, first + _GROUPS_AT_ONCE) for first in starts]
-        parts = [self._of(rows[several][block], members[block], counts) for block in blocks]
-        panels = [part.panels for part in parts]
-        return Together(
-            rows[several],
-            members,
-            np.concatenate([part.umis for part in parts]),
-            np.concatenate([part.plainly for part in parts]),
-            np.concatenate([part.p_identity for part in parts]),
-            panels[0]._replace(
-                p=np.concatenate([one.p for one in panels]),
-                panel=np.concatenate([one.panel for one in panels]),
-                seen=np.concatenate([one.seen for one in panels]),
-            ),
-            Tissue(*map(np.concatenate, zip(*(part.tissue for part in parts), strict=True))),
-        )
-
-    def _of(
-        self, rows: npt.NDArray[np.intp], members: sp.csr_matrix, counts: sp.csr_matrix
-    ) -> Together:
-        pooled = (members @ counts).tocsr()
-        lineage, p = judged(pooled, reference=self.reference, null=self.null)
-        umis = np.asarray(pooled.sum(axis=1), dtype=np.float64).ravel()
-        seen = self.panels.at(pooled[:, self.panels.columns].toarray(), umis, lineage)
-        plainly = plainly_like(pooled, reference=self.reference)
-        return Together(rows, members, umis, plainly, p, seen, self.looks.at(pooled))
-
-
-def _ambient(counts: sp.csr_matrix, soup: Floats | None, share: float) -> Floats:
-    """Share of a cell's counts that ambient RNA of each gene may be."""
-    if soup is None:
-        profile, most = np.asarray(counts.sum(axis=0), dtype=np.float64).ravel(), _UNMEASURED_SHARE
-    else:
-        profile, most = soup, max(share, AMBIENT_SHARE)
-    return np.asarray(most * profile / max(float(profile.sum()), 1e-12))
+def listed_slots() -> tuple[Slot, ...]:
+    """What of that tables list."""
+    return tuple(column.slot for column in columns(listed=True))

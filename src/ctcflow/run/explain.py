@@ -12,6 +12,7 @@ import pandas as pd
 
 from ctcflow import keys, numbers
 from ctcflow.errors import CtcflowError
+from ctcflow.evidence.lines import LINES
 from ctcflow.files import io
 from ctcflow.render.tables.records import facts
 
@@ -109,16 +110,9 @@ def _evidence(cell: pd.Series, params: Mapping[str, Any]) -> list[str]:
         limits = f" (a call needs q <= {params['fdr']:g} and p <= {params['max_p']:g})"
     lines = _shown("why", numbers.text(cell[keys.REASON.key]))
     lines += _shown("p, q", f"{value['p']}, {value['q']}{limits}")
-    lineage = numbers.text(cell[keys.LINEAGE.key])
-    lines += _shown("identity", f"p {value['p_identity']}; nearest blood lineage {lineage}")
-    genes = numbers.text(cell[keys.PANEL_GENES.key]).replace(",", ", ") or "none seen"
-    lines += _shown("panel", f"p {value['p_panel']}; {genes}")
-    judged = numbers.number_or_none(cell[keys.P_COPY_NUMBER.key]) is not None
-    copies = f"p {value['p_copy_number']}" if judged else "not judged"
-    lines += _shown("copy number", copies)
+    for line in LINES:
+        lines += _shown(line.label.lower(), line.says(cell))
     for slot, label in (
-        (keys.PARTNER, "partner"),
-        (keys.OTHER_TYPE, "looks like"),
         (keys.MALIGNANCY, "malignancy"),
         (keys.PHENOTYPE, "phenotype"),
     ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ import pandas as pd
 
 from ctcflow import keys
 from ctcflow.evidence import classes
+from ctcflow.evidence.identity import LINE as IDENTITY
+from ctcflow.evidence.line import Column
+from ctcflow.evidence.lines import columns
 from ctcflow.settings.params import CallParams
 from ctcflow.stats.calls import aggregates, controls, counting, reviews, tail
 from ctcflow.stats.droplets import sharing
@@ -26,28 +29,13 @@ Record = dict[str, Any]
 
 _WINDOW = (1.0, 3.5)  # nominal -log10 p of the null cells that the inflation is measured on
 _TUMOUR = ("CTC", "CTC aggregate")
-_PANELS_OF_STROMA = ("sarcoma",)  # collagens and what goes with them
 _SHARED_ALPHA = 1e-3
 _FEW_PANEL_GENES = 0.2  # share of those of the panels that were looked at
 _MANY_AGGREGATES = 0.2  # share of the cells of a sample
 _NOMINAL = (1e-1, 1e-2, 1e-3, 1e-4)
-_SHOWN = (
-    keys.LINEAGE,
-    keys.P_PANEL,
-    keys.P_IDENTITY,
-    keys.P_COPY_NUMBER,
-    keys.EVIDENCE,
-    keys.TUMOUR_PANEL,
-    keys.N_PANEL_GENES,
-    keys.PANEL_GENES,
-    keys.OTHER_TYPE,
-    keys.P_STROMA,
-    keys.TOTAL_COUNTS,
-)
 _BESIDE = (keys.SIGNATURES, keys.COPY_NUMBER)
 _VERDICT = ("sample", "barcode", "verdict", "reviewer", "reason")
-_TEXT = (keys.LINEAGE, keys.TUMOUR_PANEL, keys.PANEL_GENES, keys.OTHER_TYPE)
-_CATEGORIES = (keys.SAMPLE, keys.CLASS, keys.LINEAGE, keys.TUMOUR_PANEL, keys.OTHER_TYPE)
+_CATEGORIES = (keys.SAMPLE, keys.CLASS)
 
 
 def call(
@@ -153,9 +141,15 @@ def _add_origin(
 def _obs(tables: list[pd.DataFrame]) -> pd.DataFrame:
     obs = pd.concat(tables)
     obs.index = pd.Index(obs[keys.SAMPLE.key] + ":" + obs[keys.BARCODE.key], dtype=object)
-    for slot in _CATEGORIES:
+    of_lines = [column.slot for column in _shown() if column.kind == "category"]
+    for slot in (*_CATEGORIES, *of_lines):
         obs[slot.key] = pd.Categorical(obs[slot.key].astype(str))
     return obs
+
+
+def _shown() -> tuple[Column, ...]:
+    """What the lines of evidence leave of each cell that is handed on."""
+    return (IDENTITY.column(keys.LINEAGE), *columns(listed=True))
 
 
 def _call_sample(
@@ -169,7 +163,7 @@ def _call_sample(
     p = tail.first_alone_or_both_p(p_identity, tail.fisher_p(evidence * factor))
     q = tail.benjamini_hochberg(p)
     together = _together(adata)
-    evidence_of = _evidence(together, significant=(q <= params.fdr) & (p <= params.max_p))
+    evidence_of = classes.Evidence.of(together, significant=(q <= params.fdr) & (p <= params.max_p))
     named, reasons = classes.classify(evidence_of)
     for row in np.flatnonzero((together[keys.N_ALIKE.key] > 1).to_numpy() & (named != "blood")):
         reasons[row] += _shown_together(together.iloc[row])
@@ -189,13 +183,15 @@ def _call_sample(
             keys.CLASS.key: said.classes,
             keys.P.key: p,
             keys.Q.key: q,
-            **{slot.key: obs[slot.key].to_numpy() for slot in _SHOWN},
+            **{slot.key: obs[slot.key].to_numpy() for slot in (keys.EVIDENCE, keys.TOTAL_COUNTS)},
+            **{column.slot.key: obs[column.slot.key].to_numpy() for column in _shown()},
             keys.N_ALIKE.key: together[keys.N_ALIKE.key].to_numpy(),
         },
         index=index,
     )
-    for slot in _TEXT:
-        table[slot.key] = table[slot.key].astype(str).astype(object)
+    for column in _shown():
+        if column.kind in ("category", "text"):
+            table[column.slot.key] = table[column.slot.key].astype(str).astype(object)
     # where no blood cell shows beside the tumour cell, the droplet's own lineage is the partner
     beside = obs[keys.P_PARTNER.key].to_numpy(np.float64) <= classes.PARTNER_P
     partner = np.where(beside, obs[keys.PARTNER_LINEAGE.key].astype(str), table[keys.LINEAGE.key])
@@ -222,18 +218,34 @@ def _together(adata: AnnData) -> pd.DataFrame:
     like_blood = (alike[keys.OVER_BLOOD.key] < classes.UNDER_BLOOD).to_numpy()
     several = (obs[keys.N_ALIKE.key] > 1).to_numpy() & ~like_blood
     obs[keys.N_ALIKE.key] = np.where(several, obs[keys.N_ALIKE.key], 1)
-    for key in alike.columns:
-        text = alike[key].dtype.name in ("category", "object")
-        own, theirs = (of[key].astype(object) if text else of[key] for of in (obs, alike))
-        obs[key] = np.where(several, theirs, own)
-    identity = [of[keys.P_IDENTITY.key].to_numpy(np.float64) for of in (adata.obs, alike)]
-    obs[keys.P_IDENTITY.key] = np.where(several, np.fmax(*identity), identity[0])
-    # a deep cell may show alone what is blurred among others: either, at the price of two looks
-    p = np.stack([of[keys.P_COPY_NUMBER.key].to_numpy(np.float64) for of in (adata.obs, alike)])
-    least = np.where(np.isnan(p), np.inf, p).min(axis=0)
-    least = np.where(np.isinf(least), np.nan, np.minimum(1.0, 2.0 * least))
-    obs[keys.P_COPY_NUMBER.key] = np.where(several, least, p[0])
+    for key, how in _judged_together().items():
+        own, theirs = (of[key] for of in (adata.obs, alike))
+        obs[key] = np.where(several, _HOW[how](own, theirs), own)
     return obs
+
+
+def _judged_together() -> dict[str, str]:
+    found = {keys.TOTAL_COUNTS.key: "group"}
+    found |= {column.slot.key: column.together for column in columns(listed=False)}
+    return {key: how for key, how in found.items() if how != "own"}
+
+
+def _of_the_group(own: pd.Series, theirs: pd.Series) -> Any:
+    return theirs.astype(object) if theirs.dtype.name in ("category", "object") else theirs
+
+
+def _weaker(own: pd.Series, theirs: pd.Series) -> Any:
+    return np.fmax(own.to_numpy(np.float64), theirs.to_numpy(np.float64))
+
+
+def _either(own: pd.Series, theirs: pd.Series) -> Any:
+    """The smaller p of two looks (Bonferroni); NaN where neither was judged."""
+    p = np.stack([of.to_numpy(np.float64) for of in (own, theirs)])
+    least = np.where(np.isnan(p), np.inf, p).min(axis=0)
+    return np.where(np.isinf(least), np.nan, np.minimum(1.0, 2.0 * least))
+
+
+_HOW: Final = {"group": _of_the_group, "weaker": _weaker, "either": _either}
 
 
 def _shown_together(cell: pd.Series) -> str:
@@ -244,30 +256,6 @@ def _shown_together(cell: pd.Series) -> str:
         said += f", copy number p {copies:.2g}"
     beside = cell[keys.N_ALIKE.key] - 1
     return f"; judged together with {beside} cells that are like it ({said})"
-
-
-def _evidence(obs: pd.DataFrame, *, significant: npt.NDArray[np.bool_]) -> classes.Evidence:
-    """Lines of evidence as `score` wrote them."""
-    group = obs[keys.OTHER_GROUP.key].astype(str)
-    return classes.Evidence(
-        umis=obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64),
-        significant=significant,
-        p_identity=obs[keys.P_IDENTITY.key].to_numpy(np.float64),
-        p_panel=obs[keys.P_PANEL.key].to_numpy(np.float64),
-        n_panel_genes=obs[keys.N_PANEL_GENES.key].to_numpy(),
-        p_copy_number=obs[keys.P_COPY_NUMBER.key].to_numpy(np.float64),
-        p_stroma=obs[keys.P_STROMA.key].to_numpy(np.float64),
-        p_stroma_panel=obs[keys.P_STROMA_PANEL.key].to_numpy(np.float64),
-        nearest=obs[keys.OTHER_TYPE.key].astype(str).to_numpy(dtype=object),
-        only_stroma_speaks=(
-            (group == "stroma") & obs[keys.TUMOUR_PANEL.key].astype(str).isin(_PANELS_OF_STROMA)
-        ).to_numpy(),
-        over_other_tissue=obs[keys.OVER_OTHER_TISSUE.key].to_numpy(np.float64),
-        is_skin=(group == "skin").to_numpy(),
-        is_epithelium=group.isin(["epithelium", "endocrine", "skin"]).to_numpy(),
-        over_blood=obs[keys.OVER_BLOOD.key].to_numpy(np.float64),
-        p_partner=obs[keys.P_PARTNER.key].to_numpy(np.float64),
-    )
 
 
 def _record(

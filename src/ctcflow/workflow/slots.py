@@ -7,6 +7,7 @@ import inspect
 
 from ctcflow import keys
 from ctcflow.contracts import STEPS
+from ctcflow.evidence.lines import columns
 
 _HEAD = """\
 # Slots
@@ -27,7 +28,7 @@ def slots_md() -> str:
     meanings = _meanings()
     lines = [_HEAD]
     for name, step in STEPS.items():
-        if not step.writes:
+        if not step.slots:
             continue
         scope = "a file per sample" if step.scope == "sample" else "one file for the cohort"
         lines += [
@@ -38,9 +39,9 @@ def slots_md() -> str:
             "| Slot | What it is |",
             "|---|---|",
         ]
-        for slot in (*step.writes, *step.optional):
+        for slot in (*step.slots, *step.optional):
             said = meanings.get(slot, "").replace("|", "\\|")
-            where = "" if slot in step.writes else " (not always)"
+            where = "" if slot in step.slots else " (not always)"
             lines.append(f"| `{slot}`{where} | {said} |")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
@@ -56,7 +57,9 @@ def _meanings() -> dict[keys.Slot, str]:
         slot = getattr(keys, node.target.id)
         if isinstance(slot, keys.Slot):
             found[slot] = _sentence(following)
-    return found
+    return found | {
+        column.slot: column.meaning for column in columns(listed=False) if column.meaning
+    }
 
 
 def _sentence(node: ast.stmt | None) -> str:

@@ -13,19 +13,16 @@ import pandas as pd
 from PIL import Image
 
 from ctcflow import keys, numbers
-from ctcflow.evidence.classes import ANEUPLOID
+from ctcflow.evidence.lines import LINES
 from ctcflow.render.marks import BLUE, VERMILLION
 from ctcflow.render.page import html
 from ctcflow.render.page.html import Markup
 from ctcflow.render.page.sections import class_mark
-from ctcflow.stats.thresholds import MISSING_P
 
 MOST_CARDS: Final = 100
 """Cells that get a card; all are in the table (cells)."""
 _MINI: Final = 96  # pixels of the small map, and bins of its cells
 _TALLEST: Final = 1.0  # log2 ratio at which a bar ends
-_FEW_GENES: Final = 3
-_NORMAL_COPIES: Final = 0.05
 
 Floats = npt.NDArray[np.float64]
 
@@ -92,71 +89,24 @@ def against(cell: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
         times = limit / max(p, 1e-300)
         how = "more than a million" if times > 1e6 else f"{numbers.short(times)}"
         said.append(f"A p above {limit:g}, which is {how} times as large as the cell's.")
-    genes = numbers.text(cell.get("panel_genes")).replace(",", ", ")
-    count = int(numbers.number_or_none(cell.get("n_panel_genes")) or 0)
-    if count == 0:
-        said.append("No panel gene was seen: any cell that is not blood looks like this.")
-    elif count == 1:
-        said.append(f"One panel gene carries it ({genes}): a stray molecule would explain it.")
-    elif count <= _FEW_GENES:
-        said.append(f"Few panel genes carry it ({genes}): are they in the sample's ambient RNA?")
-    identity = numbers.number_or_none(cell.get("p_identity"))
-    if identity is not None and identity > MISSING_P:
-        said.append(
-            f"It keeps its blood identity (p {identity:.2g}): a blood cell with tumour RNA, or two "
-            "cells in one droplet."
-        )
     together = int(numbers.number_or_none(cell.get("n_alike")) or 1)
     if together > 1:
         said.append(
             f"It was judged together with {together - 1} cells that it cannot be told from: its own"
             " counts show less, and if these cells were of several kinds, they would mislead."
         )
-    copies = numbers.number_or_none(cell.get("p_copy_number"))
-    aneuploid = cell.get("malignancy") == ANEUPLOID  # as a cell or together
-    if copies is None and not aneuploid:
-        said.append("Copy number was not judged: expression alone speaks for it.")
-    elif copies is not None and copies > _NORMAL_COPIES and not aneuploid:
-        said.append(
-            f"Its copy number is as in normal cells (p {copies:.2g}): so are tumours with few "
-            "changes, and normal epithelium."
-        )
-    other = numbers.text(cell.get("other_type"))
-    if other:
-        said.append(
-            f"Of normal cells it looks most like {other}: one of these would be no tumour cell."
-        )
-    partner = numbers.text(cell.get("partner"))
-    if partner:
-        said.append(
-            f"Genes of a {partner} beside its own: an aggregate, or two cells that shared a "
-            "droplet by chance (see Aggregates)."
-        )
-    return said
+    return said + [words for line in LINES if (words := line.against(cell))]
 
 
 def _card(
     cell: Mapping[str, Any], figures: Sequence[Markup | None], params: Mapping[str, Any]
 ) -> Markup:
     name, sample = numbers.text(cell["barcode"]), numbers.text(cell["sample"])
-    genes = numbers.text(cell["panel_genes"]).replace(",", ", ") or "none"
-    copies = numbers.probability(cell["p_copy_number"])
-    other = numbers.text(cell.get("other_type"))
     facts = (
         ("p, q", f"{numbers.probability(cell['p'])}, {numbers.probability(cell['q'])}"),
-        ("Panel", f"p {numbers.probability(cell['p_panel'])}: {genes}"),
-        (
-            "Identity",
-            f"p {numbers.probability(cell['p_identity'])}; nearest {numbers.text(cell['lineage'])}",
-        ),
-        (
-            "Stroma",
-            f"p {numbers.probability(cell.get('p_stroma'))}; looks like {other}" if other else "",
-        ),
+        *((line.label, line.says(cell)) for line in LINES),
         ("Malignancy", numbers.text(cell.get("malignancy"))),
-        ("Copy number", "not judged" if copies == numbers.MISSING else f"p {copies}"),
         ("Phenotype", numbers.text(cell["phenotype"])),
-        ("Partner", numbers.text(cell["partner"])),
         ("Review", _given(cell)),
     )
     pairs = [

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from ctcflow import keys
+from ctcflow.evidence.lines import columns
 
+LISTED: Final = columns(listed=True)
+"""What the lines of evidence leave of each cell for the tables."""
 CELL_COLUMNS: Final = (
     keys.SAMPLE.key,
     keys.BARCODE.key,
@@ -14,15 +17,9 @@ CELL_COLUMNS: Final = (
     keys.Q.key,
     keys.LINEAGE.key,
     keys.PARTNER.key,
-    keys.P_PANEL.key,
-    keys.P_IDENTITY.key,
-    keys.P_STROMA.key,
-    keys.P_COPY_NUMBER.key,
+    *(column.slot.key for column in LISTED if column.kind == "p"),
     keys.MALIGNANCY.key,
-    keys.TUMOUR_PANEL.key,
-    keys.N_PANEL_GENES.key,
-    keys.PANEL_GENES.key,
-    keys.OTHER_TYPE.key,
+    *(column.slot.key for column in LISTED if column.kind != "p"),
     keys.N_ALIKE.key,
     keys.REASON.key,
     keys.CLASS_BEFORE_REVIEW.key,

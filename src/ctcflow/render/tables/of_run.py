@@ -92,6 +92,7 @@ from ctcflow.render.tables.columns import (
     DRAW_COLUMNS,
     LEDGER_COLUMNS,
     LIMIT_COLUMNS,
+    LISTED,
     MARKER_COLUMNS,
     NOT_RUN_COLUMNS,
     ORIGIN_COLUMNS,
@@ -106,12 +107,13 @@ if TYPE_CHECKING:
 
 CALLED: Final = ("CTC", "CTC aggregate", "uncertain")
 _NUMBERS: Final = {
-    slot.key
-    for slot in (keys.P, keys.Q, keys.P_PANEL, keys.P_IDENTITY, keys.P_STROMA, keys.P_COPY_NUMBER)
-    + (keys.CONFIDENCE, keys.NOVELTY)
+    *(slot.key for slot in (keys.P, keys.Q, keys.CONFIDENCE, keys.NOVELTY)),
+    *(column.slot.key for column in LISTED if column.kind in ("p", "number")),
 }
-
-_WHOLE: Final = {keys.N_PANEL_GENES.key, keys.N_ALIKE.key}
+_WHOLE: Final = {
+    keys.N_ALIKE.key,
+    *(column.slot.key for column in LISTED if column.kind == "count"),
+}
 
 
 def cells_table(call: AnnData) -> pd.DataFrame:

@@ -166,7 +166,9 @@ def judged(
         fewest=_FEWEST_LEUKOCYTES,
     )
     p = blood.p[:n]
-    lineage = coarse(reference.types, lineage=blood.lineage[:n], is_blood=(p > MISSING_P) & ~foreign)
+    lineage = coarse(
+        reference.types, lineage=blood.lineage[:n], is_blood=(p > MISSING_P) & ~foreign
+    )
     mt = sample.quality.percent["mitochondrial"]
     usual = ~empty & ~foreign & (lineage != COARSE.index("other"))
     limits = lim.limits(

@@ -1,0 +1,79 @@
+"""Copy number: how aneuploid a cell is for all that the sample's leukocytes say."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from ctcflow import keys, numbers
+from ctcflow.evidence.classes import ANEUPLOID
+from ctcflow.evidence.line import Cell, Column, Found, Line
+from ctcflow.evidence.look import Looked
+from ctcflow.stats.copy_number.aneuploidy import NormalTissue
+from ctcflow.stats.copy_number.gene_order import usable
+from ctcflow.stats.copy_number.sample_copy_number import sample_copy_number
+from ctcflow.stats.identity.normal_tissue import against_blood
+
+_NORMAL_COPIES: Final = 0.05
+
+
+def measured(of: Looked) -> Found:
+    """Dosage of chromosome arms of the candidates, and p that a diploid cell is as uneven."""
+    names, shipped, settings = of.sample.genes, of.shipped, of.settings
+    like = np.append(of.plainly, of.together.plainly)
+    used = np.unique(like[like >= 0])
+    ratio = against_blood(of.judge.reference, used, n_genes=names.size)
+    places = np.where(like >= 0, np.searchsorted(used, like), -1)
+    found = sample_copy_number(
+        of.sample.counts,
+        names=names,
+        genes=shipped.genes,
+        usable=usable(names, technical=shipped.technical, left_out=of.members),
+        of=of.roles,
+        together=of.together.members,
+        normal=NormalTissue(ratio, places),
+        fewest=settings.fewest_of_lineage,
+        seed=settings.seed,
+    )
+    cells = {
+        keys.ANEUPLOIDY: found.aneuploidy,
+        keys.P_COPY_NUMBER: found.p,
+        keys.COPY_NUMBER: pd.DataFrame(found.arm_log2_ratio, columns=found.arms),
+    }
+    groups = {keys.P_COPY_NUMBER: found.p_together}
+    return Found(cells, groups, found.record, str(found.record["reason"]))
+
+
+def _says(cell: Cell) -> str:
+    p = numbers.probability(cell.get(keys.P_COPY_NUMBER.key))
+    return "not judged" if p == numbers.MISSING else f"p {p}"
+
+
+def _against(cell: Cell) -> str:
+    p = numbers.number_or_none(cell.get(keys.P_COPY_NUMBER.key))
+    if cell.get(keys.MALIGNANCY.key) == ANEUPLOID:  # as a cell or together
+        return ""
+    if p is None:
+        return "Copy number was not judged: expression alone speaks for it."
+    if p <= _NORMAL_COPIES:
+        return ""
+    return (
+        f"Its copy number is as in normal cells (p {p:.2g}): so are tumours with few changes, and"
+        " normal epithelium."
+    )
+
+
+LINE: Final = Line(
+    name="copy number",
+    label="Copy number",
+    columns=(
+        Column(keys.ANEUPLOIDY, "number"),
+        # a deep cell may show alone what is blurred among others
+        Column(keys.P_COPY_NUMBER, "p", listed=True, together="either"),
+        Column(keys.COPY_NUMBER, "table"),
+    ),
+    says=_says,
+    against=_against,
+)

@@ -1,0 +1,31 @@
+"""Decoy panels of a sample: is the null of the tumour panel right for its blood cells?"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from ctcflow.evidence.look import Looked
+from ctcflow.stats.panels import decoys
+
+_DECOYS: Final = 10
+
+
+def measured(of: Looked) -> list[dict[str, Any]]:
+    """Share of leukocytes at or below each level, over decoys: see `stats.panels.decoys`."""
+    names, null = of.sample.genes, of.blood.is_leukocyte
+    candidates = decoys.candidates_of(
+        names, technical=of.shipped.technical, members=of.panels.columns
+    )
+    shares = decoys.decoy_shares(
+        of.sample.counts[null],
+        lineage=of.blood.lineage[null],
+        n_lineages=len(of.types),
+        members=of.panels.first,
+        candidates=candidates,
+        n_decoys=_DECOYS,
+        weight=of.settings.weight,
+        rng=np.random.default_rng(of.settings.seed),
+    )
+    return decoys.summary(shares, n_cells=int(null.sum()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from ctcflow.errors import CtcflowError
 from ctcflow.files import io
 from ctcflow.files.tables import GENE_SETS
 from ctcflow.inputs import Given, Table
+from ctcflow.records.run import RunRecord
 from ctcflow.settings.mistakes import describe
 from ctcflow.settings.sample import Sample
 from ctcflow.settings.sample_params import Params
@@ -120,7 +120,7 @@ def kept(adata: AnnData) -> AnnData:
 
 def recorded(adata: AnnData, step: str, params: Params) -> AnnData:
     """Add the record of a step, as the workflow keeps it (without digests of files)."""
-    record = io.json_slot(adata, keys.CTCFLOW.key)
+    record = io.record(adata, keys.CTCFLOW, RunRecord)
     record["steps"][step] = {"version": __version__, "params": params.model_dump(mode="json")}
-    adata.uns[keys.CTCFLOW.key] = json.dumps(record, sort_keys=True)
+    io.write_record(adata, keys.CTCFLOW, record)
     return adata

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, override
 from ctcflow.errors import CtcflowError
 from ctcflow.files.shipped import shipped
 from ctcflow.files.tables import GENE_SETS, SHIPPED
+from ctcflow.records.run import RunRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -447,7 +448,7 @@ def _params_of_ingest(adata: AnnData) -> Any:
     from ctcflow.files import io
     from ctcflow.settings.sample_params import IngestParams
 
-    record = io.json_slot(adata, keys.CTCFLOW.key)
+    record = io.record(adata, keys.CTCFLOW, RunRecord)
     return IngestParams.model_validate(record["steps"]["ingest"]["params"])
 
 

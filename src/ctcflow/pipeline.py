@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from ctcflow.errors import CtcflowError
 from ctcflow.files import digests, io, sample_files
 from ctcflow.inputs import Given
 from ctcflow.keys import Slot
+from ctcflow.records.run import RunRecord, StepRecord
 from ctcflow.settings.params import StepsParams
 from ctcflow.settings.sample_params import Params
 from ctcflow.settings.sheet_columns import add_row
@@ -92,23 +92,23 @@ def _read(step: Step, given: Given) -> list[Any]:
     return objects
 
 
-def _record(step: Step, objects: Sequence[Any], given: Given) -> dict[str, Any]:
+def _record(step: Step, objects: Sequence[Any], given: Given) -> RunRecord:
     """How what is read came about: the row of the sheet, and the record of each step so far."""
     if step.reads[0].begins:
         return {"sample": dict(given.row), "steps": {}}
-    steps: dict[str, Any] = {}
+    steps: dict[str, StepRecord] = {}
     for found in objects:
         if isinstance(found, sample_files.Cohort):
             steps |= _of_all(found)
     if isinstance(objects[0], sample_files.Cohort):
         return {"sample": None, "steps": steps}
-    before = io.json_slot(objects[0], keys.CTCFLOW.key)
+    before = io.record(objects[0], keys.CTCFLOW, RunRecord)
     return {"sample": before["sample"], "steps": steps | before["steps"]}
 
 
-def _of_all(cohort: sample_files.Cohort) -> dict[str, Any]:
+def _of_all(cohort: sample_files.Cohort) -> dict[str, StepRecord]:
     """Records of the sample steps: parameters of the first sample, and where others differ."""
-    common: dict[str, Any] = {}
+    common: dict[str, StepRecord] = {}
     for name, record in zip(cohort.samples, cohort.records(), strict=True):
         for step, own in record["steps"].items():
             known = common.setdefault(
@@ -147,7 +147,7 @@ def _check(name: str, step: Step, result: AnnData) -> None:
         raise RuntimeError(f"step `{name}` did not write {', '.join(missing)}")
 
 
-def _own(step: Step, result: AnnData, record: dict[str, Any]) -> AnnData:
+def _own(step: Step, result: AnnData, record: RunRecord) -> AnnData:
     """Leave only the slots that the step owns, and the record."""
     import anndata
 
@@ -158,5 +158,5 @@ def _own(step: Step, result: AnnData, record: dict[str, Any]) -> AnnData:
         for slot in (*step.slots, *step.optional):
             if _has(result, slot):
                 getattr(own, slot.container)[slot.key] = getattr(result, slot.container)[slot.key]
-    own.uns[keys.CTCFLOW.key] = json.dumps(record, sort_keys=True)
+    io.write_record(own, keys.CTCFLOW, record)
     return own

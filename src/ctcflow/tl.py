@@ -6,7 +6,6 @@ the slots that the workflow writes (`docs/slots.md`) and the same values.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ import anndata
 
 from ctcflow import in_memory, keys
 from ctcflow.errors import CtcflowError
-from ctcflow.files import bundle, sample_files
+from ctcflow.files import bundle, io, sample_files
 from ctcflow.in_memory import Tables
 from ctcflow.settings.keyword_params import takes
 from ctcflow.settings.params import CallParams, ProjectParams
@@ -91,7 +90,7 @@ def call(
     names: list[str] = []
     for adata in samples:
         in_memory.needs(adata, "call", "cf.tl.score")
-        names.append(str(json.loads(str(adata.uns[keys.CTCFLOW.key]))["sample"]["sample"]))
+        names.append(str(io.sheet_row(adata)["sample"]))
     repeated = [name for name in names if names.count(name) > 1]
     if repeated or not samples:
         raise CtcflowError(
@@ -101,7 +100,7 @@ def call(
         )
     markers = in_memory.shipped_table("tissue_markers")
     found = call_step.call(samples, verdicts, None, markers, params=params)
-    found.uns[keys.CTCFLOW.key] = json.dumps({"sample": None, "steps": {}}, sort_keys=True)
+    io.write_record(found, keys.CTCFLOW, {"sample": None, "steps": {}})
     return in_memory.recorded(found, "call", params)
 
 

@@ -17,8 +17,10 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.files import io, sample_files
+from ctcflow.records.run import RunRecord
 
 
 def _counts(n: int = 30, genes: int = 12) -> anndata.AnnData:
@@ -108,8 +110,8 @@ def test_h5ad_comes_back_as_written_and_twice_the_same(tmp_path: Path, delivered
     assert back.X.dtype == np.int32
     assert back.obs["flag"].tolist() == adata.obs["flag"].tolist()
     assert back.obs["text"].tolist() == ["x"] * 30
-    assert io.json_slot(back, "ctcflow")["sample"] == {"sample": "s"}
-    assert io.read_record(tmp_path / "one") == io.json_slot(back, "ctcflow")
+    assert io.record(back, keys.CTCFLOW, RunRecord)["sample"] == {"sample": "s"}
+    assert io.read_record(tmp_path / "one") == io.record(back, keys.CTCFLOW, RunRecord)
 
 
 def test_damaged_h5ad_files_are_refused_in_one_line(tmp_path: Path) -> None:
@@ -186,8 +188,8 @@ def test_layers_lie_over_the_counts_of_the_kept_cells(tmp_path: Path) -> None:
     assert (base.X[keep] != found.X).nnz == 0
     assert found.obs["keep"].all()
     assert found.uns["qc"] == "said by qc"
-    assert set(io.json_slot(found, "ctcflow")["steps"]) == {"ingest", "qc", "normalize"}
-    assert io.json_slot(found, "ctcflow")["sample"] == {"sample": "s"}
+    assert set(io.record(found, keys.CTCFLOW, RunRecord)["steps"]) == {"ingest", "qc", "normalize"}
+    assert io.record(found, keys.CTCFLOW, RunRecord)["sample"] == {"sample": "s"}
     every = sample_files.load_sample(
         {k: files[k] for k in ("ingest", "qc")}, kept=False, lognorm=False, corrected=False
     )

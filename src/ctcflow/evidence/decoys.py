@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from ctcflow.evidence.look import Looked
+from ctcflow.records.score import Decoys
 from ctcflow.stats.panels import decoys
 
 _DECOYS: Final = 10
 
 
-def measured(of: Looked) -> list[dict[str, Any]]:
+def measured(of: Looked) -> list[Decoys]:
     """Share of leukocytes at or below each level, over decoys: see `stats.panels.decoys`."""
     names, null = of.sample.genes, of.blood.is_leukocyte
     candidates = decoys.candidates_of(

@@ -13,6 +13,7 @@ from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.files import io, sample_files
 from ctcflow.files.cellxgene import for_cellxgene
+from ctcflow.records.run import RunRecord
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -35,7 +36,7 @@ def export_cellxgene(
     """
     import anndata
 
-    steps = io.json_slot(cohort, keys.CTCFLOW.key)["steps"]
+    steps = io.record(cohort, keys.CTCFLOW, RunRecord)["steps"]
     title = f"Circulating tumour cells, ctcflow {steps['call']['version']}"
     found = for_cellxgene(cohort, terms=terms, retired=retired, title=title)
     with io.whole_file(path) as part, anndata.settings.override(**_PLAIN):

@@ -10,10 +10,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ctcflow.errors import DAMAGED, CtcflowError, reason
-from ctcflow.keys import CORRECTION, CTCFLOW
+from ctcflow.keys import CORRECTION, CTCFLOW, Slot
+from ctcflow.records.run import RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,12 +189,32 @@ def read_h5ad(path: Path, *, x_on_disk: bool = False) -> AnnData:
     return adata
 
 
-def json_slot(adata: AnnData, key: str) -> Any:
-    """Value of a JSON slot in `uns`."""
-    return json.loads(str(adata.uns[key]))
+def record[T](adata: AnnData, slot: Slot, kind: type[T]) -> T:
+    """What a step recorded in `uns`, as `ctcflow.records` types it; empty where it is missing.
+
+    Parameters
+    ----------
+    adata
+        Whose record.
+    slot
+        Where it is, as JSON.
+    kind
+        Its type: checked by mypy, and not when it is read, so that older files are read too.
+    """
+    return cast("T", json.loads(str(adata.uns.get(slot.key) or "{}")))
 
 
-def read_record(path: Path) -> Any:
+def sheet_row(adata: AnnData) -> dict[str, Any]:
+    """The row of the sheet that a sample came from, with the columns of users."""
+    return record(adata, CTCFLOW, RunRecord).get("sample") or {}
+
+
+def write_record(adata: AnnData, slot: Slot, value: object) -> None:
+    """Write the record of a step to `uns`, as JSON."""
+    adata.uns[slot.key] = json.dumps(value, sort_keys=True)
+
+
+def read_record(path: Path) -> RunRecord:
     """What `uns["ctcflow"]` of a file holds: the sample's row and the records of its steps."""
     import h5py
 
@@ -201,7 +222,7 @@ def read_record(path: Path) -> Any:
         with h5py.File(path) as file:
             found = file[str(CTCFLOW)]
             found = found[_RECORD] if isinstance(found, h5py.Group) else found
-            return json.loads(found.asstr()[()])
+            return cast("RunRecord", json.loads(found.asstr()[()]))
     except DAMAGED as error:
         raise CtcflowError(
             f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"

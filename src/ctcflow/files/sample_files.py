@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ctcflow.errors import CtcflowError, reason
 from ctcflow.files import io
 from ctcflow.keys import CORRECTED, CTCFLOW, KEEP, SIZE_FACTOR
+from ctcflow.records.run import RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ def load_sample(
     """
     paths = list(files.values())
     adata = io.read_h5ad(paths[0]) if part == "all" else _read_parts(paths[0], part, None)
-    record = io.json_slot(adata, CTCFLOW.key)
+    record = io.record(adata, CTCFLOW, RunRecord)
     for path in paths[1:]:
         layer = io.read_h5ad(path) if part == "all" else _read_parts(path, part, adata.var_names)
         if layer.n_obs != adata.n_obs or not adata.obs_names.equals(layer.obs_names):
@@ -61,12 +61,12 @@ def load_sample(
             adata.X = layer.layers[CORRECTED.key]
         for key in layer.uns:
             if key == CTCFLOW.key:
-                record["steps"].update(io.json_slot(layer, key)["steps"])
+                record["steps"].update(io.record(layer, CTCFLOW, RunRecord)["steps"])
             else:
                 adata.uns[key] = layer.uns[key]
         if kept and KEEP.key in layer.obs and not bool(layer.obs[KEEP.key].all()):
             adata = adata[adata.obs[KEEP.key].to_numpy()].copy()
-    adata.uns[CTCFLOW.key] = json.dumps(record, sort_keys=True)
+    io.write_record(adata, CTCFLOW, record)
     if lognorm and part != "described":
         log_normalise(adata)
     return adata

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,22 @@ from ctcflow.evidence import classes
 from ctcflow.evidence.identity import LINE as IDENTITY
 from ctcflow.evidence.line import Column
 from ctcflow.evidence.lines import columns
+from ctcflow.files import io
+from ctcflow.records.call import (
+    Aggregate,
+    Call,
+    Controls,
+    SampleAggregate,
+    SampleCounts,
+    SampleDecoys,
+    SampleLedgerLine,
+    SampleNotRun,
+    SampleQuality,
+    SampleSetAside,
+    Tail,
+)
+from ctcflow.records.qc import QC
+from ctcflow.records.score import Score
 from ctcflow.settings.params import CallParams
 from ctcflow.stats.calls import aggregates, controls, counting, reviews, tail
 from ctcflow.stats.droplets import sharing
@@ -25,7 +40,19 @@ from ctcflow.stats.thresholds import MISSING_P
 if TYPE_CHECKING:
     from anndata import AnnData
 
-Record = dict[str, Any]
+
+class Counts(NamedTuple):
+    """What is collected over the samples."""
+
+    samples: list[SampleCounts]
+    ledger: list[SampleLedgerLine]
+    set_aside: list[SampleSetAside]
+    qc: list[SampleQuality]
+    not_run: list[SampleNotRun]
+    aggregates: list[SampleAggregate]
+    tail: list[Tail]
+    decoys: list[SampleDecoys]
+
 
 _WINDOW = (1.0, 3.5)  # nominal -log10 p of the null cells that the inflation is measured on
 _TUMOUR = ("CTC", "CTC aggregate")
@@ -41,7 +68,7 @@ _CATEGORIES = (keys.SAMPLE, keys.CLASS)
 def call(
     cohort: Iterable[AnnData],
     verdicts: pd.DataFrame | None,
-    frozen: Record | None,
+    frozen: Controls | None,
     tissue_markers: pd.DataFrame,
     *,
     params: CallParams,
@@ -77,18 +104,17 @@ def call(
     given = pd.DataFrame(columns=_VERDICT, dtype=object) if verdicts is None else verdicts
     tables: list[pd.DataFrame] = []
     beside: dict[str, list[pd.DataFrame]] = {slot.key: [] for slot in _BESIDE}
-    lists = ("samples", "ledger", "set_aside", "qc", "not_run", "aggregates", "tail", "decoys")
-    found: dict[str, list[Record]] = {key: [] for key in lists}
+    found = Counts([], [], [], [], [], [], [], [])
     totals: dict[str, pd.Series] = {}
-    rows: list[Record] = []
+    rows: list[dict[str, Any]] = []
     null_p: list[npt.NDArray[np.float64]] = []
     pools: dict[str, list[origin.Pool]] = {}
     for adata in cohort:
-        row = json.loads(str(adata.uns[keys.CTCFLOW.key]))["sample"]
+        row = io.sheet_row(adata)
         name = str(row["sample"])
         rows.append(row)
         mine = given[given["sample"] == name]
-        table, factor = _call_sample(adata, mine, found["not_run"], params)
+        table, factor = _call_sample(adata, mine, found.not_run, params)
         table.insert(0, keys.SAMPLE.key, name)
         tables.append(table)
         for slot in _BESIDE:
@@ -98,11 +124,11 @@ def call(
         every = row.get("role") in controls.CONTROLS
         null = every | adata.obs[keys.IS_LEUKOCYTE.key].to_numpy(bool)
         null_p.append(table.loc[null, keys.P.key].to_numpy(np.float64))
-        found["tail"].append({"sample": name, "n_null": len(null_p[-1]), "factor": factor})
+        found.tail.append({"sample": name, "n_null": len(null_p[-1]), "factor": factor})
         _collect(found, name, adata, table, params)
         pools.setdefault(str(row["draw"]), []).append(_pool(adata, table))
-        found["samples"].append(_sample_record(row, adata, table, params))
-    by_name = {record["sample"]: record for record in found["samples"]}
+        found.samples.append(_sample_record(row, adata, table, params))
+    by_name = {record["sample"]: record for record in found.samples}
     for name, sentence in sharing.sentences(totals, alpha=_SHARED_ALPHA):
         by_name[name]["flags"].append(sentence)
     result = anndata.AnnData(obs=_obs(tables))
@@ -113,20 +139,20 @@ def call(
     result.obsm[keys.SIGNATURES_Z.key] = against_calls(signatures, called=called)
     record = _record(found, rows, null_p, frozen, params)
     _add_origin(record, pools, tissue_markers)
-    result.uns[keys.CALL.key] = json.dumps(record, sort_keys=True)
+    io.write_record(result, keys.CALL, record)
     return result
 
 
 def _pool(adata: AnnData, table: pd.DataFrame) -> origin.Pool:
     """Counts of the cells called `CTC`; aggregates hold the RNA of a leukocyte too."""
-    score = json.loads(str(adata.uns[keys.SCORE.key]))
+    score = io.record(adata, keys.SCORE, Score)
     ctc = (table[keys.CLASS.key] == "CTC").to_numpy()
     counts = adata.obsm[keys.TISSUE_COUNTS.key].tocsr()[np.flatnonzero(ctc)]
     return origin.Pool(counts, np.array(score["tissue_genes_measured"], dtype=bool))
 
 
 def _add_origin(
-    record: Record, pools: Mapping[str, list[origin.Pool]], tissue_markers: pd.DataFrame
+    record: Call, pools: Mapping[str, list[origin.Pool]], tissue_markers: pd.DataFrame
 ) -> None:
     """Write the tissue of origin: `origin`, a ranked list per draw, and a sentence in `draws`."""
     of, record["origin"] = origin.markers(tissue_markers), []
@@ -134,8 +160,20 @@ def _add_origin(
         found = origin.origin(pools[draw["draw"]], of=of)
         draw["tissue_of_origin"] = found.sentence
         for answer in found.answers:
-            size = {"cells": found.cells, "counts": found.counts}
-            record["origin"].append({"draw": draw["draw"], **size, **answer._asdict()})
+            record["origin"].append(
+                {
+                    "draw": draw["draw"],
+                    "cells": found.cells,
+                    "counts": found.counts,
+                    "level": answer.level,
+                    "rank": answer.rank,
+                    "name": answer.name,
+                    "weight": answer.weight,
+                    "lower": answer.lower,
+                    "upper": answer.upper,
+                    "told": answer.told,
+                }
+            )
 
 
 def _obs(tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -153,7 +191,7 @@ def _shown() -> tuple[Column, ...]:
 
 
 def _call_sample(
-    adata: AnnData, verdicts: pd.DataFrame, not_run: list[Record], params: CallParams
+    adata: AnnData, verdicts: pd.DataFrame, not_run: list[SampleNotRun], params: CallParams
 ) -> tuple[pd.DataFrame, float]:
     obs, index = adata.obs, pd.Index(adata.obs_names.to_numpy(dtype=object), dtype=object)
     evidence = obs[keys.EVIDENCE.key].to_numpy(np.float64)
@@ -175,7 +213,7 @@ def _call_sample(
         verdicts=verdicts,
         identity_p=MISSING_P,
     )
-    name = str(json.loads(str(adata.uns[keys.CTCFLOW.key]))["sample"]["sample"])
+    name = str(io.sheet_row(adata)["sample"])
     not_run.extend({"sample": name, **lost} for lost in said.not_applied)
     table = pd.DataFrame(
         {
@@ -259,64 +297,76 @@ def _shown_together(cell: pd.Series) -> str:
 
 
 def _record(
-    found: Mapping[str, list[Record]],
-    rows: list[Record],
+    found: Counts,
+    rows: list[dict[str, Any]],
     null_p: list[npt.NDArray[np.float64]],
-    frozen: Record | None,
+    frozen: Controls | None,
     params: CallParams,
-) -> Record:
-    samples = found["samples"]
+) -> Call:
     counted = counting.count_draws(
-        samples, rows, confidence=params.confidence, dispersion=params.dispersion, frozen=frozen
+        found.samples,
+        rows,
+        confidence=params.confidence,
+        dispersion=params.dispersion,
+        frozen=frozen,
     )
     counting.library_intervals(
-        samples, ratio=counted.dispersion["ratio"], confidence=params.confidence
+        found.samples, ratio=counted.dispersion["ratio"], confidence=params.confidence
     )
-    listed = ("samples", "ledger", "set_aside", "qc", "not_run", "aggregates")
     return {
-        **{key: found[key] for key in listed},
+        "samples": found.samples,
         "draws": counted.draws,
+        "origin": [],
         "dispersion": counted.dispersion,
         "blanks": counted.blanks,
         "healthy": controls.false_calls(
-            samples, fdr=params.fdr, confidence=params.confidence, frozen=frozen
+            found.samples, fdr=params.fdr, confidence=params.confidence, frozen=frozen
         ),
         "calibration": {
-            "n_null": sum(record["n_null"] for record in found["tail"]),
+            "n_null": sum(record["n_null"] for record in found.tail),
             "observed": tail.reached(np.concatenate(null_p), levels=_NOMINAL),
-            "tail": found["tail"],
-            "decoys": found["decoys"],
+            "tail": found.tail,
+            "decoys": found.decoys,
         },
+        "aggregates": found.aggregates,
+        "ledger": found.ledger,
+        "set_aside": found.set_aside,
+        "qc": found.qc,
+        "not_run": found.not_run,
     }
 
 
 def _collect(
-    found: Mapping[str, list[Record]],
-    name: str,
-    adata: AnnData,
-    table: pd.DataFrame,
-    params: CallParams,
+    found: Counts, name: str, adata: AnnData, table: pd.DataFrame, params: CallParams
 ) -> None:
-    qc = json.loads(str(adata.uns[keys.QC.key]))
-    score = json.loads(str(adata.uns[keys.SCORE.key]))
-    found["ledger"].extend({"sample": name, **row} for row in qc["ledger"])
+    qc, score = io.record(adata, keys.QC, QC), io.record(adata, keys.SCORE, Score)
+    found.ledger.extend({"sample": name, **line} for line in qc["ledger"])
     for chosen in classes.CLASSES:
         count = int((table[keys.CLASS.key] == chosen).sum())
-        found["ledger"].append(
+        found.ledger.append(
             {"sample": name, "stage": "call", "reason": f"class: {chosen}", "cells": count}
         )
-    found["set_aside"].extend({"sample": name, **row} for row in qc["set_aside"])
-    shown = ("umis", "limits", "distributions", "ambient", "droplets", "doublet_rate")
-    found["qc"].append({"sample": name, **{key: qc[key] for key in shown}})
+    found.set_aside.extend({"sample": name, **droplet} for droplet in qc["set_aside"])
+    found.qc.append(
+        {
+            "sample": name,
+            "umis": qc["umis"],
+            "limits": qc["limits"],
+            "distributions": qc["distributions"],
+            "ambient": qc["ambient"],
+            "droplets": qc["droplets"],
+            "doublet_rate": qc["doublet_rate"],
+        }
+    )
     aggregated = _aggregates(adata, table, qc["doublet_rate"], params)
-    found["aggregates"].extend({"sample": name, **row} for row in aggregated)
-    found["decoys"].extend({"sample": name, **row} for row in score["decoys"])
-    found["not_run"].extend({"sample": name, **row} for row in qc["not_run"] + score["not_run"])
+    found.aggregates.extend({"sample": name, **of_partner} for of_partner in aggregated)
+    found.decoys.extend({"sample": name, **of_level} for of_level in score["decoys"])
+    found.not_run.extend({"sample": name, **lost} for lost in qc["not_run"] + score["not_run"])
 
 
 def _aggregates(
     adata: AnnData, table: pd.DataFrame, rate: float | None, params: CallParams
-) -> list[Record]:
+) -> list[Aggregate]:
     """Aggregates of a sample with tumour cells, against random co-loading."""
     named = table[keys.CLASS.key]
     tumour, both = named == "CTC", named == "CTC aggregate"
@@ -335,7 +385,7 @@ def _aggregates(
     )
 
 
-def _lacking_panel_genes(score: Record) -> list[str]:
+def _lacking_panel_genes(score: Score) -> list[str]:
     there, all_of_them = score.get("panel_genes_in_data", 0), score.get("panel_genes", 0)
     if there >= _FEW_PANEL_GENES * all_of_them:
         return []
@@ -347,7 +397,7 @@ def _lacking_panel_genes(score: Record) -> list[str]:
 
 def _sample_record(
     row: Mapping[str, Any], adata: AnnData, table: pd.DataFrame, params: CallParams
-) -> Record:
+) -> SampleCounts:
     named, before = table[keys.CLASS.key], table[keys.CLASS_BEFORE_REVIEW.key]
     machine = before.where(before != "", named)
     counts = {name: int((named == name).sum()) for name in classes.CLASSES}
@@ -362,13 +412,18 @@ def _sample_record(
             f"{counts['CTC aggregate']} of {adata.n_obs} cells are called aggregates: RNA of lysed"
             " tumour cells may be in every droplet"
         )
-    flags += _lacking_panel_genes(json.loads(str(adata.uns[keys.SCORE.key])))
+    flags += _lacking_panel_genes(io.record(adata, keys.SCORE, Score))
     reviewed = reviews.summary(table[keys.VERDICT.key].to_numpy(dtype=object))
     flags += [reviewed] if reviewed else []
     umis = table[keys.TOTAL_COUNTS.key]
-    ambient = json.loads(str(adata.uns[keys.QC.key]))["ambient"]
+    ambient = io.record(adata, keys.QC, QC)["ambient"]
     return {
-        **{key: row.get(key) for key in ("sample", "patient", "draw", "day", "role", "batch")},
+        "sample": row["sample"],
+        "patient": row.get("patient"),
+        "draw": row["draw"],
+        "day": row.get("day"),
+        "role": row.get("role", ""),
+        "batch": row.get("batch"),
         "cells": int(adata.n_obs),
         "n_CTC": counts["CTC"],
         "n_aggregate": counts["CTC aggregate"],

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ctcflow import keys
-from ctcflow.files import sample_files
+from ctcflow.files import io, sample_files
+from ctcflow.records.cluster import Clustering, ClusterType, Markers, Stability
+from ctcflow.records.reduce import Reduce
 from ctcflow.settings.params import ClusterParams
 from ctcflow.stats.clusters import annotation, conditions, grouping, markers, pseudobulk
 from ctcflow.stats.clusters.neighbors import distance_graph
@@ -97,8 +98,9 @@ def cluster(
         counts = counts_of(collected.values, collected.size_factors)
         result.layers[keys.COUNTS_LAYER.key] = counts
     sums = collected.sums[:, delivered]
-    types, of_cells, why = _cell_types(result, sums, groups, cell_types)
-    report |= why
+    types, of_cells, report["cell_types"], report["scored_types"] = _cell_types(
+        result, sums, groups, cell_types
+    )
     named = _types_of_cells(of_cells, adata.obs)
     result.obs[keys.CELL_TYPE.key] = pd.Categorical(named)
     _add_markers(result, collected, groups, adata.var_names, delivered)
@@ -106,16 +108,16 @@ def cluster(
     of_groups = ["" if name == UNASSIGNED else str(name) for name in types] + groups.classes
     tested, not_run = pseudobulk.compare(collected.units, types=of_groups, pairs=compared.pairs)
     table = pseudobulk.table(tested, adata.var_names.to_numpy(object))
-    result.uns[keys.CONDITIONS.key] = json.dumps(table)
+    io.write_record(result, keys.CONDITIONS, table)
     refused = [*compared.not_run, *not_run]
     report["not_run"] = [{"what": what, "reason": why} for what, why in refused]
-    result.uns[keys.CLUSTERING.key] = json.dumps(report, sort_keys=True)
+    io.write_record(result, keys.CLUSTERING, report)
     return result
 
 
 def _embedded(
     adata: AnnData, params: ClusterParams, delivered: npt.NDArray[np.bool_]
-) -> tuple[AnnData, Groups, dict[str, Any]]:
+) -> tuple[AnnData, Groups, Clustering]:
     """What needs the embedding only: graph, communities and map; X comes later."""
     points = np.asarray(adata.obsm[keys.X_INTEGRATED.key], dtype=np.float64)
     small = adata.n_obs < MIN_CELLS or points.shape[1] == 0
@@ -132,17 +134,21 @@ def _embedded(
     table = grouping.stabilities(
         points, rare, method=method, resolutions=resolutions, k=k, seed=seed, n_threads=threads
     )
-    for row, membership in zip(table, found, strict=True):
-        row["n_clusters"] = _n_groups(membership)
     used = _resolution(params, table)
-    report = {
-        "resolutions": table,
+    report: Clustering = {
+        "resolutions": [
+            {**row, "n_clusters": _n_groups(membership)}
+            for row, membership in zip(table, found, strict=True)
+        ],
         "resolution": used,
         "sketch": {"cells": int(part.chosen.size), "of": adata.n_obs},
         "reason": f"{adata.n_obs} cells with {points.shape[1]} components: no neighbours,"
         " one cluster"
         if small
         else "",
+        "cell_types": [],
+        "scored_types": [],
+        "not_run": [],
     }
     result = _build(adata, delivered, n_neighbors=k, seed=seed)
     for resolution, membership in zip(resolutions, found, strict=True):
@@ -164,7 +170,7 @@ def _n_groups(codes: Codes) -> int:
     return int(codes.max()) + 1 if codes.size else 0
 
 
-def _resolution(params: ClusterParams, table: Sequence[dict[str, Any]]) -> float:
+def _resolution(params: ClusterParams, table: Sequence[Stability]) -> float:
     if params.resolution != "auto":
         return params.resolution
     known = [np.nan if row["stability"] is None else row["stability"] for row in table]
@@ -178,8 +184,10 @@ def _categories(codes: Codes) -> pd.Categorical:
 
 def _cell_types(
     result: AnnData, sums: npt.NDArray[np.float64], groups: Groups, cell_types: pd.DataFrame
-) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], dict[str, Any]]:
-    """Type of each cluster and of each cell, and why; `sums` are of the genes of `result`.
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], list[ClusterType], list[str]]:
+    """Type of each cluster and of each cell, why, and which types are scored.
+
+    `sums` are of the genes of `result`.
 
     Adds the scores of the cells, and what they are made of.
     """
@@ -209,7 +217,7 @@ def _cell_types(
     of_cells = annotation.border_types(of_clusters[groups.codes], around)
     result.varm[keys.TYPE_LOADINGS.key] = loadings[:, given]
     result.obsm[keys.TYPE_SCORES.key] = around
-    table = []
+    table: list[ClusterType] = []
     for number, best in enumerate(chosen.best):
         order = np.argsort(-np.nan_to_num(scores[number], nan=-np.inf), kind="stable")
         table.append(
@@ -223,9 +231,8 @@ def _cell_types(
             }
         )
     scored = [sets[type_] for type_ in given]
-    report = {"cell_types": table, "scored_types": scored}
     names = np.array([*scored, UNASSIGNED], dtype=object)
-    return names[of_clusters], names[of_cells], report
+    return names[of_clusters], names[of_cells], table, scored
 
 
 def _types_of_cells(types: npt.NDArray[np.object_], obs: pd.DataFrame) -> npt.NDArray[np.object_]:
@@ -250,7 +257,7 @@ def _build(
     for key, value in adata.uns.items():
         result.uns[key] = value
     delivery.add_scores(result, adata.obsm.get(keys.SIGNATURES.key))
-    reduced = json.loads(str(adata.uns[keys.REDUCE.key]))
+    reduced = io.record(adata, keys.REDUCE, Reduce)
     delivery.add_embedding_records(result, n_neighbors=n_neighbors, seed=seed, reduced=reduced)
     return result
 
@@ -273,7 +280,7 @@ def _add_markers(
     rest = collected.sums.sum(axis=0) - collected.sums
     outside = rest / np.maximum(groups.codes.size - sizes, 1)
     found = _best_markers(aucs, inside, outside, names)
-    result.uns[keys.MARKERS.key] = json.dumps(found, sort_keys=True)
+    io.write_record(result, keys.MARKERS, found)
     if groups.n > 1:
         result.uns[keys.RANKED.key] = delivery.ranked_genes(
             aucs[:, delivered],
@@ -284,10 +291,8 @@ def _add_markers(
         )
 
 
-def _best_markers(
-    aucs: Matrix, inside: Matrix, outside: Matrix, names: pd.Index
-) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
+def _best_markers(aucs: Matrix, inside: Matrix, outside: Matrix, names: pd.Index) -> Markers:
+    found: Markers = {}
     difference = inside - outside
     for number in range(len(aucs)):
         if np.isnan(aucs[number]).all():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -12,7 +11,11 @@ from scipy import sparse
 
 from ctcflow import __version__, keys
 from ctcflow.errors import CtcflowError
-from ctcflow.files import bundle
+from ctcflow.files import bundle, io
+from ctcflow.records.call import Call, Controls
+from ctcflow.records.cluster import Clustering
+from ctcflow.records.integrate import Integrate
+from ctcflow.records.run import RunRecord
 from ctcflow.settings.params import FreezeParams
 from ctcflow.stats.embedding import novelty
 from ctcflow.stats.embedding.transfer import place
@@ -26,7 +29,6 @@ FILE: Final = "reference.zip"
 BLOOD: Final = "blood"
 _FOLDS: Final = 10
 _BLOCK: Final = 8_192
-_CONTROLS: Final = ("dispersion", "blanks", "healthy")
 
 Codes = npt.NDArray[np.int32]
 
@@ -93,12 +95,12 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
         "ctcflow": __version__,
         "cells": int(adata.n_obs),
         "samples": int(adata.obs[keys.SAMPLE.key].nunique()),
-        "method": json.loads(str(adata.uns[keys.INTEGRATE.key])).get("method"),
+        "method": io.record(adata, keys.INTEGRATE, Integrate).get("method"),
         "target_umis": steps["normalize"]["params"]["target_umis"],
         "n_neighbors": params.n_neighbors,
         "clusters": clusters,
         "cell_types": cell_types,
-        "scored_types": json.loads(str(adata.uns[keys.CLUSTERING.key]))["scored_types"],
+        "scored_types": io.record(adata, keys.CLUSTERING, Clustering)["scored_types"],
         "limits": _limits(adata, found, groups=group, folds=folds, asked=asked, params=params),
         "controls": _controls(call),
         "steps": steps,
@@ -137,17 +139,21 @@ def _text(names: Any) -> npt.NDArray[np.str_]:
 
 def _steps(adata: AnnData) -> dict[str, Any]:
     """Version, parameters and digests of the inputs of each step; no name of a sample."""
-    recorded = json.loads(str(adata.uns[keys.CTCFLOW.key]))["steps"]
+    recorded = io.record(adata, keys.CTCFLOW, RunRecord)["steps"]
     wanted = ("version", "params", "inputs")
     return {
-        step: {key: found[key] for key in wanted if key in found}
+        step: {key: value for key, value in found.items() if key in wanted}
         for step, found in recorded.items()
     }
 
 
-def _controls(call: AnnData) -> dict[str, Any]:
-    found = json.loads(str(call.uns[keys.CALL.key]))
-    return {key: found[key] for key in _CONTROLS}
+def _controls(call: AnnData) -> Controls:
+    found = io.record(call, keys.CALL, Call)
+    return {
+        "dispersion": found["dispersion"],
+        "blanks": found["blanks"],
+        "healthy": found["healthy"],
+    }
 
 
 def _left_out(adata: AnnData, null_cells: int) -> tuple[Codes, npt.NDArray[np.bool_]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +10,8 @@ import pandas as pd
 
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
+from ctcflow.files import io
+from ctcflow.records.project import Project
 from ctcflow.settings.params import GatherParams
 from ctcflow.steps import delivery
 
@@ -66,14 +67,14 @@ def gather(adata: AnnData, cohort: Iterable[AnnData], *, params: GatherParams) -
     adata.obs[keys.CELL_TYPE.key] = pd.Categorical(named)
     for slot in _POINTS:
         adata.obsm[slot.key] = np.concatenate([sample.obsm[slot.key] for sample in samples])
-    adata.uns[keys.INTEGRATE.key] = json.dumps(_report(samples), sort_keys=True)
+    io.write_record(adata, keys.INTEGRATE, _report(samples))
     delivery.add_scores(adata, adata.obsm.get(keys.SIGNATURES.key))
     delivery.add_colours(adata)
     return adata
 
 
 def _obs(sample: AnnData) -> pd.DataFrame:
-    row = json.loads(str(sample.uns[keys.CTCFLOW.key]))["sample"]
+    row = io.sheet_row(sample)
     names = [f"{row['sample']}:{barcode}" for barcode in sample.obs_names]
     columns: dict[str, Any] = {
         slot.key: sample.obs[slot.key].to_numpy(dtype=object) for slot in (*_LABELS, *_NUMBERS)
@@ -86,8 +87,8 @@ def _report(samples: list[AnnData]) -> dict[str, Any]:
     """What was mapped onto what, and which samples stayed as they were."""
     found: dict[str, Any] = {"method": "mapping onto a frozen reference"}
     for sample in samples:
-        name = json.loads(str(sample.uns[keys.CTCFLOW.key]))["sample"]["sample"]
-        record = json.loads(str(sample.uns[keys.PROJECT.key]))
+        name = io.sheet_row(sample)["sample"]
+        record = io.record(sample, keys.PROJECT, Project)
         cells = record["reference"]["cells"]
         found["reason"] = f"no joint embedding: mapped onto a frozen reference of {cells} cells"
         if record["not_mapped"]:

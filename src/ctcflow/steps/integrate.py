@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -10,6 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from ctcflow import keys
+from ctcflow.files import io
+from ctcflow.records.integrate import Association, Batch, Integrate
 from ctcflow.settings.params import HarmonyParams, IntegrateParams, LinearParams
 from ctcflow.stats.embedding import confounding, linear
 from ctcflow.stats.embedding.conservation import neighbor_purity
@@ -91,18 +92,18 @@ def integrate(adata: AnnData, *, params: IntegrateParams) -> AnnData:
             corrected, arrays = _harmony(points, cells, fitted, params.method)
         else:
             corrected, arrays = _linear(points, cells, fitted)
-    report: dict[str, Any] = {
+    report: Integrate = {
         "method": "none" if reason else params.method.method,
         "batch": params.batch,
         "reason": reason,
         "batches": _batch_records(cells, left, reason),
         "confounding": _confounding(adata.obs, params),
     }
-    report |= _mixing(points, corrected, cells, params.seed)
-    report |= _separability(points, corrected, cells.tumour, params.seed)
+    _add_mixing(report, points, corrected, cells, params.seed)
+    _add_separability(report, points, corrected, cells.tumour, params.seed)
     adata.obsm[keys.X_INTEGRATED.key] = corrected.astype(np.float32)
     adata.uns[keys.CORRECTION.key] = arrays
-    adata.uns[keys.INTEGRATE.key] = json.dumps(report, sort_keys=True)
+    io.write_record(adata, keys.INTEGRATE, report)
     return adata
 
 
@@ -202,7 +203,7 @@ def _linear(
     return corrected, arrays
 
 
-def _batch_records(cells: _Cells, left: list[str], reason: str) -> dict[str, dict[str, Any]]:
+def _batch_records(cells: _Cells, left: list[str], reason: str) -> dict[str, Batch]:
     sizes = np.bincount(cells.batches, minlength=cells.batch_names.size)
     leukocytes = cells.table().sum(axis=1)
     return {
@@ -215,10 +216,10 @@ def _batch_records(cells: _Cells, left: list[str], reason: str) -> dict[str, dic
     }
 
 
-def _confounding(obs: pd.DataFrame, params: IntegrateParams) -> list[dict[str, Any]]:
+def _confounding(obs: pd.DataFrame, params: IntegrateParams) -> list[Association]:
     """Association of batch with other columns of the sheet, over samples."""
     samples = obs.drop_duplicates(keys.SAMPLE.key)
-    found: list[dict[str, Any]] = []
+    found: list[Association] = []
     for column in _COMPARED:
         if column not in samples or column == params.batch:
             continue
@@ -235,7 +236,9 @@ def _confounding(obs: pd.DataFrame, params: IntegrateParams) -> list[dict[str, A
     return found
 
 
-def _mixing(before: Embedding, after: Embedding, cells: _Cells, seed: int) -> dict[str, Any]:
+def _add_mixing(
+    report: Integrate, before: Embedding, after: Embedding, cells: _Cells, seed: int
+) -> None:
     """Batches mixed and lineages kept among leukocytes, before and after."""
     chosen = np.flatnonzero(cells.blood)
     if chosen.size > _MOST_MEASURED:
@@ -245,20 +248,21 @@ def _mixing(before: Embedding, after: Embedding, cells: _Cells, seed: int) -> di
     labels, n_labels = _codes(cells.lineages[chosen])
     if n_batches < 2 or before.shape[1] == 0:
         why = "leukocytes of fewer than two batches"
-        return {"mixing": None, "mixing_reason": why, "conservation": None}
+        report["mixing"], report["mixing_reason"], report["conservation"] = None, why, None
+        return
     measured = [
         measure(points[chosen], batches=batches, labels=labels, n_threads=blas_threads())
         for points in ((before,) if after is before else (before, after))
     ]
     shares = np.bincount(batches) / batches.size
-    kept = {"before": measured[0].conservation, "after": measured[-1].conservation}
-    return {
-        "mixing": {"before": measured[0].mixing, "after": measured[-1].mixing},
-        "mixing_neighbors": min(NEIGHBORS, chosen.size) - 1,
-        "iLISI_of_random": float((1 / (shares**2).sum() - 1) / (n_batches - 1)),
-        "conservation": kept if n_labels > 1 else None,
-        "conservation_reason": "" if n_labels > 1 else "leukocytes of one lineage only",
-    }
+    report["mixing"] = {"before": measured[0].mixing, "after": measured[-1].mixing}
+    report["mixing_neighbors"] = min(NEIGHBORS, chosen.size) - 1
+    report["iLISI_of_random"] = float((1 / (shares**2).sum() - 1) / (n_batches - 1))
+    report["conservation"], report["conservation_reason"] = None, "leukocytes of one lineage only"
+    if n_labels > 1:
+        before_after = (measured[0].conservation, measured[-1].conservation)
+        report["conservation"] = {"before": before_after[0], "after": before_after[1]}
+        report["conservation_reason"] = ""
 
 
 def _codes(codes: Codes) -> tuple[Codes, int]:
@@ -266,13 +270,16 @@ def _codes(codes: Codes) -> tuple[Codes, int]:
     return own, values.size
 
 
-def _separability(before: Embedding, after: Embedding, tumour: Flags, seed: int) -> dict[str, Any]:
+def _add_separability(
+    report: Integrate, before: Embedding, after: Embedding, tumour: Flags, seed: int
+) -> None:
     """Share of the neighbours of tumour cells that are tumour cells, before and after."""
     rows = np.flatnonzero(tumour)
     n = rows.size
     if n < 2 or before.shape[1] == 0:
         why = f"{n} CTCs or aggregates, at least 2 are needed" if n < 2 else "no components"
-        return {"separability": None, "separability_reason": why}
+        report["separability"], report["separability_reason"] = None, why
+        return
     if n > _MOST_TUMOUR:
         rows = np.sort(np.random.default_rng(seed).choice(rows, _MOST_TUMOUR, replace=False))
     k = min(_TUMOUR_NEIGHBORS, n - 1)
@@ -280,5 +287,11 @@ def _separability(before: Embedding, after: Embedding, tumour: Flags, seed: int)
         neighbor_purity(points, members=tumour, rows=rows, k=k)
         for points in ((before,) if after is before else (before, after))
     ]
-    found = {"before": shares[0], "after": shares[-1], "cells": n, "neighbors": k}
-    return {"separability": found | {"measured": int(rows.size)}, "separability_reason": ""}
+    report["separability_reason"] = ""
+    report["separability"] = {
+        "before": shares[0],
+        "after": shares[-1],
+        "cells": n,
+        "neighbors": k,
+        "measured": int(rows.size),
+    }

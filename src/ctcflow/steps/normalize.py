@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from scipy import sparse
 
 from ctcflow import keys
+from ctcflow.files import io
+from ctcflow.records.normalize import Normalize
 from ctcflow.settings.sample_params import NormalizeParams
 from ctcflow.stats.counts.moments import column_moments, log_normalised
 from ctcflow.stats.counts.variable_genes import clipped_variance, ranks
@@ -42,7 +43,7 @@ def normalize(adata: AnnData, *, params: NormalizeParams) -> AnnData:
     counts = sparse.csr_matrix(adata.X)
     totals = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
     factors = np.where(totals > 0, totals / params.target_umis, 1.0)
-    report: dict[str, Any] = {
+    report: Normalize = {
         "n_cells": adata.n_obs,
         "cells_without_counts": int((totals == 0).sum()),
     }
@@ -62,5 +63,5 @@ def normalize(adata: AnnData, *, params: NormalizeParams) -> AnnData:
     adata.var[keys.VARIANCE.key] = variance
     adata.var[keys.CLIPPED_VARIANCE.key] = clipped
     adata.var[keys.VARIABLE_RANK.key] = rank
-    adata.uns[keys.NORMALIZE.key] = json.dumps(report, sort_keys=True)
+    io.write_record(adata, keys.NORMALIZE, report)
     return adata

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,10 @@ import pandas as pd
 from scipy import sparse
 
 from ctcflow import keys
+from ctcflow.files import io
 from ctcflow.files.bundle import Reference
+from ctcflow.records.project import Project
+from ctcflow.records.run import RunRecord
 from ctcflow.settings.params import ProjectParams
 from ctcflow.stats.clusters.annotation import Scores, border_types
 from ctcflow.stats.counts.missing_genes import points_of_seen, scaled_loadings, seen_share
@@ -80,7 +82,7 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
     report["not_mapped"] = _why_not(adata, reference, lacks, share)
     if report["not_mapped"]:
         _leave(adata, reference)
-        adata.uns[keys.PROJECT.key] = json.dumps(report, sort_keys=True)
+        io.write_record(adata, keys.PROJECT, report)
         return adata
     points = _points(values, reference, lacks)
     moved, reason = _moved(points.astype(np.float64), adata.obs, reference)
@@ -94,23 +96,25 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
     adata.obsm[keys.X_UMAP.key] = where.astype(np.float32)
     around = _scores_around(by_gene, adata.var_names, moved, placed, reference)
     _label(adata, placed, reference, score, around, share)
-    report |= {
-        "method": "none" if reason else reference.manifest["method"],
-        "reason": reason,
-        "missing_markers": around.lacking,
-        # other types have their name by the vote alone
-        "types_by_markers": list(around.types),
-        "novel": int((score > 1).sum()),
-    }
-    adata.uns[keys.PROJECT.key] = json.dumps(report, sort_keys=True)
+    report["method"] = "none" if reason else reference.manifest["method"]
+    report["reason"] = reason
+    report["missing_markers"] = around.lacking
+    # other types have their name by the vote alone
+    report["types_by_markers"] = list(around.types)
+    report["novel"] = int((score > 1).sum())
+    io.write_record(adata, keys.PROJECT, report)
     return adata
 
 
-def _report(reference: Reference, lacks: Flags, share: float) -> dict[str, Any]:
+def _report(reference: Reference, lacks: Flags, share: float) -> Project:
     missing = [str(name) for name in reference.genes[lacks]]
-    known = ("ctcflow", "cells", "samples")
+    made = reference.manifest
     return {
-        "reference": {key: reference.manifest[key] for key in known},
+        "reference": {
+            "ctcflow": made["ctcflow"],
+            "cells": made["cells"],
+            "samples": made["samples"],
+        },
         "genes": int(reference.genes.size),
         "missing_genes": len(missing),
         "missing": missing[:_LISTED],
@@ -126,7 +130,7 @@ def _report(reference: Reference, lacks: Flags, share: float) -> dict[str, Any]:
 
 def _why_not(adata: AnnData, reference: Reference, lacks: Flags, share: float) -> str:
     """Say why the sample cannot be mapped; empty where it can."""
-    record = json.loads(str(adata.uns[keys.CTCFLOW.key]))
+    record = io.record(adata, keys.CTCFLOW, RunRecord)
     target = record["steps"]["normalize"]["params"]["target_umis"]
     frozen = reference.manifest["target_umis"]
     if target != frozen:

@@ -12,6 +12,9 @@ import scipy.sparse as sp
 
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
+from ctcflow.files import io
+from ctcflow.records.qc import QC
+from ctcflow.records.run import NotRun
 from ctcflow.settings.sample_params import QCParams
 from ctcflow.stats.counts.gene_sets import handling
 from ctcflow.stats.droplets import ambient, doublets, sample_ambient
@@ -34,7 +37,7 @@ Record = dict[str, Any]
 
 _MOST_OF_REFERENCE: Final = 0.1  # the limit on genes is at most this share of the reference
 _ANUCLEATE_GENES: Final = 0.2  # platelets and erythrocytes show this share of the genes
-_NO_SOUP: Final = {
+_NO_SOUP: Final[NotRun] = {
     "what": "test of droplets",
     "reason": "no unfiltered droplet has few enough counts (qc.ambient_umis)",
 }
@@ -130,24 +133,22 @@ def qc(
         )[back]
     remarks = {**judged.remarks, "likely doublets": doublet.called}
     reads = sample.quality.reads
-    adata.uns[keys.QC.key] = json.dumps(
-        {
-            "umis": not reads,
-            "limits": records.limits(judged.limits, lineage=judged.lineage, reads=reads),
-            "distributions": records.distributions(sample.quality, lineage=judged.lineage),
-            "ambient": records.contamination(
-                ambient_rna.found, measured_on="droplets" if raw else "cells", corrected=correct
-            ),
-            "droplets": records.droplets(raw.tested, lower=params.ambient_umis) if raw else None,
-            "doublet_rate": rate,
-            "ledger": ledger(judged.reasons, rescued=judged.rescued, remarks=remarks)
-            + (records.outside(raw.tested, judged.listed) if raw else []),
-            "set_aside": judged.listed,
-            "not_run": _not_run(sample, doublet, rate, ambient_rna.found)
-            + ([_NO_SOUP] if unfiltered is not None and raw is None else []),
-        },
-        sort_keys=True,
-    )
+    found: QC = {
+        "umis": not reads,
+        "limits": records.limits(judged.limits, lineage=judged.lineage, reads=reads),
+        "distributions": records.distributions(sample.quality, lineage=judged.lineage),
+        "ambient": records.contamination(
+            ambient_rna.found, measured_on="droplets" if raw else "cells", corrected=correct
+        ),
+        "droplets": records.droplets(raw.tested, lower=params.ambient_umis) if raw else None,
+        "doublet_rate": rate,
+        "ledger": ledger(judged.reasons, rescued=judged.rescued, remarks=remarks)
+        + (records.outside(raw.tested, judged.listed) if raw else []),
+        "set_aside": judged.listed,
+        "not_run": _not_run(sample, doublet, rate, ambient_rna.found)
+        + ([_NO_SOUP] if unfiltered is not None and raw is None else []),
+    }
+    io.write_record(adata, keys.QC, found)
     return adata
 
 
@@ -251,10 +252,10 @@ def _write(
 
 def _not_run(
     sample: Sample, doublet: doublets.Doublets, rate: float | None, found: ambient.Contamination
-) -> list[dict[str, str]]:
+) -> list[NotRun]:
     if sample.barcodes.size == 0:
         return [{"what": "quality control", "reason": "the sample has no cell"}]
-    missing = [
+    missing: list[NotRun] = [
         {"what": f"{name} share", "reason": "the reference has no such gene"}
         for name, values in sample.quality.percent.items()
         if np.isnan(values).all()

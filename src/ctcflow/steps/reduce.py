@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,8 @@ import pandas as pd
 from scipy import sparse
 
 from ctcflow import keys
-from ctcflow.files import sample_files
+from ctcflow.files import io, sample_files
+from ctcflow.records.reduce import Reduce
 from ctcflow.settings.params import ReduceParams
 from ctcflow.stats.counts import variable_genes
 from ctcflow.stats.counts.gene_sets import in_set
@@ -114,7 +114,7 @@ def reduce(
     adata.obsm[keys.X_PCA.key] = np.concatenate([*blocks, np.zeros((0, k), dtype=np.float32)])
     adata.varm[keys.LOADINGS.key] = loadings
     report = _report(genes, found, excluded, used, len(obs), params)
-    adata.uns[keys.REDUCE.key] = json.dumps(report, sort_keys=True)
+    io.write_record(adata, keys.REDUCE, report)
     return adata
 
 
@@ -233,9 +233,9 @@ def _report(
     used: Flags,
     n_cells: int,
     params: ReduceParams,
-) -> dict[str, Any]:
+) -> Reduce:
     ranked = int((~np.isnan(genes.ranks)).any(axis=1).sum())
-    report: dict[str, Any] = {
+    report: Reduce = {
         "n_samples": int(genes.ranks.shape[0]),
         "n_samples_ranked": ranked,
         "n_cells": n_cells,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,9 @@ from ctcflow.evidence import decoys
 from ctcflow.evidence.line import Column, Found, spread
 from ctcflow.evidence.lines import columns, measure
 from ctcflow.evidence.look import Looked, Sample, Settings, Shipped, look
+from ctcflow.files import io
+from ctcflow.records.qc import QC
+from ctcflow.records.score import Score
 from ctcflow.settings.sample_params import ScoreParams
 from ctcflow.stats.counts import signature
 from ctcflow.stats.counts.gene_sets import columns_of_sets, genes_of_sets, in_set
@@ -116,33 +118,33 @@ def score(
     adata.obsm[keys.TISSUE_COUNTS.key] = tissue.counts
     scores, coverage = _signatures(adata, programmes)
     adata.obsm[keys.SIGNATURES.key] = scores
-    adata.uns[keys.SCORE.key] = json.dumps(
-        {
-            "panels": list(chosen),
-            "panel_genes_in_data": int(of.panels.columns.size),
-            "panel_genes": len(of.members),
-            "leukocytes": int(of.blood.is_leukocyte.sum()),
-            "signature_genes_in_data": coverage,
-            "tissue_genes_measured": tissue.measured.tolist(),
-            "decoys": decoys.measured(of),
-            "not_run": [
-                {"what": name, "reason": line.not_run}
-                for name, line in found.items()
-                if line.not_run
-            ],
-            **{
-                name.replace(" ", "_"): line.record
-                for name, line in found.items()
-                if line.record is not None
-            },
-        },
-        sort_keys=True,
-    )
+    record: Score = {
+        "panels": list(chosen),
+        "panel_genes_in_data": int(of.panels.columns.size),
+        "panel_genes": len(of.members),
+        "leukocytes": int(of.blood.is_leukocyte.sum()),
+        "signature_genes_in_data": coverage,
+        "tissue_genes_measured": tissue.measured.tolist(),
+        "decoys": decoys.measured(of),
+        "not_run": [
+            {"what": name, "reason": line.not_run} for name, line in found.items() if line.not_run
+        ],
+    }
+    io.write_record(adata, keys.SCORE, record | _of_lines(found))
     return adata
 
 
+def _of_lines(found: Mapping[str, Found]) -> dict[str, Any]:
+    """Records of the lines that have one, by their names."""
+    return {
+        name.replace(" ", "_"): line.record
+        for name, line in found.items()
+        if line.record is not None
+    }
+
+
 def _on_the_scale_of_molecules(adata: AnnData, technical: pd.DataFrame) -> AnnData:
-    if json.loads(str(adata.uns[keys.QC.key]))["umis"]:
+    if io.record(adata, keys.QC, QC)["umis"]:
         return adata
     globins = in_set(adata.var_names.to_numpy(dtype=object), technical, "haemoglobin")
     working = adata.copy()
@@ -168,7 +170,7 @@ def _panels(adata: AnnData, panels: pd.DataFrame, wanted: str) -> dict[str, froz
 
 def _sample(adata: AnnData, *, are_molecules: bool) -> Sample:
     """Cells, with the ambient RNA that `qc` measured; no profile and 0 where it could not."""
-    share = json.loads(str(adata.uns[keys.QC.key]))["ambient"]["share"]
+    share = io.record(adata, keys.QC, QC)["ambient"]["share"]
     soup = None if share is None else adata.var[keys.AMBIENT_PROFILE.key].to_numpy(np.float64)
     return Sample(
         adata.X.tocsr(),

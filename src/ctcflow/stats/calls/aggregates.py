@@ -20,6 +20,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ctcflow.records.call import Aggregate
+
 SENTENCE: Final = "cannot be told from random doublets"
 
 PARTNER_OF: Final = {
@@ -172,7 +174,7 @@ def against_chance(
     n_droplets: int,
     rate: float,
     confidence: float,
-) -> list[dict[str, str | float | None]]:
+) -> list[Aggregate]:
     """Compare every partner lineage of one sample with chance.
 
     Parameters
@@ -195,7 +197,7 @@ def against_chance(
     """
     empty = empty_from_rate(n_droplets, rate=rate)
     each = shared_confidence(confidence, n_partners=len(singles))
-    rows: list[dict[str, str | float | None]] = []
+    rows: list[Aggregate] = []
     for partner, alone in singles.items():
         seen = observed.get(partner, 0)
         found = enrichment(
@@ -206,16 +208,22 @@ def against_chance(
             verdict = "more than random doublets give"
         elif found.high < 1:
             verdict = "fewer than random doublets give: some were not told from single tumour cells"
-        numbers = {
-            name: value if np.isfinite(value) else None
-            for name, value in zip(
-                ("expected", "ratio", "low", "high"),
-                (found.expected, found.ratio, found.low, found.high),
-                strict=True,
+        rows.append(
+            Aggregate(
+                partner=partner,
+                observed=seen,
+                expected=_finite(found.expected),
+                ratio=_finite(found.ratio),
+                low=_finite(found.low),
+                high=_finite(found.high),
+                verdict=verdict,
             )
-        }
-        rows.append({"partner": partner, "observed": seen, **numbers, "verdict": verdict})
+        )
     return rows
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def shared_confidence(confidence: float, *, n_partners: int) -> float:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ctcflow.records.call import Blanks, Controls, Healthy, SampleCounts
 from ctcflow.stats.calls.tail import clopper_pearson
-
-Record = dict[str, Any]
 
 CONTROLS = frozenset({"healthy", "blank"})
 """Roles in which every call is a false one."""
@@ -18,6 +17,18 @@ FEWEST_BLANKS = 20
 FROZEN = ", of the frozen reference"
 """Said of what was not measured in this run."""
 _LEVEL = 0.95
+
+
+class Control(Protocol):
+    """What is asked of a draw."""
+
+    @property
+    def role(self) -> str:
+        """Role in the sheet."""
+
+    @property
+    def before_review(self) -> int:
+        """Calls, as the machine made them."""
 
 
 def limit_of_blank(counts: npt.NDArray[np.int64]) -> float | None:
@@ -39,7 +50,7 @@ def limit_of_blank(counts: npt.NDArray[np.int64]) -> float | None:
     return float(np.quantile(counts, _LEVEL, method="hazen"))
 
 
-def blanks(draws: Sequence[Record], *, frozen: Record | None) -> Record:
+def blanks(draws: Sequence[Control], *, frozen: Controls | None) -> Blanks:
     """Limit of blank of a run.
 
     Healthy draws alone where they are enough: medium without blood has nothing that could be
@@ -48,7 +59,7 @@ def blanks(draws: Sequence[Record], *, frozen: Record | None) -> Record:
     Parameters
     ----------
     draws
-        Per draw, `role` and `before_review` (calls).
+        Role and calls of each draw.
     frozen
         `blanks` of a frozen reference: they stand in where there is no healthy or blank draw.
 
@@ -56,10 +67,10 @@ def blanks(draws: Sequence[Record], *, frozen: Record | None) -> Record:
     -------
     `draws` (number that was used), `limit` (calls per draw, or None), `reason` (why there is none).
     """
-    healthy = [draw["before_review"] for draw in draws if draw["role"] == "healthy"]
-    both = [draw["before_review"] for draw in draws if draw["role"] in CONTROLS]
+    healthy = [draw.before_review for draw in draws if draw.role == "healthy"]
+    both = [draw.before_review for draw in draws if draw.role in CONTROLS]
     if not both and frozen is not None:
-        return dict(frozen["blanks"])
+        return frozen["blanks"]
     used = healthy if len(healthy) >= FEWEST_BLANKS else both
     limit = limit_of_blank(np.array(used, dtype=np.int64))
     reason = "" if limit is not None else f"not enough blanks: {len(used)}"
@@ -67,8 +78,8 @@ def blanks(draws: Sequence[Record], *, frozen: Record | None) -> Record:
 
 
 def false_calls(
-    samples: Sequence[Record], *, fdr: float, confidence: float, frozen: Record | None
-) -> Record:
+    samples: Sequence[SampleCounts], *, fdr: float, confidence: float, frozen: Controls | None
+) -> Healthy:
     """Observed call rate of healthy and blank samples beside the claimed one.
 
     In a sample of null cells only, Benjamini-Hochberg at level a rejects a / (1 - a)^2 cells on
@@ -96,22 +107,27 @@ def false_calls(
     """
     known = [record for record in samples if record["role"] in CONTROLS]
     if not known and frozen is not None:
-        return dict(frozen["healthy"])
+        return frozen["healthy"]
     cells = sum(record["cells"] for record in known)
     called = sum(record["n_before_review"] for record in known)
-    found: Record = {"samples": len(known), "cells": cells, "called": called, "flag": ""}
+    found: Healthy = {
+        "samples": len(known),
+        "cells": cells,
+        "called": called,
+        "rate": None,
+        "rate_low": None,
+        "rate_high": None,
+        "claimed": None,
+        "flag": "",
+    }
     if not cells:
-        return {**found, **dict.fromkeys(("rate", "rate_low", "rate_high", "claimed"))}
+        return found
     low, high = clopper_pearson(called, cells, confidence=confidence)
     claimed = sum(record["cells"] > 0 for record in known) * fdr / (1 - fdr) ** 2 / cells
     if low > claimed:
         found["flag"] = "more false calls than claimed: the interval lies above the claim"
     elif high < claimed:
         found["flag"] = "fewer false calls than claimed: the interval lies below the claim"
-    return {
-        **found,
-        "rate": called / cells,
-        "rate_low": low,
-        "rate_high": high,
-        "claimed": min(claimed, 1.0),
-    }
+    found["rate"], found["rate_low"], found["rate_high"] = called / cells, low, high
+    found["claimed"] = min(claimed, 1.0)
+    return found

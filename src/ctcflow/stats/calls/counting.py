@@ -2,44 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ctcflow.records.call import Blanks, Controls, Dispersion, Draw, SampleCounts
 from ctcflow.stats.calls import controls as known
 from ctcflow.stats.calls.cutoffs import cutoff
 from ctcflow.stats.calls.overdispersion import interval, measured_ratio
 
-Record = dict[str, Any]
+Row = Mapping[str, Any]
+"""Row of the sheet, with the columns of users."""
 
 _LANES = "for every lane"
 
 
 class Counted(NamedTuple):
-    """Counts of all draws, and what they rest on; lists and objects of plain values."""
+    """Counts of all draws, and what they rest on."""
 
-    draws: list[Record]
-    """Per draw: `draw`, `patient`, `day`, `role`, `samples`, `cells`, `count` (CTCs and
-    aggregates), `count_low`, `count_high`, `interval` (which one), `count_without_diploid` (less
-    the calls that are diploid as far as seen: normal epithelium looks like that), `volume_ml`,
-    `per_ml`,
-    `per_ml_low`, `per_ml_high`, `recovery`, `per_ml_corrected`, `per_ml_corrected_low`,
-    `per_ml_corrected_high`, `limit_of_blank` (calls per draw), `above_blank` (`yes`, `no`, or why
-    it is not known; empty for controls), `cutoff`, `note`."""
-    dispersion: Record
-    """`ratio` (variance over mean of replicate counts) and `source`, a sentence."""
-    blanks: Record
-    """`draws`, `limit`, `reason`: see `controls.blanks`."""
+    draws: list[Draw]
+    dispersion: Dispersion
+    blanks: Blanks
+
+
+@dataclass(frozen=True)
+class Summed:
+    """One draw before it is judged."""
+
+    draw: str
+    patient: str | None
+    day: int | None
+    role: str
+    samples: str
+    cells: int
+    count: int
+    """CTCs and aggregates."""
+    diploid: int
+    before_review: int
+    volume_ml: float | None
+    blood: float | None
+    """What was looked at (mL)."""
+    recovery: float | None
+    enrichment: list[str | None]
+    """Of each lane."""
+    cancer_type: list[str | None]
+    note: str
 
 
 def count_draws(
-    samples: Sequence[Record],
-    rows: Sequence[Record],
+    samples: Sequence[SampleCounts],
+    rows: Sequence[Row],
     *,
     confidence: float,
     dispersion: float | None,
-    frozen: Record | None,
+    frozen: Controls | None,
 ) -> Counted:
     """Count per draw: its lanes are summed, its volume counts once.
 
@@ -63,7 +81,7 @@ def count_draws(
         `dispersion` and `blanks` of a frozen reference, which stand in where the draws do not tell;
         None without one.
     """
-    lanes: dict[str, list[tuple[Record, Record]]] = {}
+    lanes: dict[str, list[tuple[SampleCounts, Row]]] = {}
     for record, row in zip(samples, rows, strict=True):
         lanes.setdefault(str(record["draw"]), []).append((record, row))
     draws = [_summed(name, mine) for name, mine in lanes.items()]
@@ -72,7 +90,7 @@ def count_draws(
     return Counted([_judged(draw, spread, blanks, confidence) for draw in draws], spread, blanks)
 
 
-def library_intervals(samples: Sequence[Record], *, ratio: float, confidence: float) -> None:
+def library_intervals(samples: Sequence[SampleCounts], *, ratio: float, confidence: float) -> None:
     """Write `rate_low` and `rate_high` of each sample: as the intervals of draws are made."""
     for record in samples:
         count = record["n_CTC"] + record["n_aggregate"]
@@ -80,8 +98,7 @@ def library_intervals(samples: Sequence[Record], *, ratio: float, confidence: fl
         record["rate_low"], record["rate_high"] = low, high
 
 
-def _summed(name: str, lanes: list[tuple[Record, Record]]) -> Record:
-    """One draw before it is judged; `blood` is what was looked at (mL)."""
+def _summed(name: str, lanes: list[tuple[SampleCounts, Row]]) -> Summed:
     first, row = lanes[0]
     volume = row.get("volume_ml")
     given = [lane.get("fraction_loaded") for _, lane in lanes]
@@ -94,21 +111,23 @@ def _summed(name: str, lanes: list[tuple[Record, Record]]) -> Record:
     else:
         blood = float(volume) * min(1.0, sum(loaded))
     recovery, why = _recovery([lane.get("recovery") for _, lane in lanes])
-    return {
-        "draw": name,
-        **{key: first[key] for key in ("patient", "day", "role")},
-        "samples": ", ".join(record["sample"] for record, _ in lanes),
-        "cells": sum(record["cells"] for record, _ in lanes),
-        "count": sum(record["n_CTC"] + record["n_aggregate"] for record, _ in lanes),
-        "diploid": sum(record.get("n_diploid", 0) for record, _ in lanes),
-        "before_review": sum(record["n_before_review"] for record, _ in lanes),
-        "volume_ml": volume,
-        "blood": blood,
-        "recovery": recovery,
-        "enrichment": [lane.get("enrichment") for _, lane in lanes],
-        "cancer_type": [lane.get("cancer_type") for _, lane in lanes],
-        "note": "; ".join([*notes, why] if why else notes),
-    }
+    return Summed(
+        draw=name,
+        patient=first["patient"],
+        day=first["day"],
+        role=first["role"],
+        samples=", ".join(record["sample"] for record, _ in lanes),
+        cells=sum(record["cells"] for record, _ in lanes),
+        count=sum(record["n_CTC"] + record["n_aggregate"] for record, _ in lanes),
+        diploid=sum(record.get("n_diploid", 0) for record, _ in lanes),
+        before_review=sum(record["n_before_review"] for record, _ in lanes),
+        volume_ml=volume,
+        blood=blood,
+        recovery=recovery,
+        enrichment=[lane.get("enrichment") for _, lane in lanes],
+        cancer_type=[lane.get("cancer_type") for _, lane in lanes],
+        note="; ".join([*notes, why] if why else notes),
+    )
 
 
 def _recovery(given: list[float | None]) -> tuple[float | None, str]:
@@ -122,11 +141,11 @@ def _recovery(given: list[float | None]) -> tuple[float | None, str]:
     return (values[0] if values else None), ""
 
 
-def _spread(draws: Sequence[Record], given: float | None, frozen: Record | None) -> Record:
+def _spread(draws: Sequence[Summed], given: float | None, frozen: Controls | None) -> Dispersion:
     if given is not None:
         return {"ratio": given, "source": "given as call.dispersion"}
-    replicates = [draw for draw in draws if draw["day"] is not None]
-    controls = [draw for draw in draws if draw["role"] in known.CONTROLS]
+    replicates = [draw for draw in draws if draw.day is not None]
+    controls = [draw for draw in draws if draw.role in known.CONTROLS]
     tried = []
     for name, used, key in (
         ("replicate draws", replicates, "patient"),
@@ -146,48 +165,58 @@ def _spread(draws: Sequence[Record], given: float | None, frozen: Record | None)
     }
 
 
-def _groups(draws: Iterable[Record], key: str) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+def _groups(draws: Iterable[Summed], key: str) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
     """Counts of draws whose expectation is the same: equal key, day and blood."""
     groups: dict[tuple[Any, ...], list[int]] = {}
     for draw in draws:
-        day = draw["day"] if key == "patient" else None
-        place = (draw["role"], draw[key], day, draw["blood"])
-        groups.setdefault(place, []).append(draw["before_review"])
+        day = draw.day if key == "patient" else None
+        place = (draw.role, getattr(draw, key), day, draw.blood)
+        groups.setdefault(place, []).append(draw.before_review)
     return [np.array(counts, dtype=np.int64) for counts in groups.values()]
 
 
-def _judged(draw: Record, spread: Record, blanks: Record, confidence: float) -> Record:
+def _judged(draw: Summed, spread: Dispersion, blanks: Blanks, confidence: float) -> Draw:
     ratio = spread["ratio"]
-    low, high = interval(draw["count"], ratio=ratio, confidence=confidence)
-    kind = f"negative binomial, variance/mean {ratio:.3g}" if ratio > 1 else "Poisson (Garwood)"
-    counts = {"": draw["count"], "_low": low, "_high": high}
-    blood, recovery = draw["blood"], draw["recovery"]
-    corrected = None if blood is None or recovery is None else blood * recovery
-    shown = ("draw", "patient", "day", "role", "samples", "cells", "count")
-    found = {
-        **{key: draw[key] for key in shown},
+    low, high = interval(draw.count, ratio=ratio, confidence=confidence)
+    corrected = None if draw.blood is None or draw.recovery is None else draw.blood * draw.recovery
+    found: Draw = {
+        "draw": draw.draw,
+        "patient": draw.patient,
+        "day": draw.day,
+        "role": draw.role,
+        "samples": draw.samples,
+        "cells": draw.cells,
+        "count": draw.count,
         "count_low": low,
         "count_high": high,
-        "interval": kind,
-        "count_without_diploid": draw["count"] - draw["diploid"],
-        "volume_ml": draw["volume_ml"],
-        **_divided("per_ml", counts, blood),
-        "recovery": recovery,
-        **_divided("per_ml_corrected", counts, corrected),
+        "interval": f"negative binomial, variance/mean {ratio:.3g}"
+        if ratio > 1
+        else "Poisson (Garwood)",
+        "count_without_diploid": draw.count - draw.diploid,
+        "volume_ml": draw.volume_ml,
+        "per_ml": _per_ml(draw.count, draw.blood),
+        "per_ml_low": _per_ml(low, draw.blood),
+        "per_ml_high": _per_ml(high, draw.blood),
+        "recovery": draw.recovery,
+        "per_ml_corrected": _per_ml(draw.count, corrected),
+        "per_ml_corrected_low": _per_ml(low, corrected),
+        "per_ml_corrected_high": _per_ml(high, corrected),
         "limit_of_blank": blanks["limit"],
         "above_blank": _above(draw, blanks),
+        "cutoff": "",
+        "note": draw.note,
     }
-    stated = cutoff(found, enrichment=draw["enrichment"], cancer=draw["cancer_type"])
-    return {**found, "cutoff": stated, "note": draw["note"]}
+    found["cutoff"] = cutoff(found, enrichment=draw.enrichment, cancer=draw.cancer_type)
+    return found
 
 
-def _divided(name: str, counts: Record, blood: float | None) -> Record:
-    return {f"{name}{end}": None if not blood else n / blood for end, n in counts.items()}
+def _per_ml(count: float, blood: float | None) -> float | None:
+    return count / blood if blood else None
 
 
-def _above(draw: Record, blanks: Record) -> str:
-    if draw["role"] in known.CONTROLS:
+def _above(draw: Summed, blanks: Blanks) -> str:
+    if draw.role in known.CONTROLS:
         return ""
     if blanks["limit"] is None:
-        return str(blanks["reason"])
-    return "yes" if draw["count"] > blanks["limit"] else "no"
+        return blanks["reason"]
+    return "yes" if draw.count > blanks["limit"] else "no"

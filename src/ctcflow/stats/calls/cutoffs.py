@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-Record = dict[str, Any]
+from ctcflow.records.call import Draw
 
 _ENRICHMENT = "cellsearch"
 _PER_TUBE = 7.5  # mL
@@ -12,7 +10,7 @@ CUTOFFS = {"breast": 5, "prostate": 5, "colorectal": 3}
 """CTCs per tube from which on prognosis is worse, by cancer."""
 
 
-def cutoff(draw: Record, *, enrichment: list[str | None], cancer: list[str | None]) -> str:
+def cutoff(draw: Draw, *, enrichment: list[str | None], cancer: list[str | None]) -> str:
     """State a draw's place against the cut-off of its cancer, and judge nothing.
 
     At least 5 (breast, prostate) or 3 (colorectal) cells per 7.5 mL of blood
@@ -36,11 +34,15 @@ def cutoff(draw: Record, *, enrichment: list[str | None], cancer: list[str | Non
     kind = kinds.pop()
     if kinds or kind not in CUTOFFS:
         return f"no cut-off: known for {', '.join(CUTOFFS)} only (cancer_type)"
-    if draw["per_ml"] is None:
+    low, high = draw["per_ml_low"], draw["per_ml_high"]
+    if low is None or high is None:
         return "no cut-off: it is per 7.5 mL, and counts per mL are not given"
     least = CUTOFFS[kind]
-    low, high = draw["per_ml_low"] * _PER_TUBE, draw["per_ml_high"] * _PER_TUBE
-    place = "at or above" if low >= least else "below" if high < least else "interval includes"
+    place = "interval includes"
+    if low * _PER_TUBE >= least:
+        place = "at or above"
+    elif high * _PER_TUBE < least:
+        place = "below"
     return (
         f"{place} {least} per {_PER_TUBE} mL ({kind}, CellSearch; the cut-off was made for cells"
         " seen on its images, these are called by RNA)"

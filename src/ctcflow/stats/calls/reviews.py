@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ctcflow.records.run import NotRun
+
 Objects = npt.NDArray[np.object_]
 
 _WORDS = {"confirm": "confirmed", "veto": "vetoed"}
@@ -27,7 +29,7 @@ class Reviewed(NamedTuple):
     """(n,) `confirm`, `veto`, or `confirm; veto` where reviewers disagree."""
     reviewer: Objects
     """(n,) names, separated by `; `."""
-    not_applied: list[dict[str, str]]
+    not_applied: list[NotRun]
     """`what` and `reason` of verdicts on cells that are not there."""
 
 

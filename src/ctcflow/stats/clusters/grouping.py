@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from ctcflow.records.cluster import Stability
 from ctcflow.stats.clusters import sketch
 from ctcflow.stats.clusters.communities import by_size, leiden
 from ctcflow.stats.clusters.layout import umap_layout
@@ -124,7 +125,7 @@ def stabilities(
     k: int,
     seed: int,
     n_threads: int,
-) -> list[dict[str, Any]]:
+) -> list[Stability]:
     """Stability of the communities under subsampling, beside that of noise.
 
     Five times, 80 % of at most 10,000 points (a sketch) are clustered again with the ties among
@@ -155,10 +156,14 @@ def stabilities(
     values = np.column_stack(
         [measured[0].mean(axis=1), measured[0].std(axis=1, ddof=1), measured[1].mean(axis=1)]
     )
-    names = ("stability", "stability_sd", "stability_of_noise")
     return [
-        {"resolution": r, **{name: _number(v) for name, v in zip(names, row, strict=True)}}
-        for r, row in zip(resolutions, values, strict=True)
+        Stability(
+            resolution=resolution,
+            stability=_number(row[0]),
+            stability_sd=_number(row[1]),
+            stability_of_noise=_number(row[2]),
+        )
+        for resolution, row in zip(resolutions, values, strict=True)
     ]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
+from ctcflow.records.score import CopyNumber
 from ctcflow.stats.copy_number import gene_order
 from ctcflow.stats.copy_number.aneuploidy import NormalTissue, copy_number
 from ctcflow.stats.identity.coarse import COARSE, coarse
@@ -44,9 +45,7 @@ class SampleCopyNumber(NamedTuple):
     """(a,) names such as `1p`; none where it could not run."""
     arm_log2_ratio: npt.NDArray[np.float32]
     """(n, a) log2 of the dosage against the nearest lineage."""
-    record: dict[str, Any]
-    """`candidates`, `judged` and `null_cells` (numbers of cells), `reference_cells` by lineage,
-    `arms`, and the `reason` why it did not run, empty where it did."""
+    record: CopyNumber
 
 
 def roles(
@@ -139,7 +138,7 @@ def sample_copy_number(
     aneuploidy[rows[judged]] = found.aneuploidy[:n_alone][judged]
     p[rows] = found.p[:n_alone]
     profile[rows[judged]] = found.arm_log2_ratio[judged]
-    record = {
+    record: CopyNumber = {
         "candidates": int(rows.size),
         "judged": int(judged.sum()),
         "reference_cells": {

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from ctcflow.records.integrate import Association
 from ctcflow.stats.embedding.linear import cell_table, connected_sets
 
 Codes = npt.NDArray[np.intp]
@@ -15,7 +14,7 @@ Table = npt.NDArray[np.int64]
 
 def associate(
     first: Codes, second: Codes, *, name: str, n_permutations: int, seed: int
-) -> dict[str, Any] | None:
+) -> Association | None:
     """Measure and word the association of batch with another property of the samples.
 
     Parameters

@@ -6,13 +6,12 @@ together in blood in ways that the null of the panel does not know.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
+from ctcflow.records.score import Decoys
 from ctcflow.stats.counts.gene_sets import in_set
 from ctcflow.stats.panels import panel
 
@@ -127,7 +126,7 @@ def _matched(wanted: Floats, *, among: Floats, rng: np.random.Generator) -> Ints
     return chosen
 
 
-def summary(shares: Floats, *, n_cells: int) -> list[dict[str, Any]]:
+def summary(shares: Floats, *, n_cells: int) -> list[Decoys]:
     """Give the mean share and its range over the decoys, one object per level."""
     return [
         {

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from ctcflow.records.qc import LedgerLine
 
 Bools = npt.NDArray[np.bool_]
 Names = npt.NDArray[np.object_]
@@ -14,7 +15,7 @@ Names = npt.NDArray[np.object_]
 
 def ledger(
     reasons: Mapping[str, Bools], *, rescued: Bools, remarks: Mapping[str, Bools]
-) -> list[dict[str, Any]]:
+) -> list[LedgerLine]:
     """Count every cell once: by its first reason, as rescued, or as kept.
 
     Parameters

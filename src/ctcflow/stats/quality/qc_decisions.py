@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
+from ctcflow.records.qc import SetAside
 from ctcflow.stats.droplets import raw_droplets, soup
 from ctcflow.stats.droplets.metrics import Quality
 from ctcflow.stats.identity.coarse import COARSE, coarse
@@ -26,7 +27,6 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 Names = npt.NDArray[np.object_]
-Record = dict[str, Any]
 
 _FEWEST_LEUKOCYTES: Final = 50
 _OTHER_SPECIES_PCT: Final = 50.0
@@ -72,7 +72,7 @@ class Judged(NamedTuple):
     reasons: dict[str, Bools]
     remarks: dict[str, Bools]
     rescued: Bools
-    listed: list[Record]
+    listed: list[SetAside]
 
 
 def _profiles(sample: Sample, known: Known, floating: Floats | None) -> Profiles:
@@ -209,7 +209,7 @@ def judged(
 
 def _outside(
     raw: Raw, columns: Ints, prior: Floats, inside: Ints, p_inside: Floats
-) -> list[Record]:
+) -> list[SetAside]:
     """Droplets outside the given matrix that may hold a tumour cell."""
     p = np.full(raw.beside.barcodes.size, np.nan)
     p[inside] = p_inside

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from ctcflow.records.qc import Ambient, Distribution, Droplets, LedgerLine, Limit, SetAside
 from ctcflow.stats.droplets.ambient import Contamination
 from ctcflow.stats.droplets.metrics import Quality
 from ctcflow.stats.droplets.raw_droplets import Tested
@@ -16,13 +17,11 @@ from ctcflow.stats.quality.limits import Limits
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
-Record = dict[str, Any]
 
 OUTSIDE: Final = "not among the given cells"
 """Why a droplet is listed that quality control was never given."""
 
 _QUANTILES: Final = np.linspace(0.0, 1.0, 41)
-_OF_COUNTS: Final = ("min_umis", "damaged_umis", "damaged_pct_mt", "high_umis")
 
 
 def number(value: float) -> float | None:
@@ -30,40 +29,55 @@ def number(value: float) -> float | None:
     return float(f"{value:.4g}") if np.isfinite(value) else None
 
 
-def limits(rows: Sequence[Limits], *, lineage: Ints, reads: bool) -> list[Record]:
+def limits(rows: Sequence[Limits], *, lineage: Ints, reads: bool) -> list[Limit]:
     """Limits per coarse lineage that has a cell; those on counts are null where these are reads."""
     found = []
     for code, row in enumerate(rows):
         cells = int((lineage == code).sum())
         if not cells:
             continue
-        record: Record = {"lineage": COARSE[code], "cells": cells, "adaptive": row.adaptive}
-        for name in row._fields[2:]:
-            value = getattr(row, name)
-            record[name] = None if reads and name in _OF_COUNTS else number(value)
-        found.append(record)
+        shown = row
+        if reads:
+            none = np.nan
+            shown = row._replace(
+                min_umis=none, damaged_umis=none, damaged_pct_mt=none, high_umis=none
+            )
+        found.append(
+            Limit(
+                lineage=COARSE[code],
+                cells=cells,
+                adaptive=row.adaptive,
+                min_umis=number(shown.min_umis),
+                min_genes=number(shown.min_genes),
+                max_pct_mt=number(shown.max_pct_mt),
+                damaged_umis=number(shown.damaged_umis),
+                damaged_pct_mt=number(shown.damaged_pct_mt),
+                high_umis=number(shown.high_umis),
+                high_genes=number(shown.high_genes),
+            )
+        )
     return found
 
 
-def distributions(quality: Quality, *, lineage: Ints) -> list[Record]:
+def distributions(quality: Quality, *, lineage: Ints) -> list[Distribution]:
     """Up to 41 quantiles of every metric in every coarse lineage that has a cell."""
     values = {
         "total_counts": quality.umis,
         "n_genes_by_counts": quality.genes,
         "pct_counts_mt": quality.percent["mitochondrial"],
     }
-    found = []
+    found: list[Distribution] = []
     for code, name in enumerate(COARSE):
         for metric, of_all in values.items():
             mine = np.sort(of_all[(lineage == code) & np.isfinite(of_all)])
             if mine.size:
                 places = np.rint(_QUANTILES * (mine.size - 1)).astype(np.intp)
                 shown = [number(value) for value in mine[np.unique(places)]]
-                found.append({"lineage": name, "metric": metric, "values": shown})
+                found.append(Distribution(lineage=name, metric=metric, values=shown))
     return found
 
 
-def contamination(found: Contamination, *, measured_on: str, corrected: bool) -> Record:
+def contamination(found: Contamination, *, measured_on: str, corrected: bool) -> Ambient:
     """Ambient share with its interval, on what it was measured, or why not."""
     return {
         "share": number(found.rho),
@@ -76,7 +90,7 @@ def contamination(found: Contamination, *, measured_on: str, corrected: bool) ->
     }
 
 
-def droplets(found: Tested, *, lower: int) -> Record:
+def droplets(found: Tested, *, lower: int) -> Droplets:
     """What the unfiltered droplets say: the test, the knee, and the curve to draw."""
     return {
         "barcodes": found.given_empty.size + found.outside.size,
@@ -91,7 +105,7 @@ def droplets(found: Tested, *, lower: int) -> Record:
     }
 
 
-def outside(found: Tested, listed: Sequence[Record]) -> list[Record]:
+def outside(found: Tested, listed: Sequence[SetAside]) -> list[LedgerLine]:
     """Lines of the ledger on droplets that are not among the given ones; no part of its sums."""
     of_these = sum(record["reason"] == OUTSIDE for record in listed)
     return [

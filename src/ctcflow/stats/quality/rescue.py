@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from ctcflow.records.qc import SetAside
 from ctcflow.stats.calls.tail import benjamini_hochberg, fisher_p
 from ctcflow.stats.panels import panel
 from ctcflow.stats.thresholds import MISSING_P, SHOWN_P
@@ -139,7 +140,7 @@ def listed(
     rows: npt.NDArray[np.intp],
     found: Panel,
     p_identity: Floats,
-) -> list[dict[str, str]]:
+) -> list[SetAside]:
     """One record per row: barcode, why it is not among the cells, and what its evidence is."""
     return [
         {

@@ -1,0 +1,226 @@
+"""`uns["call"]`: counts per sample and draw, the ledger, and how far the calls can be trusted.
+
+A file of an older version may lack a key: what is missing is an empty table or a missing value.
+"""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from ctcflow.records.qc import Ambient, Distribution, Droplets, LedgerLine, Limit, SetAside
+from ctcflow.records.run import NotRun
+from ctcflow.records.score import Decoys
+
+
+class SampleCounts(TypedDict):
+    """One sample."""
+
+    sample: str
+    patient: str | None
+    draw: str
+    day: int | None
+    role: str
+    batch: str | None
+    cells: int
+    n_CTC: int
+    n_aggregate: int
+    n_aneuploid: int
+    n_diploid: int
+    """Of both, as copy number says."""
+    n_other: int
+    n_uncertain: int
+    n_before_review: int
+    """CTCs and aggregates, as the machine called them."""
+    rate_low: NotRequired[float]
+    rate_high: NotRequired[float]
+    """Exact interval of the number of CTCs and aggregates."""
+    median_umis: float | None
+    ambient: float | None
+    ambient_low: float | None
+    ambient_high: float | None
+    """Fraction of counts."""
+    flags: list[str]
+    """Sentences."""
+
+
+class Draw(TypedDict):
+    """One blood draw: its lanes are summed."""
+
+    draw: str
+    patient: str | None
+    day: int | None
+    role: str
+    samples: str
+    cells: int
+    count: int
+    """CTCs and aggregates."""
+    count_low: float
+    count_high: float
+    interval: str
+    """Which one."""
+    count_without_diploid: int
+    """Less the calls that are diploid as far as seen: normal epithelium looks like that."""
+    volume_ml: float | None
+    per_ml: float | None
+    per_ml_low: float | None
+    per_ml_high: float | None
+    recovery: float | None
+    per_ml_corrected: float | None
+    per_ml_corrected_low: float | None
+    per_ml_corrected_high: float | None
+    limit_of_blank: float | None
+    """Calls per draw."""
+    above_blank: str
+    """`yes`, `no`, or why it is not known; empty for controls."""
+    cutoff: str
+    note: str
+    tissue_of_origin: NotRequired[str]
+    """A sentence."""
+
+
+class OriginLine(TypedDict):
+    """One line of the ranked list of a draw: see `stats.panels.origin.Answer`."""
+
+    draw: str
+    cells: int
+    counts: int
+    level: str
+    rank: int
+    name: str
+    weight: float
+    lower: float
+    upper: float
+    told: bool
+
+
+class Dispersion(TypedDict):
+    """Variance over mean of replicate counts."""
+
+    ratio: float
+    source: str
+    """A sentence."""
+
+
+class Blanks(TypedDict):
+    """Limit of blank."""
+
+    draws: int
+    limit: float | None
+    """Calls per draw."""
+    reason: str
+    """Why there is none."""
+
+
+class Healthy(TypedDict):
+    """Observed call rate of healthy and blank samples beside the claimed one."""
+
+    samples: int
+    cells: int
+    called: int
+    rate: float | None
+    rate_low: float | None
+    rate_high: float | None
+    claimed: float | None
+    """Per cell."""
+    flag: str
+    """A sentence where the interval excludes the claim."""
+
+
+class Tail(TypedDict):
+    """How the p of a sample was calibrated."""
+
+    sample: str
+    n_null: int
+    factor: float
+
+
+class SampleDecoys(Decoys):
+    """Decoys of a sample."""
+
+    sample: str
+
+
+class Calibration(TypedDict):
+    """Whether p is what it says."""
+
+    n_null: int
+    observed: list[list[float]]
+    """Nominal, observed, low, high."""
+    tail: list[Tail]
+    decoys: list[SampleDecoys]
+
+
+class Aggregate(TypedDict):
+    """Droplets called `CTC aggregate` with a partner, against random co-loading."""
+
+    partner: str
+    """Neutrophil, monocyte, platelet, lymphocyte."""
+    observed: int
+    expected: float | None
+    ratio: float | None
+    low: float | None
+    high: float | None
+    """None for no upper limit."""
+    verdict: str
+    """A sentence."""
+
+
+class SampleAggregate(Aggregate):
+    """Of a sample."""
+
+    sample: str
+
+
+class SampleLedgerLine(LedgerLine):
+    """Of a sample."""
+
+    sample: str
+
+
+class SampleSetAside(SetAside):
+    """Of a sample; droplets outside the given matrix too, which `reason` says."""
+
+    sample: str
+
+
+class SampleNotRun(NotRun):
+    """Of a sample; empty for the cohort."""
+
+    sample: str
+
+
+class SampleQuality(TypedDict):
+    """Quality control of a sample: see `records.qc.QC`."""
+
+    sample: str
+    umis: bool
+    limits: list[Limit]
+    distributions: list[Distribution]
+    ambient: Ambient
+    droplets: Droplets | None
+    doublet_rate: float | None
+
+
+class Call(TypedDict):
+    """All of it."""
+
+    samples: list[SampleCounts]
+    draws: list[Draw]
+    origin: list[OriginLine]
+    dispersion: Dispersion
+    blanks: Blanks
+    healthy: Healthy
+    calibration: Calibration
+    aggregates: list[SampleAggregate]
+    ledger: list[SampleLedgerLine]
+    set_aside: list[SampleSetAside]
+    qc: list[SampleQuality]
+    not_run: list[SampleNotRun]
+
+
+class Controls(TypedDict):
+    """What a frozen reference keeps of them, for runs without controls."""
+
+    dispersion: Dispersion
+    blanks: Blanks
+    healthy: Healthy

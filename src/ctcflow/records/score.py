@@ -1,0 +1,45 @@
+"""`uns["score"]`: what the lines of evidence of one sample rest on."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from ctcflow.records.run import NotRun
+
+
+class CopyNumber(TypedDict):
+    """What copy number was judged by."""
+
+    candidates: int
+    judged: int
+    null_cells: int
+    reference_cells: dict[str, int]
+    """By lineage."""
+    arms: list[str]
+    reason: str
+    """Why it did not run; empty where it did."""
+
+
+class Decoys(TypedDict):
+    """Share of blood cells at or below a level, over decoy panels."""
+
+    decoys: int
+    cells: int
+    level: float
+    share: float
+    low: float
+    high: float
+
+
+class Score(TypedDict):
+    """Beside these, the record of each line of evidence that has one, below its name."""
+
+    panels: list[str]
+    panel_genes_in_data: int
+    panel_genes: int
+    leukocytes: int
+    signature_genes_in_data: dict[str, str]
+    tissue_genes_measured: list[bool]
+    copy_number: NotRequired[CopyNumber]
+    decoys: list[Decoys]
+    not_run: list[NotRun]

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
+from ctcflow.files import io
+from ctcflow.records.call import Call
 from ctcflow.render import marks
 from ctcflow.render.copy_number import judged
 from ctcflow.render.drawings import counts_of_draws, evidence_of
 from ctcflow.render.figures import heat_map
 from ctcflow.render.figures import plots as figures
 from ctcflow.render.page import answer
-from ctcflow.render.tables.records import facts
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -56,7 +57,7 @@ def draws(called: AnnData) -> Figure:
         It has no calls.
     """
     _check(called)
-    found = facts(called, keys.CALL)
+    found = io.record(called, keys.CALL, Call)
     given = answer.draws_of(found.get("draws") or [], found.get("samples") or [])
     with marks.drawing():
         return figures.draw_counts(counts_of_draws(given))

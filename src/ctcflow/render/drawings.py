@@ -10,12 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from ctcflow import keys, numbers
+from ctcflow.files import io
+from ctcflow.records.cluster import Clustering
+from ctcflow.records.integrate import Integrate
 from ctcflow.render import copy_number, marks
 from ctcflow.render.figures import atlas, barcodes, heat_map
 from ctcflow.render.figures import plots as figures
 from ctcflow.render.figures.quality import quality
 from ctcflow.render.page import answer
-from ctcflow.render.tables.records import facts
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -35,7 +37,7 @@ def drawings(
 ) -> dict[str, bytes]:
     """Draw all of them, by path below the folder of the report."""
     coordinates = coordinates_of(adata)
-    reason = numbers.text(facts(adata, keys.CLUSTERING).get("reason")) or "no map"
+    reason = numbers.text(io.record(adata, keys.CLUSTERING, Clustering).get("reason")) or "no map"
     panels = {name: title for name, title in _PANELS.items() if name in adata.obs}
     if keys.BATCH.key in panels:
         panels.pop("batch", None)
@@ -46,7 +48,7 @@ def drawings(
         records = found.get("qc") or []
         qc = quality(records, _samples(adata, found))
         calls = figures.evidence(evidence_of(call.obs), counts_of_draws(draws))
-        mixing = figures.mixing(_metrics(facts(adata, keys.INTEGRATE)))
+        mixing = figures.mixing(_metrics(io.record(adata, keys.INTEGRATE, Integrate)))
         calibration = figures.calibration(observed, "no null cells to calibrate on")
         droplets = barcodes.droplets(records)
         copied = heat_map.heat_map(copies)

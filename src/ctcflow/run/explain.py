@@ -14,7 +14,8 @@ from ctcflow import keys, numbers
 from ctcflow.errors import CtcflowError
 from ctcflow.evidence.lines import LINES
 from ctcflow.files import io
-from ctcflow.render.tables.records import facts
+from ctcflow.records.call import Call
+from ctcflow.records.run import RunRecord
 
 _SUFFIX: Final = re.compile(r"-\d+$")
 """Of a barcode: the library, as Cell Ranger numbers them."""
@@ -54,7 +55,7 @@ def explain(folder: Path, sample: str, barcode: str) -> list[str]:
     if not call.is_file():
         raise CtcflowError(f"`{folder}` has no results/call/call.h5ad: run `ctcflow run {folder}`")
     called = io.read_h5ad(call)
-    found = facts(called, keys.CALL)
+    found = io.record(called, keys.CALL, Call)
     names = [str(record.get("sample")) for record in found.get("samples") or []]
     if sample not in names:
         raise CtcflowError(f"no sample `{sample}` in {call}: it has {_nearest(sample, names)}")
@@ -99,8 +100,8 @@ def _whole(barcode: str, known: Sequence[str], sample: str) -> str:
 
 
 def _params(called: Any) -> Mapping[str, Any]:
-    steps = facts(called, keys.CTCFLOW).get("steps") or {}
-    return (steps.get("call") or {}).get("params") or {}
+    steps = io.record(called, keys.CTCFLOW, RunRecord).get("steps") or {}
+    return steps["call"]["params"] if "call" in steps else {}
 
 
 def _evidence(cell: pd.Series, params: Mapping[str, Any]) -> list[str]:

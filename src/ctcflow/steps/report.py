@@ -10,13 +10,18 @@ import numpy as np
 import pandas as pd
 
 from ctcflow import keys, numbers
+from ctcflow.files import io
+from ctcflow.records.call import Call
+from ctcflow.records.cluster import Clustering, Conditions
+from ctcflow.records.integrate import Integrate
+from ctcflow.records.run import RunRecord
 from ctcflow.render import copy_number
 from ctcflow.render.page import answer, cohort, html, methods, provenance, sections
 from ctcflow.render.page import quality as quality_page
 from ctcflow.render.page.html import Markup
 from ctcflow.render.tables import multiqc
 from ctcflow.render.tables import of_run as tables
-from ctcflow.render.tables.records import facts, records_table
+from ctcflow.render.tables.records import records_table
 from ctcflow.settings.params import ReportParams, StepsParams
 
 if TYPE_CHECKING:
@@ -85,7 +90,7 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
         The files of `FILES`, by path below the folder of the report. The same input gives the
         same bytes.
     """
-    found = facts(call, keys.CALL)
+    found = io.record(call, keys.CALL, Call)
     copies = copy_number.judged(call.obs, call.obsm.get(keys.COPY_NUMBER.key))
     from ctcflow.render.drawings import drawings  # matplotlib takes half a second to import
 
@@ -102,7 +107,7 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
     )
     called = tables.ctc_table(call)
     calls = sections.calls(called, figures["figures/calls.png"], _cards(adata, call, called, steps))
-    clustering = facts(adata, keys.CLUSTERING)
+    clustering = io.record(adata, keys.CLUSTERING, Clustering)
     around = _explorer(adata)
     main = [
         first,
@@ -113,7 +118,7 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
         cohort.maps(figures["figures/umap.png"], around.markup),
         _quality(call, found.get("qc") or [], figures),
         sections.set_aside(tables.set_aside_table(call)),
-        cohort.mixing(facts(adata, keys.INTEGRATE), figures["figures/mixing.png"]),
+        cohort.mixing(io.record(adata, keys.INTEGRATE, Integrate), figures["figures/mixing.png"]),
         cohort.clusters(
             adata.obs,
             tables.markers_table(adata),
@@ -170,12 +175,12 @@ def _explorer(adata: AnnData) -> Parts:
 def _methods(
     adata: AnnData, steps: Mapping[str, Mapping[str, Any]], clustering: Mapping[str, Any]
 ) -> Markup:
-    compared = facts(adata, keys.CONDITIONS)
+    compared = io.record(adata, keys.CONDITIONS, Conditions)
     return methods.methods(
         steps,
         versions={name: version(name) for name in _LIBRARIES},
         resolution=numbers.text(clustering.get("resolution")),
-        compared=any(len(column) > 0 for column in compared.values()),
+        compared=bool(compared.get("gene")),
         mapped="project" in steps or "gather" in steps,
     )
 
@@ -204,7 +209,7 @@ def _steps(adata: AnnData, call: AnnData) -> dict[str, Mapping[str, Any]]:
     """Merge what both files record, in the order of the flow."""
     merged: dict[str, Mapping[str, Any]] = {}
     for source in (call, adata):
-        merged.update(facts(source, keys.CTCFLOW).get("steps") or {})
+        merged.update(io.record(source, keys.CTCFLOW, RunRecord).get("steps") or {})
     order = [*StepsParams.model_fields]
     names = sorted(merged, key=lambda name: order.index(name) if name in order else len(order))
     return {name: merged[name] for name in names}

@@ -14,76 +14,22 @@ obsm `signatures_z`
 obsm `copy_number`
     DataFrame (n_cells, n_arms) of log2 ratios; NaN for cells that were not judged.
 uns `call`
-    JSON object; each list holds objects with these keys:
-
-    `samples`
-        `sample`, `patient`, `draw`, `day`, `role`, `batch`, `cells`, `n_CTC`, `n_aggregate`,
-        `n_aneuploid`, `n_diploid` (of both), `n_other`, `n_uncertain`, `n_before_review` (CTCs
-        and aggregates, as the machine called them), `rate_low`, `rate_high` (exact interval of the
-        number of CTCs and aggregates), `median_umis`, `ambient`, `ambient_low`, `ambient_high`
-        (fraction of counts), `flags` (list of sentences).
-    `draws`
-        See `stats.calls.counting.Counted`.
-    `origin`
-        `draw`, `cells`, `counts` (of the cells called `CTC`), then `stats.panels.origin.Answer`;
-        in `draws` the same as a sentence, `tissue_of_origin`.
-    `dispersion`
-        Object: `ratio` (variance over mean of replicate counts), `source` (a sentence).
-    `blanks`
-        Object: `draws`, `limit` (calls per draw; null for none), `reason`.
-    `aggregates`
-        `sample`, `partner` (neutrophil, monocyte, platelet, lymphocyte), `observed` (droplets
-        called CTC aggregate with it), `expected` (by chance), `ratio`, `low`, `high` (null for no
-        upper limit), `verdict` (a sentence).
-    `ledger`
-        `sample`, `stage`, `reason`, `cells`.
-    `set_aside`
-        `sample`, `barcode`, `reason`, `evidence`; droplets outside the given matrix too, which
-        `reason` says.
-    `calibration`
-        Object: `n_null`, `tail` (objects with `sample`, `n_null`, `factor`), `observed` (rows of
-        nominal, observed, low, high), `decoys` (objects with `sample`, `decoys`, `cells`, `level`,
-        `share`, `low`, `high`: share of blood cells at or below the level, over decoy panels).
-    `healthy`
-        Object: `samples`, `cells`, `called`, `rate`, `rate_low`, `rate_high`, `claimed` (per cell),
-        `flag` (a sentence where the interval excludes the claim).
-    `qc`
-        One object per sample: `sample`, `umis` (false for read counts: limits on counts are null),
-        `doublet_rate`, and:
-
-        `limits`
-            Per coarse lineage `lineage`, `cells` (droplets that came in), `adaptive` (true:
-            measured on them; false: too few, the floors and the ceiling of the parameters),
-            `min_umis`, `min_genes` (set aside below), `max_pct_mt` (set aside above),
-            `damaged_umis`, `damaged_pct_mt` (set aside below the first and above the second),
-            `high_umis`, `high_genes` (a remark above, never set aside).
-        `distributions`
-            `lineage`, `metric` (`total_counts`, `n_genes_by_counts`, `pct_counts_mt`), `values`: up
-            to 41 evenly spaced quantiles of all droplets that came in, ascending.
-        `ambient`
-            Object: `share`, `low`, `high` (fraction of counts), `genes` (number), `measured_on`
-            (droplets, cells), `corrected`, `reason` (why not measured).
-        `droplets`
-            Null without unfiltered droplets, else an object: `barcodes` (number), `lower` (up to
-            so many counts: the ambient sample), `retain` (from so many counts: cells without a
-            test), `knee`, `inflection` (counts per barcode), `tested`, `outside` (droplets outside
-            the given matrix that hold a cell), `curve` (rows of rank and counts of all barcodes,
-            counts descending), `cells_curve` (of the given cells).
-    `not_run`
-        `sample`, `what`, `reason`.
+    See `ctcflow.records.call`.
 
 Any key may be missing or null: it gives an empty table or a missing value.
 """
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
 from ctcflow import keys
+from ctcflow.files import io
+from ctcflow.records.call import Call
+from ctcflow.records.cluster import Conditions, Markers
 from ctcflow.render.tables.columns import (
     AGGREGATE_COLUMNS,
     AMBIENT_COLUMNS,
@@ -100,7 +46,7 @@ from ctcflow.render.tables.columns import (
     SAMPLE_COLUMNS,
     SET_ASIDE_COLUMNS,
 )
-from ctcflow.render.tables.records import facts, records_table, significant
+from ctcflow.render.tables.records import records_table, significant
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -175,29 +121,29 @@ def ctc_table(call: AnnData) -> pd.DataFrame:
 
 def samples_table(call: AnnData) -> pd.DataFrame:
     """One row per sample: cells per class, exact interval, flags joined by `; `."""
-    return records_table(facts(call, keys.CALL).get("samples"), SAMPLE_COLUMNS)
+    return records_table(io.record(call, keys.CALL, Call).get("samples"), SAMPLE_COLUMNS)
 
 
 def draws_table(call: AnnData) -> pd.DataFrame:
     """One row per blood draw: count and concentration with exact intervals, blanks, cut-off."""
-    return records_table(facts(call, keys.CALL).get("draws"), DRAW_COLUMNS)
+    return records_table(io.record(call, keys.CALL, Call).get("draws"), DRAW_COLUMNS)
 
 
 def ledger_table(call: AnnData) -> pd.DataFrame:
     """How many cells of a sample met which fate, at which stage, for which reason."""
-    return records_table(facts(call, keys.CALL).get("ledger"), LEDGER_COLUMNS)
+    return records_table(io.record(call, keys.CALL, Call).get("ledger"), LEDGER_COLUMNS)
 
 
 def set_aside_table(call: AnnData) -> pd.DataFrame:
     """Cells that quality control set aside although they show tumour evidence."""
-    return records_table(facts(call, keys.CALL).get("set_aside"), SET_ASIDE_COLUMNS)
+    return records_table(io.record(call, keys.CALL, Call).get("set_aside"), SET_ASIDE_COLUMNS)
 
 
 def limits_table(call: AnnData) -> pd.DataFrame:
     """Limits of quality control, one row per sample and coarse lineage."""
     rows = [
         {"sample": sample.get("sample"), **limit}
-        for sample in facts(call, keys.CALL).get("qc") or []
+        for sample in io.record(call, keys.CALL, Call).get("qc") or []
         for limit in sample.get("limits") or []
     ]
     return records_table(rows, LIMIT_COLUMNS)
@@ -207,7 +153,7 @@ def ambient_table(call: AnnData) -> pd.DataFrame:
     """Ambient RNA (fraction of counts), one row per sample that was looked at."""
     rows = [
         {"sample": sample.get("sample"), **sample["ambient"]}
-        for sample in facts(call, keys.CALL).get("qc") or []
+        for sample in io.record(call, keys.CALL, Call).get("qc") or []
         if sample.get("ambient")
     ]
     return records_table(rows, AMBIENT_COLUMNS)
@@ -215,12 +161,12 @@ def ambient_table(call: AnnData) -> pd.DataFrame:
 
 def aggregates_table(call: AnnData) -> pd.DataFrame:
     """Droplets of CTC and partner against random doublets, one row per sample and partner."""
-    return records_table(facts(call, keys.CALL).get("aggregates"), AGGREGATE_COLUMNS)
+    return records_table(io.record(call, keys.CALL, Call).get("aggregates"), AGGREGATE_COLUMNS)
 
 
 def origin_table(call: AnnData) -> pd.DataFrame:
     """Classes and tissues that the CTCs of a draw may come from, three of each, likeliest first."""
-    return records_table(facts(call, keys.CALL).get("origin"), ORIGIN_COLUMNS)
+    return records_table(io.record(call, keys.CALL, Call).get("origin"), ORIGIN_COLUMNS)
 
 
 def not_run_table(call: AnnData, adata: AnnData) -> pd.DataFrame:
@@ -229,14 +175,14 @@ def not_run_table(call: AnnData, adata: AnnData) -> pd.DataFrame:
     In `uns` of `reduce`, `integrate` and `cluster` a sentence under `reason`, or `<what>_reason`,
     says what was not run; empty where it was. `not_run` is a list of `what` and `reason`.
     """
-    found = list(facts(call, keys.CALL).get("not_run") or [])
+    found = list(io.record(call, keys.CALL, Call).get("not_run") or [])
     for slot in (keys.REDUCE, keys.INTEGRATE, keys.CLUSTERING):
         found += [
             {"sample": "", "what": f"{slot.key} {name[:-6].strip('_')}".strip(), "reason": why}
-            for name, why in facts(adata, slot).items()
+            for name, why in io.record(adata, slot, dict).items()
             if why and (name == "reason" or name.endswith("_reason"))
         ]
-        for row in facts(adata, slot).get("not_run") or []:
+        for row in io.record(adata, slot, dict).get("not_run") or []:
             found.append(
                 {"sample": "", "what": f"{slot.key} {row['what']}", "reason": row["reason"]}
             )
@@ -257,7 +203,7 @@ def markers_table(cluster_adata: AnnData) -> pd.DataFrame:
     pd.DataFrame
         Columns `cluster`, `rank` (1 first), `gene`, then the statistics.
     """
-    found = json.loads(str(cluster_adata.uns.get(keys.MARKERS.key) or "{}"))
+    found = io.record(cluster_adata, keys.MARKERS, Markers)
     rows: list[dict[str, Any]] = []
     ranks: dict[str, int] = {}
     for cluster, gene in _marker_rows(found):
@@ -268,7 +214,7 @@ def markers_table(cluster_adata: AnnData) -> pd.DataFrame:
 
 def conditions_table(cluster_adata: AnnData) -> pd.DataFrame:
     """Genes between conditions in each cell type, over patients; smallest p first."""
-    found = facts(cluster_adata, keys.CONDITIONS)
+    found = io.record(cluster_adata, keys.CONDITIONS, Conditions)
     rows = zip(*found.values(), strict=True)
     return records_table([dict(zip(found, row, strict=True)) for row in rows], CONDITION_COLUMNS)
 

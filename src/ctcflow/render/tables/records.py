@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
-from ctcflow import keys, numbers
+from ctcflow import numbers
 
 if TYPE_CHECKING:
-    from anndata import AnnData
+    pass
 
 _DIGITS: Final = 4
-
-
-def facts(adata: AnnData, slot: keys.Slot) -> dict[str, Any]:
-    """Read a JSON object of `uns`; empty where the slot is missing."""
-    found = json.loads(str(adata.uns.get(slot.key) or "{}"))
-    return found if isinstance(found, dict) else {}
 
 
 def records_table(records: Sequence[Mapping[str, Any]] | None, columns: Sequence[str]) -> Any:

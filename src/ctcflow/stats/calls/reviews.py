@@ -73,7 +73,7 @@ def apply(
         foreign = bool(p_identity[cell] <= identity_p)
         classes[cell] = _class(words, str(before[cell]), foreign=foreign)
         reasons[cell] = _reason(mine, machine=str(reasons[cell]))
-    lost = [
+    lost: list[NotRun] = [
         {
             "what": "verdict not applied",
             "reason": f"{row.barcode} ({row.verdict}, {row.reviewer}): no cell of this barcode"

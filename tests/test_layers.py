@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "ctcflow"
+MOST_LINES = 40
+"""Of a function, without its signature and documentation."""
 HEAVY = ("numpy", "pandas", "scipy", "anndata", "h5py", "sklearn", "matplotlib")
 # what the package itself needs is in both; these differ in name or have no place in the other
 CONDA_NAMES = {"igraph": "python-igraph", "matplotlib": "matplotlib-base"}
@@ -49,6 +52,24 @@ def test_what_the_snakefile_imports_is_light(module):
     code = f"import sys, ctcflow.{module}; print(*(m for m in {HEAVY} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("module", ["cli", "pipeline"])
+def test_the_front_rooms_stay_small(module):
+    assert len((PACKAGE / f"{module}.py").read_text().splitlines()) <= 150
+
+
+def test_no_function_is_longer_than_a_screen():
+    long = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                # what it does: without signature and documentation
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                lines = body[-1].end_lineno - body[0].lineno + 1 if body else 0
+                if lines > MOST_LINES:
+                    long.append(f"{path.relative_to(PACKAGE)}: {node.name} has {lines} lines")
+    assert not long, long
 
 
 def test_the_conda_environment_is_in_step_with_the_package():

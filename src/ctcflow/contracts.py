@@ -49,6 +49,8 @@ class Step:
 
     Attributes
     ----------
+    does
+        What it is for, as the command line says it.
     scope
         `sample` steps see one sample, `cohort` steps all of them.
     function
@@ -76,6 +78,7 @@ class Step:
         Permuting the cells permutes the result; held by the contract test.
     """
 
+    does: str
     scope: Literal["sample", "cohort"]
     function: Callable[[], Callable[..., Any]]
     reads: tuple[Input, ...]
@@ -191,6 +194,7 @@ def _listed_lines() -> tuple[Slot, ...]:
 
 STEPS: dict[str, Step] = {
     "ingest": Step(
+        does="read one library of any format into one validated count matrix",
         scope="sample",
         function=_ingest,
         reads=(
@@ -203,6 +207,7 @@ STEPS: dict[str, Step] = {
         permutes=True,
     ),
     "qc": Step(
+        does="measure cells and flag those to set aside",
         scope="sample",
         function=_qc,
         reads=(
@@ -239,6 +244,7 @@ STEPS: dict[str, Step] = {
         permutes=True,
     ),
     "normalize": Step(
+        does="size factors and moments per gene",
         scope="sample",
         function=_normalize,
         reads=(Layers(("ingest", "qc"), corrected=True),),
@@ -254,6 +260,7 @@ STEPS: dict[str, Step] = {
         permutes=True,
     ),
     "score": Step(
+        does="lineage, lines of evidence, copy number and signature scores of each cell",
         scope="sample",
         function=_score,
         reads=(
@@ -283,6 +290,7 @@ STEPS: dict[str, Step] = {
         permutes=True,
     ),
     "call": Step(
+        does="decide what each cell is, with an error rate; count per draw",
         scope="cohort",
         function=_call,
         reads=(
@@ -331,6 +339,7 @@ STEPS: dict[str, Step] = {
         ),
     ),
     "reduce": Step(
+        does="variable genes and principal components of the cohort",
         scope="cohort",
         function=_reduce,
         reads=(
@@ -354,6 +363,7 @@ STEPS: dict[str, Step] = {
         whole=True,
     ),
     "integrate": Step(
+        does="remove differences between batches from the embedding",
         scope="cohort",
         function=_integrate,
         reads=(Finished(("reduce", "call")),),
@@ -361,6 +371,7 @@ STEPS: dict[str, Step] = {
         writes=(keys.X_INTEGRATED, keys.BATCH, keys.INTEGRATE, keys.CORRECTION),
     ),
     "cluster": Step(
+        does="neighbours, communities, map, cell types and markers",
         scope="cohort",
         function=_cluster,
         reads=(
@@ -395,6 +406,7 @@ STEPS: dict[str, Step] = {
         delivered=True,
     ),
     "report": Step(
+        does="the page that people read",
         scope="cohort",
         function=_report,
         reads=(
@@ -404,6 +416,7 @@ STEPS: dict[str, Step] = {
         gives_files=True,
     ),
     "freeze": Step(
+        does="freeze a finished run as a reference for new samples",
         scope="cohort",
         function=_freeze,
         reads=(
@@ -413,6 +426,7 @@ STEPS: dict[str, Step] = {
         gives_files=True,
     ),
     "project": Step(
+        does="map one sample onto a frozen reference",
         scope="sample",
         function=_project,
         reads=(
@@ -432,6 +446,7 @@ STEPS: dict[str, Step] = {
         ),
     ),
     "gather": Step(
+        does="the mapped samples in one file",
         scope="cohort",
         function=_gather,
         reads=(

@@ -99,25 +99,11 @@ def _record(step: Step, objects: Sequence[Any], given: Given) -> RunRecord:
     steps: dict[str, StepRecord] = {}
     for found in objects:
         if isinstance(found, sample_files.Cohort):
-            steps |= _of_all(found)
+            steps |= found.steps()
     if isinstance(objects[0], sample_files.Cohort):
         return {"sample": None, "steps": steps}
     before = io.record(objects[0], keys.CTCFLOW, RunRecord)
     return {"sample": before["sample"], "steps": steps | before["steps"]}
-
-
-def _of_all(cohort: sample_files.Cohort) -> dict[str, StepRecord]:
-    """Records of the sample steps: parameters of the first sample, and where others differ."""
-    common: dict[str, StepRecord] = {}
-    for name, record in zip(cohort.samples, cohort.records(), strict=True):
-        for step, own in record["steps"].items():
-            known = common.setdefault(
-                step, {"version": own["version"], "params": own["params"], "overrides": {}}
-            )
-            changed = {k: v for k, v in own["params"].items() if v != known["params"].get(k)}
-            if changed:
-                known["overrides"][name] = changed
-    return common
 
 
 def _digests(step: Step, given: Given) -> dict[str, str]:

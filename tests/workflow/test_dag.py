@@ -420,8 +420,8 @@ package = root / "src" / "ctcflow"
 inside = str(package) + "/"
 # these parse the command line, choose the step and write down digests; no result depends on them
 FRONT = {
-    "cli.py", "folder_commands.py", "__init__.py", "__main__.py", "settings/mistakes.py",
-    "files/shipped.py",
+    "cli.py", "commands/folders.py", "commands/steps.py", "commands/tools.py", "__init__.py",
+    "__main__.py", "settings/mistakes.py", "files/shipped.py",
 }
 AFTER = {("files/digests.py", "recorded"), ("files/digests.py", "_beside")}
 workflow = Workflow({}, run=run, results=str(run / "results"))

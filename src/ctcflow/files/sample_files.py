@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ctcflow.errors import CtcflowError, reason
 from ctcflow.files import io
 from ctcflow.keys import CORRECTED, CTCFLOW, KEEP, SIZE_FACTOR
-from ctcflow.records.run import RunRecord
+from ctcflow.records.run import RunRecord, StepRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,10 +134,23 @@ class Cohort:
         """File of one sample per step."""
         return {step: Path(path.replace("{sample}", sample)) for step, path in self.files.items()}
 
-    def records(self) -> Iterator[dict[str, Any]]:
+    def steps(self) -> dict[str, StepRecord]:
+        """How the steps of the samples were run: as of the first, and where others differ."""
+        common: dict[str, StepRecord] = {}
+        for name, record in zip(self.samples, self.records(), strict=True):
+            for step, own in record["steps"].items():
+                known = common.setdefault(
+                    step, {"version": own["version"], "params": own["params"], "overrides": {}}
+                )
+                changed = {k: v for k, v in own["params"].items() if v != known["params"].get(k)}
+                if changed:
+                    known["overrides"][name] = changed
+        return common
+
+    def records(self) -> Iterator[RunRecord]:
         """Per sample, its row and the records of its steps, without reading anything else."""
         for sample in self.samples:
-            record: dict[str, Any] = {"sample": {}, "steps": {}}
+            record: RunRecord = {"sample": {}, "steps": {}}
             for path in self.paths(sample).values():
                 found = io.read_record(path)
                 record = {"sample": found["sample"], "steps": record["steps"] | found["steps"]}

@@ -25,7 +25,7 @@ _STARTS = (
     ("files/io.py", "write_bytes"),
 )
 _STARTS_OF_EXPORT = (
-    ("cli.py", "_export_counts"),
+    ("commands/tools.py", "_export_counts"),
     ("files/export.py", "export"),
     ("files/sample_files.py", "Cohort"),
 )

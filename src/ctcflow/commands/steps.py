@@ -1,0 +1,133 @@
+"""Commands of the steps: one job of the workflow each, files in and files out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import resource
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from ctcflow.contracts import STEPS
+from ctcflow.errors import CtcflowError
+
+DIFFERING: Final = "parameters that differ from the defaults"
+
+
+def add(commands: Any) -> None:
+    """Add a command for each step to the commands of a parser, and the parameters of steps."""
+    for name, step in STEPS.items():
+        _add_step(commands.add_parser(name, help=step.does, description=step.does), name)
+    table = commands.add_parser("params", help="print the parameters of a step")
+    table.add_argument("step", choices=tuple(STEPS))
+    table.set_defaults(command=_print_params)
+
+
+def _add_step(command: argparse.ArgumentParser, name: str) -> None:
+    command.set_defaults(command=_run_step, step=name)
+    add_files(command)
+    command.add_argument("--samples", nargs="*", default=[], help="the cohort's samples")
+    command.add_argument("--row", default="{}", metavar="JSON", help="row of the sheet (ingest)")
+    command.add_argument("--params", default="{}", metavar="JSON", help=DIFFERING)
+    command.add_argument("--threads", type=int, default=1, metavar="N", help="threads")
+
+
+def add_files(command: argparse.ArgumentParser) -> None:
+    """Add the options for files of a job."""
+    for option, target, text in (
+        ("--in", "inputs", "inputs; of a cohort step with {sample} in the path"),
+        ("--out", "outputs", "outputs"),
+    ):
+        command.add_argument(
+            option,
+            dest=target,
+            nargs="+",
+            type=_pair,
+            default=[],
+            action="extend",
+            metavar="NAME=PATH",
+            help=text,
+        )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, found, path = text.partition("=")
+    if not found or not name or not path:
+        raise argparse.ArgumentTypeError(f"`{text}` is not NAME=PATH")
+    return name, path
+
+
+def _run_step(arguments: argparse.Namespace) -> None:
+    for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
+        os.environ[f"{library}_NUM_THREADS"] = str(arguments.threads)
+    from ctcflow import pipeline
+    from ctcflow.files import digests, io
+    from ctcflow.inputs import Given
+    from ctcflow.settings import mistakes
+
+    model = pipeline.params_of(arguments.step)
+    try:
+        params = model.model_validate_json(arguments.params)
+    except ValidationError as error:
+        found = mistakes.describe(error, model, prefix=arguments.step)
+        raise CtcflowError("; ".join(found)) from error
+    row = _json(arguments.row, "--row")
+    given = Given(dict(arguments.inputs), tuple(arguments.samples), row)
+    outputs = {name: Path(path) for name, path in arguments.outputs}
+    try:
+        result = pipeline.run(arguments.step, given, params)
+    except CtcflowError as error:
+        if "sample" in row:
+            raise CtcflowError(f"sample `{row['sample']}`: {error}") from error
+        raise
+    start = time.perf_counter()
+    for name, path in outputs.items():
+        if name == "adata" and result.adata is not None:
+            with digests.recorded(path):
+                io.write_h5ad(path, result.adata, delivered=STEPS[arguments.step].delivered)
+        elif name in result.tables:
+            with digests.recorded(path):
+                io.write_table(path, result.tables[name])
+        elif name == "folder" and result.files:
+            for file, content in result.files.items():
+                with digests.recorded(path / file):
+                    io.write_bytes(path / file, content)
+        else:
+            known = ["adata", *result.tables] if result.adata is not None else ["folder"]
+            raise CtcflowError(
+                f"step `{arguments.step}` has no output `{name}` (it has {', '.join(known)})"
+            )
+    logging.info("%s: written in %.2f s", arguments.step, time.perf_counter() - start)
+    log_peak(arguments.step)
+
+
+def log_peak(step: str) -> None:
+    """Say how much memory a job took at most."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    logging.info("%s: %.0f MiB at most", step, peak)
+
+
+def _print_params(arguments: argparse.Namespace) -> None:
+    from ctcflow.workflow import schema
+
+    for parameter in schema.parameters():
+        if parameter.key.split(".")[0] == arguments.step:
+            print(f"{parameter.key} = {parameter.default}  [{parameter.bounds}]")
+            print(f"    {parameter.sentence}")
+
+
+def _json(text: str, option: str) -> dict[str, object]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise CtcflowError(
+            f"{option} is not JSON ({error}): give an object such as {{}}"
+        ) from error
+    if not isinstance(value, dict):
+        raise CtcflowError(f"{option} is {type(value).__name__}: give a JSON object")
+    return value

@@ -9,12 +9,15 @@ import os
 import resource
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
 from ctcflow.contracts import STEPS
 from ctcflow.errors import CtcflowError
+
+if TYPE_CHECKING:
+    from ctcflow.pipeline import Output
 
 DIFFERING: Final = "parameters that differ from the defaults"
 
@@ -66,7 +69,6 @@ def _run_step(arguments: argparse.Namespace) -> None:
     for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         os.environ[f"{library}_NUM_THREADS"] = str(arguments.threads)
     from ctcflow import pipeline
-    from ctcflow.files import digests, io
     from ctcflow.inputs import Given
     from ctcflow.settings import mistakes
 
@@ -87,23 +89,27 @@ def _run_step(arguments: argparse.Namespace) -> None:
         raise
     start = time.perf_counter()
     for name, path in outputs.items():
-        if name == "adata" and result.adata is not None:
-            with digests.recorded(path):
-                io.write_h5ad(path, result.adata, delivered=STEPS[arguments.step].delivered)
-        elif name in result.tables:
-            with digests.recorded(path):
-                io.write_table(path, result.tables[name])
-        elif name == "folder" and result.files:
-            for file, content in result.files.items():
-                with digests.recorded(path / file):
-                    io.write_bytes(path / file, content)
-        else:
-            known = ["adata", *result.tables] if result.adata is not None else ["folder"]
-            raise CtcflowError(
-                f"step `{arguments.step}` has no output `{name}` (it has {', '.join(known)})"
-            )
+        _write(arguments.step, result, name, path)
     logging.info("%s: written in %.2f s", arguments.step, time.perf_counter() - start)
     log_peak(arguments.step)
+
+
+def _write(step: str, result: Output, name: str, path: Path) -> None:
+    from ctcflow.files import digests, io
+
+    if name == "adata" and result.adata is not None:
+        with digests.recorded(path):
+            io.write_h5ad(path, result.adata, delivered=STEPS[step].delivered)
+    elif name in result.tables:
+        with digests.recorded(path):
+            io.write_table(path, result.tables[name])
+    elif name == "folder" and result.files:
+        for file, content in result.files.items():
+            with digests.recorded(path / file):
+                io.write_bytes(path / file, content)
+    else:
+        known = ["adata", *result.tables] if result.adata is not None else ["folder"]
+        raise CtcflowError(f"step `{step}` has no output `{name}` (it has {', '.join(known)})")
 
 
 def log_peak(step: str) -> None:

@@ -6,7 +6,7 @@ the other normal cells that end up in a tube. Thresholds are the same for every 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -115,6 +115,120 @@ class Evidence(NamedTuple):
         )
 
 
+class Facts(NamedTuple):
+    """What the lines of evidence mean for n cells; each (n,), False where a line was not judged."""
+
+    significant: Bools
+    missing: Bools
+    """Blood identity is missing."""
+    clearly: Bools
+    """It is clearly missing."""
+    panel: Bools
+    """A tumour panel is shown by several genes, in a cell that lacks blood identity."""
+    one_gene: Bools
+    """So is one gene that leukocytes hardly ever show."""
+    strong: Bools
+    """The panel is shown so strongly that it stands against a kept blood identity."""
+    aneuploid: Bools
+    shuffled: Bools
+    """Aneuploid, and clearly no leukocyte or with a strong panel."""
+    stroma: Bools
+    """It may well be a normal cell of stroma or endothelium."""
+    maybe_stroma: Bools
+    """That is not ruled out."""
+    no_stroma: Bools
+    """Aneuploid, with more of a panel than stroma shows."""
+    keeps_off_stroma: Bools
+    """Shuffled, and unlike stroma."""
+    skin: Bools
+    """Plainly normal skin, squamous or basal epithelium."""
+    epithelium: Bools
+    """Plainly epithelial by all of its genes."""
+    nearer_blood: Bools
+    """Nearer to blood than to any tissue, and yet no leukocyte."""
+    together: Bools
+    """Genes of a blood cell beside those of the tumour cell."""
+
+
+class Rule(NamedTuple):
+    """A class, where it holds, and why in words."""
+
+    holds: Callable[[Facts], Bools]
+    name: str
+    reason: str
+    """`{type}` is the normal type that the cell looks most like."""
+
+
+RULES: Final = (
+    Rule(lambda of: ~of.significant, "blood", ""),
+    Rule(
+        lambda of: of.stroma & ~of.no_stroma,
+        "non-blood other",
+        "no leukocyte, but as a normal cell of stroma or endothelium may be: {type}",
+    ),
+    Rule(
+        lambda of: of.skin,
+        "non-blood other",
+        "no leukocyte, but like normal skin, squamous or basal epithelium: {type}",
+    ),
+    Rule(
+        lambda of: of.maybe_stroma & ~of.no_stroma & ~of.keeps_off_stroma,
+        "uncertain",
+        "no leukocyte; a normal cell of stroma or endothelium is not ruled out: {type}",
+    ),
+    Rule(
+        lambda of: of.nearer_blood & ~of.shuffled & ~(of.together & of.strong),
+        "uncertain",
+        "further from blood than a leukocyte is, and yet nearer to it than to any tissue",
+    ),
+    Rule(
+        lambda of: (
+            of.missing & of.together & (of.panel | of.one_gene | (of.clearly & of.aneuploid))
+        ),
+        "CTC aggregate",
+        "a tumour cell, and genes of a blood cell that ambient RNA does not explain",
+    ),
+    Rule(
+        lambda of: of.panel & of.aneuploid,
+        "CTC",
+        "no leukocyte and no stroma, tumour panel seen, copy number aneuploid",
+    ),
+    Rule(lambda of: of.panel, "CTC", "no leukocyte and no stroma, tumour panel seen"),
+    Rule(
+        lambda of: of.one_gene,
+        "CTC",
+        "no leukocyte and no stroma, one panel gene that leukocytes hardly show",
+    ),
+    Rule(
+        lambda of: of.clearly & of.aneuploid,
+        "CTC",
+        "clearly no leukocyte, and copy number aneuploid; hardly any panel gene",
+    ),
+    Rule(
+        lambda of: of.epithelium,
+        "CTC",
+        "no leukocyte and no stroma, and epithelial by all of its genes: {type}",
+    ),
+    Rule(
+        lambda of: of.strong,
+        "CTC aggregate",
+        "tumour panel seen in a cell that keeps its blood identity",
+    ),
+    Rule(
+        lambda of: of.clearly,
+        "uncertain",
+        "no known normal cell, but hardly any tumour panel gene",
+    ),
+    Rule(
+        lambda of: of.missing,
+        "uncertain",
+        "blood identity is missing, but not clearly, and so is the panel",
+    ),
+    Rule(lambda of: of.significant, "uncertain", "all lines of evidence are weak"),
+)
+"""In their order: the first that holds decides."""
+
+
 def classify(of: Evidence) -> tuple[Objects, Objects]:
     """Name each cell, and say why.
 
@@ -123,92 +237,47 @@ def classify(of: Evidence) -> tuple[Objects, Objects]:
     classes, reasons
         (n,) one of `CLASSES`, and a sentence; empty for `blood`.
     """
+    facts = _facts(of)
     classes = np.full(of.p_panel.size, "", dtype=object)
     reasons = classes.copy()
-    for holds, name, reason in _rules(of):
-        chosen = holds & (classes == "")
-        classes[chosen], reasons[chosen] = name, reason
+    for rule in RULES:
+        chosen = rule.holds(facts) & (classes == "")
+        classes[chosen], reasons[chosen] = rule.name, rule.reason
     for row in np.flatnonzero(reasons != ""):
         reasons[row] = str(reasons[row]).format(type=of.nearest[row])
     return classes, reasons
 
 
-def _rules(of: Evidence) -> Sequence[tuple[Bools, str, str]]:
-    """Rules in their order: where each holds, the class, and why."""
-    several = of.n_panel_genes >= 2
+def _facts(of: Evidence) -> Facts:
     missing = of.p_identity <= MISSING_P
     clearly = of.p_identity <= _CLEARLY_MISSING_P
     mostly = of.p_identity <= _MOSTLY_MISSING_P
     aneuploid = of.p_copy_number <= ANEUPLOID_P  # False where NaN
-    several &= ~of.only_stroma_speaks
+    several = (of.n_panel_genes >= 2) & ~of.only_stroma_speaks
     strong = (of.p_panel <= _STRONG_PANEL_P) & several
-    panel = missing & (of.p_panel <= SHOWN_P) & several & (mostly | strong)
     seen = (of.n_panel_genes >= 1) & ~of.only_stroma_speaks
-    one_gene = (of.p_panel <= _ONE_GENE_P) & seen & mostly
     as_stroma = 2 * np.minimum(of.p_stroma, of.p_stroma_panel)  # Bonferroni; NaN: not judged
-    stroma = missing & (as_stroma > _STROMA_P)
-    # keratins in a cell that looks like stroma: RNA of its tissue, or two cells
-    maybe_stroma = missing & ((as_stroma > _NO_STROMA_P) | (of.p_stroma > _STROMA_P))
-    nearer_blood = missing & (of.over_blood < UNDER_BLOOD)
     shuffled = aneuploid & (strong | clearly)
-    # stroma is often taken for aneuploid, and full of the genes of a sarcoma
-    no_stroma = aneuploid & (of.p_stroma_panel <= _STRONG_STROMA_PANEL_P)
     as_skin = of.over_other_tissue >= np.maximum(_SKIN, _SKIN_PER_COUNT * (of.umis - _SKIN_COUNTS))
-    skin = missing & of.is_skin & as_skin & ~shuffled
-    epithelium = missing & of.is_epithelium & (of.over_blood >= _OVER_BLOOD)
-    together = of.p_partner <= PARTNER_P  # False where NaN
-    return (
-        (~of.significant, "blood", ""),
-        (
-            stroma & ~no_stroma,
-            "non-blood other",
-            "no leukocyte, but as a normal cell of stroma or endothelium may be: {type}",
-        ),
-        (
-            skin,
-            "non-blood other",
-            "no leukocyte, but like normal skin, squamous or basal epithelium: {type}",
-        ),
-        (
-            maybe_stroma & ~no_stroma & ~(shuffled & (of.p_stroma <= _STROMA_P)),
-            "uncertain",
-            "no leukocyte; a normal cell of stroma or endothelium is not ruled out: {type}",
-        ),
-        (
-            nearer_blood & ~shuffled & ~(together & strong),
-            "uncertain",
-            "further from blood than a leukocyte is, and yet nearer to it than to any tissue",
-        ),
-        (
-            missing & together & (panel | one_gene | (clearly & aneuploid)),
-            "CTC aggregate",
-            "a tumour cell, and genes of a blood cell that ambient RNA does not explain",
-        ),
-        (
-            panel & aneuploid,
-            "CTC",
-            "no leukocyte and no stroma, tumour panel seen, copy number aneuploid",
-        ),
-        (panel, "CTC", "no leukocyte and no stroma, tumour panel seen"),
-        (
-            one_gene,
-            "CTC",
-            "no leukocyte and no stroma, one panel gene that leukocytes hardly show",
-        ),
-        (
-            clearly & aneuploid,
-            "CTC",
-            "clearly no leukocyte, and copy number aneuploid; hardly any panel gene",
-        ),
-        (
-            epithelium,
-            "CTC",
-            "no leukocyte and no stroma, and epithelial by all of its genes: {type}",
-        ),
-        (strong, "CTC aggregate", "tumour panel seen in a cell that keeps its blood identity"),
-        (clearly, "uncertain", "no known normal cell, but hardly any tumour panel gene"),
-        (missing, "uncertain", "blood identity is missing, but not clearly, and so is the panel"),
-        (of.significant, "uncertain", "all lines of evidence are weak"),
+    return Facts(
+        significant=of.significant,
+        missing=missing,
+        clearly=clearly,
+        panel=missing & (of.p_panel <= SHOWN_P) & several & (mostly | strong),
+        one_gene=(of.p_panel <= _ONE_GENE_P) & seen & mostly,
+        strong=strong,
+        aneuploid=aneuploid,
+        shuffled=shuffled,
+        stroma=missing & (as_stroma > _STROMA_P),
+        # keratins in a cell that looks like stroma: RNA of its tissue, or two cells
+        maybe_stroma=missing & ((as_stroma > _NO_STROMA_P) | (of.p_stroma > _STROMA_P)),
+        # stroma is often taken for aneuploid, and full of the genes of a sarcoma
+        no_stroma=aneuploid & (of.p_stroma_panel <= _STRONG_STROMA_PANEL_P),
+        keeps_off_stroma=shuffled & (of.p_stroma <= _STROMA_P),
+        skin=missing & of.is_skin & as_skin & ~shuffled,
+        epithelium=missing & of.is_epithelium & (of.over_blood >= _OVER_BLOOD),
+        nearer_blood=missing & (of.over_blood < UNDER_BLOOD),
+        together=of.p_partner <= PARTNER_P,  # False where NaN
     )
 
 

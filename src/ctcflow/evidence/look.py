@@ -175,32 +175,23 @@ def look(
     members = frozenset().union(*panels.values())
     left_out = handling(shipped.technical)
     reference = _profiles(sample, shipped, left_out=members | left_out)
+    umis = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
     columns = np.flatnonzero(pd.Index(genes).isin(list(members)))
     prior = panel.prior_rates(genes[columns], shipped.leak)
-    umis = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    shown = counts.tocsc()[:, columns]
     first = pd.Index(genes[columns]).isin(list(next(iter(panels.values()))))
-    surprise, _ = panel.surprise(counts[:, columns[first]], umis=umis, prior=prior[first])
     blood = leukocytes(
         counts,
         reference=reference,
-        suspect=surprise <= SHOWN_P,
+        suspect=_suspect(shown.tocsr()[:, first], umis=umis, prior=prior[first]),
         shipped_null=shipped.identity_null,
         fewest=settings.fewest,
     )
-    shown = counts.tocsc()[:, columns].toarray()
     if sample.soup is not None:
         prior = prior + sample.ambient_share * sample.soup[columns]
-    null = blood.is_leukocyte & blood.own_null
-    rates = panel.leak_rates(
-        shown[null],
-        depth=umis[null],
-        lineage=blood.lineage[null],
-        n_lineages=len(reference.types),
-        prior=prior,
-        weight=settings.weight,
-    )
+    rates = _rates(shown.toarray(), umis, blood, reference, prior=prior, weight=settings.weight)
     panels_here = _Panels(genes, list(panels.values()), columns, rates)
-    of_panels = panels_here.at(shown, umis, blood.lineage)
+    of_panels = panels_here.at(shown.toarray(), umis, blood.lineage)
     chosen = roles(
         reference.types,
         lineage=blood.lineage,
@@ -211,7 +202,6 @@ def look(
     every = _profiles(sample, shipped, left_out=left_out)
     looks = _Looks(every, shipped.identity_null, panels_here.first_of(every.columns))
     judge = Judge(reference, blood.null, panels_here, looks)
-    asked = chosen.candidates & (blood.p <= MISSING_P)
     of_candidates = counts[np.flatnonzero(chosen.candidates)]
     return Looked(
         sample,
@@ -225,8 +215,38 @@ def look(
         plainly_like(of_candidates, reference=reference),
         _ambient(counts, sample.soup, sample.ambient_share),
         chosen,
-        judge.together(counts, asked=asked, n_threads=settings.n_threads),
+        judge.together(
+            counts,
+            asked=chosen.candidates & (blood.p <= MISSING_P),
+            n_threads=settings.n_threads,
+        ),
         judge,
+    )
+
+
+def _suspect(shown: sp.csr_matrix, *, umis: Floats, prior: Floats) -> npt.NDArray[np.bool_]:
+    """Cells that may be tumour cells, before lineages are known: these make no null."""
+    return panel.surprise(shown, umis=umis, prior=prior)[0] <= SHOWN_P
+
+
+def _rates(
+    shown: Floats,
+    umis: Floats,
+    blood: Leukocytes,
+    reference: Profiles,
+    *,
+    prior: Floats,
+    weight: float,
+) -> Floats:
+    """What leukocytes of each lineage show of the panels' genes."""
+    null = blood.is_leukocyte & blood.own_null
+    return panel.leak_rates(
+        shown[null],
+        depth=umis[null],
+        lineage=blood.lineage[null],
+        n_lineages=len(reference.types),
+        prior=prior,
+        weight=weight,
     )
 
 

@@ -88,17 +88,22 @@ class SetAside(TypedDict):
     evidence: str
 
 
-class QC(TypedDict):
-    """What quality control found and did."""
+class Decided(TypedDict):
+    """What was decided on the droplets."""
 
     umis: bool
     """False for read counts."""
     limits: list[Limit]
     distributions: list[Distribution]
-    ambient: Ambient
     droplets: Droplets | None
     """None without unfiltered droplets."""
-    doublet_rate: float | None
     ledger: list[LedgerLine]
     set_aside: list[SetAside]
+
+
+class QC(Decided):
+    """All that quality control found and did."""
+
+    ambient: Ambient
+    doublet_rate: float | None
     not_run: list[NotRun]

@@ -128,9 +128,7 @@ def call(
         _collect(found, name, adata, table, params)
         pools.setdefault(str(row["draw"]), []).append(_pool(adata, table))
         found.samples.append(_sample_record(row, adata, table, params))
-    by_name = {record["sample"]: record for record in found.samples}
-    for name, sentence in sharing.sentences(totals, alpha=_SHARED_ALPHA):
-        by_name[name]["flags"].append(sentence)
+    _flag_shared_barcodes(found, totals)
     result = anndata.AnnData(obs=_obs(tables))
     for key, parts in beside.items():
         result.obsm[key] = pd.concat(parts).set_axis(result.obs_names, axis=0)
@@ -141,6 +139,12 @@ def call(
     _add_origin(record, pools, tissue_markers)
     io.write_record(result, keys.CALL, record)
     return result
+
+
+def _flag_shared_barcodes(found: Counts, totals: Mapping[str, pd.Series]) -> None:
+    by_name = {record["sample"]: record for record in found.samples}
+    for name, sentence in sharing.sentences(totals, alpha=_SHARED_ALPHA):
+        by_name[name]["flags"].append(sentence)
 
 
 def _pool(adata: AnnData, table: pd.DataFrame) -> origin.Pool:
@@ -215,21 +219,9 @@ def _call_sample(
     )
     name = str(io.sheet_row(adata)["sample"])
     not_run.extend({"sample": name, **lost} for lost in said.not_applied)
-    table = pd.DataFrame(
-        {
-            keys.BARCODE.key: index,
-            keys.CLASS.key: said.classes,
-            keys.P.key: p,
-            keys.Q.key: q,
-            **{slot.key: obs[slot.key].to_numpy() for slot in (keys.EVIDENCE, keys.TOTAL_COUNTS)},
-            **{column.slot.key: obs[column.slot.key].to_numpy() for column in _shown()},
-            keys.N_ALIKE.key: together[keys.N_ALIKE.key].to_numpy(),
-        },
-        index=index,
-    )
-    for column in _shown():
-        if column.kind in ("category", "text"):
-            table[column.slot.key] = table[column.slot.key].astype(str).astype(object)
+    table = _lines_of(obs, index)
+    table[keys.N_ALIKE.key] = together[keys.N_ALIKE.key].to_numpy()
+    table[keys.CLASS.key], table[keys.P.key], table[keys.Q.key] = said.classes, p, q
     # where no blood cell shows beside the tumour cell, the droplet's own lineage is the partner
     beside = obs[keys.P_PARTNER.key].to_numpy(np.float64) <= classes.PARTNER_P
     partner = np.where(beside, obs[keys.PARTNER_LINEAGE.key].astype(str), table[keys.LINEAGE.key])
@@ -243,6 +235,19 @@ def _call_sample(
     table[keys.CLASS_BEFORE_REVIEW.key] = said.before
     table[keys.VERDICT.key], table[keys.REVIEWER.key] = said.verdict, said.reviewer
     return table, factor
+
+
+def _lines_of(obs: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
+    """Barcode of each cell, and what the lines of evidence leave for the tables."""
+    table = pd.DataFrame({keys.BARCODE.key: index}, index=index)
+    for slot in (keys.EVIDENCE, keys.TOTAL_COUNTS):
+        table[slot.key] = obs[slot.key].to_numpy()
+    for column in _shown():
+        values = obs[column.slot.key]
+        if column.kind in ("category", "text"):
+            values = values.astype(str).astype(object)
+        table[column.slot.key] = values.to_numpy()
+    return table
 
 
 def _together(adata: AnnData) -> pd.DataFrame:

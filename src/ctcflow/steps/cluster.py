@@ -135,21 +135,10 @@ def _embedded(
         points, rare, method=method, resolutions=resolutions, k=k, seed=seed, n_threads=threads
     )
     used = _resolution(params, table)
-    report: Clustering = {
-        "resolutions": [
-            {**row, "n_clusters": _n_groups(membership)}
-            for row, membership in zip(table, found, strict=True)
-        ],
-        "resolution": used,
-        "sketch": {"cells": int(part.chosen.size), "of": adata.n_obs},
-        "reason": f"{adata.n_obs} cells with {points.shape[1]} components: no neighbours,"
-        " one cluster"
-        if small
-        else "",
-        "cell_types": [],
-        "scored_types": [],
-        "not_run": [],
-    }
+    report = _report(adata, found, table, used, sketched=int(part.chosen.size))
+    if small:
+        size = f"{adata.n_obs} cells with {points.shape[1]} components"
+        report["reason"] = f"{size}: no neighbours, one cluster"
     result = _build(adata, delivered, n_neighbors=k, seed=seed)
     for resolution, membership in zip(resolutions, found, strict=True):
         result.obs[f"leiden_{resolution:g}"] = _categories(membership)
@@ -164,6 +153,29 @@ def _embedded(
     n = _n_groups(codes)
     grouped = np.where(rare, n + pd.Index(others).get_indexer(classes), codes)
     return result, Groups(codes, n, part.chosen, grouped, others), report
+
+
+def _report(
+    adata: AnnData,
+    found: Sequence[Codes],
+    table: Sequence[Stability],
+    used: float,
+    *,
+    sketched: int,
+) -> Clustering:
+    """Record of the communities; types are not known yet."""
+    return {
+        "resolutions": [
+            {**row, "n_clusters": _n_groups(membership)}
+            for row, membership in zip(table, found, strict=True)
+        ],
+        "resolution": used,
+        "sketch": {"cells": sketched, "of": adata.n_obs},
+        "reason": "",
+        "cell_types": [],
+        "scored_types": [],
+        "not_run": [],
+    }
 
 
 def _n_groups(codes: Codes) -> int:
@@ -217,6 +229,15 @@ def _cell_types(
     of_cells = annotation.border_types(of_clusters[groups.codes], around)
     result.varm[keys.TYPE_LOADINGS.key] = loadings[:, given]
     result.obsm[keys.TYPE_SCORES.key] = around
+    table = _types_in_words(chosen, scores, sizes, sets)
+    scored = [sets[type_] for type_ in given]
+    names = np.array([*scored, UNASSIGNED], dtype=object)
+    return names[of_clusters], names[of_cells], table, scored
+
+
+def _types_in_words(
+    chosen: annotation.Annotation, scores: Matrix, sizes: npt.NDArray[np.intp], sets: list[str]
+) -> list[ClusterType]:
     table: list[ClusterType] = []
     for number, best in enumerate(chosen.best):
         order = np.argsort(-np.nan_to_num(scores[number], nan=-np.inf), kind="stable")
@@ -230,9 +251,7 @@ def _cell_types(
                 "second": sets[order[1]] if len(sets) > 1 else None,
             }
         )
-    scored = [sets[type_] for type_ in given]
-    names = np.array([*scored, UNASSIGNED], dtype=object)
-    return names[of_clusters], names[of_cells], table, scored
+    return table
 
 
 def _types_of_cells(types: npt.NDArray[np.object_], obs: pd.DataFrame) -> npt.NDArray[np.object_]:

@@ -72,14 +72,7 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
     """
     used = adata.var[keys.HIGHLY_VARIABLE.key].to_numpy(np.bool_)
     loadings = np.asarray(adata.varm[keys.LOADINGS.key], dtype=np.float64)[used]
-    if adata.n_obs == 0 or loadings.shape[1] == 0:
-        raise CtcflowError(
-            f"the run has {adata.n_obs} cells with {loadings.shape[1]} components, which is no"
-            " reference: freeze a run with more cells"
-        )
-    for slot in (keys.CORRECTION, keys.TYPE_SCORES):
-        if slot.key not in getattr(adata, slot.container):
-            raise CtcflowError(f"the run has no {slot}: run `integrate` and `cluster` again")
+    _refuse_unusable(adata, loadings)
     cluster, clusters = _codes(adata.obs[keys.CLUSTER.key])
     cell_type, cell_types = _codes(adata.obs[keys.CELL_TYPE.key])
     group = np.unique(cluster * len(cell_types) + cell_type, return_inverse=True)[1]
@@ -89,21 +82,11 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
     correction = adata.uns[keys.CORRECTION.key]
     markers = np.asarray(adata.varm[keys.TYPE_LOADINGS.key], dtype=np.float64)
     of_types = (markers != 0).any(axis=1)
-    steps = _steps(adata)
-    manifest = {
-        "format": bundle.FORMAT,
-        "ctcflow": __version__,
-        "cells": int(adata.n_obs),
-        "samples": int(adata.obs[keys.SAMPLE.key].nunique()),
-        "method": io.record(adata, keys.INTEGRATE, Integrate).get("method"),
-        "target_umis": steps["normalize"]["params"]["target_umis"],
+    manifest = _manifest(adata, call) | {
         "n_neighbors": params.n_neighbors,
         "clusters": clusters,
         "cell_types": cell_types,
-        "scored_types": io.record(adata, keys.CLUSTERING, Clustering)["scored_types"],
         "limits": _limits(adata, found, groups=group, folds=folds, asked=asked, params=params),
-        "controls": _controls(call),
-        "steps": steps,
     }
     frozen = bundle.Reference(
         manifest,
@@ -126,6 +109,33 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
         type_scores=np.asarray(adata.obsm[keys.TYPE_SCORES.key], dtype=np.float32),
     )
     return {FILE: bundle.packed(frozen)}
+
+
+def _refuse_unusable(adata: AnnData, loadings: npt.NDArray[np.float64]) -> None:
+    if adata.n_obs == 0 or loadings.shape[1] == 0:
+        raise CtcflowError(
+            f"the run has {adata.n_obs} cells with {loadings.shape[1]} components, which is no"
+            " reference: freeze a run with more cells"
+        )
+    for slot in (keys.CORRECTION, keys.TYPE_SCORES):
+        if slot.key not in getattr(adata, slot.container):
+            raise CtcflowError(f"the run has no {slot}: run `integrate` and `cluster` again")
+
+
+def _manifest(adata: AnnData, call: AnnData) -> dict[str, Any]:
+    """How the reference came about."""
+    steps = _steps(adata)
+    return {
+        "format": bundle.FORMAT,
+        "ctcflow": __version__,
+        "cells": int(adata.n_obs),
+        "samples": int(adata.obs[keys.SAMPLE.key].nunique()),
+        "method": io.record(adata, keys.INTEGRATE, Integrate).get("method"),
+        "target_umis": steps["normalize"]["params"]["target_umis"],
+        "scored_types": io.record(adata, keys.CLUSTERING, Clustering)["scored_types"],
+        "controls": _controls(call),
+        "steps": steps,
+    }
 
 
 def _codes(column: pd.Series) -> tuple[Codes, list[str]]:

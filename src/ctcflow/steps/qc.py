@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.files import io
-from ctcflow.records.qc import QC
+from ctcflow.records.qc import QC, Decided
 from ctcflow.records.run import NotRun
 from ctcflow.settings.sample_params import QCParams
 from ctcflow.stats.counts.gene_sets import handling
@@ -92,18 +92,7 @@ def qc(
     sample = _ordered(adata, order, technical)
     members = frozenset(panels.loc[panels["direction"] == 1, "gene"])
     known = Known(members, handling(technical), leak, normal_profiles, normal_types, identity_null)
-    raw = None
-    if unfiltered is not None:
-        raw = qc_decisions.unfiltered(
-            sample,
-            sp.csr_matrix(unfiltered.X),
-            unfiltered.obs_names.to_numpy(dtype=object),
-            known=known,
-            lower=params.ambient_umis,
-            fdr=params.empty_fdr,
-            seed=params.seed,
-        )
-        _refuse_another_library(sample, raw)
+    raw = None if unfiltered is None else _unfiltered(sample, unfiltered, known, params)
     judged = qc_decisions.judged(
         sample, raw, known=known, rules=_rules(sample, params), min_umis=params.min_umis
     )
@@ -131,25 +120,59 @@ def qc(
             ambient_rna=ambient_rna,
             seed=params.seed,
         )[back]
-    remarks = {**judged.remarks, "likely doublets": doublet.called}
-    reads = sample.quality.reads
+    not_run = _not_run(sample, doublet, rate, ambient_rna.found)
+    if unfiltered is not None and raw is None:
+        not_run.append(_NO_SOUP)
+    contamination = records.contamination(
+        ambient_rna.found, measured_on="droplets" if raw else "cells", corrected=correct
+    )
     found: QC = {
-        "umis": not reads,
-        "limits": records.limits(judged.limits, lineage=judged.lineage, reads=reads),
-        "distributions": records.distributions(sample.quality, lineage=judged.lineage),
-        "ambient": records.contamination(
-            ambient_rna.found, measured_on="droplets" if raw else "cells", corrected=correct
-        ),
-        "droplets": records.droplets(raw.tested, lower=params.ambient_umis) if raw else None,
+        **_decided(sample, judged, raw, doublet, lower=params.ambient_umis),
+        "ambient": contamination,
         "doublet_rate": rate,
-        "ledger": ledger(judged.reasons, rescued=judged.rescued, remarks=remarks)
-        + (records.outside(raw.tested, judged.listed) if raw else []),
-        "set_aside": judged.listed,
-        "not_run": _not_run(sample, doublet, rate, ambient_rna.found)
-        + ([_NO_SOUP] if unfiltered is not None and raw is None else []),
+        "not_run": not_run,
     }
     io.write_record(adata, keys.QC, found)
     return adata
+
+
+def _unfiltered(
+    sample: Sample, unfiltered: AnnData, known: Known, params: QCParams
+) -> qc_decisions.Raw | None:
+    """What the unfiltered droplets say; None where they hold no ambient RNA."""
+    raw = qc_decisions.unfiltered(
+        sample,
+        sp.csr_matrix(unfiltered.X),
+        unfiltered.obs_names.to_numpy(dtype=object),
+        known=known,
+        lower=params.ambient_umis,
+        fdr=params.empty_fdr,
+        seed=params.seed,
+    )
+    _refuse_another_library(sample, raw)
+    return raw
+
+
+def _decided(
+    sample: Sample,
+    judged: Judged,
+    raw: qc_decisions.Raw | None,
+    doublet: doublets.Doublets,
+    *,
+    lower: int,
+) -> Decided:
+    """What was decided on the droplets, and what the unfiltered ones say."""
+    reads, lineage = sample.quality.reads, judged.lineage
+    remarks = {**judged.remarks, "likely doublets": doublet.called}
+    return {
+        "umis": not reads,
+        "limits": records.limits(judged.limits, lineage=lineage, reads=reads),
+        "distributions": records.distributions(sample.quality, lineage=lineage),
+        "droplets": records.droplets(raw.tested, lower=lower) if raw else None,
+        "ledger": ledger(judged.reasons, rescued=judged.rescued, remarks=remarks)
+        + (records.outside(raw.tested, judged.listed) if raw else []),
+        "set_aside": judged.listed,
+    }
 
 
 def _refuse_another_library(sample: Sample, raw: qc_decisions.Raw | None) -> None:

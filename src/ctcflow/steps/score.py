@@ -118,20 +118,26 @@ def score(
     adata.obsm[keys.TISSUE_COUNTS.key] = tissue.counts
     scores, coverage = _signatures(adata, programmes)
     adata.obsm[keys.SIGNATURES.key] = scores
-    record: Score = {
-        "panels": list(chosen),
+    record = _record(of, found, coverage, tissue.measured.tolist())
+    io.write_record(adata, keys.SCORE, record | _of_lines(found))
+    return adata
+
+
+def _record(
+    of: Looked, found: Mapping[str, Found], coverage: dict[str, str], measured: list[bool]
+) -> Score:
+    return {
+        "panels": list(of.panel_genes),
         "panel_genes_in_data": int(of.panels.columns.size),
         "panel_genes": len(of.members),
         "leukocytes": int(of.blood.is_leukocyte.sum()),
         "signature_genes_in_data": coverage,
-        "tissue_genes_measured": tissue.measured.tolist(),
+        "tissue_genes_measured": measured,
         "decoys": decoys.measured(of),
         "not_run": [
             {"what": name, "reason": line.not_run} for name, line in found.items() if line.not_run
         ],
     }
-    io.write_record(adata, keys.SCORE, record | _of_lines(found))
-    return adata
 
 
 def _of_lines(found: Mapping[str, Found]) -> dict[str, Any]:

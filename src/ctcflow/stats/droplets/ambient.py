@@ -115,12 +115,7 @@ def contamination(
     rho = _combined(found, umis, lineage, share[columns], pairs, weight, once)
     drawn = np.empty(n_bootstraps)
     for round_ in range(n_bootstraps):
-        again = (
-            rng.multinomial(umis.size, np.full(umis.size, 1.0 / umis.size)).astype(np.float64),
-            rng.multinomial(columns.size, np.full(columns.size, 1.0 / columns.size)).astype(
-                np.float64
-            ),
-        )
+        again = _drawn_again(rng, umis.size), _drawn_again(rng, columns.size)
         drawn[round_] = _combined(found, umis, lineage, share[columns], pairs, weight, again)
         if profile is None:
             drawn[round_] *= np.exp(_PROFILE_SPREAD * rng.standard_normal())
@@ -128,6 +123,11 @@ def contamination(
     return Contamination(
         min(rho, 1.0), float(min(low, rho)), float(min(max(high, rho), 1.0)), columns.size, ""
     )
+
+
+def _drawn_again(rng: np.random.Generator, n: int) -> Floats:
+    """How often each of n is drawn, in n draws with replacement."""
+    return rng.multinomial(n, np.full(n, 1.0 / n)).astype(np.float64)
 
 
 def _mean_profile(counts: sp.csr_matrix) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -151,11 +151,12 @@ def judged(
     foreign = sample.quality.other_species > _OTHER_SPECIES_PCT
     columns = np.flatnonzero(pd.Index(sample.genes).isin(known.members))
     prior = prior_rates(sample.genes[columns], known.leak)
+    soup_of = (raw.soup if raw else _mean(sample))[columns]
     seen = rescue.panel_evidence(
         sample.counts[:, columns],
         umis=umis,
         prior=prior,
-        soup=(raw.soup if raw else _mean(sample))[columns],
+        soup=soup_of,
         ambient_only=empty | foreign,
     )
     blood = leukocytes(
@@ -171,13 +172,7 @@ def judged(
     )
     mt = sample.quality.percent["mitochondrial"]
     usual = ~empty & ~foreign & (lineage != COARSE.index("other"))
-    limits = lim.limits(
-        umis,
-        genes,
-        mt,
-        measured=[usual & (lineage == code) for code in range(len(COARSE))],
-        rules=rules,
-    )
+    limits = _limits(sample, lineage, usual=usual, rules=rules)
     reasons = lim.reasons(umis, genes, mt, lineage=lineage, limits=limits) | {
         "cell of another species": foreign,
         "looks like an empty droplet": empty,
@@ -190,14 +185,7 @@ def judged(
         intact=mt < _MOSTLY_MITOCHONDRIA_PCT,
         min_umis=min_umis,
     )
-    aside = np.logical_or.reduce(list(reasons.values())) & ~found.rescued
-    listed = rescue.listed(
-        sample.barcodes,
-        joined(reasons, n=n),
-        rows=np.flatnonzero(aside & found.listed),
-        found=seen,
-        p_identity=p,
-    )
+    listed = _listed(sample, reasons, found, seen, p)
     if raw:
         listed += _outside(raw, columns, prior, inside, blood.p[n:])
     remarks = lim.remarks(umis, genes, lineage=lineage, limits=limits) | {
@@ -205,6 +193,37 @@ def judged(
         for name, share in _REMARKED_PCT.items()
     }
     return Judged(lineage, limits, reasons, remarks, found.rescued, listed)
+
+
+def _listed(
+    sample: Sample,
+    reasons: Mapping[str, Bools],
+    found: rescue.Evidence,
+    seen: rescue.Panel,
+    p: Floats,
+) -> list[SetAside]:
+    """Given droplets that are set aside with tumour evidence."""
+    aside = np.logical_or.reduce(list(reasons.values())) & ~found.rescued
+    return rescue.listed(
+        sample.barcodes,
+        joined(reasons, n=p.size),
+        rows=np.flatnonzero(aside & found.listed),
+        found=seen,
+        p_identity=p,
+    )
+
+
+def _limits(
+    sample: Sample, lineage: Ints, *, usual: Bools, rules: Sequence[lim.Rules]
+) -> list[lim.Limits]:
+    """Limits of each coarse lineage, from its usual droplets."""
+    return lim.limits(
+        sample.quality.umis,
+        sample.quality.genes,
+        sample.quality.percent["mitochondrial"],
+        measured=[usual & (lineage == code) for code in range(len(COARSE))],
+        rules=rules,
+    )
 
 
 def _outside(

@@ -171,10 +171,47 @@ def look(
     settings
         Parameters.
     """
-    counts, genes = sample.counts.astype(np.float64).tocsr(), sample.genes
-    members = frozenset().union(*panels.values())
-    left_out = handling(shipped.technical)
-    reference = _profiles(sample, shipped, left_out=members | left_out)
+    counts = sample.counts.astype(np.float64).tocsr()
+    reference, blood, panels_here, of_panels = _in_blood(sample, counts, panels, shipped, settings)
+    chosen = roles(
+        reference.types,
+        lineage=blood.lineage,
+        is_leukocyte=blood.is_leukocyte,
+        p_identity=blood.p,
+        p_panel=of_panels.p,
+    )
+    every = _profiles(sample, shipped, left_out=handling(shipped.technical))
+    looks = _Looks(every, shipped.identity_null, panels_here.first_of(every.columns))
+    judge = Judge(reference, blood.null, panels_here, looks)
+    of_candidates = counts[np.flatnonzero(chosen.candidates)]
+    asked = chosen.candidates & (blood.p <= MISSING_P)
+    return Looked(
+        sample,
+        shipped,
+        settings,
+        panels,
+        blood,
+        reference.types,
+        of_panels,
+        looks.at(of_candidates),
+        plainly_like(of_candidates, reference=reference),
+        _ambient(counts, sample.soup, sample.ambient_share),
+        chosen,
+        judge.together(counts, asked=asked, n_threads=settings.n_threads),
+        judge,
+    )
+
+
+def _in_blood(
+    sample: Sample,
+    counts: sp.csr_matrix,
+    panels: Mapping[str, frozenset[str]],
+    shipped: Shipped,
+    settings: Settings,
+) -> tuple[Profiles, Leukocytes, _Panels, Panels]:
+    """Profiles without panel genes, leukocytes by these, and the panels against the leukocytes."""
+    genes, members = sample.genes, frozenset().union(*panels.values())
+    reference = _profiles(sample, shipped, left_out=members | handling(shipped.technical))
     umis = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
     columns = np.flatnonzero(pd.Index(genes).isin(list(members)))
     prior = panel.prior_rates(genes[columns], shipped.leak)
@@ -189,39 +226,10 @@ def look(
     )
     if sample.soup is not None:
         prior = prior + sample.ambient_share * sample.soup[columns]
-    rates = _rates(shown.toarray(), umis, blood, reference, prior=prior, weight=settings.weight)
+    dense = shown.toarray()
+    rates = _rates(dense, umis, blood, reference, prior=prior, weight=settings.weight)
     panels_here = _Panels(genes, list(panels.values()), columns, rates)
-    of_panels = panels_here.at(shown.toarray(), umis, blood.lineage)
-    chosen = roles(
-        reference.types,
-        lineage=blood.lineage,
-        is_leukocyte=blood.is_leukocyte,
-        p_identity=blood.p,
-        p_panel=of_panels.p,
-    )
-    every = _profiles(sample, shipped, left_out=left_out)
-    looks = _Looks(every, shipped.identity_null, panels_here.first_of(every.columns))
-    judge = Judge(reference, blood.null, panels_here, looks)
-    of_candidates = counts[np.flatnonzero(chosen.candidates)]
-    return Looked(
-        sample,
-        shipped,
-        settings,
-        panels,
-        blood,
-        reference.types,
-        of_panels,
-        looks.at(of_candidates),
-        plainly_like(of_candidates, reference=reference),
-        _ambient(counts, sample.soup, sample.ambient_share),
-        chosen,
-        judge.together(
-            counts,
-            asked=chosen.candidates & (blood.p <= MISSING_P),
-            n_threads=settings.n_threads,
-        ),
-        judge,
-    )
+    return reference, blood, panels_here, panels_here.at(dense, umis, blood.lineage)
 
 
 def _suspect(shown: sp.csr_matrix, *, umis: Floats, prior: Floats) -> npt.NDArray[np.bool_]:

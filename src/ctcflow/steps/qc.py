@@ -113,27 +113,34 @@ def qc(
     adata.var[keys.AMBIENT_PROFILE.key] = ambient_rna.profile
     correct = params.ambient == "correct" and not np.isnan(ambient_rna.found.rho)
     if correct:
-        adata.layers[keys.CORRECTED.key] = sample_ambient.without(
-            sample.counts,
-            lineage=judged.lineage,
-            kept=keep,
-            ambient_rna=ambient_rna,
-            seed=params.seed,
-        )[back]
+        without = _without(sample, judged, keep, ambient_rna, seed=params.seed)
+        adata.layers[keys.CORRECTED.key] = without[back]
     not_run = _not_run(sample, doublet, rate, ambient_rna.found)
     if unfiltered is not None and raw is None:
         not_run.append(_NO_SOUP)
-    contamination = records.contamination(
-        ambient_rna.found, measured_on="droplets" if raw else "cells", corrected=correct
-    )
+    basis = "droplets" if raw else "cells"
     found: QC = {
         **_decided(sample, judged, raw, doublet, lower=params.ambient_umis),
-        "ambient": contamination,
+        "ambient": records.contamination(ambient_rna.found, measured_on=basis, corrected=correct),
         "doublet_rate": rate,
         "not_run": not_run,
     }
     io.write_record(adata, keys.QC, found)
     return adata
+
+
+def _without(
+    sample: Sample,
+    judged: Judged,
+    keep: Bools,
+    ambient_rna: sample_ambient.SampleAmbient,
+    *,
+    seed: int,
+) -> sp.csr_matrix:
+    """Counts without ambient RNA."""
+    return sample_ambient.without(
+        sample.counts, lineage=judged.lineage, kept=keep, ambient_rna=ambient_rna, seed=seed
+    )
 
 
 def _unfiltered(

@@ -151,13 +151,10 @@ def judged(
     foreign = sample.quality.other_species > _OTHER_SPECIES_PCT
     columns = np.flatnonzero(pd.Index(sample.genes).isin(known.members))
     prior = prior_rates(sample.genes[columns], known.leak)
-    soup_of = (raw.soup if raw else _mean(sample))[columns]
+    floating = (raw.soup if raw else _mean(sample))[columns]
+    shown, ambient_only = sample.counts[:, columns], empty | foreign
     seen = rescue.panel_evidence(
-        sample.counts[:, columns],
-        umis=umis,
-        prior=prior,
-        soup=soup_of,
-        ambient_only=empty | foreign,
+        shown, umis=umis, prior=prior, soup=floating, ambient_only=ambient_only
     )
     blood = leukocytes(
         sp.vstack([sample.counts, raw.beside.counts[inside]]).tocsr() if raw else sample.counts,
@@ -177,22 +174,24 @@ def judged(
         "cell of another species": foreign,
         "looks like an empty droplet": empty,
     }
+    intact = mt < _MOSTLY_MITOCHONDRIA_PCT
     found = rescue.evidence(
-        seen,
-        p,
-        umis=umis,
-        readable=~empty & ~foreign,
-        intact=mt < _MOSTLY_MITOCHONDRIA_PCT,
-        min_umis=min_umis,
+        seen, p, umis=umis, readable=~empty & ~foreign, intact=intact, min_umis=min_umis
     )
     listed = _listed(sample, reasons, found, seen, p)
     if raw:
         listed += _outside(raw, columns, prior, inside, blood.p[n:])
-    remarks = lim.remarks(umis, genes, lineage=lineage, limits=limits) | {
-        f"{name} counts": sample.quality.percent[name] > share
-        for name, share in _REMARKED_PCT.items()
-    }
+    remarks = _remarks(sample, lineage, limits)
     return Judged(lineage, limits, reasons, remarks, found.rescued, listed)
+
+
+def _remarks(sample: Sample, lineage: Ints, limits: Sequence[lim.Limits]) -> dict[str, Bools]:
+    """What is unusual and no reason to set a droplet aside."""
+    quality = sample.quality
+    many = lim.remarks(quality.umis, quality.genes, lineage=lineage, limits=limits)
+    return many | {
+        f"{name} counts": quality.percent[name] > share for name, share in _REMARKED_PCT.items()
+    }
 
 
 def _listed(

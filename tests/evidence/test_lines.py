@@ -1,0 +1,63 @@
+"""Lines of evidence as data: what a line declares is what it leaves, and where it is shown."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ctcflow.contracts import STEPS
+from ctcflow.evidence import lines
+from ctcflow.evidence.line import Column, spread
+from ctcflow.keys import Slot
+from ctcflow.render.tables.columns import CELL_COLUMNS
+
+
+def test_each_line_is_measured_by_its_own_module():
+    modules = [function.__module__ for function in lines._MEASURED]
+    declared = [
+        next(m.__name__ for m in _modules() if getattr(m, "LINE", None) is line)
+        for line in lines.LINES
+    ]
+    assert modules == declared
+
+
+def _modules():
+    return [module for module in vars(lines).values() if hasattr(module, "LINE")]
+
+
+def test_no_slot_belongs_to_two_lines():
+    slots = lines.slots()
+    assert len(slots) == len(set(slots))
+
+
+def test_what_a_line_lists_is_in_the_tables_and_in_the_contracts():
+    listed = [slot.key for slot in lines.listed_slots()]
+    assert set(listed) <= set(CELL_COLUMNS)
+    assert set(lines.slots()) <= set(STEPS["score"].slots)
+    assert set(lines.listed_slots()) <= set(STEPS["call"].slots)
+
+
+@pytest.mark.parametrize("line", lines.LINES, ids=lambda line: line.name)
+def test_a_cell_of_which_nothing_is_known_has_words_all_the_same(line):
+    assert isinstance(line.says({}), str)
+    assert isinstance(line.against({}), str)
+
+
+@pytest.mark.parametrize(
+    ("kind", "missing", "values", "expected"),
+    [
+        ("p", np.nan, [0.5], [np.nan, 0.5, np.nan]),
+        ("p", 1.0, [0.5], [1.0, 0.5, 1.0]),
+        ("count", 0, [7], [0, 7, 0]),
+        ("category", "", ["a"], ["", "a", ""]),
+        ("text", "", ["a,b"], ["", "a,b", ""]),
+    ],
+)
+def test_cells_that_are_not_judged_have_what_stands_for_missing(kind, missing, values, expected):
+    column = Column(Slot("obs", "x"), kind, missing=missing)
+    found = spread(np.array(values), column, rows=np.array([1]), n=3)
+    np.testing.assert_array_equal(
+        np.asarray(found),
+        np.array(expected, dtype=object if kind in ("category", "text") else None),
+    )
+    assert np.asarray(found).dtype.kind == {"p": "f", "count": "i"}.get(kind, "O")

@@ -34,6 +34,7 @@ lint: .venv/ready ## style, types, layers
 	$(BIN)/snakefmt --check -l 100 Snakefile workflow
 	$(BIN)/mypy src
 	$(BIN)/lint-imports
+	@.ci/lint-page
 
 docs: .venv/ready ## the documentation as a site, in .docs/site; a broken link fails
 	@.ci/plugins .docs/mkdocs requirements-docs.lock

@@ -25,9 +25,14 @@ for (const table of document.querySelectorAll("table.search")) {
     const cell = row.cells[column];
     return cell.dataset.value === undefined ? cell.textContent : Number(cell.dataset.value);
   };
-  const compare = (a, b) => typeof a === typeof b
-    ? (typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true }))
-    : (typeof a === "number" ? -1 : 1);
+  const compare = (a, b) =>
+    typeof a === typeof b
+      ? typeof a === "number"
+        ? a - b
+        : a.localeCompare(b, "en", { numeric: true })
+      : typeof a === "number"
+        ? -1
+        : 1;
   heads.forEach((head, column) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -35,7 +40,7 @@ for (const table of document.querySelectorAll("table.search")) {
     head.append(button);
     button.addEventListener("click", () => {
       const down = head.getAttribute("aria-sort") === "ascending";
-      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      for (const other of heads) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       const sign = down ? -1 : 1;
       const sorted = [...rows].sort((a, b) => sign * compare(key(a, column), key(b, column)));

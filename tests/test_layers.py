@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "ctcflow"
-HEAVY = ("numpy", "pandas", "scipy", "anndata", "h5py", "sklearn", "matplotlib")
+HEAVY = ("numpy", "pandas", "scipy", "anndata", "h5py", "sklearn", "matplotlib", "jinja2")
 # what the package itself needs is in both; these differ in name or have no place in the other
 CONDA_NAMES = {"igraph": "python-igraph", "matplotlib": "matplotlib-base"}
 PIP_ONLY = {"snakemake"}  # it makes the conda environment, so it is not in it

@@ -6,9 +6,9 @@ import html as escaped
 import re
 
 import pandas as pd
+from markupsafe import Markup
 
 from ctcflow.render import columns, sections
-from ctcflow.render.html import Markup
 
 PNG = b"\x89PNG"
 

@@ -279,7 +279,8 @@ def _edited(path: Path, names: Sequence[str] = ()) -> str:
         ("stats/symphony.py", {"project"}),
         ("bundle.py", {"call", "freeze", "project"}),
         ("steps/normalize.py", {"normalize"}),
-        ("render/html.py", {"report"}),
+        ("render/page/table.py", {"report"}),
+        ("render/page/environment.py", {"report"}),
         ("render/tables.py", {"call", "cluster", "report", "gather"}),
         ("formats/mtx.py", {"ingest", "qc"}),  # the unfiltered droplets
         ("pipeline.py", set(STEPS)),

@@ -28,7 +28,7 @@ demo: .venv/ready ## simulate a small cohort, run the workflow on it, compare th
 
 test: lint docs unit workflow ## all checks; stops at the first failure
 
-lint: .venv/ready ## style, types, layers
+lint: .venv/ready ## style, types, layers; the page's JavaScript and CSS where npm brings biome
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/snakefmt --check -l 100 Snakefile workflow

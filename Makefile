@@ -28,12 +28,13 @@ demo: .venv/ready ## simulate a small cohort, run the workflow on it, compare th
 
 test: lint docs unit workflow ## all checks; stops at the first failure
 
-lint: .venv/ready ## style, types, layers
+lint: .venv/ready ## style, types, layers; the page's JavaScript and CSS where npm brings biome
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/snakefmt --check -l 100 Snakefile workflow
 	$(BIN)/mypy src
 	$(BIN)/lint-imports
+	@.ci/lint-page
 
 docs: .venv/ready ## the documentation as a site, in .docs/site; a broken link fails
 	@.ci/plugins .docs/mkdocs requirements-docs.lock

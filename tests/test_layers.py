@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "ctcflow"
 MOST_LINES = 40
 """Of a function, without its signature and documentation."""
-HEAVY = ("numpy", "pandas", "scipy", "anndata", "h5py", "sklearn", "matplotlib")
+HEAVY = ("numpy", "pandas", "scipy", "anndata", "h5py", "sklearn", "matplotlib", "jinja2")
 # what the package itself needs is in both; these differ in name or have no place in the other
 CONDA_NAMES = {"igraph": "python-igraph", "matplotlib": "matplotlib-base"}
 PIP_ONLY = {"snakemake"}  # it makes the conda environment, so it is not in it

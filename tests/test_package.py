@@ -42,8 +42,13 @@ def test_the_wheel_holds_all_that_a_run_needs(wheel):
             if path.is_file() and "__pycache__" not in path.parts:
                 name = f"ctcflow/_shipped/{path.relative_to(ROOT)}"
                 assert files[name] == path.read_bytes()
-    modules = {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src").rglob("*.py")}
-    assert modules <= names
+    package = {
+        str(path.relative_to(ROOT / "src"))
+        for path in (ROOT / "src").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {Path(name).suffix for name in package} == {".py", ".jinja", ".js", ".css"}
+    assert package <= names
     print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB")
 
 

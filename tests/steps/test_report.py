@@ -540,6 +540,9 @@ def test_hostile_text_is_shown_and_never_run() -> None:
     call.obs["reason"] = HOSTILE
     call.obs["barcode"] = HOSTILE
     call.obs["panel_genes"] = HOSTILE
+    call.obs["verdict"] = HOSTILE
+    call.obs["reviewer"] = HOSTILE
+    call.obsm["signatures"].columns = [HOSTILE, *call.obsm["signatures"].columns[1:]]
     found = json.loads(call.uns["call"])
     for record in found["samples"]:
         record["flags"] = [HOSTILE]
@@ -548,8 +551,11 @@ def test_hostile_text_is_shown_and_never_run() -> None:
     for key in ("ledger", "set_aside", "not_run"):
         found[key] = [dict.fromkeys(found[key][0], HOSTILE) | {"cells": 1}]
     found["calibration"]["tail"] = [{"sample": HOSTILE, "factor": 0.9}]
+    decoys = {"sample": HOSTILE, "decoys": 9, "cells": 9, "level": 0.01, "share": 0.1}
+    found["calibration"]["decoys"] = [decoys]
     call.uns["call"] = json.dumps(found)
-    recorded = {"steps": {HOSTILE: {"params": {HOSTILE: HOSTILE}, "inputs": {HOSTILE: HOSTILE}}}}
+    given = {name: {HOSTILE: HOSTILE} for name in ("params", "inputs")}
+    recorded = {"steps": {HOSTILE: {"version": HOSTILE, **given}}}
     call.uns["ctcflow"] = json.dumps(recorded)
     adata.uns["markers"] = json.dumps({"0": [HOSTILE], HOSTILE: [HOSTILE]})
     left = {HOSTILE: {"reason": HOSTILE}}
@@ -655,6 +661,7 @@ def test_batches_are_said_in_words() -> None:
     page = page_of(adata, call)
     assert "<li>run2: no leukocytes</li>" in page and "<li>run1" not in page
     assert "<li>batch and role cannot be told apart</li>" in page
-    assert "15 nearest neighbours of each of 31 CTCs and aggregates, a share of 0.99" in page
+    apart = "15 nearest neighbours of each of 31 CTCs and aggregates, a share of 0.99"
+    assert apart in words_of(page)
     adata.uns["integrate"] = json.dumps({"reason": "no", "batches": {"a": {"reason": "no"}}})
     assert "left as they are" not in page_of(adata, call)

@@ -279,7 +279,8 @@ def _edited(path: Path, names: Sequence[str] = ()) -> str:
         ("stats/embedding/symphony.py", {"project"}),
         ("files/bundle.py", {"call", "freeze", "project"}),
         ("steps/normalize.py", {"normalize"}),
-        ("render/page/html.py", {"report"}),
+        ("render/page/table.py", {"report"}),
+        ("render/page/environment.py", {"report"}),
         ("render/tables/of_run.py", {"call", "cluster", "report", "gather"}),
         ("formats/mtx.py", {"ingest", "qc"}),  # the unfiltered droplets
         ("pipeline.py", set(STEPS)),

@@ -8,10 +8,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from markupsafe import Markup
 
 from ctcflow import keys, numbers
-from ctcflow.render.page import html
-from ctcflow.render.page.html import Column, Markup
+from ctcflow.render.page.environment import fill
+from ctcflow.render.page.table import Column, table
 from ctcflow.render.tables.of_run import CALLED
 
 MOST_ROWS: Final = 200
@@ -89,36 +90,12 @@ def section(found: Judged, figure: bytes, not_run: Sequence[Mapping[str, Any]]) 
         if row.get("what") == "copy number"
     ]
     where = (Column("Sample"), Column("Reason"))
-    return html.section(
-        "copy-number",
-        "Copy number of called cells",
-        _heat_map(found, figure),
-        html.table("Samples where it was not run.", where, missing, search=len(missing) > 12)
-        if missing
-        else None,
+    caption = "Samples where it was not run."
+    return fill(
+        "sections/copy_number",
+        judged=found.n_judged,
+        called=numbers.plural(found.n_called, "called or uncertain cell"),
+        shown=len(found.sample),
+        picture=figure,
+        missing=table(caption, where, missing, search=len(missing) > 12) if missing else None,
     )
-
-
-def _heat_map(found: Judged, figure: bytes) -> Markup:
-    if not found.n_judged:
-        return html.paragraph("The copy number of no called or uncertain cell was judged.")
-    shown = len(found.sample)
-    capped = f" The figure shows {shown:,} of them, calls first." if shown < found.n_judged else ""
-    words = (
-        f"Expression along the genome against the leukocytes of the cell's own sample, for "
-        f"{found.n_judged:,} of {numbers.plural(found.n_called, 'called or uncertain cell')}."
-        f"{capped}"
-    )
-    picture = html.image(
-        figure,
-        alt="Copy number of called cells by chromosome arm",
-        caption=(
-            "A row is a cell, a column a chromosome arm (all equally wide). Blue: less than in "
-            "leukocytes; orange with a dot: more; white: as in leukocytes, or their lineages "
-            "disagree; grey: not judged. Cells of one tumour share whole arms, so look for "
-            "columns of one colour through the rows of a patient; one arm in one cell means "
-            "little. Right: p of the whole cell; beyond the line it is below 0.01. The genes of "
-            "the tumour panel take no part."
-        ),
-    )
-    return html.join([html.paragraph(words), picture])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from ctcflow import keys, numbers
 from ctcflow.files import io
@@ -16,9 +17,18 @@ from ctcflow.records.cluster import Clustering, Conditions
 from ctcflow.records.integrate import Integrate
 from ctcflow.records.run import RunRecord
 from ctcflow.render import copy_number
-from ctcflow.render.page import answer, cohort, html, methods, provenance, sections
-from ctcflow.render.page import quality as quality_page
-from ctcflow.render.page.html import Markup
+from ctcflow.render.page import (
+    answer,
+    cohort,
+    methods,
+    provenance,
+    sections,
+)
+from ctcflow.render.page import (
+    quality as quality_page,
+)
+from ctcflow.render.page.environment import fill
+from ctcflow.render.page.whole_page import whole_page
 from ctcflow.render.tables import multiqc
 from ctcflow.render.tables import of_run as tables
 from ctcflow.render.tables.records import records_table
@@ -130,7 +140,7 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
         provenance.parameters(steps, StepsParams().model_dump(mode="json")),
         provenance.versions(steps),
     ]
-    page = html.page(params.title, _NAVIGATION, main, libraries=around.library)
+    page = whole_page(params.title, _NAVIGATION, main, libraries=around.library)
     shared = multiqc.multiqc(
         samples=tables.samples_table(call),
         ledger=tables.ledger_table(call),
@@ -223,9 +233,8 @@ def _confidence(steps: Mapping[str, Mapping[str, Any]]) -> float | None:
 def _notes(found: Mapping[str, Any], missing: pd.DataFrame) -> list[Markup]:
     notes = [answer.no_control_note(found.get("samples") or [], found.get("healthy") or {})]
     if len(missing):
-        link = html.tag("a", "with the reasons below", attributes={"href": "#not-run"})
         what = numbers.plural(len(missing), "analysis")
         what = what.replace("analysiss", "analyses")
         verb = "was" if len(missing) == 1 else "were"
-        notes.append(html.join([f"{what} {verb} not run, ", link, "."]))
+        notes.append(fill("notes/not_run", what=what, verb=verb))
     return [note for note in notes if note is not None]

@@ -3,6 +3,8 @@
 What a step runs are definitions of the package (functions, classes, values at the top of a module):
 those that its row of `contracts.STEPS` names, those that these name, and so on. So a new parameter
 of one step, a slot of another or a comment between definitions changes no other step's digest.
+Files that are not Python (templates, scripts, a style sheet) count for the steps that run a
+definition which names them, or the folder that they are in.
 """
 
 from __future__ import annotations
@@ -67,6 +69,9 @@ def step_code(package: Path, step: str, tables: Sequence[Path]) -> str:
         digest.update(f"{module} {name}\n".encode())
         for text in _texts(package, module, name, step):
             digest.update(text.encode())
+        for file in _files_named(package, module, name):
+            digest.update(file.encode())
+            digest.update((package / file).read_bytes())
     for table in tables:
         digest.update(table.name.encode())
         digest.update(table.read_bytes())
@@ -143,6 +148,19 @@ def _texts(package: Path, module: str, name: str, step: str) -> Iterator[str]:
     yield from sorted({text for local, _ in used for text in found.bound.get(local, ())})
     for node in nodes:
         yield "\n".join(found.source[_first_line(node) - 1 : _last_line(node)])
+
+
+@cache
+def _files_named(package: Path, module: str, name: str) -> tuple[str, ...]:
+    """Files that are not Python and that texts of a definition name, beside its module."""
+    beside = _not_python(package).get(str(Path(module).parent), {})
+    if not beside:
+        return ()
+    parts = [
+        part for node in _module(package, module).nodes.get(name, []) for part in ast.walk(node)
+    ]
+    texts = {part.value for part in parts if isinstance(part, ast.Constant)}
+    return tuple(sorted(file for text, files in beside.items() if text in texts for file in files))
 
 
 def _entries(module: _Module, name: str, step: str) -> list[ast.AST]:
@@ -281,6 +299,24 @@ def _imports(
 @cache
 def _files(package: Path) -> frozenset[str]:
     return frozenset(str(path.relative_to(package)) for path in package.rglob("*.py"))
+
+
+@cache
+def _not_python(package: Path) -> dict[str, dict[str, list[str]]]:
+    """Files that are not Python, by the folder of modules that they belong to and the name there.
+
+    The name is that of the file, or of the folder without modules that it is in.
+    """
+    modules = {str(Path(file).parent) for file in _files(package)}
+    found = defaultdict[str, dict[str, list[str]]](lambda: defaultdict(list))
+    for path in package.rglob("*"):
+        file = path.relative_to(package)
+        # `__pycache__`, what an editor leaves, and `_shipped`, which only an installed package has
+        if path.suffix == ".py" or not path.is_file() or any(p[0] in "._" for p in file.parts):
+            continue
+        owner = next(folder for folder in file.parents if str(folder) in modules)
+        found[str(owner)][file.relative_to(owner).parts[0]].append(str(file))
+    return found
 
 
 def _is_text(node: ast.stmt) -> bool:

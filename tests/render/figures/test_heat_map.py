@@ -55,7 +55,7 @@ def test_no_call_is_dropped_for_uncertain_cells_and_p_of_those_shown_spreads() -
     uncertain = found.p[np.array(found.kind) == "uncertain"]
     assert uncertain.min() < 0.01 and uncertain.max() > 0.99
     assert np.diff(uncertain).max() < 0.01
-    words = section(found, b"", [])
+    words = " ".join(section(found, b"", []).split())
     assert "for 1,000 of 1,000 called or uncertain cells. The figure shows 200 of them" in words
 
 

@@ -6,9 +6,9 @@ import html as escaped
 import re
 
 import pandas as pd
+from markupsafe import Markup
 
 from ctcflow.render.page import sections
-from ctcflow.render.page.html import Markup
 from ctcflow.render.tables import columns
 
 PNG = b"\x89PNG"

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from markupsafe import Markup
+
 from ctcflow import numbers
-from ctcflow.render.page import draw_words, html
-from ctcflow.render.page.html import Column, Markup
+from ctcflow.render.page import draw_words
+from ctcflow.render.page.environment import fill
+from ctcflow.render.page.table import Column, table
 
 Record = Mapping[str, Any]
 
@@ -69,39 +72,19 @@ def first_screen(
     patients = [draw for draw in draws if not _is_control(draw)]
     controls = [draw for draw in draws if _is_control(draw)]
     level = "exact" if confidence is None else f"{100 * confidence:g} %"
-    parts = [html.paragraph(_headline(patients), kind="answer")]
-    if controls:
-        called = int(sum(_count(draw) for draw in controls))
-        cells = sum(numbers.number_or_none(draw.get("cells")) or 0 for draw in controls)
-        said = draw_words.controls(called, cells, len(controls), healthy, level)
-        parts.append(html.paragraph(said))
-    if notes:
-        parts.append(
-            html.tag("ul", *(html.tag("li", n) for n in notes), attributes={"class": "notes"})
-        )
     rows = [_row(draw, level) for draw in patients]
-    parts.append(
-        html.table(
-            draw_words.caption(patients, dispersion, level),
-            _COLUMNS,
-            rows,
-            search=len(rows) > 12,
-            empty="There is no draw of a patient in this run.",
-        )
-    )
+    caption = draw_words.caption(patients, dispersion, level)
+    empty = "There is no draw of a patient in this run."
+    tables = [table(caption, _COLUMNS, rows, search=len(rows) > 12, empty=empty)]
     if controls:
-        parts.append(
-            html.table(
-                "Healthy and blank controls: every call here is a false one.",
-                _COLUMNS,
-                [_row(draw, level) for draw in controls],
-            )
-        )
-    return html.tag(
-        "section",
-        html.tag("h2", "The answer", attributes={"id": "answer-heading"}),
-        *parts,
-        attributes={"id": "answer", "aria-labelledby": "answer-heading"},
+        caption = "Healthy and blank controls: every call here is a false one."
+        tables.append(table(caption, _COLUMNS, [_row(draw, level) for draw in controls]))
+    return fill(
+        "sections/answer",
+        **_headline(patients),
+        controls=_false_calls(controls, healthy, level),
+        notes=notes,
+        tables=tables,
     )
 
 
@@ -109,18 +92,14 @@ def no_control_note(samples: Sequence[Record], healthy: Record) -> Markup | None
     """Say that nothing healthy was run, where that is so; what a frozen reference knows instead."""
     if any(numbers.text(sample.get("role")) == "healthy" for sample in samples):
         return None
-    said = "it was not checked on healthy blood."
     frozen = numbers.number_or_none(healthy.get("samples"))
     # a run with blanks only has these in `healthy`
-    if frozen and not any(map(_is_control, samples)):
-        called, cells = (numbers.count(healthy.get(key)) for key in ("called", "cells"))
-        what = numbers.plural(int(frozen), "control sample")
-        said = f"in the {what} of the frozen reference {called} of {cells} cells were called."
-    return html.join(
-        [
-            html.tag("strong", "No healthy control in this run. "),
-            f"The error rate is the one expected from the leukocytes of each sample; {said}",
-        ]
+    told = frozen and not any(map(_is_control, samples))
+    return fill(
+        "notes/no_control",
+        frozen=numbers.plural(int(frozen), "control sample") if frozen and told else "",
+        called=numbers.count(healthy.get("called")),
+        cells=numbers.count(healthy.get("cells")),
     )
 
 
@@ -186,25 +165,25 @@ def _count(draw: Record) -> float:
     return numbers.number_or_none(draw.get("count")) or 0.0
 
 
-def _headline(draws: Sequence[Record]) -> Markup:
-    if not draws:
-        return html.join(["No draw of a patient was examined."])
-    total = int(sum(_count(draw) for draw in draws))
+def _headline(draws: Sequence[Record]) -> dict[str, Any]:
+    """How many were called, in which draws; `where` is empty where none was examined."""
     people = len({numbers.text(draw.get("patient")) for draw in draws} - {""})
     of = f" of {numbers.plural(people, 'patient')}" if people else ""
-    where = f"{numbers.plural(len(draws), 'draw')}{of}"
-    if total == 0:
-        return html.join(
-            [
-                html.tag("strong", "No CTC was called"),
-                f" in {where}. ",
-                "That is a result: the table gives the number that may have been missed by chance.",
-            ]
-        )
     positive = sum(_count(draw) > 0 for draw in draws)
-    noun = "CTC was" if total == 1 else "CTCs were"
     share = "" if len(draws) == 1 else "all " if positive == len(draws) else f"{positive} of "
-    return html.join([html.tag("strong", f"{total:,} {noun} called"), f" in {share}{where}."])
+    return {
+        "called": int(sum(_count(draw) for draw in draws)),
+        "share": share,
+        "where": f"{numbers.plural(len(draws), 'draw')}{of}" if draws else "",
+    }
+
+
+def _false_calls(controls: Sequence[Record], healthy: Record, level: str) -> Markup | None:
+    if not controls:
+        return None
+    called = int(sum(_count(draw) for draw in controls))
+    cells = sum(numbers.number_or_none(draw.get("cells")) or 0 for draw in controls)
+    return draw_words.controls(called, cells, len(controls), healthy, level)
 
 
 def _row(draw: Record, level: str) -> list[Any]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import io
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from markupsafe import Markup
 from PIL import Image
 
 from ctcflow import keys, numbers
 from ctcflow.evidence.lines import LINES
 from ctcflow.render.marks import BLUE, VERMILLION
-from ctcflow.render.page import html
-from ctcflow.render.page.html import Markup
+from ctcflow.render.page.environment import fill
 from ctcflow.render.page.sections import class_mark
 
 MOST_CARDS: Final = 100
@@ -25,6 +24,30 @@ _MINI: Final = 96  # pixels of the small map, and bins of its cells
 _TALLEST: Final = 1.0  # log2 ratio at which a bar ends
 
 Floats = npt.NDArray[np.float64]
+
+
+class _Bar(NamedTuple):
+    """One arm of the drawing of a cell's copy number."""
+
+    x: int
+    y: str
+    height: str
+    colour: str
+    title: str
+
+
+class _Arms(NamedTuple):
+    """The drawing of a cell's copy number."""
+
+    width: int
+    bars: list[_Bar]
+
+
+class _Dot(NamedTuple):
+    """Place on the small map, from its lower left corner (%)."""
+
+    left: str
+    bottom: str
 
 
 def cards(
@@ -57,28 +80,16 @@ def cards(
     """
     if cells.empty:
         return Markup("")
-    background, corners = _small_map(whole_map)
-    written = []
-    for row, cell in enumerate(cells.to_dict("records")):
-        figures = [
-            _bars(arms.iloc[row]) if arms is not None else None,
-            _place(None if places is None else places[row], corners),
-        ]
-        written.append(_card(cell, figures, params))
-    more = f" The first {len(cells)} of {n_called:,} are shown." if len(cells) < n_called else ""
-    return html.join(
-        [
-            html.tag("style", background) if background else None,
-            html.tag("h3", "One card per call"),
-            html.paragraph(
-                f"What speaks for each cell, and what would make it no CTC.{more} Confirm or veto "
-                "a cell and say why; the file that is saved goes into the run as `verdicts` (its "
-                "lines below those that are there), and the next run counts by it."
-            ),
-            _reviewer(),
-            html.tag("div", *written, attributes={"class": "cards"}),
-        ]
-    )
+    small_map, corners = _small_map(whole_map)
+    written = [
+        {
+            **_card(cell, params),
+            "arms": None if arms is None else _arms(arms.iloc[row]),
+            "place": _place(None if places is None else places[row], corners),
+        }
+        for row, cell in enumerate(cells.to_dict("records"))
+    ]
+    return fill("sections/cards", cards=written, n_called=n_called, small_map=small_map)
 
 
 def against(cell: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
@@ -98,10 +109,8 @@ def against(cell: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
     return said + [words for line in LINES if (words := line.against(cell))]
 
 
-def _card(
-    cell: Mapping[str, Any], figures: Sequence[Markup | None], params: Mapping[str, Any]
-) -> Markup:
-    name, sample = numbers.text(cell["barcode"]), numbers.text(cell["sample"])
+def _card(cell: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a card, beside its pictures."""
     facts = (
         ("p, q", f"{numbers.probability(cell['p'])}, {numbers.probability(cell['q'])}"),
         *((line.label, line.says(cell)) for line in LINES),
@@ -109,23 +118,14 @@ def _card(
         ("Phenotype", numbers.text(cell["phenotype"])),
         ("Review", _given(cell)),
     )
-    pairs = [
-        part
-        for label, value in facts
-        if value
-        for part in (html.tag("dt", label), html.tag("dd", value))
-    ]
-    return html.tag(
-        "article",
-        html.tag("h4", html.tag("code", name), f" {sample} ", class_mark(cell["class"])),
-        html.paragraph(numbers.text(cell["reason"])),
-        html.tag("dl", *pairs),
-        html.tag("div", *figures, attributes={"class": "pictures"}),
-        html.paragraph("What would make it no CTC:"),
-        html.bullets(against(cell, params)),
-        _verdict(f"{name} of {sample}"),
-        attributes={"class": "card", "data-sample": sample, "data-barcode": name},
-    )
+    return {
+        "barcode": numbers.text(cell["barcode"]),
+        "sample": numbers.text(cell["sample"]),
+        "class_mark": class_mark(cell["class"]),
+        "reason": numbers.text(cell["reason"]),
+        "facts": [(label, value) for label, value in facts if value],
+        "against": against(cell, params),
+    }
 
 
 def _given(cell: Mapping[str, Any]) -> str:
@@ -134,67 +134,25 @@ def _given(cell: Mapping[str, Any]) -> str:
     return f"{said} by {numbers.text(cell['reviewer'])}" if said else ""
 
 
-def _verdict(who: str) -> Markup:
-    options = [
-        html.tag("option", shown, attributes={"value": value})
-        for value, shown in (("", "no verdict"), ("confirm", "confirm"), ("veto", "veto"))
-    ]
-    verdict = {"class": "verdict", "aria-label": f"Verdict on {who}"}
-    reason = {"class": "reason", "type": "text", "aria-label": f"Reason for the verdict on {who}"}
-    return html.tag(
-        "div",
-        html.tag("select", *options, attributes=verdict),
-        html.tag("input", attributes=reason | {"placeholder": "why"}),
-        attributes={"class": "review fields"},
-    )
-
-
-def _reviewer() -> Markup:
-    name = html.tag("input", attributes={"id": "reviewer", "type": "text"})
-    save = html.tag("button", "Save verdicts.tsv", attributes={"id": "save", "type": "button"})
-    said = html.tag("span", "", attributes={"id": "save-status", "role": "status"})
-    return html.tag(
-        "div",
-        html.tag("label", "Reviewer ", name),
-        save,
-        said,
-        attributes={"class": "fields review"},
-    )
-
-
-def _bars(arms: pd.Series) -> Markup | None:
-    """Draw the copy number of one cell, an arm a bar: gains up, losses down."""
-    values = arms.to_numpy(np.float64)
+def _arms(log2_ratio: pd.Series) -> _Arms | None:
+    """Bars of one cell, an arm a bar; None where none was judged."""
+    values = log2_ratio.to_numpy(np.float64)
     if not np.isfinite(values).any():
         return None
-    drawn = []
-    for place, (arm, value) in enumerate(zip(arms.index, values, strict=True)):
+    bars = []
+    for place, (arm, value) in enumerate(zip(log2_ratio.index, values, strict=True)):
         if not np.isfinite(value):
             continue
         height = min(abs(value) / _TALLEST, 1.0) * 30
         top = 32 - height if value > 0 else 32
-        bar = {
-            "x": str(place * 5),
-            "y": f"{top:.1f}",
-            "width": "4",
-            "height": f"{height:.1f}",
-            "fill": VERMILLION if value > 0 else BLUE,
-        }
-        title = html.tag("title", f"{arm}: {value:+.2f}")
-        drawn.append(html.tag("rect", title, attributes=bar))
-    line = {"x1": "0", "x2": str(5 * len(values)), "y1": "32", "y2": "32", "stroke": "#6b7075"}
-    attributes = {
-        "viewBox": f"0 0 {5 * len(values)} 64",
-        "class": "arms",
-        "preserveAspectRatio": "none",
-        "role": "img",
-        "aria-label": "Copy number by chromosome arm, 1p to 22q: gains up, losses down",
-    }
-    return html.tag("svg", *drawn, html.tag("line", attributes=line), attributes=attributes)
+        colour = VERMILLION if value > 0 else BLUE
+        title = f"{arm}: {value:+.2f}"
+        bars.append(_Bar(place * 5, f"{top:.1f}", f"{height:.1f}", colour, title))
+    return _Arms(5 * len(values), bars)
 
 
-def _small_map(whole_map: Floats | None) -> tuple[Markup | None, Floats | None]:
-    """Grey picture of all cells as a style, and the corners of the map."""
+def _small_map(whole_map: Floats | None) -> tuple[bytes | None, Floats | None]:
+    """Grey picture of all cells as PNG, and the corners of the map."""
     if whole_map is None:
         return None, None
     known = whole_map[np.isfinite(whole_map).all(axis=1)]
@@ -208,21 +166,14 @@ def _small_map(whole_map: Floats | None) -> tuple[Markup | None, Floats | None]:
     grey = (255 - 90 * (counts.T[::-1] > 0)).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(grey).save(buffer, format="PNG")
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    style = f".mini {{ background-image: url(data:image/png;base64,{data}); }}"
-    return Markup(style), np.array([low, high])
+    return buffer.getvalue(), np.array([low, high])
 
 
-def _place(place: Floats | None, corners: Floats | None) -> Markup | None:
+def _place(place: Floats | None, corners: Floats | None) -> _Dot | None:
     if place is None or corners is None or not np.isfinite(place).all():
         return None
     right, up = (place - corners[0]) / (corners[1] - corners[0])
-    dot = {
-        "class": "dot",
-        "style": f"left: {100 * right:.1f}%; bottom: {100 * up:.1f}%",
-    }
-    attributes = {"class": "mini", "role": "img", "aria-label": "Its place on the map"}
-    return html.tag("div", html.tag("span", "", attributes=dot), attributes=attributes)
+    return _Dot(f"{100 * right:.1f}", f"{100 * up:.1f}")
 
 
 def rows_of(cells: pd.DataFrame, table: pd.DataFrame) -> npt.NDArray[np.intp]:

@@ -6,84 +6,47 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import pandas as pd
+from markupsafe import Markup
 
 from ctcflow import numbers
-from ctcflow.render.page import html
-from ctcflow.render.page.html import Column, Markup
+from ctcflow.render.page.environment import fill
 from ctcflow.render.page.sections import framed
+from ctcflow.render.page.table import Column, table
 
 _MARKERS: Final = 8
 
 
 def maps(figure: bytes, explorer: Markup) -> Markup:
     """Write the maps of the cohort: those that print, and the one to look around in."""
-    return html.section(
-        "map",
-        "The cells of the cohort",
-        html.image(
-            figure,
-            alt="UMAP of the cohort by class, sample, cell type and batch",
-            caption=(
-                "One point is one cell, the same map four times. By class: calls are large and "
-                "drawn last; tumour cells of one patient usually lie together and away from "
-                "blood. By sample and batch: colours should mix within a cell type; an island of "
-                "one batch that is blood by type is a batch effect. Distances between islands "
-                "mean nothing."
-            ),
-        ),
-        explorer,
-    )
+    return fill("sections/map", picture=figure, explorer=explorer)
 
 
 def mixing(found: Mapping[str, Any], figure: bytes) -> Markup:
-    """Write batch mixing before and after integration, from what `integrate` left."""
-    method = numbers.text(found.get("method"))
-    used = f"Method: {method}. " if method else ""
+    """Write batch mixing before and after integration, from what `integrate` left.
+
+    Beside it stand tumour cells apart, batches that were left as they are, and what batch cannot
+    be told from.
+    """
     chance = numbers.short(found.get("iLISI_of_random"))
-    best = f"Shuffled batches would give an iLISI of {chance}. " if chance != "–" else ""
-    return html.section(
-        "mixing",
-        "Batches before and after integration",
-        html.image(
-            figure,
-            alt="Metrics of batch mixing before and after integration",
-            caption=(
-                f"{used}Leukocytes only, each metric on its own scale. Mixing of the batches "
-                "(iLISI, batch entropy, acceptance) should rise from before to after. "
-                f"{best}cLISI and graph connectivity, 1 where each lineage stays together, and "
-                "the share of the neighbours of CTCs that are CTCs should not fall. Calls do not "
-                "depend on this embedding."
-            ),
-        ),
-        *_batch_words(found),
+    batches = {} if found.get("reason") else found.get("batches") or {}
+    reasons = {name: row.get("reason") for name, row in batches.items()}
+    return fill(
+        "sections/mixing",
+        picture=figure,
+        method=numbers.text(found.get("method")),
+        of_random="" if chance == numbers.MISSING else chance,
+        apart=_apart(found.get("separability")),
+        left=[f"{name}: {why}" for name, why in reasons.items() if why],
+        confounded=[numbers.text(row.get("words")) for row in found.get("confounding") or []],
     )
 
 
-def _batch_words(found: Mapping[str, Any]) -> list[Markup]:
-    """Write tumour cells apart, batches that were left, and what batch cannot be told from."""
-    said = []
-    apart = found.get("separability")
-    if apart:
-        before, after = (numbers.short(apart.get(side)) for side in ("before", "after"))
-        said.append(
-            html.paragraph(
-                f"Of the {numbers.count(apart.get('neighbors'))} nearest neighbours of each of "
-                f"{numbers.count(apart.get('cells'))} CTCs and aggregates, a share of {before} "
-                f"before and {after} after are CTCs or aggregates too."
-            )
-        )
-    if not found.get("reason"):
-        left = {name: row.get("reason") for name, row in (found.get("batches") or {}).items()}
-        said += _list(
-            "Batches that were left as they are:",
-            [f"{name}: {why}" for name, why in left.items() if why],
-        )
-    told = [numbers.text(row.get("words")) for row in found.get("confounding") or []]
-    return said + _list("Batch beside other columns of the sheet, over samples:", told)
-
-
-def _list(heading: str, items: list[str]) -> list[Markup]:
-    return [html.paragraph(heading), html.bullets(items)] if items else []
+def _apart(found: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """Share of the neighbours of CTCs that are CTCs, as it is shown."""
+    if not found:
+        return None
+    counts = {name: numbers.count(found.get(name)) for name in ("neighbors", "cells")}
+    return counts | {side: numbers.short(found.get(side)) for side in ("before", "after")}
 
 
 def clusters(
@@ -102,10 +65,9 @@ def clusters(
         Column("Markers, best first"),
     )
     named = {numbers.text(row.get("cluster")): row for row in found.get("cell_types") or []}
-    return html.section(
-        "clusters",
-        "Clusters and their markers",
-        html.table(
+    return fill(
+        "sections/clusters",
+        clusters=table(
             "Clusters, largest first. A small margin to the second best type means that "
             "the name is a guess. Where types share markers (naive and memory T cells), a cell "
             "takes the one whose markers are strongest around it.",
@@ -114,7 +76,7 @@ def clusters(
             search=True,
             empty="There are none.",
         ),
-        framed(
+        resolutions=framed(
             f"Resolutions that were computed; {numbers.text(found.get('resolution')) or 'none'} is "
             "the one that names clusters. Stability: mean adjusted Rand index of five subsamples "
             "of 80 % of the cells against all of them, 1 at best, with its standard deviation. "

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from markupsafe import Markup
+
 from ctcflow import numbers
-from ctcflow.render.page import html
-from ctcflow.render.page.html import Markup, Valued
+from ctcflow.render.page.environment import fill
+from ctcflow.render.page.table import Valued
 
 Record = Mapping[str, Any]
 
@@ -33,11 +35,11 @@ def called(draw: Record, level: str, libraries: str) -> Any:
         return Valued("no cell to examine", -1.0)
     if count == 0:
         high = numbers.short(draw.get("count_high"))
-        limit = f" ({level} upper limit {high} in {libraries})" if high != numbers.MISSING else ""
-        return Valued(_wide(f"0 CTC{limit}"), 0.0)
+        limit = "" if high == numbers.MISSING else f"{level} upper limit {high} in {libraries}"
+        return Valued(fill("cells/called", count=0, interval=limit), 0.0)
     between = numbers.interval(draw.get("count_low"), draw.get("count_high"))
-    shown = html.tag("strong", f"{count:,.0f} CTC", attributes={"class": "many"})
-    return Valued(_wide(shown, f" ({level} interval {between})" if between else ""), count)
+    interval = f"{level} interval {between}" if between else ""
+    return Valued(fill("cells/called", count=count, interval=interval), count)
 
 
 def per_ml(draw: Record) -> Any:
@@ -95,8 +97,7 @@ def controls(total: int, cells: float, draws: int, healthy: Record, level: str) 
     where = numbers.plural(draws, "control draw")
     sentence = f"{what} called among {numbers.count(cells)} cells of {where}{rate}."
     flag = numbers.text(healthy.get("flag"))
-    warned = html.tag("strong", f" {flag[:1].upper()}{flag[1:]}.") if flag else None
-    return html.join([sentence, warned])
+    return fill("notes/controls", sentence=sentence, flag=f"{flag[:1].upper()}{flag[1:]}")
 
 
 def caption(draws: Sequence[Record], dispersion: Record, level: str) -> str:
@@ -128,7 +129,3 @@ def _concentration(draw: Record, key: str) -> str:
 
 def _notes(draw: Record) -> list[str]:
     return [note for note in numbers.text(draw.get("note")).split("; ") if note]
-
-
-def _wide(*children: str) -> Markup:
-    return html.tag("span", *children, attributes={"class": "called"})

@@ -9,11 +9,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from markupsafe import Markup
 
 from ctcflow import numbers
 from ctcflow.render.marks import CLASS_MARKS, GREY, INK, level_colours, ramp
-from ctcflow.render.page import html
-from ctcflow.render.page.html import Markup
+from ctcflow.render.page.environment import fill
 
 MOST_CELLS: Final = 100_000
 """Cells that are drawn; calls and uncertain cells are always among them (cells)."""
@@ -74,17 +74,14 @@ def explorer(obs: pd.DataFrame, coordinates: Floats | None) -> Parts:
     all_drawn = len(chosen) == usable.sum()
     said = f"{len(chosen):,}" if all_drawn else f"{len(chosen):,} of {int(usable.sum()):,}"
     kept = "" if all_drawn else ", with all calls and uncertain cells among them"
-    words = [
-        html.tag("h3", "Look around"),
-        html.paragraph(
-            f"{said} cells{kept}. Point at a cell to read it, drag to move; the tools beside the "
-            "map zoom. Calls keep their marks whatever the colour shows."
-        ),
-    ]
-    # hidden where no script runs, and on paper
-    whole = html.tag("div", *words, *_controls(about), attributes={"id": "explorer", "hidden": ""})
-    embedded = [_json("explorer-item", item), _json("explorer-about", about)]
-    return Parts(html.join([whole, *embedded]), library())
+    markup = fill(
+        "sections/explorer",
+        cells=f"{said} cells{kept}",
+        about=about,
+        samples=about.get("sample", {}).get("names", ()),
+        item=item,
+    )
+    return Parts(markup, library())
 
 
 def _data(
@@ -238,43 +235,6 @@ def _renumbered(item: Any) -> Any:
         return value
 
     return walked(item)
-
-
-def _controls(about: Mapping[str, Mapping[str, Any]]) -> list[Markup]:
-    """Native controls, so that they work with the keyboard, and the places of map and legend."""
-    columns = [_option(name, found["title"]) for name, found in about.items()]
-    samples = [_option("", "All samples")]
-    for code, name in enumerate(about.get("sample", {}).get("names", ())):
-        samples.append(_option(str(code), name))
-    status = html.tag("span", "", attributes={"id": "explorer-status", "role": "status"})
-    fields = html.tag(
-        "div",
-        _field("Colour by", html.tag("select", *columns, attributes={"id": "explorer-colour"})),
-        _field("Sample", html.tag("select", *samples, attributes={"id": "explorer-sample"})),
-        _field(
-            "Find a barcode",
-            html.tag("input", attributes={"id": "explorer-find", "type": "search"}),
-        ),
-        status,
-        attributes={"class": "fields"},
-    )
-    plot = html.tag("div", "", attributes={"id": "explorer-plot"})
-    legend = html.tag("ul", "", attributes={"id": "explorer-legend", "aria-label": "Colours"})
-    return [fields, plot, legend]
-
-
-def _option(value: str, shown: str) -> Markup:
-    return html.tag("option", shown or "no name", attributes={"value": value})
-
-
-def _field(label: str, control: Markup) -> Markup:
-    return html.tag("label", f"{label} ", control)
-
-
-def _json(name: str, value: Any) -> Markup:
-    """Embed data for a script; `<` is escaped, so that no text ends the element."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    return html.tag("script", Markup(text), attributes={"type": "application/json", "id": name})
 
 
 def library() -> tuple[str, ...]:

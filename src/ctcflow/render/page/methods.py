@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from markupsafe import Markup
+
 from ctcflow import numbers
-from ctcflow.render.page import html
-from ctcflow.render.page.html import Markup
+from ctcflow.render.page.environment import fill
 from ctcflow.render.page.provenance import Steps
 
 _INTEGRATION: Final = {
@@ -46,16 +47,7 @@ def methods(
     ran = sorted({numbers.text(record.get("version")) for record in steps.values()} - {""})
     used = ", ".join(f"{name} {version}" for name, version in versions.items())
     parts.append(f"ctcflow {' and '.join(ran) or 'of unknown version'} was used, with {used}.")
-    return html.section(
-        "methods",
-        "Methods in words",
-        html.paragraph(
-            "Written from what ran in this run. Parameters of single samples that differ are not in"
-            " it; all parameters are in the table below.",
-            kind="soft",
-        ),
-        *(html.paragraph(part) for part in parts),
-    )
+    return fill("sections/methods", parts=parts)
 
 
 def _cells(said: Mapping[str, dict[str, Any]]) -> list[str]:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import pandas as pd
+from markupsafe import Markup
 
 from ctcflow import numbers
-from ctcflow.render.page import html
-from ctcflow.render.page.html import Column, Markup
+from ctcflow.render.page.environment import fill
+from ctcflow.render.page.table import Column, table
 
 Steps = Mapping[str, Mapping[str, Any]]
 
@@ -32,16 +33,11 @@ def not_run(found: pd.DataFrame) -> Markup:
         for row in found.itertuples(index=False)
     ]
     columns = (Column("What"), Column("Where"), Column("Reason"))
-    return html.section(
-        "not-run",
-        "Not run",
-        html.table(
-            f"What could not be computed, and why ({len(rows):,}).",
-            columns,
-            rows,
-            search=len(rows) > 12,
-            empty="Everything was run.",
-        ),
+    caption = f"What could not be computed, and why ({len(rows):,})."
+    search = len(rows) > 12
+    return fill(
+        "sections/not_run",
+        table=table(caption, columns, rows, search=search, empty="Everything was run."),
     )
 
 
@@ -57,25 +53,13 @@ def parameters(steps: Steps, defaults: Mapping[str, Mapping[str, Any]]) -> Marku
             changed += differs
             rows.append(_parameter(f"{step}.{name}", value, usual.get(name), differs=differs))
     absent = [step for step in defaults if step not in steps]
-    elsewhere = (
-        html.paragraph(
-            f"Recorded in the files of the single samples: {', '.join(absent)}.", kind="soft"
-        )
-        if absent and steps
-        else None
-    )
     differ = "1 differs" if changed == 1 else f"{changed} differ"
-    return html.section(
-        "parameters",
-        "Parameters",
-        html.table(
-            f"Parameters of the run; {differ} from the default.",
-            _PARAMETERS,
-            rows,
-            search=len(rows) > 12,
-            empty="No parameters were recorded.",
-        ),
-        elsewhere,
+    caption = f"Parameters of the run; {differ} from the default."
+    empty = "No parameters were recorded."
+    return fill(
+        "sections/parameters",
+        table=table(caption, _PARAMETERS, rows, search=len(rows) > 12, empty=empty),
+        elsewhere=absent if steps else [],
     )
 
 
@@ -90,10 +74,9 @@ def versions(steps: Steps) -> Markup:
         for step, record in steps.items()
         for name, value in _flat(record.get("inputs") or {})
     ]
-    return html.section(
-        "provenance",
-        "Versions and input",
-        html.table(
+    return fill(
+        "sections/provenance",
+        steps=table(
             "Steps, with the version that ran and the cells that went in and came out.",
             (
                 Column("Step"),
@@ -104,7 +87,7 @@ def versions(steps: Steps) -> Markup:
             ran,
             empty="No step was recorded.",
         ),
-        html.table(
+        digests=table(
             "Digests of the input.",
             (Column("Step"), Column("Input", "code"), Column("Digest", "code")),
             digests,
@@ -116,12 +99,11 @@ def versions(steps: Steps) -> Markup:
 
 def _parameter(name: str, value: Any, usual: Any, *, differs: bool) -> list[Any]:
     shown = numbers.text(value)
-    attributes = {"class": "changed"}
     return [
         name,
-        html.tag("code", shown, attributes=attributes) if differs else shown,
+        fill("cells/changed_value", value=shown) if differs else shown,
         numbers.text(usual),
-        html.tag("strong", "changed") if differs else Markup(""),
+        fill("cells/changed", differs=differs),
     ]
 
 

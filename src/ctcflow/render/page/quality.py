@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import pandas as pd
+from markupsafe import Markup
 
 from ctcflow import numbers
-from ctcflow.render.page import html
-from ctcflow.render.page.html import Column, Markup, Valued
+from ctcflow.render.page.environment import fill
 from ctcflow.render.page.sections import framed
+from ctcflow.render.page.table import Column, Valued, table
 
 MOST_LIMITS: Final = 2000
 _LIMITS_FROM: Final[Mapping[Any, str]] = {True: "own droplets", False: "parameters"}
@@ -41,43 +42,19 @@ def quality(
         Samples without UMIs.
     """
     fates = _pivot(ledger)
-    return html.section(
-        "quality",
-        "Quality of the samples",
-        html.image(
-            figure,
-            alt="Counts, genes and mitochondrial share per sample and lineage with their limits",
-            caption=(
-                "All droplets that came in, those set aside too, by sample and coarse lineage "
-                "(with many samples: over all lineages, with the range of their limits). An arrow "
-                "points to what is set aside; it is open where the lineage had too few cells and "
-                "the limit is one of the parameters. Damaged are droplets beyond both dashed "
-                "lines, with few counts and a high mitochondrial share. Beyond a dotted line there "
-                "is a remark, nothing more. A median close to a limit means that the limit shapes "
-                "the lineage."
-            ),
-        ),
-        _limits(limits, read_counts),
-        _ambient(ambient),
-        droplets,
-        framed("Ledger: how many cells met which fate.", fates, search=len(fates) > 12),
+    return fill(
+        "sections/quality",
+        picture=figure,
+        limits=_limits(limits, read_counts),
+        ambient=_ambient(ambient),
+        droplets=droplets,
+        ledger=framed("Ledger: how many cells met which fate.", fates, search=len(fates) > 12),
     )
 
 
 def droplets_figure(figure: bytes, not_shown: str) -> Markup:
     """Write the figure of all barcodes; `not_shown` says for which samples there is no panel."""
-    return html.image(
-        figure,
-        alt="Counts against rank of all barcodes per sample, with knee and inflection",
-        caption=(
-            "All barcodes by their counts; the wide line are the droplets that were given as "
-            "cells. Barcodes below the dashed line are the ambient sample, those above the line "
-            "of dashes and dots are cells without a test, and those between are tested against "
-            "the ambient RNA. A steep fall between knee and inflection parts cells from empty "
-            "droplets; where there is none, the two cannot be told apart by counts."
-            f"{' ' if not_shown else ''}{not_shown}"
-        ),
-    )
+    return fill("sections/droplets", picture=figure, not_shown=not_shown)
 
 
 def aggregates(found: pd.DataFrame) -> Markup:
@@ -92,10 +69,9 @@ def aggregates(found: pd.DataFrame) -> Markup:
         Column("Verdict"),
     )
     rows = [_aggregate_row(row) for row in found.to_dict("records")]
-    return html.section(
-        "aggregates",
-        "Aggregates against chance",
-        html.table(
+    return fill(
+        "sections/aggregates",
+        table=table(
             "Droplets called CTC aggregate, by partner, and how many random doublets would give. "
             "One droplet cannot tell an aggregate from a random doublet; a count can, where the "
             "interval of the ratio does not hold 1.",
@@ -129,7 +105,7 @@ def _limits(found: pd.DataFrame, read_counts: Sequence[str]) -> Markup:
         if len(found) > MOST_LIMITS
         else ""
     )
-    return html.table(
+    return table(
         "Limits as applied, by coarse lineage. Set aside: fewer counts, fewer genes or more "
         "mitochondrial counts than the limit, or damaged; a remark sets nothing aside. Limits "
         "come from the lineage's own droplets, or from the parameters where it has too few."
@@ -167,7 +143,7 @@ def _ambient(found: pd.DataFrame) -> Markup:
         Column("Genes", "count"),
         Column("Counts corrected"),
     )
-    return html.table(
+    return table(
         "Ambient RNA: share of the counts of a sample that were not made in the cell they are "
         "counted for. Calls take it as part of what a blood cell shows, corrected or not; "
         "corrected counts are for the map and the clusters.",

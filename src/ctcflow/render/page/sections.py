@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import pandas as pd
+from markupsafe import Markup
 
 from ctcflow import numbers
-from ctcflow.render.page import html
-from ctcflow.render.page.html import Column, Kind, Markup
+from ctcflow.render.page.environment import fill
+from ctcflow.render.page.table import Column, Kind, table
 from ctcflow.render.tables.records import records_table
 
 MOST_CALLS: Final = 2000
@@ -63,42 +64,19 @@ def calls(ctc: pd.DataFrame, figure: bytes, cards: Markup) -> Markup:
         *scores,
     ]
     rows = [_call_row(row) for row in shown[names].itertuples(index=False, name=None)]
-    return html.section(
-        "calls",
-        "The calls",
-        html.paragraph(
-            "Each line is one cell. p is the chance that a blood cell of that lineage and depth "
-            "shows so much evidence; q is the share of false calls expected in its sample up to "
-            "this line. Uncertain cells are listed, never counted; so are cells that a reviewer "
-            "vetoed."
-        ),
-        html.table(
-            f"Called, uncertain and reviewed cells ({len(ctc):,}).{_first(len(ctc), MOST_CALLS)}",
-            columns,
-            rows,
-            search=True,
-            empty="No cell was called, and none is uncertain.",
-        ),
-        html.image(
-            figure,
-            alt="Counts per draw with intervals, and cells by their two lines of evidence",
-            caption=(
-                "Left: cells called per draw; the bar is the exact interval, blue marks are draws "
-                "without a call. Right: every cell by both lines of evidence. Blood cells gather "
-                "at the lower left; a call that stands alone towards the upper right is "
-                "convincing, one at the edge of the grey cloud is not."
-            ),
-        ),
-        cards,
+    caption = f"Called, uncertain and reviewed cells ({len(ctc):,}).{_first(len(ctc), MOST_CALLS)}"
+    empty = "No cell was called, and none is uncertain."
+    return fill(
+        "sections/calls",
+        table=table(caption, columns, rows, search=True, empty=empty),
+        picture=figure,
+        cards=cards,
     )
 
 
 def calibration(found: Mapping[str, Any], figure: bytes) -> Markup:
     """Write how often null cells reach each p."""
     observed = [list(row)[:4] for row in found.get("observed") or []]
-    null = numbers.number_or_none(found.get("n_null"))
-    used = "all cells of healthy and blank samples, leukocytes of the others"
-    basis = f" {null:,.0f} null cells were used: {used}." if null is not None else ""
     tail = records_table(found.get("tail"), ("sample", "n_null", "factor"))
     columns = (
         Column("p promised", "p"),
@@ -107,71 +85,41 @@ def calibration(found: Mapping[str, Any], figure: bytes) -> Markup:
         Column("high", "p"),
     )
     rows = [[*row, *[None] * (4 - len(row))] for row in observed]
-    return html.section(
-        "calibration",
-        "Do the p-values keep their promise?",
-        html.image(
-            figure,
-            alt="Observed against promised p among null cells",
-            caption=(
-                "Each point is a p that was promised; its height is the share of null cells that "
-                "reached it. Points on the grey line keep the promise, points above it mean more "
-                f"false calls than promised.{basis}"
-            ),
-        ),
-        html.tag(
-            "details",
-            html.tag("summary", "The numbers of this figure"),
-            html.table(
-                "Observed fractions with intervals.", columns, rows, empty="There are no numbers."
-            ),
-            framed("Null cells of each sample, and the factor that their tail asked for.", tail),
-        ),
-        _decoys(found.get("decoys")),
+    caption = "Observed fractions with intervals."
+    decoys = records_table(found.get("decoys"), _DECOYS)
+    return fill(
+        "sections/calibration",
+        picture=figure,
+        null_cells=numbers.number_or_none(found.get("n_null")),
+        observed=table(caption, columns, rows, empty="There are no numbers."),
+        tail=framed("Null cells of each sample, and the factor that their tail asked for.", tail),
+        shares=_decoy_shares(decoys),
+        decoys=None
+        if decoys.empty
+        else framed("Mean share of blood cells over the decoys, lowest and highest.", decoys),
     )
 
 
-def _decoys(found: Any) -> Markup | None:
-    """Write how often blood cells reach a p of panels that have nothing to do with tumours."""
-    table = records_table(found, _DECOYS)
-    if table.empty:
-        return None
+def _decoy_shares(decoys: pd.DataFrame) -> list[str]:
+    """How often blood cells reach a p of panels that have nothing to do with tumours."""
     shares = []
-    for level, mine in table.groupby("level", sort=False):
+    for level, mine in decoys.groupby("level", sort=False):
         share = (mine["share"] * mine["cells"]).sum() / mine["cells"].sum()
         claimed = f"{100 * level:g} %"
         shares.append(f"{100 * share:.2g} % at p up to {claimed} (claimed: {claimed})")
-    return html.join(
-        [
-            html.paragraph(
-                "Decoy panels, sets of random genes as frequent in blood as those of the tumour "
-                f"panel: of all blood cells, {', '.join(shares)}."
-            ),
-            html.tag(
-                "details",
-                html.tag("summary", "The decoy panels of each sample"),
-                framed("Mean share of blood cells over the decoys, lowest and highest.", table),
-            ),
-        ]
-    )
+    return shares
 
 
 def set_aside(found: pd.DataFrame) -> Markup:
     """Write the cells that were set aside although they show tumour evidence."""
     first = ["barcode", "sample", "reason", "evidence"]
-    table = found[[*first, *(name for name in found.columns if name not in first)]]
-    return html.section(
-        "set-aside",
-        "Set aside, with tumour evidence",
-        html.paragraph(
-            "Droplets that quality control set aside although they show tumour genes. They are not "
-            "counted. A dying or damaged CTC looks like this; so does ambient RNA. Where the "
-            "unfiltered droplets were given, those outside the given cells are listed too."
-        ),
-        framed(
+    cells = found[[*first, *(name for name in found.columns if name not in first)]]
+    return fill(
+        "sections/set_aside",
+        table=framed(
             f"Droplets set aside with tumour evidence ({len(found):,})."
             f"{_first(len(found), MOST_SET_ASIDE)}",
-            table.head(MOST_SET_ASIDE),
+            cells.head(MOST_SET_ASIDE),
             search=True,
             empty="No droplet with tumour evidence was set aside.",
         ),
@@ -186,7 +134,7 @@ def _call_row(row: tuple[Any, ...]) -> list[Any]:
 def class_mark(name: Any) -> Markup:
     """Write a class with the mark that the figures give it."""
     kind = numbers.text(name)
-    return html.tag("span", kind, attributes={"class": f"class {_CLASS_STYLE.get(kind, '')}"})
+    return fill("cells/class_mark", name=kind, style=_CLASS_STYLE.get(kind, ""))
 
 
 def _first(found: int, most: int) -> str:
@@ -194,12 +142,12 @@ def _first(found: int, most: int) -> str:
 
 
 def framed(
-    caption: str, table: pd.DataFrame, *, search: bool = False, empty: str = "none"
+    caption: str, found: pd.DataFrame, *, search: bool = False, empty: str = "none"
 ) -> Markup:
     """Write a table with the headings and digits that its columns ask for."""
-    columns = [Column(_heading(str(name)), _kind(str(name), table[name])) for name in table.columns]
-    rows = [list(row) for row in table.itertuples(index=False, name=None)]
-    return html.table(caption, columns, rows, search=search, empty=empty)
+    columns = [Column(_heading(str(name)), _kind(str(name), found[name])) for name in found.columns]
+    rows = [list(row) for row in found.itertuples(index=False, name=None)]
+    return table(caption, columns, rows, search=search, empty=empty)
 
 
 def _heading(name: str) -> str:

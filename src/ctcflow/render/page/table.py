@@ -1,0 +1,111 @@
+"""Tables of the page: how values are shown, and by which number they sort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+from markupsafe import Markup
+
+from ctcflow import numbers
+from ctcflow.render.page.environment import fill
+
+Kind = Literal["text", "code", "count", "number", "p"]
+
+_SHOWN: Final = {
+    "text": numbers.text,
+    "code": numbers.text,
+    "count": numbers.count,
+    "number": numbers.short,
+    "p": numbers.probability,
+}
+# Columns from which on a table is wider than the page whatever is done, and scrolls.
+_WIDE: Final = 9
+# Rows up to which the whole table is shown; a longer one scrolls in its box.
+_TALL: Final = 25
+# Text up to this length is kept on one line.
+_WORD: Final = 18
+
+
+class Column(NamedTuple):
+    """One column of a table: its heading, and how its values are shown."""
+
+    label: str
+    kind: Kind = "text"
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its values are set flush right."""
+        return self.kind in ("count", "number", "p")
+
+
+class Valued(NamedTuple):
+    """A cell that shows words and sorts by a number."""
+
+    shown: str
+    value: float
+
+
+class _Cell(NamedTuple):
+    shown: str
+    style: str
+    """Class of its element; may be empty."""
+    sorts_by: str
+    """Number as text; empty where it sorts by its words."""
+    is_code: bool
+
+
+def table(
+    caption: str,
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[Any]],
+    *,
+    search: bool = False,
+    empty: str = "none",
+) -> Markup:
+    """Write a table that scrolls in its own box.
+
+    Parameters
+    ----------
+    caption
+        What the table shows.
+    columns
+        Headings; the first column is the heading of its row.
+    rows
+        Values, one per column; `Markup` is taken as it is, a `Valued` sorts by its number.
+    search
+        The table can be sorted and searched where scripts run.
+    empty
+        What is said where there are no rows.
+    """
+    return fill(
+        "table",
+        caption=caption,
+        columns=columns,
+        rows=[list(_cells(columns, row)) for row in rows],
+        search=search,
+        wide=len(columns) > _WIDE,
+        tall=len(rows) > _TALL,
+        empty=empty,
+    )
+
+
+def _cells(columns: Sequence[Column], row: Sequence[Any]) -> Iterator[_Cell]:
+    for column, value in zip(columns, row, strict=True):
+        number = value.value if isinstance(value, Valued) else numbers.number_or_none(value)
+        shown, is_code = _shown(column, value)
+        if column.is_number:
+            style = "number"
+        else:
+            style = "word" if column.kind == "code" or len(shown) <= _WORD else ""
+        yield _Cell(shown, style, "" if number is None else repr(float(number)), is_code)
+
+
+def _shown(column: Column, value: Any) -> tuple[str, bool]:
+    """Words of a cell, and whether they are set as code."""
+    if isinstance(value, Markup):
+        return value, False
+    if isinstance(value, Valued):
+        return value.shown, False
+    shown = value if isinstance(value, str) else _SHOWN[column.kind](value)
+    return shown or numbers.MISSING, column.kind == "code" and shown != ""

@@ -117,7 +117,6 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
     )
     called = tables.ctc_table(call)
     calls = sections.calls(called, figures["figures/calls.png"], _cards(adata, call, called, steps))
-    clustering = io.record(adata, keys.CLUSTERING, Clustering)
     around = _explorer(adata)
     main = [
         first,
@@ -129,24 +128,28 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
         _quality(call, found.get("qc") or [], figures),
         sections.set_aside(tables.set_aside_table(call)),
         cohort.mixing(io.record(adata, keys.INTEGRATE, Integrate), figures["figures/mixing.png"]),
-        cohort.clusters(
-            adata.obs,
-            tables.markers_table(adata),
-            clustering,
-            records_table(clustering.get("resolutions"), ("resolution",)),
-        ),
+        _clusters(adata),
         provenance.not_run(missing),
-        _methods(adata, steps, clustering),
+        _methods(adata, steps),
         provenance.parameters(steps, StepsParams().model_dump(mode="json")),
         provenance.versions(steps),
     ]
     page = whole_page(params.title, _NAVIGATION, main, libraries=around.library)
-    shared = multiqc.multiqc(
+    return {"report.html": page, **figures, **_for_multiqc(call)}
+
+
+def _clusters(adata: AnnData) -> Markup:
+    clustering = io.record(adata, keys.CLUSTERING, Clustering)
+    resolutions = records_table(clustering.get("resolutions"), ("resolution",))
+    return cohort.clusters(adata.obs, tables.markers_table(adata), clustering, resolutions)
+
+
+def _for_multiqc(call: AnnData) -> dict[str, bytes]:
+    return multiqc.multiqc(
         samples=tables.samples_table(call),
         ledger=tables.ledger_table(call),
         limits=tables.limits_table(call),
     )
-    return {"report.html": page, **figures, **shared}
 
 
 def _cards(
@@ -182,9 +185,8 @@ def _explorer(adata: AnnData) -> Parts:
     return explorer(adata.obs, coordinates_of(adata))
 
 
-def _methods(
-    adata: AnnData, steps: Mapping[str, Mapping[str, Any]], clustering: Mapping[str, Any]
-) -> Markup:
+def _methods(adata: AnnData, steps: Mapping[str, Mapping[str, Any]]) -> Markup:
+    clustering = io.record(adata, keys.CLUSTERING, Clustering)
     compared = io.record(adata, keys.CONDITIONS, Conditions)
     return methods.methods(
         steps,

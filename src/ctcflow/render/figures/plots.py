@@ -178,10 +178,7 @@ def calibration(observed: Sequence[Sequence[Any]], reason: str) -> Figure:
     reason
         Why there is nothing to draw, where there is nothing.
     """
-    table = np.array(
-        [[np.nan if v is None else v for v in row[:4]] for row in observed], dtype=np.float64
-    ).reshape(-1, 4)
-    table = table[np.isfinite(table[:, :2]).all(axis=1) & (table[:, 0] > 0)]
+    table = _known(observed)
     if not len(table):
         return blank(reason)
     nominal, seen, low, high = table.T
@@ -193,15 +190,8 @@ def calibration(observed: Sequence[Sequence[Any]], reason: str) -> Figure:
     axis = figure.subplots()
     ends = np.array([min(nominal.min(), floor), 1.0])
     axis.plot(ends, ends, color=GREY, linewidth=1.5, label="as many as promised")
-    axis.errorbar(
-        nominal,
-        centre,
-        yerr=[centre - low, high - centre],
-        fmt="none",
-        ecolor=INK,
-        elinewidth=1.0,
-        capsize=3.0,
-    )
+    limits = [centre - low, high - centre]
+    axis.errorbar(nominal, centre, yerr=limits, fmt="none", ecolor=INK, elinewidth=1.0, capsize=3.0)
     none = seen <= 0
     axis.scatter(nominal[~none], centre[~none], c=BLUE, s=40.0, zorder=3, label="observed")
     if none.any():
@@ -221,6 +211,13 @@ def calibration(observed: Sequence[Sequence[Any]], reason: str) -> Figure:
         line.set_minor_formatter("")
     axis.legend(loc="upper left")
     return figure
+
+
+def _known(observed: Sequence[Sequence[Any]]) -> npt.NDArray[np.float64]:
+    """Rows of nominal, observed, low, high in which the first two are known."""
+    rows = [[np.nan if v is None else v for v in row[:4]] for row in observed]
+    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    return table[np.isfinite(table[:, :2]).all(axis=1) & (table[:, 0] > 0)]
 
 
 def _say(axis: Axes, words: str) -> None:

@@ -162,15 +162,25 @@ def _item(
 ) -> Mapping[str, Any]:
     """Draw with Bokeh: one group of points that is coloured, and one per class of calls."""
     from bokeh.embed import json_item
-    from bokeh.models import (
-        BooleanFilter,
-        CDSView,
-        ColumnDataSource,
-        CustomJSHover,
-        HoverTool,
-        LinearColorMapper,
-    )
+    from bokeh.models import BooleanFilter, CDSView, ColumnDataSource
     from bokeh.models.renderers import DataRenderer
+
+    plot = _empty_plot()
+    drawn: list[DataRenderer] = []
+    for name, look in _looks(len(classes)).items():
+        mine = np.flatnonzero(~np.isin(classes, _CALLS) if name == "cells" else classes == name)
+        own = {key: _taken(values, mine) for key, values in data.items()}
+        source = ColumnDataSource(data=own, name=f"{name} source")
+        view = CDSView(filter=BooleanFilter(name=f"{name} filter"))
+        drawn.append(plot.scatter("x", "y", source=source, view=view, name=name, **look))
+    ring = ColumnDataSource(data={"x": [], "y": []}, name="found")
+    plot.scatter("x", "y", source=ring, size=20, fill_color=None, line_color=INK, line_width=2.5)
+    plot.add_tools(_hover(about, drawn))
+    item: Mapping[str, Any] = _renumbered(json.loads(json.dumps(json_item(plot))))
+    return item
+
+
+def _empty_plot() -> Any:
     from bokeh.plotting import figure
 
     plot = figure(
@@ -183,8 +193,15 @@ def _item(
     plot.toolbar.logo = None
     plot.axis.visible = False
     plot.grid.visible = False
+    return plot
+
+
+def _looks(n: int) -> dict[str, dict[str, Any]]:
+    """How the points of each group are drawn, of n in all."""
+    from bokeh.models import LinearColorMapper
+
     mapper = LinearColorMapper(palette=[GREY], low=0, high=1, nan_color=GREY, name="colours")
-    small = 5 if len(classes) <= 2000 else 3 if len(classes) <= 20_000 else 2
+    small = 5 if n <= 2000 else 3 if n <= 20_000 else 2
     looks: dict[str, dict[str, Any]] = {
         "cells": {"size": small, "color": {"field": "shown", "transform": mapper}}
     }
@@ -196,15 +213,13 @@ def _item(
             "fill_color": mark.colour,
             "line_color": INK,
         }
-    drawn: list[DataRenderer] = []
-    for name, look in looks.items():
-        mine = np.flatnonzero(~np.isin(classes, _CALLS) if name == "cells" else classes == name)
-        own = {key: _taken(values, mine) for key, values in data.items()}
-        source = ColumnDataSource(data=own, name=f"{name} source")
-        view = CDSView(filter=BooleanFilter(name=f"{name} filter"))
-        drawn.append(plot.scatter("x", "y", source=source, view=view, name=name, **look))
-    ring = ColumnDataSource(data={"x": [], "y": []}, name="found")
-    plot.scatter("x", "y", source=ring, size=20, fill_color=None, line_color=INK, line_width=2.5)
+    return looks
+
+
+def _hover(about: Mapping[str, Mapping[str, Any]], drawn: Sequence[Any]) -> Any:
+    """What is said of the point under the pointer."""
+    from bokeh.models import CustomJSHover, HoverTool
+
     lines = [("Barcode", "@barcode")]
     formatters: dict[str, Any] = {}
     for name, found in about.items():
@@ -212,9 +227,7 @@ def _item(
         if "names" in found:
             names = {"names": found["names"]}
             formatters[f"@{{{name}}}"] = CustomJSHover(args=names, code="return names[value]")
-    plot.add_tools(HoverTool(tooltips=lines, formatters=formatters, renderers=drawn))
-    item: Mapping[str, Any] = _renumbered(json.loads(json.dumps(json_item(plot))))
-    return item
+    return HoverTool(tooltips=lines, formatters=formatters, renderers=list(drawn))
 
 
 def _taken(values: Any, rows: npt.NDArray[np.intp]) -> Any:

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 Names = npt.NDArray[np.object_]
 
+_BESIDE: Final = (
+    (keys.PROTEIN, keys.PROTEIN_FEATURES),
+    (keys.HASHTAG, keys.HASHTAG_FEATURES),
+    (keys.OTHER_FEATURES, keys.OTHER_FEATURE_NAMES),
+)
+"""What is measured beside RNA, and the names of its columns."""
 _MIN_GENES: Final = 200
 _MIN_SHARE: Final = 0.1
 
@@ -46,7 +52,8 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
     -------
     AnnData
         X : (n_cells, n_genes) raw counts, canonical CSR, int32 (int64 where counts need it).
-        var `gene_id`, uns `ingest` (JSON), and other features as the reader left them.
+        var `gene_id`, uns `ingest` (JSON); surface proteins, hashtags and other features as the
+        reader left them.
 
     Raises
     ------
@@ -215,8 +222,6 @@ def _build(
 ) -> AnnData:
     from anndata import AnnData
 
-    others = adata.obsm.get(keys.OTHER_FEATURES.key)
-    described = adata.uns.get(keys.OTHER_FEATURE_NAMES.key)
     built = AnnData(
         X=x,
         # anndata converts other empty columns through an option that pandas has deprecated.
@@ -230,7 +235,8 @@ def _build(
         ),
         uns={keys.INGEST.key: json.dumps(log)},
     )
-    if others is not None and described is not None:
-        built.obsm[keys.OTHER_FEATURES.key] = others
-        built.uns[keys.OTHER_FEATURE_NAMES.key] = described
+    for table, described in _BESIDE:
+        if table.key in adata.obsm and described.key in adata.uns:
+            built.obsm[table.key] = adata.obsm[table.key]
+            built.uns[described.key] = adata.uns[described.key]
     return built

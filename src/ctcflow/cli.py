@@ -22,7 +22,11 @@ from ctcflow.shipped import checkout, shipped
 from ctcflow.tables import SHIPPED
 
 _DIFFERING = "parameters that differ from the defaults"
-_FORMS = {"cellxgene": "cohort_cellxgene.h5ad", "zarr": "cohort.zarr"}
+_FORMS = {
+    "cellxgene": "cohort_cellxgene.h5ad",
+    "zarr": "cohort.zarr",
+    "h5mu": "cohort.h5mu",
+}
 _ONTOLOGY = ("ontology_terms", "retired_genes")
 _COMMANDS = {
     "ingest": "read one library of any format into one validated count matrix",
@@ -224,10 +228,21 @@ def _export_as(form: str, run: Path, target: Path) -> None:
     cohort = io.read_h5ad(source)
     if form == "zarr":
         export_zarr(path, cohort)
+    elif form == "h5mu":
+        _export_h5mu(run / "results", path, cohort)
     else:
         tables = [io.read_table(shipped("resources") / SHIPPED[name]) for name in _ONTOLOGY]
         export_cellxgene(path, cohort, terms=tables[0], retired=tables[1])
     print(f"written: {path}")
+
+
+def _export_h5mu(results: Path, path: Path, cohort: Any) -> None:
+    from ctcflow import keys, sample_files
+    from ctcflow.export_h5mu import export_h5mu
+
+    names = tuple(dict.fromkeys(cohort.obs[keys.SAMPLE.key].astype(str)))
+    files = {step: str(results / step / "{sample}.h5ad") for step in ("ingest", "qc")}
+    export_h5mu(path, cohort, sample_files.Cohort(names, files))
 
 
 def _export_counts(arguments: argparse.Namespace) -> None:
@@ -239,8 +254,8 @@ def _export_counts(arguments: argparse.Namespace) -> None:
     missing = [name for name, known in needed.items() if name not in known]
     if missing:
         raise CtcflowError(
-            "`export` was not told what to write: add --cellxgene or --zarr; all raw counts are"
-            " written by `ctcflow run` with `export: full` in config.yaml"
+            "`export` was not told what to write: add --cellxgene, --zarr or --h5mu; all raw counts"
+            " are written by `ctcflow run` with `export: full` in config.yaml"
             + (f" (as a job it lacks {', '.join(missing)})" if given or outputs else "")
         )
     layers = {name: given[name] for name in ("ingest", "qc")}

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:The 'future.infer_string' option:DeprecationWarning",
     "ignore:The inplace keyword in DataFrame:DeprecationWarning",
     "ignore:Variable names are not unique:UserWarning",  # as files with such names are
-    "ignore:Cannot join columns with the same name:UserWarning",  # of mudata, of the same
+    "ignore:var_names are not unique:UserWarning",  # of mudata, where a protein is named as a gene
 )
 
 GENES = pd.DataFrame(

@@ -249,8 +249,38 @@ def test_an_array_without_names_and_a_table_of_text_stay_in_the_file(tmp_path: P
     assert_tables(raw.adata, adt=False, hto=False)
     said = "; ".join(raw.notes)
     assert 'obsm["protein"] stays in the file: its columns have no names' in said
-    assert 'obsm["HTO"] stays in the file: it holds text' in said
+    assert 'obsm["HTO"] stays in the file: it holds text or missing values' in said
     assert "X_pca" not in said
+
+
+def test_a_damaged_modality_is_refused_in_one_line(tmp_path: Path) -> None:
+    for place, value in (("X/indices", 99), ("X/indptr", 7)):
+        path = write_h5mu(tmp_path / "a.h5mu", rna=rna(), prot=annotated(ADT, list("abcd")))
+        with h5py.File(path, "a") as file:
+            file[f"mod/prot/{place}"][1] = value
+        with pytest.raises(CtcflowError, match="cannot be read"):
+            read(path)
+    with h5py.File(write_h5mu(path, rna=rna(), prot=annotated(ADT, list("abcd"))), "a") as file:
+        file["mod/prot/X"].attrs["shape"] = (4, 5)
+    with pytest.raises(CtcflowError, match="4 cells x 5 features but names 4 cells and 4"):
+        read(path)
+    path = save(with_obsm(ADT=(ADT, list("abcd"))), tmp_path / "a.h5ad")
+    with h5py.File(path, "a") as file:
+        for name, part in file["obsm/ADT"].items():
+            values = part[:3]
+            attributes = dict(part.attrs)
+            del file[f"obsm/ADT/{name}"]
+            file["obsm/ADT"][name] = values
+            file[f"obsm/ADT/{name}"].attrs.update(attributes)
+    assert any("it has 3 rows for 4 cells" in note for note in read(path).notes)
+
+
+def test_missing_values_in_memory_leave_the_table_out() -> None:
+    adata = with_obsm(ADT=(ADT, list("abcd")))
+    adata.obsm["ADT"] = adata.obsm["ADT"].astype("Int64").mask(ADT == 900)
+    done = cf.pp.ingest(adata)
+    assert "protein" not in done.obsm
+    assert "text or missing values" in json.loads(done.uns["ingest"])["notes"][0]
 
 
 def test_an_antibody_whose_values_are_no_counts_is_not_lost(tmp_path: Path) -> None:

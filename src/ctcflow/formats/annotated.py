@@ -77,10 +77,11 @@ def tables_of(
         found = read(obsm[key])
         if not isinstance(found, pd.DataFrame):
             notes.append(f"{source} stays in the file: its columns have no names")
-        elif not all(pd.api.types.is_numeric_dtype(kind) for kind in found.dtypes):
-            notes.append(f"{source} stays in the file: it holds text")
-        else:
-            names = strings(found.columns)
-            none = np.full(names.size, "", dtype=object)
-            x = sparse.csr_matrix(found.to_numpy())
-            yield Table(kind, source, x, None, names, none, none)
+            continue
+        values = found.to_numpy()
+        if values.dtype.kind not in "iufb":
+            notes.append(f"{source} stays in the file: it holds text or missing values")
+            continue
+        names = strings(found.columns)
+        none = np.full(names.size, "", dtype=object)
+        yield Table(kind, source, sparse.csr_matrix(values), None, names, none, none)

@@ -163,7 +163,8 @@ def why_left(table: Table, cells: pd.Index, before: Collection[str] = ()) -> str
     if both:
         return f"{len(both)} of its features were read already (e.g. `{min(both)}`)"
     if table.barcodes is None:
-        return ""
+        n_rows = table.x.shape[0]
+        return "" if n_rows == cells.size else f"it has {n_rows} rows for {cells.size} cells"
     barcodes = pd.Index(table.barcodes)
     if barcodes.has_duplicates:
         return "its barcodes occur more than once"

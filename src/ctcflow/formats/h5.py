@@ -17,7 +17,7 @@ from ctcflow.formats.annotated import ids_and_types, parts_of, tables_of
 from ctcflow.formats.beside import SLOTS, Table, are_counts
 from ctcflow.formats.bounds import check_arrays
 from ctcflow.formats.features import kind_of
-from ctcflow.formats.raw import Names, Parts, reading, strings
+from ctcflow.formats.raw import Names, Parts, check_shape, reading, strings
 
 _ROWS_AT_ONCE: Final = 2000
 
@@ -173,6 +173,7 @@ def _table_of(path: Path, name: str, group: h5py.Group) -> Table | None:
     if kind not in SLOTS or not _matrices(group):
         return None
     found = _read_group(path, group)
+    check_shape(path, found)
     none = np.full(found.names.size, "", dtype=object)
     ids, types = (none if part is None else part for part in (found.ids, found.types))
     return Table(kind, f"modality `{name}`", found.x, found.barcodes, found.names, ids, types)

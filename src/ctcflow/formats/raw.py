@@ -96,7 +96,8 @@ def assemble(
     """
     from anndata import AnnData
 
-    _check(path, parts)
+    check_shape(path, parts)
+    _check_values(path, parts)
     ids = parts.ids if parts.ids is not None else np.full(parts.names.size, "", dtype=object)
     notes = list(parts.notes)
     kinds = kinds_of_features(parts.names, ids, parts.types, known_genes)
@@ -142,7 +143,14 @@ def _keep_others(adata: AnnData, others: beside.Table) -> list[str]:
     return [f"{others.names.size} features are not genes and are kept apart ({kinds})"]
 
 
-def _check(path: Path, parts: Parts) -> None:
+def check_shape(path: Path, parts: Parts) -> None:
+    """Check that a matrix is whole, and has a row and a column for each of its names.
+
+    Raises
+    ------
+    CtcflowError
+        It is not.
+    """
     rows, columns = parts.x.shape
     if (rows, columns) != (parts.barcodes.size, parts.names.size):
         raise CtcflowError(
@@ -151,6 +159,9 @@ def _check(path: Path, parts: Parts) -> None:
         )
     with reading(path, "a count matrix"):
         parts.x.check_format(full_check=True)
+
+
+def _check_values(path: Path, parts: Parts) -> None:
     if parts.x.dtype.kind == "f" and not np.isfinite(parts.x.data).all():
         bad = int((~np.isfinite(parts.x.data)).sum())
         raise CtcflowError(

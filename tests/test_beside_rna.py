@@ -227,6 +227,7 @@ def test_scvis_table_with_hashtags_in_it(tmp_path: Path) -> None:
     [
         ((np.log1p(ADT), ["a", "b", "c", "d"]), "its values are no counts"),
         ((ADT - 1, ["a", "b", "c", "d"]), "its values are no counts"),
+        ((ADT - 1.0, ["a", "b", "c", "d"]), "its values are no counts"),
         ((np.where(ADT == 7, np.inf, ADT), ["a", "b", "c", "d"]), "its values are no counts"),
         ((np.zeros((4, MOST_FEATURES + 1)), None), "more than 1000"),
     ],
@@ -380,6 +381,7 @@ def test_few_cells(tmp_path: Path, n_cells: int) -> None:
     [
         *("Hashtag_1", "anti-human Hashtag 3", "TotalSeqC_Hashtag2", "HTO_A", "HTO28_5P", "hto-4"),
         *("C0251", "TotalSeq-B0260", "A0301_anti-mouse", "SampleTag01_hs", "CMO301", "HTOB"),
+        "TotalSeq-C-0296",
     ],
 )
 def test_names_of_hashtags(name: str) -> None:
@@ -400,7 +402,7 @@ def test_names_of_hashtags(name: str) -> None:
             "TCRb",
             "CD45RO",
         ),
-        *("IgG1_TotalSeqB", "CMO3", "CD326_EpCAM"),
+        *("IgG1_TotalSeqB", "CMO3", "C0261", "CD326_EpCAM"),
     ],
 )
 def test_names_of_antibodies(name: str) -> None:

@@ -52,8 +52,8 @@ _HASHTAG: Final = re.compile(
     r"|(?<![a-z])hto[a-z]?(?![a-z])"  # HTO_A, HTO28_5P, HTOB
     r"|(?<![a-z])sample[ _-]?tag"  # BD: SampleTag01_hs
     r"|(?<![a-z])cmo3\d\d(?!\d)"  # 10x: CMO301 to CMO312
-    # BioLegend's numbers of hashtags: human 1 to 15, mouse 1 to 15
-    r"|(?<![a-z0-9])(?:totalseq[ _-]?)?[abc]0(?:25[1-9]|260|26[2-5]|30[1-9]|31[0-5])(?!\d)",
+    # BioLegend's numbers of hashtags, TotalSeq-C0251: human 1 to 10, 12 and 11, mouse 1 to 10
+    r"|(?<![a-z0-9])(?:totalseq[ _-]?)?[abc]-?0(?:25[1-9]|260|262|296|30[1-9]|310)(?!\d)",
     re.IGNORECASE,
 )
 _ENSEMBL: Final = re.compile(r"ENSG\d{11}(?:\.\d+)?")

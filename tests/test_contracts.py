@@ -21,6 +21,7 @@ from ctcflow import cli, keys, pipeline
 from ctcflow.contracts import STEPS
 from ctcflow.errors import CtcflowError
 from ctcflow.files import io
+from ctcflow.files.sample_files import load_sample
 from ctcflow.inputs import (
     Counts,
     Droplets,
@@ -334,6 +335,37 @@ def test_a_healthy_sample_more_moves_no_score(
             continue
         name = f"{step}/P1_d0.h5ad"
         assert _files(alone, step)[name] == _files(chain, step)[name]
+
+
+def test_proteins_beside_the_genes_move_nothing(
+    chain: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    """The same counts with antibodies in obsm: two tables more in `ingest`, nothing else."""
+    raw = anndata.read_h5ad(run_folder / "data" / "P1_d0" / "counts.h5ad")
+    values = np.random.default_rng(2).poisson(20, (raw.n_obs, 3)).astype(np.float32)
+    names = ["CD45", "EpCAM (CD326)", "HTO_A"]
+    raw.obsm["ADT"] = pd.DataFrame(values, index=raw.obs_names, columns=names)
+    io.write_h5ad(tmp_path / "data" / "P1_d0" / "counts.h5ad", raw, delivered=False)
+    steps = ("ingest", "qc", "normalize", "score")
+    for step in steps:
+        assert cli.main(_arguments(step, tmp_path, tmp_path / "data", "P1_d0")) == 0
+    files = {step: _path(tmp_path, step, "P1_d0") for step in steps}
+    plain, found = (io.read_h5ad(_path(f, "ingest", "P1_d0")) for f in (chain, tmp_path))
+    row = STEPS["ingest"]
+    more = {keys.PROTEIN, keys.PROTEIN_FEATURES, keys.HASHTAG, keys.HASHTAG_FEATURES}
+    assert _slots(found) - _slots(plain) == more
+    assert more <= set(row.optional)
+    assert _bytes(found.X) == _bytes(plain.X)
+    for step in steps[1:]:
+        assert _slots(io.read_h5ad(files[step])) == _slots(
+            io.read_h5ad(_path(chain, step, "P1_d0"))
+        )
+        _same_slots(step, io.read_h5ad(files[step]), io.read_h5ad(_path(chain, step, "P1_d0")))
+    laid = load_sample(files, kept=True, lognorm=False, corrected=False)
+    at = raw.obs_names.get_indexer(laid.obs_names)
+    both = pd.concat([laid.obsm[keys.PROTEIN.key], laid.obsm[keys.HASHTAG.key]], axis=1)
+    assert both.columns.tolist() == names
+    np.testing.assert_array_equal(both, values[at])
 
 
 def test_the_chain_of_commands_ends_in_a_page(chain: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
@@ -21,6 +21,8 @@ from ctcflow.settings.sample_params import Params
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
+
+_COUNTS: Final = "counts"
 
 Tables = Mapping[str, "pd.DataFrame"] | None
 
@@ -89,6 +91,31 @@ def is_adata(adata: object, function: str) -> None:
         )
     if adata.isbacked:
         raise CtcflowError(f"{function} was given an AnnData on disk: give adata.to_memory()")
+
+
+def as_read(adata: AnnData, genes: pd.DataFrame) -> AnnData:
+    """What the readers would hand over, were the object a file; the object stays as it is.
+
+    Parameters
+    ----------
+    adata
+        X, or layers `counts` where there are such: counts.
+    genes
+        Columns `gene_id` and `symbol`.
+
+    Raises
+    ------
+    CtcflowError
+        It holds no counts, values are missing, or no feature is a gene.
+    """
+    from ctcflow.formats.annotated import parts_of
+    from ctcflow.formats.raw import assemble
+
+    counts = adata.layers.get(_COUNTS, adata.X)
+    if counts is None:
+        raise CtcflowError("the matrix has no values (X is empty): give an AnnData with raw counts")
+    known = {*genes["gene_id"], *genes["symbol"]}
+    return assemble(Path("adata"), parts_of(adata, counts), "AnnData", known_genes=known).adata
 
 
 def needs(adata: AnnData, step: str, before: str) -> None:

@@ -185,7 +185,9 @@ class Droplets(Input):
         from ctcflow.steps.ingest import ingest
 
         genes = _read_table("genes", given)
-        found = read_counts(given.path("unfiltered"), format=None, genes=genes).adata
+        # a million droplets, of which a table of proteins would be dense
+        path = given.path("unfiltered")
+        found = read_counts(path, format=None, genes=genes, genes_only=True).adata
         droplets = ingest(found, genes, params=_params_of_ingest(first))
         places = droplets.var_names.get_indexer(first.var_names)
         missing = int((places < 0).sum())

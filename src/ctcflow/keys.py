@@ -23,12 +23,23 @@ GENE_ID: Final = Slot("var", "gene_id")
 INGEST: Final = Slot("uns", "ingest")
 """JSON: format, notes of the reader, and what was renamed, summed, rounded or dropped."""
 OTHER_FEATURES: Final = Slot("obsm", "other_features")
-"""Counts of features that are not human genes (antibodies, peaks, guides, mouse genes), CSR; where
-there are any."""
+"""Counts of features that are neither human genes nor in `obsm/protein` or `obsm/hashtag` (peaks,
+guides, mouse genes), CSR; where there are any."""
 OTHER_FEATURE_NAMES: Final = Slot("uns", "other_features")
 """JSON: `name`, `id`, `type` of the columns of obsm/other_features."""
 OTHER_SPECIES_TYPE: Final = "Gene Expression of another species"
 """`type` of a feature that is a gene, but not a human one."""
+
+PROTEIN: Final = Slot("obsm", "protein")
+"""Counts of surface proteins, a DataFrame of cells x antibodies, int32 (int64 where counts need
+it); columns named as in the file (a repeated name is numbered, `/` is `|`); where measured."""
+PROTEIN_FEATURES: Final = Slot("uns", "protein_features")
+"""JSON: `name`, `id`, `type` of the columns of obsm/protein, as in the file."""
+HASHTAG: Final = Slot("obsm", "hashtag")
+"""Counts of hashtags (antibodies or oligos that mark the sample a cell is from), as obsm/protein;
+where there are any."""
+HASHTAG_FEATURES: Final = Slot("uns", "hashtag_features")
+"""JSON: `name`, `id`, `type` of the columns of obsm/hashtag, as in the file."""
 
 # ---- of every file
 CTCFLOW: Final = Slot("uns", "ctcflow")

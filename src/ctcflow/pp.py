@@ -6,12 +6,12 @@ the slots that the workflow writes (`docs/slots.md`) and the same values.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ctcflow import in_memory, keys
 from ctcflow.errors import CtcflowError
+from ctcflow.files import io
 from ctcflow.in_memory import Tables
 from ctcflow.settings.keyword_params import takes
 from ctcflow.settings.sample_params import IngestParams, NormalizeParams, QCParams
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 __all__ = ["ingest", "normalize", "qc"]
-
-_COUNTS = "counts"
 
 
 @takes(IngestParams)
@@ -41,8 +39,9 @@ def ingest(
     Parameters
     ----------
     adata
-        X (n_cells, n_genes) raw counts, or layers `counts` where there are such; var_names gene
-        symbols or Ensembl ids.
+        X (n_cells, n_features) raw counts, or layers `counts` where there are such; var_names gene
+        symbols or Ensembl ids; var `feature_types` where there is more than genes. Counts of
+        surface proteins and hashtags may be DataFrames in obsm (`protein`, `hashtag`, ...).
     sample
         Name of the sample.
     about
@@ -51,8 +50,9 @@ def ingest(
     Returns
     -------
     AnnData
-        X canonical CSR, var `gene_id`, obs with the columns of the sheet. Embeddings, layers and
-        columns of the user's own are not carried over.
+        X canonical CSR, var `gene_id`, obs with the columns of the sheet; obsm `protein` and
+        `hashtag` where they were measured. Embeddings, layers and columns of the user's own are not
+        carried over.
 
     Raises
     ------
@@ -61,12 +61,10 @@ def ingest(
     """
     in_memory.is_adata(adata, "cf.pp.ingest")
     row = in_memory.row_of(sample, about)
-    counts = adata.copy()
-    if _COUNTS in counts.layers:
-        counts.X = counts.layers[_COUNTS]
-    found = ingest_step.ingest(counts, in_memory.shipped_table("genes"), params=params)
+    genes = in_memory.shipped_table("genes")
+    found = ingest_step.ingest(in_memory.as_read(adata, genes), genes, params=params)
     add_row(found, row)
-    found.uns[keys.CTCFLOW.key] = json.dumps({"sample": row, "steps": {}}, sort_keys=True)
+    io.write_record(found, keys.CTCFLOW, {"sample": row, "steps": {}})
     return in_memory.recorded(found, "ingest", params)
 
 

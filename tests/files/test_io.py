@@ -219,15 +219,113 @@ def test_corrected_counts_are_seen_by_those_who_ask(tmp_path: Path) -> None:
     two = {name: files[name] for name in ("ingest", "qc")}
     raw = sample_files.load_sample(two, kept=True, lognorm=False, corrected=False)
     assert (base.X[keep] != raw.X).nnz == 0
-    assert "corrected" not in raw.layers
+    assert (less[keep] != raw.layers["corrected"]).nnz == 0
     corrected = sample_files.load_sample(two, kept=True, lognorm=False, corrected=True)
     assert (less[keep] != corrected.X).nnz == 0
+    assert "corrected" not in corrected.layers
     log = sample_files.load_sample(files, kept=True, lognorm=True, corrected=True)
     paths = {name: str(path) for name, path in files.items()}
     (part,) = sample_files.Cohort(("s",), paths, lognorm=True, corrected=True).values()
     assert (part.X != log.X).nnz == 0
     factors = log.obs["size_factor"].to_numpy()[:, None]
     np.testing.assert_allclose(log.X.toarray(), np.log1p(less[keep].toarray() / factors), rtol=1e-6)
+
+
+def _with_each_container(base: anndata.AnnData, step: str) -> anndata.AnnData:
+    """A file of a later step with one value in every container of an AnnData."""
+    rng = np.random.default_rng(5)
+    n, genes = base.shape
+    layer = _layer(base, step, doubt=rng.normal(size=n))
+    layer.var["weight"] = rng.normal(size=genes)
+    layer.layers["other"] = sparse.csr_matrix(rng.poisson(1.0, (n, genes)).astype(np.int32))
+    layer.obsm["protein"] = pd.DataFrame(
+        rng.poisson(50, (n, 2)).astype(np.int32), index=base.obs_names, columns=["CD3", "HLA-A|B"]
+    )
+    layer.obsm["hashtag"] = pd.DataFrame(
+        rng.poisson(9, (n, 1)).astype(np.int64), index=base.obs_names, columns=["HTO_A"]
+    )
+    layer.obsm["X_map"] = rng.normal(size=(n, 2)).astype(np.float32)
+    layer.obsm["other_features"] = sparse.csr_matrix(rng.poisson(1.0, (n, 4)))
+    layer.varm["loadings"] = rng.normal(size=(genes, 3))
+    layer.obsp["ties"] = sparse.csr_matrix(rng.poisson(0.3, (n, n)).astype(np.float64))
+    layer.varp["pairs"] = rng.normal(size=(genes, genes))
+    return layer
+
+
+def _plain(value: object) -> object:
+    return value.toarray() if sparse.issparse(value) else value
+
+
+def _assert_same_table(mine: pd.DataFrame, theirs: pd.DataFrame) -> None:
+    """Names, types and values; names may be kept in another type of text."""
+    pd.testing.assert_frame_equal(mine, theirs, check_index_type=False, check_column_type=False)
+
+
+def _assert_lies_over(found: anndata.AnnData, layer: anndata.AnnData) -> None:
+    """All that a layer holds, of the cells of `found` in their order."""
+    expected = layer[found.obs_names].copy()
+    for container in ("obs", "var", "obsm", "varm", "obsp", "varp", "layers"):
+        mine, theirs = getattr(found, container), getattr(expected, container)
+        for key in (key for key in theirs if key is not None):
+            if isinstance(theirs[key], pd.DataFrame):
+                _assert_same_table(mine[key], theirs[key])
+            else:
+                np.testing.assert_array_equal(_plain(mine[key]), _plain(theirs[key]))
+    assert {"protein", "hashtag", "X_map", "other_features"} == set(expected.obsm)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_every_container_of_a_file_lies_over_the_counts(tmp_path: Path, kept: bool) -> None:
+    base, files, keep = _written(tmp_path)
+    layer = _with_each_container(base, "qc")
+    layer.obs["keep"] = keep
+    io.write_h5ad(files["qc"], layer, delivered=False)
+    two = {name: files[name] for name in ("ingest", "qc")}
+    found = sample_files.load_sample(two, kept=kept, lognorm=False, corrected=False)
+    assert found.obs_names.tolist() == base.obs_names[keep if kept else slice(None)].tolist()
+    _assert_lies_over(found, layer)
+    assert (found.X != base[found.obs_names].X).nnz == 0
+
+
+def test_the_base_keeps_its_containers_and_lends_them_to_the_cells_of_a_later_file(
+    tmp_path: Path,
+) -> None:
+    base, files, keep = _written(tmp_path)
+    whole = _with_each_container(base, "ingest")
+    whole.X = base.X
+    whole.uns["ctcflow"] = base.uns["ctcflow"]
+    io.write_h5ad(files["ingest"], whole, delivered=False)
+    found = sample_files.load_sample(files, kept=True, lognorm=False, corrected=False)
+    assert found.n_obs == keep.sum()
+    _assert_lies_over(found, whole)
+    # the same cells in another order, as of a file that was permuted by hand: each gets its own
+    moved = base[np.random.default_rng(1).permutation(30)].copy()
+    io.write_h5ad(files["qc"], _layer(moved, "qc", keep=keep), delivered=False)
+    two = {name: files[name] for name in ("ingest", "qc")}
+    found = sample_files.load_sample(two, kept=False, lognorm=False, corrected=False)
+    assert found.obs_names.tolist() == moved.obs_names.tolist()
+    _assert_lies_over(found, whole)
+    # and a file of other cells is none of this sample
+    other = _layer(base, "qc", keep=keep)
+    other.obs_names = [f"x{i}" for i in range(30)]
+    io.write_h5ad(files["qc"], other, delivered=False)
+    with pytest.raises(KeyError):
+        sample_files.load_sample(two, kept=False, lognorm=False, corrected=False)
+
+
+def test_what_is_described_of_a_cohort_has_the_tables_too(tmp_path: Path) -> None:
+    base, files, keep = _written(tmp_path)
+    whole = _with_each_container(base, "ingest")
+    whole.X = base.X
+    whole.uns["ctcflow"] = base.uns["ctcflow"]
+    io.write_h5ad(files["ingest"], whole, delivered=False)
+    paths = {name: str(path) for name, path in files.items()}
+    (found,) = sample_files.Cohort(("s",), paths).described()
+    assert found.X is None and found.n_obs == keep.sum()
+    _assert_same_table(found.obsm["protein"], whole[keep].copy().obsm["protein"])
+    assert (found.obsp["ties"] != whole[keep].copy().obsp["ties"]).nnz == 0
+    (values,) = sample_files.Cohort(("s",), paths).values()
+    assert list(values.obsm) == []
 
 
 def test_no_kept_cell_is_an_empty_sample(tmp_path: Path) -> None:

@@ -97,10 +97,10 @@ def test_cell_ranger_folder(tmp_path: Path, version: int, packed: bool) -> None:
     assert raw.adata.X.dtype.kind == "i"
     assert raw.adata.var["gene_id"].tolist() == GENES["gene_id"].tolist()
     if version == 3:
-        assert raw.adata.obsm["other_features"].toarray().ravel().tolist() == [10, 11, 12, 13]
-        named = json.loads(raw.adata.uns["other_features"])
+        assert raw.adata.obsm["protein"]["CD3"].tolist() == [10, 11, 12, 13]
+        named = json.loads(raw.adata.uns["protein_features"])
         assert named == {"name": ["CD3"], "id": ["CD3"], "type": ["Antibody Capture"]}
-        assert "1 features are not genes" in raw.notes[0]
+        assert raw.notes == ["1 features are kept in obsm `protein` (Antibody Capture)"]
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_10x_h5_equals_scanpy(tmp_path: Path, version: int) -> None:
     expected = scanpy.read_10x_h5(path)
     np.testing.assert_array_equal(raw.adata.X.toarray(), expected.X.toarray())
     if version == 3:
-        assert raw.adata.obsm["other_features"].toarray().ravel().tolist() == [1, 0, 2, 0]
+        assert raw.adata.obsm["protein"]["CD3"].tolist() == [1, 0, 2, 0]
     assert input_files(tmp_path, format=None) == [path]
     assert_is_written(read(tmp_path), "10x_h5")
 
@@ -389,7 +389,7 @@ def test_h5ad_of_few_cells(tmp_path: Path, n_cells: int) -> None:
 
 @anndata_option
 @pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame:DeprecationWarning")
-def test_h5mu_takes_rna_and_names_the_rest(tmp_path: Path) -> None:
+def test_h5mu_takes_rna_and_proteins(tmp_path: Path) -> None:
     import mudata
 
     protein = anndata.AnnData(
@@ -402,7 +402,7 @@ def test_h5mu_takes_rna_and_names_the_rest(tmp_path: Path) -> None:
         both.write(tmp_path / "a.h5mu")
     raw = read(tmp_path / "a.h5mu")
     assert_is_written(raw, "h5mu")
-    assert raw.notes == ["modalities left in the file for later steps: prot"]
+    assert raw.notes == ["2 features are kept in obsm `protein` (modality `prot`)"]
     with h5py.File(tmp_path / "a.h5mu", "a") as file:
         file.move("mod/rna", "mod/atac")
     with pytest.raises(CtcflowError, match="no single modality `rna` .found atac, prot."):

@@ -17,7 +17,11 @@ from ctcflow.errors import CtcflowError, reason
 from ctcflow.files.shipped import checkout, shipped
 from ctcflow.files.tables import SHIPPED
 
-_FORMS: Final = {"cellxgene": "cohort_cellxgene.h5ad", "zarr": "cohort.zarr"}
+_FORMS: Final = {
+    "cellxgene": "cohort_cellxgene.h5ad",
+    "zarr": "cohort.zarr",
+    "h5mu": "cohort.h5mu",
+}
 _ONTOLOGY: Final = ("ontology_terms", "retired_genes")
 
 
@@ -76,10 +80,22 @@ def _export_as(form: str, run: Path, target: Path) -> None:
     cohort = io.read_h5ad(source)
     if form == "zarr":
         export_zarr(path, cohort)
+    elif form == "h5mu":
+        _export_h5mu(run / "results", path, cohort)
     else:
         tables = [io.read_table(shipped("resources") / SHIPPED[name]) for name in _ONTOLOGY]
         export_cellxgene(path, cohort, terms=tables[0], retired=tables[1])
     print(f"written: {path}")
+
+
+def _export_h5mu(results: Path, path: Path, cohort: Any) -> None:
+    from ctcflow import keys
+    from ctcflow.files import sample_files
+    from ctcflow.files.export_h5mu import export_h5mu
+
+    names = tuple(dict.fromkeys(cohort.obs[keys.SAMPLE.key].astype(str)))
+    files = {step: str(results / step / "{sample}.h5ad") for step in ("ingest", "qc")}
+    export_h5mu(path, cohort, sample_files.Cohort(names, files))
 
 
 def _export_counts(arguments: argparse.Namespace) -> None:
@@ -91,8 +107,8 @@ def _export_counts(arguments: argparse.Namespace) -> None:
     missing = [name for name, known in needed.items() if name not in known]
     if missing:
         raise CtcflowError(
-            "`export` was not told what to write: add --cellxgene or --zarr; all raw counts are"
-            " written by `ctcflow run` with `export: full` in config.yaml"
+            "`export` was not told what to write: add --cellxgene, --zarr or --h5mu; all raw counts"
+            " are written by `ctcflow run` with `export: full` in config.yaml"
             + (f" (as a job it lacks {', '.join(missing)})" if given or outputs else "")
         )
     layers = {name: given[name] for name in ("ingest", "qc")}

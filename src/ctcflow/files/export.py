@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -80,13 +81,29 @@ def export(path: Path, cohort: AnnData, genes: pd.DataFrame, samples: sample_fil
         with anndata.settings.override(**_PLAIN):
             frame.write_h5ad(part, compression="gzip")
         with h5py.File(part, "r+") as file:
-            _append(file, frame, samples)
+            append_counts(file, frame, samples)
 
 
-def _append(file: Any, frame: AnnData, samples: sample_files.Cohort) -> None:
-    if "X" in file:  # anndata may write that there is none
-        del file["X"]
-    group = file.create_group("X")
+def append_counts(parent: Any, frame: AnnData, samples: Iterable[AnnData]) -> None:
+    """Write raw counts as the X of an AnnData that lies in a file without it, sample by sample.
+
+    Parameters
+    ----------
+    parent
+        Group of h5py that holds the AnnData.
+    frame
+        The same in memory: its cells, named `<sample>:<barcode>`, and its genes.
+    samples
+        In the order of its cells.
+
+    Raises
+    ------
+    CtcflowError
+        The cells of a sample are not those of the frame.
+    """
+    if "X" in parent:  # anndata may write that there is none
+        del parent["X"]
+    group = parent.create_group("X")
     types = {"data": np.int32, "indices": np.int32}
     sets = {
         name: group.create_dataset(

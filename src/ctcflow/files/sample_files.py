@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from ctcflow.errors import CtcflowError, reason
 from ctcflow.files import io
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 Part = Literal["all", "described", "values"]
+
+_CONTAINERS: Final = ("obs", "var", "obsm", "varm", "obsp", "varp", "layers")
+_DESCRIBED: Final = ("obs", "var", "obsm", "varm", "obsp", "varp", "uns")
 
 
 def load_sample(
@@ -40,25 +43,27 @@ def load_sample(
     corrected
         Replace counts by those without ambient RNA, where a file has them.
     part
-        `described` leaves out X, `values` all but X, `obs` and the names of the genes.
+        `described` leaves out X and layers, `values` all but X, `obs` and the names of the genes.
 
     Returns
     -------
-    AnnData with the slots of all files. The sample's `uns["ctcflow"]` holds the records of all.
+    AnnData with the slots of all files, in whatever container: of two files with the same key, the
+    later one's. Counts without ambient RNA are X where they are asked for, else a layer. The
+    sample's `uns["ctcflow"]` holds the records of all.
     """
     paths = list(files.values())
-    adata = io.read_h5ad(paths[0]) if part == "all" else _read_parts(paths[0], part, None)
+    adata = io.read_h5ad(paths[0]) if part == "all" else _read_parts(paths[0], part, None, ())
     record = io.record(adata, CTCFLOW, RunRecord)
     for path in paths[1:]:
-        layer = io.read_h5ad(path) if part == "all" else _read_parts(path, part, adata.var_names)
+        if part == "all":
+            layer = io.read_h5ad(path)
+        else:
+            layer = _read_parts(path, part, adata.var_names, (CORRECTED.key,) if corrected else ())
         if layer.n_obs != adata.n_obs or not adata.obs_names.equals(layer.obs_names):
             adata = adata[layer.obs_names].copy()
-        for container in ("obs", "var", "obsm", "varm"):
-            source, target = getattr(layer, container), getattr(adata, container)
-            for key in source:
-                target[key] = source[key]
+        _lay_over(adata, layer)
         if corrected and CORRECTED.key in layer.layers:
-            adata.X = layer.layers[CORRECTED.key]
+            adata.X = adata.layers.pop(CORRECTED.key)
         for key in layer.uns:
             if key == CTCFLOW.key:
                 record["steps"].update(io.record(layer, CTCFLOW, RunRecord)["steps"])
@@ -70,6 +75,15 @@ def load_sample(
     if lognorm and part != "described":
         log_normalise(adata)
     return adata
+
+
+def _lay_over(adata: AnnData, layer: AnnData) -> None:
+    """Add what a later file of the same cells holds; X and uns are not touched."""
+    for container in _CONTAINERS:
+        source, target = getattr(layer, container), getattr(adata, container)
+        for key in source:
+            if key is not None:  # anndata lists X among the layers
+                target[key] = source[key]
 
 
 def log_normalise(adata: AnnData) -> None:
@@ -113,7 +127,7 @@ class Cohort:
         return self._samples("all")
 
     def described(self) -> Iterator[AnnData]:
-        """The same samples without X."""
+        """The same samples without X and layers."""
         return self._samples("described")
 
     def values(self) -> Iterator[AnnData]:
@@ -167,8 +181,8 @@ def values(cohort: Iterable[AnnData]) -> Iterable[AnnData]:
     return cohort.values() if isinstance(cohort, Cohort) else cohort
 
 
-def _read_parts(path: Path, part: Part, genes: pd.Index | None) -> AnnData:
-    """Read an h5ad that ctcflow wrote: all but X and layers, or X and cells only.
+def _read_parts(path: Path, part: Part, genes: pd.Index | None, layers: tuple[str, ...]) -> AnnData:
+    """Read an h5ad that ctcflow wrote: all but X and layers, or X, some layers and cells only.
 
     Where only X is wanted `genes` are the names if they are known: reading tens of thousands of
     names takes longer than the values of a small sample.
@@ -183,16 +197,16 @@ def _read_parts(path: Path, part: Part, genes: pd.Index | None) -> AnnData:
         with h5py.File(path) as file:
             read = anndata.io.read_elem
             if part == "described":
-                names = ("obs", "var", "obsm", "varm", "uns")
-                return anndata.AnnData(**{name: read(file[name]) for name in names if name in file})
+                held = [name for name in _DESCRIBED if name in file]
+                return anndata.AnnData(**{name: read(file[name]) for name in held})
             if genes is None:
                 genes = pd.Index(read(file["var"][file["var"].attrs["_index"]]))
-            layers = [name for name in file.get("layers", ()) if name == CORRECTED.key]
+            held = [name for name in layers if name in file.get("layers", ())]
             return anndata.AnnData(
                 read(file["X"]) if "X" in file else None,
                 obs=read(file["obs"]),
                 var=pd.DataFrame(index=genes),
-                layers={name: read(file["layers"][name]) for name in layers},
+                layers={name: read(file["layers"][name]) for name in held},
                 uns={CTCFLOW.key: read(file[str(CTCFLOW)])},
             )
     except Exception as error:  # h5py and anndata raise a dozen types on damaged files

@@ -13,11 +13,12 @@ import pandas as pd
 from scipy import sparse
 
 from ctcflow.errors import DAMAGED, CtcflowError
+from ctcflow.formats.annotated import ids_and_types, parts_of, tables_of
+from ctcflow.formats.beside import SLOTS, Table, are_counts
 from ctcflow.formats.bounds import check_arrays
-from ctcflow.formats.raw import Names, Parts, reading, strings
+from ctcflow.formats.features import kind_of
+from ctcflow.formats.raw import Names, Parts, check_shape, reading, strings
 
-_ID_COLUMNS: Final = ("gene_ids", "gene_id", "ensembl_id", "ensembl", "ensembl_ids", "feature_id")
-_TYPE_COLUMNS: Final = ("feature_types", "feature_type")
 _ROWS_AT_ONCE: Final = 2000
 
 
@@ -139,7 +140,9 @@ def read_obs(path: Path) -> pd.DataFrame:
 
 
 def read_h5mu(path: Path) -> Parts:
-    """Read counts of the modality `rna` of an .h5mu file; the others are named in the notes.
+    """Read counts of the modality `rna` of an .h5mu file, and proteins and hashtags as tables.
+
+    Other modalities are named in the notes.
 
     Raises
     ------
@@ -155,10 +158,25 @@ def read_h5mu(path: Path) -> Parts:
                 " name the one with the RNA counts `rna`"
             )
         parts = _read_group(path, file["mod"][rna[0]])
-    others = [m for m in modalities if m != rna[0]]
+        groups = {m: file["mod"][m] for m in modalities if m != rna[0]}
+        tables = {m: _table_of(path, m, group) for m, group in groups.items()}
+    others = [m for m, table in tables.items() if table is None]
     if others:
         parts.notes.append(f"modalities left in the file for later steps: {', '.join(others)}")
-    return parts
+    read = (table for table in tables.values() if table is not None)
+    return parts._replace(tables=(*read, *parts.tables))
+
+
+def _table_of(path: Path, name: str, group: h5py.Group) -> Table | None:
+    """A modality as a table; None where it is none of proteins or hashtags, or has no matrix."""
+    kind = kind_of(name)
+    if kind not in SLOTS or not _matrices(group):
+        return None
+    found = _read_group(path, group)
+    check_shape(path, found)
+    none = np.full(found.names.size, "", dtype=object)
+    ids, types = (none if part is None else part for part in (found.ids, found.types))
+    return Table(kind, f"modality `{name}`", found.x, found.barcodes, found.names, ids, types)
 
 
 def _read_group(path: Path, group: h5py.Group) -> Parts:
@@ -166,18 +184,18 @@ def _read_group(path: Path, group: h5py.Group) -> Parts:
     where, x, notes = _counts_of(path, group)
     names, ids, types = _genes_of(group["raw/var"] if where == "raw.X" else group["var"])
     obs = group["obs"]
-    return Parts(x, _strings_of(obs[obs.attrs["_index"]]), names, ids, types, notes)
+    tables = tuple(tables_of(group.get("obsm", {}), _element, notes))
+    return Parts(x, _strings_of(obs[obs.attrs["_index"]]), names, ids, types, notes, tables)
 
 
 def _counts_of(path: Path, group: h5py.Group) -> tuple[str, sparse.csr_matrix, list[str]]:
-    places = {"X": "X", 'layers["counts"]': "layers/counts", "raw.X": "raw/X"}
-    there = {k: v for k, v in places.items() if v in group and _is_matrix(group[v])}
+    there = _matrices(group)
     if not there:
         raise CtcflowError(f"`{path}` holds no matrix (X is empty): give a file with raw counts")
     first: tuple[str, sparse.csr_matrix, list[str]] | None = None
     for where, key in there.items():
         x = _matrix(group[key])
-        if _is_counts(x):
+        if are_counts(x):
             notes = [] if first is None else [f"X does not hold counts, {where} is used"]
             return where, x, notes
         # Kept, so that ingest can say what is wrong with it, or round it if that is asked for.
@@ -185,14 +203,14 @@ def _counts_of(path: Path, group: h5py.Group) -> tuple[str, sparse.csr_matrix, l
     return first or ("X", x, [])
 
 
+def _matrices(group: h5py.Group) -> dict[str, str]:
+    """Where counts may be, and the key of each that is there."""
+    places = {"X": "X", 'layers["counts"]': "layers/counts", "raw.X": "raw/X"}
+    return {k: v for k, v in places.items() if v in group and _is_matrix(group[v])}
+
+
 def _is_matrix(element: h5py.Group | h5py.Dataset) -> bool:
     return bool(element.attrs.get("encoding-type") != "null")
-
-
-def _is_counts(x: sparse.csr_matrix) -> bool:
-    if x.dtype.kind in "iub":
-        return bool(x.nnz == 0 or x.data.min() >= 0)
-    return bool(np.all((x.data >= 0) & (x.data == np.rint(x.data))))
 
 
 def _matrix(element: h5py.Group | h5py.Dataset) -> sparse.csr_matrix:
@@ -210,9 +228,7 @@ def _matrix(element: h5py.Group | h5py.Dataset) -> sparse.csr_matrix:
 
 
 def _genes_of(var: h5py.Group) -> tuple[Names, Names | None, Names | None]:
-    ids = next((_strings_of(var[c]) for c in _ID_COLUMNS if c in var), None)
-    types = next((_strings_of(var[c]) for c in _TYPE_COLUMNS if c in var), None)
-    return _strings_of(var[var.attrs["_index"]]), ids, types
+    return _strings_of(var[var.attrs["_index"]]), *ids_and_types(var, _strings_of)
 
 
 def _strings_of(element: Any) -> Names:
@@ -237,12 +253,9 @@ def _by_anndata(read: Callable[[Any], Any], given: Any) -> Any:
 def _read_legacy(path: Path) -> Parts:
     """Read a file of anndata before 0.8, which read_elem does not know."""
     adata = _legacy(path)
-    ids = next((strings(adata.var[c]) for c in _ID_COLUMNS if c in adata.var), None)
-    types = next((strings(adata.var[c]) for c in _TYPE_COLUMNS if c in adata.var), None)
     if adata.X is None:
         raise CtcflowError(f"`{path}` holds no matrix (X is empty): give a file with raw counts")
-    x = sparse.csr_matrix(adata.X)
-    return Parts(x, strings(adata.obs_names), strings(adata.var_names), ids, types, [])
+    return parts_of(adata, adata.X)
 
 
 def _legacy(path: Path) -> Any:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,32 +15,20 @@ from scipy import sparse
 
 from ctcflow import keys
 from ctcflow.errors import DAMAGED, CtcflowError, reason
+from ctcflow.formats import beside
+from ctcflow.formats.features import GENE_EXPRESSION, kinds_of_features
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 Names = npt.NDArray[np.object_]
 
-GENE_EXPRESSION: Final = "Gene Expression"
-# Other feature types of Cell Ranger; a third column without any of them is not about modality.
-_OTHER_TYPES: Final = frozenset(
-    {
-        "Antibody Capture",
-        "Antigen Capture",
-        "CRISPR Guide Capture",
-        "Custom",
-        "Multiplexing Capture",
-        "Peaks",
-        "VDJ",
-        "VDJ-B",
-        "VDJ-T",
-        "VDJ-T-GD",
-    }
-)
-
 
 class Parts(NamedTuple):
-    """A matrix as a reader found it: cells x features, and one name per row and column."""
+    """A matrix as a reader found it: cells x features, and one name per row and column.
+
+    Tables hold what the file has beside that matrix: other modalities, obsm.
+    """
 
     x: sparse.csr_matrix
     barcodes: Names
@@ -48,6 +36,7 @@ class Parts(NamedTuple):
     ids: Names | None
     types: Names | None
     notes: list[str]
+    tables: tuple[beside.Table, ...] = ()
 
 
 class RawCounts(NamedTuple):
@@ -77,34 +66,91 @@ def strings(values: Any) -> Names:
     )
 
 
-def assemble(path: Path, parts: Parts, format: str) -> RawCounts:
-    """Check a matrix against its names and split off what is not gene expression."""
+def assemble(
+    path: Path,
+    parts: Parts,
+    format: str,
+    *,
+    known_genes: Collection[str] = (),
+    genes_only: bool = False,
+) -> RawCounts:
+    """Check a matrix against its names and split off what is not gene expression.
+
+    Parameters
+    ----------
+    path
+        What errors are about.
+    parts
+        As the reader found them.
+    format
+        One of `detect.FORMATS`.
+    known_genes
+        Symbols and ids: a feature without a type is a gene if it is one of them.
+    genes_only
+        Leave out what is not gene expression.
+
+    Raises
+    ------
+    CtcflowError
+        Matrix and names do not fit together, values are missing, or nothing is a gene.
+    """
     from anndata import AnnData
 
-    _check(path, parts)
+    check_shape(path, parts)
+    _check_values(path, parts)
     ids = parts.ids if parts.ids is not None else np.full(parts.names.size, "", dtype=object)
     notes = list(parts.notes)
-    genes = _gene_columns(path, parts)
-    x = parts.x if genes.all() else parts.x[:, np.flatnonzero(genes)]
+    kinds = kinds_of_features(parts.names, ids, parts.types, known_genes)
+    _refuse_without_genes(path, parts, kinds)
+    genes = np.flatnonzero(kinds == "gene")
     # Names are set afterwards: the constructor warns of repeated ones, which `ingest` deals with.
-    adata = AnnData(X=x)
+    adata = AnnData(X=parts.x if genes.size == kinds.size else parts.x[:, genes])
     adata.obs_names = pd.Index(parts.barcodes, dtype=object)
     adata.var_names = pd.Index(parts.names[genes], dtype=object)
     adata.var[keys.GENE_ID.key] = pd.Series(ids[genes], index=adata.var.index, dtype=object)
-    if not genes.all() and parts.types is not None:
-        others = np.flatnonzero(~genes)
-        adata.obsm[keys.OTHER_FEATURES.key] = parts.x[:, others]
-        described = {"name": parts.names, "id": ids, "type": parts.types}
-        adata.uns[keys.OTHER_FEATURE_NAMES.key] = json.dumps(
-            {key: values[others].tolist() for key, values in described.items()}
-        )
-        kinds = ", ".join(sorted(set(parts.types[others])))
-        notes.append(f"{others.size} features are not genes and are kept apart ({kinds})")
+    if not genes_only:
+        notes += _keep_apart(adata, parts, ids, kinds)
     adata.uns[keys.INGEST.key] = json.dumps({"format": format, "notes": notes})
     return RawCounts(adata, format, notes)
 
 
-def _check(path: Path, parts: Parts) -> None:
+def _keep_apart(adata: AnnData, parts: Parts, ids: Names, kinds: Names) -> list[str]:
+    """Keep features that are not genes in obsm; give what a person should know about it."""
+    tables = list[beside.Table]()
+    notes = list[str]()
+    if parts.types is not None and (kinds != "gene").any():
+        whole = beside.Table("other", "", parts.x, None, parts.names, ids, parts.types)
+        for kind in beside.SLOTS:
+            table = whole.columns(kind, kinds == kind)
+            if table.names.size and not beside.why_left(table, adata.obs_names):
+                kinds_in = ", ".join(sorted(set(table.types)))
+                tables.append(table._replace(source=kinds_in))
+            else:
+                kinds = np.where(kinds == kind, "other", kinds)
+        notes += _keep_others(adata, whole.columns("other", kinds == "other"))
+    return notes + beside.attach(adata, [*tables, *parts.tables])
+
+
+def _keep_others(adata: AnnData, others: beside.Table) -> list[str]:
+    if others.names.size == 0:
+        return []
+    adata.obsm[keys.OTHER_FEATURES.key] = others.x
+    described = {"name": others.names, "id": others.ids, "type": others.types}
+    adata.uns[keys.OTHER_FEATURE_NAMES.key] = json.dumps(
+        {key: values.tolist() for key, values in described.items()}
+    )
+    kinds = ", ".join(sorted(set(others.types)))
+    return [f"{others.names.size} features are not genes and are kept apart ({kinds})"]
+
+
+def check_shape(path: Path, parts: Parts) -> None:
+    """Check that a matrix is whole, and has a row and a column for each of its names.
+
+    Raises
+    ------
+    CtcflowError
+        It is not.
+    """
     rows, columns = parts.x.shape
     if (rows, columns) != (parts.barcodes.size, parts.names.size):
         raise CtcflowError(
@@ -113,6 +159,9 @@ def _check(path: Path, parts: Parts) -> None:
         )
     with reading(path, "a count matrix"):
         parts.x.check_format(full_check=True)
+
+
+def _check_values(path: Path, parts: Parts) -> None:
     if parts.x.dtype.kind == "f" and not np.isfinite(parts.x.data).all():
         bad = int((~np.isfinite(parts.x.data)).sum())
         raise CtcflowError(
@@ -123,13 +172,9 @@ def _check(path: Path, parts: Parts) -> None:
         raise CtcflowError(f"`{path}` holds {parts.x.dtype} values: give raw counts as numbers")
 
 
-def _gene_columns(path: Path, parts: Parts) -> npt.NDArray[np.bool_]:
-    kinds = set() if parts.types is None else set(parts.types)
-    if GENE_EXPRESSION in kinds:
-        return np.asarray(parts.types == GENE_EXPRESSION, dtype=bool)
-    if kinds & _OTHER_TYPES:
+def _refuse_without_genes(path: Path, parts: Parts, kinds: Names) -> None:
+    if parts.types is not None and kinds.size and not (kinds == "gene").any():
         raise CtcflowError(
-            f"`{path}` holds no `{GENE_EXPRESSION}` features (found {', '.join(sorted(kinds))}):"
-            " give the library with the RNA counts"
+            f"`{path}` holds no `{GENE_EXPRESSION}` features (found"
+            f" {', '.join(sorted(set(parts.types)))}): give the library with the RNA counts"
         )
-    return np.ones(parts.names.size, dtype=bool)

@@ -10,7 +10,13 @@ from ctcflow.formats.detect import Source, locate
 from ctcflow.formats.raw import Parts, RawCounts, assemble
 
 
-def read_counts(path: Path, *, format: str | None, genes: pd.DataFrame | None = None) -> RawCounts:
+def read_counts(
+    path: Path,
+    *,
+    format: str | None,
+    genes: pd.DataFrame | None = None,
+    genes_only: bool = False,
+) -> RawCounts:
     """Read a count matrix; nothing is renamed, rounded or dropped.
 
     Parameters
@@ -20,15 +26,19 @@ def read_counts(path: Path, *, format: str | None, genes: pd.DataFrame | None = 
     format
         One of `detect.FORMATS`, or None to detect it.
     genes
-        Table with `gene_id` and `symbol`; tells genes from cells in a `table`. Without it only
-        Ensembl ids do.
+        Table with `gene_id` and `symbol`; tells genes from cells in a `table`, and what a feature
+        without a type is. Without it only Ensembl ids do.
+    genes_only
+        Leave out what is measured beside RNA.
 
     Returns
     -------
     RawCounts
         `adata`: X (cells x genes, CSR, values as found), obs_names, var_names, var `gene_id`
-        ("" where the file has none), uns `ingest` (JSON: format, notes); features that are not
-        genes in obsm `other_features` (CSR) with their names in uns `other_features` (JSON).
+        ("" where the file has none), uns `ingest` (JSON: format, notes); surface proteins and
+        hashtags in obsm `protein` and `hashtag` (DataFrames of whole numbers), other features
+        that are not genes in obsm `other_features` (CSR), with their names in uns
+        `protein_features`, `hashtag_features` and `other_features` (JSON).
         `format`, `notes`: also on their own.
 
     Raises
@@ -38,7 +48,9 @@ def read_counts(path: Path, *, format: str | None, genes: pd.DataFrame | None = 
     """
     source = locate(path, format=format)
     named = source.files[0] if len(source.files) == 1 else path
-    return assemble(named, _parts(source, genes), source.format)
+    known = set[str]() if genes is None else {*genes["gene_id"], *genes["symbol"]}
+    parts = _parts(source, genes)
+    return assemble(named, parts, source.format, known_genes=known, genes_only=genes_only)
 
 
 def _parts(source: Source, genes: pd.DataFrame | None) -> Parts:

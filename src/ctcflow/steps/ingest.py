@@ -12,6 +12,7 @@ from scipy import sparse
 
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
+from ctcflow.files import io
 from ctcflow.settings.sample_params import IngestParams
 from ctcflow.stats.counts import checks as counts
 from ctcflow.stats.counts.gene_names import ids_of_groups, of_other_species, resolve
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 Names = npt.NDArray[np.object_]
 
+_BESIDE: Final = (
+    (keys.PROTEIN, keys.PROTEIN_FEATURES),
+    (keys.HASHTAG, keys.HASHTAG_FEATURES),
+    (keys.OTHER_FEATURES, keys.OTHER_FEATURE_NAMES),
+)
+"""What is measured beside RNA, and the names of its columns."""
 _MIN_GENES: Final = 200
 _MIN_SHARE: Final = 0.1
 
@@ -46,7 +53,8 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
     -------
     AnnData
         X : (n_cells, n_genes) raw counts, canonical CSR, int32 (int64 where counts need it).
-        var `gene_id`, uns `ingest` (JSON), and other features as the reader left them.
+        var `gene_id`, uns `ingest` (JSON); surface proteins, hashtags and other features as the
+        reader left them.
 
     Raises
     ------
@@ -73,7 +81,7 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
     summed = counts.sum_columns(x, groups=groups, n_groups=names.size)
     _refuse_all_zero(summed, found.size)
     log = {
-        **json.loads(adata.uns.get(keys.INGEST.key, "{}")),
+        **io.record(adata, keys.INGEST, dict),
         "n_cells": int(barcodes.size),
         "n_genes_found": int(found.size),
         "genes_of_other_species": int(foreign.sum()),
@@ -191,12 +199,11 @@ def _with_features(
         "id": [""] * columns.size if ids is None else ids[columns].tolist(),
         "type": [keys.OTHER_SPECIES_TYPE] * columns.size,
     }
-    before = json.loads(str(adata.uns.get(keys.OTHER_FEATURE_NAMES.key, "{}")))
+    before = io.record(adata, keys.OTHER_FEATURE_NAMES, dict)
     parts = [adata.obsm[keys.OTHER_FEATURES.key]] if before else []
     adata.obsm[keys.OTHER_FEATURES.key] = sparse.hstack([*parts, x[:, columns]]).tocsr()
-    adata.uns[keys.OTHER_FEATURE_NAMES.key] = json.dumps(
-        {key: [*before.get(key, []), *values] for key, values in added.items()}
-    )
+    joined = {key: [*before.get(key, []), *values] for key, values in added.items()}
+    io.write_record(adata, keys.OTHER_FEATURE_NAMES, joined)
     return adata
 
 
@@ -215,8 +222,6 @@ def _build(
 ) -> AnnData:
     from anndata import AnnData
 
-    others = adata.obsm.get(keys.OTHER_FEATURES.key)
-    described = adata.uns.get(keys.OTHER_FEATURE_NAMES.key)
     built = AnnData(
         X=x,
         # anndata converts other empty columns through an option that pandas has deprecated.
@@ -230,7 +235,8 @@ def _build(
         ),
         uns={keys.INGEST.key: json.dumps(log)},
     )
-    if others is not None and described is not None:
-        built.obsm[keys.OTHER_FEATURES.key] = others
-        built.uns[keys.OTHER_FEATURE_NAMES.key] = described
+    for table, described in _BESIDE:
+        if table.key in adata.obsm and described.key in adata.uns:
+            built.obsm[table.key] = adata.obsm[table.key]
+            built.uns[described.key] = adata.uns[described.key]
     return built

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,6 +12,7 @@ import scipy.sparse as sp
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.files import io
+from ctcflow.records.ingest import Features
 from ctcflow.records.qc import QC, Decided
 from ctcflow.records.run import NotRun
 from ctcflow.settings.sample_params import QCParams
@@ -195,7 +195,7 @@ def _refuse_another_library(sample: Sample, raw: qc_decisions.Raw | None) -> Non
 def _ordered(adata: AnnData, order: Ints, technical: pd.DataFrame) -> Sample:
     counts = sp.csr_matrix(adata.X)[order]
     genes = adata.var_names.to_numpy(dtype=object)
-    described = json.loads(str(adata.uns.get(keys.OTHER_FEATURE_NAMES.key, "{}")))
+    described = io.record(adata, keys.OTHER_FEATURE_NAMES, Features)
     kinds = np.array(described.get("type", []), dtype=object)
     columns = np.flatnonzero(kinds == keys.OTHER_SPECIES_TYPE)
     foreign = np.zeros(order.size)

@@ -1,0 +1,87 @@
+"""What an AnnData holds, on disk or in memory: genes, and tables of what is beside RNA in obsm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from ctcflow.formats.beside import SLOTS, Table
+from ctcflow.formats.features import kind_of
+from ctcflow.formats.raw import Names, Parts, strings
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_ID_COLUMNS: Final = ("gene_ids", "gene_id", "ensembl_id", "ensembl", "ensembl_ids", "feature_id")
+_TYPE_COLUMNS: Final = ("feature_types", "feature_type")
+
+
+def parts_of(adata: AnnData, counts: Any) -> Parts:
+    """An AnnData in memory as the readers hand over files.
+
+    Parameters
+    ----------
+    adata
+        With its names, `var` and `obsm`.
+    counts : (n_cells, n_features)
+        Its counts, dense or sparse: X or a layer.
+    """
+    ids, types = ids_and_types(adata.var, strings)
+    notes = list[str]()
+    tables = tuple(tables_of(adata.obsm, lambda found: found, notes))
+    x = sparse.csr_matrix(counts)
+    names = strings(adata.obs_names), strings(adata.var_names)
+    return Parts(x, *names, ids, types, notes, tables)
+
+
+def ids_and_types(
+    var: Mapping[str, Any], read: Callable[[Any], Names]
+) -> tuple[Names | None, Names | None]:
+    """Ids and types of features; None where there are none.
+
+    Parameters
+    ----------
+    var
+        A DataFrame, or a group of a file.
+    read
+        Gives a column as text.
+    """
+    ids = next((read(var[c]) for c in _ID_COLUMNS if c in var), None)
+    types = next((read(var[c]) for c in _TYPE_COLUMNS if c in var), None)
+    return ids, types
+
+
+def tables_of(
+    obsm: Mapping[str, Any], read: Callable[[Any], Any], notes: list[str]
+) -> Iterator[Table]:
+    """Tables of proteins and hashtags in obsm: DataFrames of numbers, told by their names.
+
+    Parameters
+    ----------
+    obsm
+        That of an object, or a group of a file.
+    read
+        Gives an element.
+    notes
+        What is left in the file and why is added.
+    """
+    for key in obsm:
+        kind = kind_of(str(key))
+        if kind not in SLOTS:
+            continue
+        source = f'obsm["{key}"]'
+        found = read(obsm[key])
+        if not isinstance(found, pd.DataFrame):
+            notes.append(f"{source} stays in the file: its columns have no names")
+            continue
+        values = found.to_numpy()
+        if values.dtype.kind not in "iufb":
+            notes.append(f"{source} stays in the file: it holds text or missing values")
+            continue
+        names = strings(found.columns)
+        none = np.full(names.size, "", dtype=object)
+        yield Table(kind, source, sparse.csr_matrix(values), None, names, none, none)

@@ -1,0 +1,222 @@
+"""Tables of what is measured per cell beside RNA: surface proteins and hashtags."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from ctcflow import keys
+from ctcflow.formats.features import Kind, is_hashtag
+from ctcflow.keys import Slot
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+Names = npt.NDArray[np.object_]
+
+SLOTS: Final[dict[Kind, tuple[Slot, Slot]]] = {
+    "protein": (keys.PROTEIN, keys.PROTEIN_FEATURES),
+    "hashtag": (keys.HASHTAG, keys.HASHTAG_FEATURES),
+}
+"""Where the table of a kind is kept, and the names of its columns as in the file."""
+MOST_FEATURES: Final = 1000
+"""Features of a table at most: it is dense, and panels of antibodies have up to 300."""
+_LARGEST_EXACT: Final = 2.0**53
+_MIN_CELLS: Final = 0.5
+"""Share of the cells that a modality has at least, to be one of the same cells."""
+
+
+class Table(NamedTuple):
+    """Counts of features that are not genes, as found.
+
+    Attributes
+    ----------
+    kind
+        What it holds.
+    source
+        Where it was found, as a note says it.
+    x : (n_rows, n_features)
+        Any number type.
+    barcodes : (n_rows,)
+        Cells of the rows; None: those of the counts of RNA.
+    names, ids, types : (n_features,)
+        As in the file; empty text where it has none.
+    """
+
+    kind: Kind
+    source: str
+    x: sparse.csr_matrix
+    barcodes: Names | None
+    names: Names
+    ids: Names
+    types: Names
+
+    def columns(self, kind: Kind, which: npt.NDArray[np.bool_]) -> Table:
+        """Some of its features, as a table of another kind."""
+        at = np.flatnonzero(which)
+        described = (self.names[at], self.ids[at], self.types[at])
+        return Table(kind, self.source, self.x[:, at], self.barcodes, *described)
+
+
+def are_counts(x: sparse.csr_matrix) -> bool:
+    """Whether all values are whole numbers, not negative, and exact."""
+    if x.dtype.kind in "iub":
+        return bool(x.nnz == 0 or x.data.min() >= 0)
+    if x.dtype.kind != "f":
+        return False
+    whole = (x.data >= 0) & (x.data <= _LARGEST_EXACT) & (x.data == np.rint(x.data))
+    return bool(whole.all())
+
+
+def attach(adata: AnnData, tables: Iterable[Table]) -> list[str]:
+    """Put tables into obsm, one for each kind; what does not fit stays in the file.
+
+    Parameters
+    ----------
+    adata
+        Gets obsm `protein` and `hashtag` (DataFrames, cells x features, int32, int64 where counts
+        need it), and the names as in the file in uns `protein_features` and `hashtag_features`
+        (JSON: `name`, `id`, `type`), for the kinds that there are.
+    tables
+        As found.
+
+    Returns
+    -------
+    What was kept, renamed and left out, in words.
+    """
+    notes: list[str] = []
+    fitting = defaultdict[Kind, list[Table]](list)
+    for table in (part for given in tables for part in _kinds_apart(given)):
+        before = {name for known in fitting[table.kind] for name in known.names}
+        reason = why_left(table, adata.obs_names, before)
+        if reason:
+            notes.append(f"{table.source} stays in the file: {reason}")
+        else:
+            fitting[table.kind].append(table)
+    for kind in SLOTS:
+        if fitting[kind]:
+            notes += _attach_kind(adata, kind, fitting[kind])
+    return notes
+
+
+def _attach_kind(adata: AnnData, kind: Kind, tables: list[Table]) -> list[str]:
+    slot, described = SLOTS[kind]
+    notes: list[str] = []
+    rows = [_rows_of(adata.obs_names, table, notes) for table in tables]
+    names, ids, types = (
+        np.concatenate([getattr(table, part) for table in tables])
+        for part in ("names", "ids", "types")
+    )
+    columns = _column_names(names)
+    adata.obsm[slot.key] = pd.DataFrame(
+        _whole(sparse.csr_matrix(sparse.hstack(rows))),
+        index=adata.obs_names,
+        columns=pd.Index(columns, dtype=object),
+        copy=False,
+    )
+    record = {"name": names.tolist(), "id": ids.tolist(), "type": types.tolist()}
+    adata.uns[described.key] = json.dumps(record)
+    sources = ", ".join(table.source for table in tables)
+    notes.append(f"{names.size} features are kept in obsm `{slot.key}` ({sources})")
+    return [*notes, *_renamed(names, columns, slot)]
+
+
+def _kinds_apart(table: Table) -> Iterator[Table]:
+    """Hashtags are antibodies, and often stand among them."""
+    if table.kind != "protein":
+        yield table
+        return
+    tags = [is_hashtag(str(n), str(i)) for n, i in zip(table.names, table.ids, strict=True)]
+    which = np.array(tags, dtype=bool)
+    if not which.all():
+        yield table.columns("protein", ~which) if which.any() else table
+    if which.any():
+        yield table.columns("hashtag", which)
+
+
+def why_left(table: Table, cells: pd.Index, before: Collection[str] = ()) -> str:
+    """Why a table cannot be kept in obsm; empty where it can.
+
+    Parameters
+    ----------
+    table
+        As found.
+    cells
+        Names of the cells.
+    before
+        Names of features of its kind that are kept already.
+    """
+    if table.names.size == 0:
+        return "it has no features"
+    if table.names.size > MOST_FEATURES:
+        return f"it has {table.names.size} features, more than {MOST_FEATURES}"
+    if not are_counts(table.x):
+        return "its values are no counts (whole numbers from 0)"
+    both = set(before).intersection(table.names)
+    if both:
+        return f"{len(both)} of its features were read already (e.g. `{min(both)}`)"
+    if table.barcodes is None:
+        n_rows = table.x.shape[0]
+        return "" if n_rows == cells.size else f"it has {n_rows} rows for {cells.size} cells"
+    barcodes = pd.Index(table.barcodes)
+    if barcodes.has_duplicates:
+        return "its barcodes occur more than once"
+    n_shared = int(cells.isin(barcodes).sum())
+    if n_shared < _MIN_CELLS * cells.size:
+        return f"it has {n_shared} of the {cells.size} cells"
+    return ""
+
+
+def _rows_of(cells: pd.Index, table: Table, notes: list[str]) -> sparse.csr_matrix:
+    """Counts in the order of the cells; a cell that the table lacks has zeros, which is said."""
+    if table.barcodes is None or np.array_equal(table.barcodes, cells.to_numpy(dtype=object)):
+        return table.x
+    places = pd.Index(table.barcodes, dtype=object).get_indexer(cells)
+    missing = places < 0
+    if missing.any():
+        notes.append(
+            f"{int(missing.sum())} cells are not in {table.source}: its counts are 0 there"
+        )
+    empty = sparse.csr_matrix((1, table.x.shape[1]), dtype=table.x.dtype)
+    padded = sparse.csr_matrix(sparse.vstack([table.x, empty]))
+    return padded[np.where(missing, table.x.shape[0], places)]
+
+
+def _whole(x: sparse.csr_matrix) -> npt.NDArray[Any]:
+    """Dense, as the smallest type of whole numbers that the counts of a file are kept in."""
+    small = x.nnz == 0 or x.data.max() <= np.iinfo(np.int32).max
+    return np.asarray(x.astype(np.int32 if small else np.int64).toarray())
+
+
+def _column_names(names: Names) -> list[str]:
+    """Names that are unique and that an h5ad can hold: no slash, and none of three words."""
+    plain = [str(name).replace("/", "|").replace("\0", "") for name in names]
+    plain = [
+        f"feature {at}" if name in ("", ".", "_index") else name
+        for at, name in enumerate(plain, start=1)
+    ]
+    taken, found = set(plain), dict[str, None]()
+    for name in plain:
+        number, unique = 0, name
+        while unique in found or (number and unique in taken):
+            number += 1
+            unique = f"{name}-{number}"
+        found[unique] = None
+    return list(found)
+
+
+def _renamed(names: Names, columns: list[str], slot: Slot) -> Iterator[str]:
+    changed = [(str(n), c) for n, c in zip(names, columns, strict=True) if str(n) != c]
+    if changed:
+        name, column = changed[0]
+        yield (
+            f"{len(changed)} of the names of obsm `{slot.key}` are repeated or cannot stand in an"
+            f" h5ad and were changed (e.g. `{name}` to `{column}`)"
+        )

@@ -80,7 +80,7 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
     groups, names = pd.factorize(resolved.names)
     summed = counts.sum_columns(x, groups=groups, n_groups=names.size)
     _refuse_all_zero(summed, found.size)
-    log = {
+    log: dict[str, Any] = {
         **io.record(adata, keys.INGEST, dict),
         "n_cells": int(barcodes.size),
         "n_genes_found": int(found.size),

@@ -20,6 +20,21 @@ _HEADINGS: Final = {
     "n_clusters": "clusters",
     "n_null": "null cells",
 }
+_CALL_COLUMNS: Final = {
+    "barcode": Column("Barcode", "code"),
+    "sample": Column("Sample"),
+    "class": Column("Class"),
+    "p": Column("p", "p"),
+    "q": Column("q", "p"),
+    "p_panel": Column("p of panel", "p"),
+    "p_identity": Column("p of identity", "p"),
+    "n_panel_genes": Column("Panel genes", "count"),
+    "panel_genes": Column("Seen"),
+    "phenotype": Column("Phenotype"),
+    "lineage": Column("Nearest lineage"),
+    "partner": Column("Partner"),
+    "reason": Column("Why"),
+}
 _REVIEW: Final = ("class_before_review", "verdict", "reviewer")
 _CLASS_STYLE: Final = {"CTC": "ctc", "CTC aggregate": "aggregate", "uncertain": "uncertain"}
 
@@ -30,39 +45,11 @@ def calls(ctc: pd.DataFrame, figure: bytes, cards: Markup) -> Markup:
     reviewed = [name for name in _REVIEW if (ctc[name] != "").any()]
     scores = list(ctc.columns[list(ctc.columns).index("phenotype") + 1 :])
     columns = [
-        Column("Barcode", "code"),
-        Column("Sample"),
-        Column("Class"),
-        Column("p", "p"),
-        Column("q", "p"),
-        Column("p of panel", "p"),
-        Column("p of identity", "p"),
-        Column("Panel genes", "count"),
-        Column("Seen"),
-        Column("Phenotype"),
-        Column("Nearest lineage"),
-        Column("Partner"),
-        Column("Why"),
+        *_CALL_COLUMNS.values(),
         *(Column(name.replace("_", " ").capitalize()) for name in reviewed),
         *(Column(name.replace("_", " "), "number") for name in scores),
     ]
-    names = [
-        "barcode",
-        "sample",
-        "class",
-        "p",
-        "q",
-        "p_panel",
-        "p_identity",
-        "n_panel_genes",
-        "panel_genes",
-        "phenotype",
-        "lineage",
-        "partner",
-        "reason",
-        *reviewed,
-        *scores,
-    ]
+    names = [*_CALL_COLUMNS, *reviewed, *scores]
     rows = [_call_row(row) for row in shown[names].itertuples(index=False, name=None)]
     caption = f"Called, uncertain and reviewed cells ({len(ctc):,}).{_first(len(ctc), MOST_CALLS)}"
     empty = "No cell was called, and none is uncertain."

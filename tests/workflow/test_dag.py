@@ -414,8 +414,8 @@ root, run, out = map(Path, sys.argv[1:])
 sys.path.insert(0, str(root / "src"))
 from ctcflow.contracts import STEPS, READS
 from ctcflow.inputs import Finished, Layers, OnDisk, Reference, Samples
-from ctcflow.workflow.step_code import definitions, defined_at
-from ctcflow.workflow.for_rules import Workflow
+from ctcflow.workflow.step_code import _files_named, definitions, defined_at
+from ctcflow.workflow import Workflow
 
 package = root / "src" / "ctcflow"
 inside = str(package) + "/"
@@ -486,10 +486,13 @@ for step, row in STEPS.items():
         assert code == 0, step
     given.sample = names[0]
     known = definitions(package, step)
+    known |= {(file, "") for each in known for file in _files_named(package, *each)}
     found = set()
     for code in called:
         module = str(Path(code.co_filename).relative_to(package))
-        if module not in FRONT:
+        if not module.endswith(".py"):
+            found.add((module, ""))  # a template, which jinja2 compiles
+        elif module not in FRONT:
             found.add(defined_at(package, module, code.co_firstlineno))
     missing = sorted(":".join(each) for each in found - known - AFTER if each)
     print("called", step, len(found), *missing, flush=True)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -111,11 +112,13 @@ def test_mudata_reads_what_the_samples_hold(tmp_path: Path) -> None:
     assert protein.obs["class"].astype(str).tolist() == ["CTC", *["blood"] * 6]
     np.testing.assert_array_equal(found["hashtag"].X, libraries["a"].obsm["hashtag"].to_numpy())
     assert found["hashtag"].obs_names.tolist() == ["a:c0", "a:c2", "a:c3"]
-    # mudata keeps its own account of who is where: it finds nothing to change
-    before = {name: found.obsmap[name].copy() for name in found.mod}
-    found.update()
-    for name, rows in before.items():
-        np.testing.assert_array_equal(np.ravel(found.obsmap[name]), np.ravel(rows))
+    # who is where is written as mudata writes it
+    found.write(tmp_path / "again.h5mu")
+    with h5py.File(path) as mine, h5py.File(tmp_path / "again.h5mu") as theirs:
+        for place in ("obsmap", "varmap", "obsm", "varm"):
+            assert set(mine[place]) == set(theirs[place]) == set(found.mod)
+            for name, rows in theirs[place].items():
+                np.testing.assert_array_equal(np.ravel(mine[place][name]), np.ravel(rows))
     assert found[found.obs["class"] == "CTC"]["protein"].X.tolist() == [protein.X[0].tolist()]
 
 

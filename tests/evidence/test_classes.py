@@ -165,3 +165,52 @@ def test_what_copy_number_says_of_malignancy(
     of = one(p_copy_number=p_copy_number, umis=umis)
     found = malignancy(of, called=np.array([called]))
     assert found.tolist() == [expected]
+
+
+AT: list[tuple[dict[str, object], str, float, float, str, str]] = [
+    # other lines, line, threshold, towards which it stops to hold, class at it, class past it
+    ({"p_stroma": 0.5}, "p_identity", 0.01, 1, "non-blood other", "uncertain"),
+    ({"p_copy_number": 1e-5}, "p_identity", 1e-4, 1, "CTC", "uncertain"),
+    ({"p_panel": 5e-3, "n_panel_genes": 2}, "p_identity", 1e-3, 1, "CTC", "uncertain"),
+    ({"n_panel_genes": 2}, "p_panel", 0.01, 1, "CTC", "uncertain"),
+    ({"p_panel": 5e-3}, "n_panel_genes", 2, 0, "CTC", "uncertain"),
+    ({"n_panel_genes": 1}, "p_panel", 1e-3, 1, "CTC", "uncertain"),
+    ({"p_panel": 1e-3}, "n_panel_genes", 1, 0, "CTC", "uncertain"),
+    ({"n_panel_genes": 2, "p_identity": 0.5}, "p_panel", 1e-4, 1, "CTC aggregate", "uncertain"),
+    (
+        {**PANEL, "p_stroma": 0.5, "p_copy_number": 1e-5},
+        *("p_stroma_panel", 1e-3, 1, "CTC", "uncertain"),
+    ),
+    ({}, "p_copy_number", 1e-3, 1, "CTC", "uncertain"),
+    ({}, "p_stroma", 0.025, 1, "uncertain", "non-blood other"),  # times two
+    ({**PANEL, "p_stroma_panel": 1e-6}, "p_stroma", 0.05, 1, "CTC", "uncertain"),
+    (
+        {**PANEL, "p_copy_number": 1e-5, "p_stroma_panel": 0.01},
+        *("p_stroma", 0.05, 1, "CTC", "uncertain"),
+    ),
+    (PANEL, "p_stroma", 0.0025, 1, "CTC", "uncertain"),  # times two
+    ({**PANEL, **SKIN}, "over_other_tissue", 10.0, 0, "non-blood other", "CTC"),
+    ({**PANEL, **SKIN, "umis": 1100.0}, "over_other_tissue", 20.0, 0, "non-blood other", "CTC"),
+    (PANEL, "over_blood", -0.12, -1, "CTC", "uncertain"),
+    ({"is_epithelium": True}, "over_blood", 0.03, 0, "CTC", "uncertain"),
+    (PANEL, "p_partner", 1e-6, 1, "CTC aggregate", "CTC"),
+]
+
+
+@pytest.mark.parametrize(("others", "line", "threshold", "towards", "at", "past"), AT)
+def test_every_threshold_holds_at_its_value_and_not_past_it(
+    others: dict[str, object], line: str, threshold: float, towards: float, at: str, past: str
+) -> None:
+    assert named(**{**others, line: threshold})[0] == at
+    beyond = threshold - 1 if isinstance(threshold, int) else np.nextafter(threshold, towards)
+    assert named(**{**others, line: beyond})[0] == past
+
+
+def test_an_aberration_would_be_seen_from_3000_counts_and_at_p_of_one_in_a_thousand() -> None:
+    def word(**line: object) -> str:
+        return str(malignancy(one(**line), called=np.array([True]))[0])
+
+    assert word(p_copy_number=0.5, umis=3000.0) == "diploid as far as seen"
+    assert word(p_copy_number=0.5, umis=2999.0) == "not seen"
+    assert word(p_copy_number=1e-3, umis=100.0) == "aneuploid"
+    assert word(p_copy_number=np.nextafter(1e-3, 1), umis=3000.0) == "diploid as far as seen"

@@ -17,7 +17,7 @@ import pytest
 from scipy import io, sparse
 
 from ctcflow.errors import CtcflowError
-from ctcflow.formats.detect import FORMATS, detect_format, input_files
+from ctcflow.formats.detect import FORMATS, input_files, locate
 from ctcflow.formats.read import RawCounts, read_counts
 
 ROOT = Path(__file__).parents[2]
@@ -125,7 +125,7 @@ def test_called_cells_are_found_below(tmp_path: Path, made: str, given: str, for
     # What lies beside the called cells must not be taken for them.
     if not made.startswith("raw") and "raw" not in Path(made).name:
         write_folder(folder.parent / "raw_feature_bc_matrix", n_cells=1)
-    assert detect_format(tmp_path / given) == format
+    assert locate(tmp_path / given, format=None).format == format
     assert input_files(tmp_path / given, format=None) == [
         folder / "matrix.mtx.gz",
         folder / "features.tsv.gz",
@@ -140,7 +140,7 @@ def test_prefixed_files_of_a_download(tmp_path: Path) -> None:
     assert_is_written(read(tmp_path), "10x_mtx")
     write_folder(tmp_path, prefix="GSM2_B_", n_cells=2)
     with pytest.raises(CtcflowError, match="holds 2 matrices.*GSM1_A_matrix.mtx"):
-        detect_format(tmp_path)
+        locate(tmp_path, format=None)
     assert_is_written(read(tmp_path / "GSM1_A_matrix.mtx"), "10x_mtx")
 
 
@@ -633,10 +633,13 @@ def test_bad_per_cell_files(tmp_path: Path) -> None:
 
 def test_every_format_is_detected(tmp_path: Path) -> None:
     seen = {
-        detect_format(write_folder(tmp_path / "m")),
-        detect_format(write_folder(tmp_path / "Solo.out/Gene/filtered")),
-        detect_format(write(tmp_path / "c" / "one.tsv", "EPCAM\t1\n").parent),
-        *(detect_format(write(tmp_path / n, "x")) for n in ("a.h5", "a.h5ad", "a.h5mu", "a.csv")),
+        locate(write_folder(tmp_path / "m"), format=None).format,
+        locate(write_folder(tmp_path / "Solo.out/Gene/filtered"), format=None).format,
+        locate(write(tmp_path / "c" / "one.tsv", "EPCAM\t1\n").parent, format=None).format,
+        *(
+            locate(write(tmp_path / n, "x"), format=None).format
+            for n in ("a.h5", "a.h5ad", "a.h5mu", "a.csv")
+        ),
     }
     assert seen == set(FORMATS)
 

@@ -568,3 +568,31 @@ def test_a_file_without_the_genes_of_the_panels_is_flagged(there: int, flagged: 
     (row,) = called(sample)[1]["samples"]
     said = f"only {there} of 60 genes of the tumour panels are in the file"
     assert any(flag.startswith(said) for flag in row["flags"]) == flagged
+
+
+@pytest.mark.parametrize("role", ["healthy", "blank"])
+def test_every_cell_of_a_control_is_null_so_that_false_calls_show(role: str) -> None:
+    """Six cells that `score` took for no leukocytes, in a sample that can have no tumour cell."""
+    _, patient = called(scored_sample("s", blood=300, tumour=6))
+    _, control = called(scored_sample("s", blood=300, tumour=6, role=role))
+    assert patient["calibration"]["n_null"] == 300
+    assert control["calibration"]["n_null"] == 306
+    for record, least in ((patient, 0), (control, 6)):
+        for level, share, *_ in record["calibration"]["observed"]:
+            uniform = stats.binom.ppf(1 - 1e-6, 300, level)
+            n_null = record["calibration"]["n_null"]
+            assert least <= round(share * n_null) <= uniform + least
+
+
+@pytest.mark.parametrize(("line", "threshold"), [("fdr", "q"), ("max_p", "p")])
+def test_a_cell_at_the_error_rate_that_was_asked_for_is_called(line: str, threshold: str) -> None:
+    first, _ = called(scored_sample("s", blood=300, tumour=6), fdr=0.05, max_p=0.05)
+    tumour = first.obs["class"] == "CTC"
+    highest = float(first.obs.loc[tumour, threshold].max())
+    assert tumour.sum() == 6
+    for value, n in ((highest, 6), (np.nextafter(highest, 0), 5)):
+        found, _ = called(
+            scored_sample("s", blood=300, tumour=6), **{"fdr": 0.05, "max_p": 0.05, line: value}
+        )
+        assert (found.obs["class"] == "CTC").sum() <= n
+        assert (found.obs.loc[tumour, "class"] == "CTC").sum() == n

@@ -214,3 +214,15 @@ def test_one_tumour_cell_has_no_separability() -> None:
     said = found(integrate(adata, params=params("harmony")))
     assert said["separability"] is None
     assert said["separability_reason"] == "1 CTCs or aggregates, at least 2 are needed"
+
+
+def test_harmony_gets_the_theta_and_rounds_that_were_asked_for() -> None:
+    def points(**given: object) -> np.ndarray:
+        adata = embedding(("a", [40, 20, 40]), ("b", [20, 60, 5]))
+        asked = IntegrateParams.model_validate({"method": {"method": "harmony", **given}})
+        return np.asarray(integrate(adata, params=asked).obsm["X_integrated"])
+
+    usual = points()
+    assert np.array_equal(points(theta=2.0), usual)
+    assert not np.array_equal(points(theta=0.0), usual)
+    assert not np.array_equal(points(max_iterations=1), usual)

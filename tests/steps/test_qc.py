@@ -417,3 +417,53 @@ def test_large_cells_get_a_remark_and_stay(healthy: anndata.AnnData, measure: Me
     obs = measure(healthy).obs.iloc[large]
     assert (obs["qc_remark"].astype(str).str.contains("many counts")).all()
     assert obs["keep"].all()
+
+
+def test_a_cell_of_another_species_has_more_than_half_of_its_counts_from_it(
+    healthy: anndata.AnnData, measure: Measure
+) -> None:
+    total = healthy.X.sum(axis=1).A1
+    foreign = np.zeros(healthy.n_obs, dtype=np.int64)
+    foreign[[0, 1, 2]] = total[0], total[1] + 1, total[2] - 1
+    healthy.obsm["other_features"] = sparse.csr_matrix(foreign[:, None])
+    healthy.uns["other_features"] = json.dumps(
+        {"name": ["mm10___Ptprc"], "id": [""], "type": ["Gene Expression of another species"]}
+    )
+    obs = measure(healthy).obs
+    assert obs["pct_other_species"].iloc[0] == 50
+    flagged = obs["qc_flag"].astype(str).str.contains("another species").to_numpy()
+    assert np.flatnonzero(flagged).tolist() == [1]
+
+
+def test_limits_are_measured_on_cells_and_not_on_empty_droplets_or_other_species(
+    healthy: anndata.AnnData, measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Droplets of nothing but ambient RNA look like leukocytes, with few counts each."""
+    from ctcflow.stats.quality import limits as lim
+
+    asked = []
+
+    def noted(umis: np.ndarray, *given: np.ndarray, measured: list, rules: list) -> list:
+        asked.append(np.logical_or.reduce(measured))
+        return original(umis, *given, measured=measured, rules=rules)
+
+    original = lim.limits
+    monkeypatch.setattr(lim, "limits", noted)
+    planted = _soup(healthy, np.full(60, 250), 1, "planted")
+    given = anndata.concat([healthy, planted], merge="same")
+    foreign = np.zeros(given.n_obs, dtype=np.int64)
+    foreign[:10] = 50_000
+    given.obsm["other_features"] = sparse.csr_matrix(foreign[:, None])
+    given.uns["other_features"] = json.dumps(
+        {"name": ["mm10___Ptprc"], "id": [""], "type": ["Gene Expression of another species"]}
+    )
+    background = _soup(healthy, np.random.default_rng(5).integers(5, 100, 3000), 2)
+    everything = anndata.concat([given, background], merge="same")
+    found = measure(given, everything)
+    (used,) = asked
+    names = np.sort(given.obs_names.to_numpy().astype(str))
+    flags = found.obs["qc_flag"].astype(str).loc[names]
+    empty = flags.str.contains("empty droplet").to_numpy()
+    assert empty.sum() >= 50 and used.sum() > 150
+    assert not (used & empty).any()
+    assert not (used & flags.str.contains("another species").to_numpy()).any()

@@ -48,17 +48,6 @@ class Source(NamedTuple):
     files: tuple[Path, ...]
 
 
-def detect_format(path: Path) -> str:
-    """Name the format of a file or folder from its names alone.
-
-    Raises
-    ------
-    CtcflowError
-        The path is missing, empty, ambiguous or of no known format.
-    """
-    return locate(path, format=None).format
-
-
 def input_files(path: Path, *, format: str | None) -> list[Path]:
     """List the files that a rule which reads `path` depends on.
 

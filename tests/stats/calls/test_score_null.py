@@ -192,3 +192,14 @@ def test_cross_fitted_p_is_of_the_other_half() -> None:
     np.testing.assert_allclose(ranks, np.rint(ranks), atol=1e-9)
     few = np.arange(600) < 2 * score_null.FEWEST - 1
     assert cross_fitted(rng.random(600), **given, is_null=few, rng=rng).size == 0
+
+
+def test_a_score_that_a_leukocyte_of_another_kind_has_is_as_rare_as_that_one() -> None:
+    """Scores of one depth: the highest of 100 B cells is 1, one of 400 T cells has 5."""
+    kind = np.array(["B"] * 100 + ["T"] * 400 + ["?"], dtype=object)
+    score = np.concatenate([np.linspace(0, 1, 100), np.linspace(0, 1, 399), [5.0, 5.0]])
+    null = np.arange(501) < 500
+    found = judge(score, depth=np.full(501, 1000.0), kind=kind, is_null=null)
+    # no B cell is as high: its rank, 1 in 101, and of those above all B cells all are as high
+    assert found.sources[found.source[-1]] == "B"
+    assert found.p[-1] == pytest.approx(1 / 101)

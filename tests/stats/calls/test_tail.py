@@ -245,3 +245,23 @@ def test_null_cells_far_out_make_a_pareto_tail_heavy_but_not_an_exponential_one(
     assert 0.5 < times[1e-3] < 2.0
     assert times[1e-4] < 1.0  # a heap far out has a lighter tail of its own
     assert light[1e-4] / (1e-4 * 40 * 20_000) > 10.0
+
+
+def test_values_that_are_tied_with_null_cells_count_them_as_high() -> None:
+    """P of a rank: the share of null cells with at least the value, the cell itself among them."""
+    null = np.repeat([0.0, 1.0, 2.0, 3.0], [60, 20, 15, 5])
+    exponential = tail.fit_exponential_tail(
+        null, fraction=0.1, trimmed=0.01, smallest_scale=0.3, **PLAIN
+    )
+    pareto = tail.fit_pareto_tail(null, n_above=5)
+    assert exponential.threshold == pareto.threshold == 2.0
+    values = np.array([-1.0, 0.0, 0.5, 1.0, 2.0])
+    expected = np.array([101, 101, 41, 41, 21]) / 101
+    np.testing.assert_allclose(tail.exponential_tail_p(values, exponential), expected)
+    np.testing.assert_allclose(tail.pareto_tail_p(values, pareto), expected)
+
+
+def test_shares_at_a_level_hold_the_cells_that_lie_on_it() -> None:
+    (row,) = tail.reached(np.array([0.01, 0.02, 0.5, 0.009]), levels=[0.01])
+    truth = stats.binomtest(2, 4).proportion_ci(0.95, method="exact")
+    assert row == pytest.approx([0.01, 0.5, truth.low, truth.high])

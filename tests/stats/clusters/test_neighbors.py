@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ctcflow.stats.clusters import layout
 from ctcflow.stats.clusters.layout import umap_layout
 from ctcflow.stats.clusters.neighbors import distance_graph, fuzzy_graph, nearest
-from ctcflow.stats.embedding.mixing import acceptance, batch_entropy, lisi
+from ctcflow.stats.embedding.mixing import (
+    acceptance,
+    batch_entropy,
+    inverse_simpson,
+    kernel_weights,
+)
 
 
 def cloud(n: int, d: int = 8) -> np.ndarray:
@@ -78,6 +84,71 @@ def test_layout_keeps_groups_apart_and_repeats_itself() -> None:
     assert (group[near] == group[:, None]).mean() > 0.98
 
 
+def arms(n: int) -> np.ndarray:
+    """Three arms that leave one middle in ten dimensions: groups and gradients, as in blood."""
+    rng = np.random.default_rng(5)
+    along = rng.uniform(0, 12, n)
+    points = rng.normal(size=(n, 10))
+    points[np.arange(n), np.arange(n) % 3] += along
+    return points
+
+
+def kept(points: np.ndarray, found: np.ndarray) -> float:
+    """Share of the 15 nearest other points that are among the 15 nearest on the map."""
+    before, after = (nearest(each, k=16, n_threads=1)[0][:, 1:] for each in (points, found))
+    return float(np.mean([np.isin(*pair).mean() for pair in zip(before, after, strict=True)]))
+
+
+def test_layout_keeps_as_many_neighbours_as_umap_learn() -> None:
+    from sklearn.manifold import trustworthiness
+
+    points = arms(600)
+    graph = fuzzy_graph(*nearest(points, k=15, n_threads=1))
+    found = umap_layout(graph, start=points[:, :2], min_dist=0.3, n_epochs=200, seed=0)
+    # umap-learn 0.5.12 of the same graph, its own start, 500 rounds, seeds 0 and 1: means
+    assert trustworthiness(points, found, n_neighbors=15) >= 0.9588 - 0.01
+    assert kept(points, found.astype(float)) >= 0.4222 - 0.01
+    assert np.abs(found.mean(axis=0)).max() < 1e-4
+
+
+def test_forces_are_the_slopes_of_the_objective_of_umap() -> None:
+    """McInnes 2018: w = 1 / (1 + a d^2b); ties pull along log w, others push along log(1 - w)."""
+    a, b = layout.curve(min_dist=0.3)
+    places = np.array([[0.0, 1.2], [0.0, 0.9]])  # one row per axis
+    apart = places[:, 0] - places[:, 1]
+
+    def slope(value: str) -> np.ndarray:
+        def at(shift: np.ndarray) -> float:
+            w = 1 / (1 + a * float(((apart + shift) ** 2).sum()) ** b)
+            return np.log(w) if value == "tie" else np.log(1 - w)
+
+        step = 1e-6 * np.eye(2)
+        return np.array([(at(one) - at(-one)) / 2e-6 for one in step])
+
+    single = places.astype(np.float32), np.float32(a), np.float32(b)
+    pull = layout._attraction(single[0], np.array([0]), np.array([1]), *single[1:])
+    # each of the two directions of a tie moves both ends
+    np.testing.assert_allclose(pull, np.outer(2 * slope("tie"), [1, -1]), rtol=1e-4)
+    n_due = np.array([3.0, 1.0], dtype=np.float32)
+    push = layout._repulsion(single[0], n_due, *single[1:], np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    drawn = np.array([rng.integers(0, 2, 2, dtype=np.int32) for _ in range(20)])
+    others = (drawn == [1, 0]).mean(axis=0)  # of five per tie; the rest drew themselves
+    expected = np.outer(slope("other"), [1, -1]) * 5 * n_due * others
+    np.testing.assert_allclose(push, expected, rtol=2e-3)
+
+
+def test_equal_points_do_not_pull_and_near_ones_are_not_flung_away() -> None:
+    a, b = (np.float32(value) for value in layout.curve(min_dist=0.3))
+    places = np.array([[0.0, 0.0, 1e-3], [5.0, 5.0, 5.0]], dtype=np.float32)
+    still = layout._attraction(places, np.array([0]), np.array([1]), a, b)
+    assert not still.any()
+    n_due = np.ones(3, dtype=np.float32)
+    push = layout._repulsion(places, n_due, a, b, np.random.default_rng(1))
+    assert np.abs(push).max() <= 5 * 4
+    assert push[0, 2] > 0 > push[0, 0]
+
+
 def test_lisi_is_that_of_harmonypy() -> None:
     from harmonypy import compute_lisi
 
@@ -85,15 +156,16 @@ def test_lisi_is_that_of_harmonypy() -> None:
     labels = np.random.default_rng(1).integers(0, 3, 400)
     labels[points[:, 0] > 5] = 2
     indices, distances = nearest(points, k=91, n_threads=1)
-    mine = lisi(distances[:, 1:], labels[indices[:, 1:]], n_labels=3, perplexity=30)
+    weights = kernel_weights(distances[:, 1:], perplexity=30)
+    mine = inverse_simpson(weights, labels[indices[:, 1:]], n_labels=3)
     theirs = compute_lisi(points, {"label": labels}, ["label"], perplexity=30)[:, 0]
     np.testing.assert_allclose(mine, theirs, rtol=1e-3)
 
 
 def test_lisi_counts_labels() -> None:
-    distances = np.ones((1, 30))
-    assert lisi(distances, np.zeros((1, 30), int), n_labels=3, perplexity=10)[0] == 1
-    mixed = lisi(distances, np.arange(30)[None] % 3, n_labels=3, perplexity=10)
+    weights = kernel_weights(np.ones((1, 30)), perplexity=10)
+    assert inverse_simpson(weights, np.zeros((1, 30), int), n_labels=3)[0] == pytest.approx(1)
+    mixed = inverse_simpson(weights, np.arange(30)[None] % 3, n_labels=3)
     assert mixed[0] == pytest.approx(3)
 
 

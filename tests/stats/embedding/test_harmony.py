@@ -74,3 +74,27 @@ def test_batches_of_one_cell_run(sizes: tuple[int, ...]) -> None:
     assert np.isfinite(found.cluster_sums).all()
     again = harmony(points, batches=batches, **SETTINGS)
     assert all(np.array_equal(x, y) for x, y in zip(found, again, strict=True))
+
+
+@pytest.mark.parametrize("theta", [0.0, 1.0, 6.0])
+def test_theta_is_the_diversity_penalty_of_harmonypy(theta: float) -> None:
+    """Batches that hold types in different shares: only the penalty mixes them."""
+    from harmonypy import run_harmony
+
+    points, types = blood(300, 4)
+    batches = np.where(np.arange(300) < 40 + 80 * types, 0, 1)
+    points[batches == 1] += 1
+    found = harmony(points, batches=batches, theta=theta, max_iterations=3, seed=0)
+    direct = run_harmony(
+        np.ascontiguousarray(points.T),
+        {"batch": batches},
+        ["batch"],
+        theta=theta,
+        nclust=10,
+        max_iter_harmony=3,
+        random_state=0,
+        verbose=False,
+    )
+    np.testing.assert_array_equal(found.points, direct.Z_corr)
+    other = harmony(points, batches=batches, theta=theta + 3, max_iterations=3, seed=0)
+    assert not np.array_equal(found.points, other.points)

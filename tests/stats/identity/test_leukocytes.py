@@ -286,3 +286,31 @@ def test_rare_leukocytes_far_from_the_others_weaken_p_of_blood_like_cells_only(n
     hidden = among_blood_like(light, z, blood_like=blood_like, odd=tail)
     assert (hidden[odd] <= found[odd]).all()
     assert (hidden[odd] < 1e-4).all() == (n == 3000)
+
+
+def test_suspects_are_judged_but_never_learned_from(tables: Tables) -> None:
+    """Cells that show a tumour panel are withheld from the null and from the tail of odd cells."""
+    reference = _reference(tables)
+    kind = np.repeat(BLOOD, 160)
+    depth = np.random.default_rng(3).integers(150, 600, kind.size)
+    counts = _cells(reference, kind.tolist(), depth, 4)
+    suspect = np.arange(kind.size) % 4 == 0
+
+    def found(rows: np.ndarray, withheld: np.ndarray) -> Leukocytes:
+        return leukocytes(
+            counts[rows],
+            reference=reference,
+            suspect=withheld,
+            shipped_null=tables["identity_null"],
+            fewest=50,
+        )
+
+    everyone = np.arange(kind.size)
+    judged = found(everyone, suspect)
+    alone = found(everyone[~suspect], np.zeros((~suspect).sum(), dtype=bool))
+    assert judged.n_blood_like == alone.n_blood_like <= (~suspect).sum()
+    np.testing.assert_array_equal(judged.null.grid.centre, alone.null.grid.centre)
+    np.testing.assert_array_equal(judged.null.grid.spread, alone.null.grid.spread)
+    assert judged.null.odd is not None
+    assert 550 <= judged.null.odd.body.size <= (~suspect).sum()
+    assert judged.is_leukocyte[suspect].mean() > 0.9  # so that the panel's null holds them

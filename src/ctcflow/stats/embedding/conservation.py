@@ -22,7 +22,7 @@ def scaled_clisi(lisi: npt.NDArray[np.float64], *, n_labels: int) -> float:
     Parameters
     ----------
     lisi : (n,)
-        Of `mixing.lisi` with the cells' labels.
+        Of `mixing.inverse_simpson` with the cells' labels.
     n_labels
         Number of labels, 2 or more.
 

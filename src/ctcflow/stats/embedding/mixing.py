@@ -15,36 +15,11 @@ _ROUNDS: Final = 50
 _TOLERANCE: Final = 1e-5
 
 
-def lisi(
-    distances: npt.NDArray[np.float64], neighbors: Codes, *, n_labels: int, perplexity: float
-) -> Vector:
-    """Local inverse Simpson index: how many labels a cell sees among its neighbours.
-
-    Korsunsky 2019, doi:10.1038/s41592-019-0619-0: neighbours are weighted by a kernel whose width
-    gives the stated perplexity.
-
-    Parameters
-    ----------
-    distances : (n, k)
-        To the neighbours, the cell itself left out.
-    neighbors : (n, k)
-        Label of each neighbour, 0 to `n_labels` - 1.
-    n_labels
-        Number of labels.
-    perplexity
-        Effective number of neighbours; below k.
-
-    Returns
-    -------
-    (n,)
-        1 (one label) to `n_labels` (all equally).
-    """
-    weights = kernel_weights(distances, perplexity=perplexity)
-    return inverse_simpson(weights, neighbors, n_labels=n_labels)
-
-
 def kernel_weights(distances: Floats, *, perplexity: float) -> Floats:
     """Weights of the neighbours of each cell, whose width gives the stated perplexity.
+
+    The kernel of the local inverse Simpson index (Korsunsky 2019,
+    doi:10.1038/s41592-019-0619-0).
 
     Parameters
     ----------
@@ -76,7 +51,22 @@ def kernel_weights(distances: Floats, *, perplexity: float) -> Floats:
 
 
 def inverse_simpson(weights: Floats, neighbors: Codes, *, n_labels: int) -> Vector:
-    """Number of labels that each cell sees, with weights of `kernel_weights`; see `lisi`."""
+    """Local inverse Simpson index: how many labels a cell sees among its neighbours.
+
+    Parameters
+    ----------
+    weights : (n, k)
+        Of `kernel_weights`.
+    neighbors : (n, k)
+        Label of each neighbour, 0 to `n_labels` - 1.
+    n_labels
+        Number of labels.
+
+    Returns
+    -------
+    (n,)
+        1 (one label) to `n_labels` (all equally).
+    """
     simpson = np.zeros(weights.shape[0])
     for label in range(n_labels):
         simpson += np.where(neighbors == label, weights, 0.0).sum(axis=1) ** 2

@@ -162,7 +162,7 @@ def test_commands_are_the_steps(capsys) -> None:
         cli.main(["--help"])
     shown = capsys.readouterr().out
     for name, step in pipeline.STEPS.items():
-        assert re.search(rf"^ +{name} ", shown, re.MULTILINE), name
+        assert re.search(rf"^ +{name}\b", shown, re.MULTILINE), name
         assert step.does.split(" ")[0] in shown
 
 

@@ -43,7 +43,7 @@ CASES = {
             {"config.yaml": f"{CONFIG}qc:\n min_umis: 3\n  a: 1\n"},
         ),
     ),
-    "A panel of your own (`panels`, `cell_types`, `programmes`)": (
+    "A panel of your own (`panels`, `cell_types`, `gene_programs`)": (
         ("a file that is not there", {"config.yaml": CONFIG + PANELS}),
         (
             "a table without the column `direction`",

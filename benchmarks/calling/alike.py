@@ -63,7 +63,7 @@ def lines_of(task: Task) -> tuple[Lines, pd.DataFrame, object]:
         shipped=Shipped(
             given["normal_profiles"],
             given["normal_types"],
-            given["leak"],
+            given["background"],
             given["identity_null"],
             handling(given["technical"]),
         ),

@@ -35,7 +35,7 @@ FEWEST_EXPECTED = 5.0
 """Cells expected at a level, below which nothing is judged."""
 PER_SAMPLE = 20_000
 SOURCES = ("pbmc3k", "pbmc4k", "pbmc1k_v2")
-_NOT_NEEDED = ("programmes",)  # of `score`: no p comes from them
+_NOT_NEEDED = ("gene_programs",)  # of `score`: no p comes from them
 
 
 class Task(NamedTuple):

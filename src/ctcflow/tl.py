@@ -39,7 +39,7 @@ def score(adata: AnnData, *, tables: Tables = None, params: ScoreParams) -> AnnD
     adata
         Of `pp.qc` or `pp.normalize`.
     tables
-        Your own tables by name (`panels`, `programmes`, ...), instead of those shipped.
+        Your own tables by name (`panels`, `gene_programs`, ...), instead of those shipped.
 
     Returns
     -------

@@ -30,7 +30,7 @@ def _thin(adata: anndata.AnnData, cells: np.ndarray, depth: float) -> anndata.An
 
 def _n_panel_genes(adata: anndata.AnnData, tables: dict[str, pd.DataFrame]) -> np.ndarray:
     """Panel genes seen of those that hardly any blood cell shows."""
-    panels, leak = tables["panels"], tables["leak"]
+    panels, leak = tables["panels"], tables["background"]
     leaky = leak.loc[leak["max_pct_blood"] >= 5, "symbol"]
     members = set(panels.loc[panels["direction"] == 1, "gene"]) - set(leaky)
     columns = [name in members for name in adata.var_names]

@@ -153,7 +153,7 @@ def test_a_removed_row_leaves_the_cohort_and_its_files_stay(
     ("table", "file", "first"),
     [
         ("panels", "tumour_panels.tsv", "qc"),
-        ("programmes", "programmes.tsv", "score"),
+        ("gene_programs", "gene_programs.tsv", "score"),
         ("cell_types", "cell_types.tsv", "score"),
     ],
 )

@@ -35,7 +35,7 @@ class Shipped(NamedTuple):
     """Normal cells: `symbol`, then counts per million of each profile."""
     types: pd.DataFrame
     """`profile`, `type`, `group`."""
-    leak: pd.DataFrame
+    background: pd.DataFrame
     """`symbol`, `max_pct_blood`."""
     identity_null: pd.DataFrame
     """`group`, `depth`, `centre`, `spread`."""
@@ -214,7 +214,7 @@ def _in_blood(
     reference = _profiles(sample, shipped, left_out=members | handling(shipped.technical))
     umis = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
     columns = np.flatnonzero(pd.Index(genes).isin(list(members)))
-    prior = panel.prior_rates(genes[columns], shipped.leak)
+    prior = panel.prior_rates(genes[columns], shipped.background)
     shown = counts.tocsc()[:, columns]
     first = pd.Index(genes[columns]).isin(list(next(iter(panels.values()))))
     blood = leukocytes(
@@ -248,7 +248,7 @@ def _rates(
 ) -> Floats:
     """What leukocytes of each lineage show of the panels' genes."""
     null = blood.is_leukocyte & blood.own_null
-    return panel.leak_rates(
+    return panel.background_rates(
         shown[null],
         depth=umis[null],
         lineage=blood.lineage[null],

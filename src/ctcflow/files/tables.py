@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-GENE_SETS: Final = frozenset({"panels", "programmes", "cell_types"})
+GENE_SETS: Final = frozenset({"panels", "gene_programs", "cell_types"})
 """Those that are tables of gene sets, which a user may replace."""
 
 SHIPPED = {
@@ -12,10 +12,10 @@ SHIPPED = {
     "rates": "genes/lineage_rates.tsv.gz",
     "normal_profiles": "genes/normal_profiles.tsv.gz",
     "normal_types": "genes/normal_types.tsv",
-    "leak": "genes/blood_leak.tsv",
+    "background": "genes/blood_background.tsv",
     "identity_null": "genes/identity_null.tsv",
     "panels": "signatures/tumour_panels.tsv",
-    "programmes": "signatures/programmes.tsv",
+    "gene_programs": "signatures/gene_programs.tsv",
     "cell_types": "signatures/cell_types.tsv",
     "technical": "signatures/technical.tsv",
     "tissue_markers": "signatures/tissue_markers.tsv",

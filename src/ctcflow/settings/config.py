@@ -36,7 +36,7 @@ class Config(StepsParams):
     cell_types: Annotated[str, Field(min_length=1)] | None = None
     """Your own cell-type markers, TSV or GMT; null for those shipped (path, relative to the run
     directory)."""
-    programmes: Annotated[str, Field(min_length=1)] | None = None
+    gene_programs: Annotated[str, Field(min_length=1)] | None = None
     """Your own programme signatures, TSV or GMT; null for those shipped (path, relative to the run
     directory)."""
     verdicts: Annotated[str, Field(min_length=1)] | None = None
@@ -85,14 +85,14 @@ def load_config(raw: Mapping[str, Any]) -> Config:
 
 
 def own_tables(config: Config, run: Path) -> dict[str, Path]:
-    """Find the user's own panel tables: `panels`, `cell_types`, `programmes`, where set.
+    """Find the user's own panel tables: `panels`, `cell_types`, `gene_programs`, where set.
 
     Raises
     ------
     CtcflowError
         A table does not exist.
     """
-    named = {name: getattr(config, name) for name in ("panels", "cell_types", "programmes")}
+    named = {name: getattr(config, name) for name in ("panels", "cell_types", "gene_programs")}
     paths = {name: run / path for name, path in named.items() if path is not None}
     for name, path in paths.items():
         if not path.is_file():

@@ -47,7 +47,7 @@ def qc(
     adata: AnnData,
     unfiltered: AnnData | None,
     panels: pd.DataFrame,
-    leak: pd.DataFrame,
+    background: pd.DataFrame,
     technical: pd.DataFrame,
     normal_profiles: pd.DataFrame,
     normal_types: pd.DataFrame,
@@ -65,7 +65,7 @@ def qc(
         All droplets of the same library over the same genes, where they were given.
     panels
         Tumour panels; a gene of any panel is evidence here.
-    leak
+    background
         Largest share of a blood type in which each gene is seen (`symbol`, `max_pct_blood`).
     technical
         Gene sets by name or pattern: mitochondrial, ribosomal, haemoglobin, platelet,
@@ -91,7 +91,7 @@ def qc(
     order = np.argsort(adata.obs_names.to_numpy(dtype=object).astype(str), kind="stable")
     sample = _ordered(adata, order, technical)
     members = frozenset(panels.loc[panels["direction"] == 1, "gene"])
-    known = Known(members, handling(technical), leak, normal_profiles, normal_types, identity_null)
+    known = Known(members, handling(technical), background, normal_profiles, normal_types, identity_null)
     raw = None if unfiltered is None else _unfiltered(sample, unfiltered, known, params)
     judged = qc_decisions.judged(
         sample, raw, known=known, rules=_rules(sample, params), min_umis=params.min_umis

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 def score(
     adata: AnnData,
     panels: pd.DataFrame,
-    programmes: pd.DataFrame,
+    gene_programs: pd.DataFrame,
     cell_types: pd.DataFrame,
     rates: pd.DataFrame,
     normal_profiles: pd.DataFrame,
     normal_types: pd.DataFrame,
-    leak: pd.DataFrame,
+    background: pd.DataFrame,
     identity_null: pd.DataFrame,
     technical: pd.DataFrame,
     genes: pd.DataFrame,
@@ -51,14 +51,14 @@ def score(
     ----------
     adata
         Raw counts of the kept cells of one sample.
-    panels, programmes, cell_types
+    panels, gene_programs, cell_types
         Gene sets: tumour panels, signatures to score, markers of blood and other types.
     rates
         `symbol`, then counts per million in each of 12 normal types: genes of a partner.
     normal_profiles, normal_types
         `symbol`, then counts per million of each profile of normal cells; `profile`, `type` and
         `group` of each.
-    leak
+    background
         `symbol`, `max_pct_blood`: largest share of a blood type that shows the gene (percent).
     identity_null
         `group`, `depth`, `centre`, `spread`: what leukocytes look like where the sample's own
@@ -92,7 +92,7 @@ def score(
     """
     chosen = _panels(adata, panels, params.panel)
     shipped = Shipped(
-        normal_profiles, normal_types, leak, identity_null, technical, genes, rates, cell_types
+        normal_profiles, normal_types, background, identity_null, technical, genes, rates, cell_types
     )
     # thinning draws random numbers cell by cell: in the order of the barcodes, so that the order
     # of the cells in the file does not matter
@@ -116,7 +116,7 @@ def score(
         of=origin.markers(tissue_markers),
     )
     adata.obsm[keys.TISSUE_COUNTS.key] = tissue.counts
-    scores, coverage = _signatures(adata, programmes)
+    scores, coverage = _signatures(adata, gene_programs)
     adata.obsm[keys.SIGNATURES.key] = scores
     record = _record(of, found, coverage, tissue.measured.tolist())
     io.write_record(adata, keys.SCORE, record | _of_lines(found))
@@ -231,8 +231,8 @@ def _write_together(
     )
 
 
-def _signatures(adata: AnnData, programmes: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
-    columns = columns_of_sets(adata.var_names.to_numpy(dtype=object), programmes)
+def _signatures(adata: AnnData, gene_programs: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    columns = columns_of_sets(adata.var_names.to_numpy(dtype=object), gene_programs)
     scores = signature.ucell(signature.ranks(adata.X), list(columns.values()))
     frame = pd.DataFrame(scores.astype(np.float32), index=adata.obs_names, columns=list(columns))
-    return frame, signature.coverage(columns, programmes)
+    return frame, signature.coverage(columns, gene_programs)

@@ -83,7 +83,7 @@ def test_calibration_holds_with_rates_estimated_from_other_blood_of_two_depths()
     rate = 10.0 ** rng.uniform(-6, -4.3, genes)
     depth = np.where(np.arange(3000) % 2, 300.0, 20_000.0)
     blood = rng.poisson(depth[:, None] * rate)
-    rates = panel.leak_rates(
+    rates = panel.background_rates(
         blood.astype(float),
         depth=depth,
         lineage=np.zeros(3000, dtype=np.intp),
@@ -112,11 +112,11 @@ def test_more_genes_or_less_leak_is_never_weaker_evidence() -> None:
         previous = p
 
 
-def test_leak_rates_are_pooled_counts_shrunk_twice() -> None:
+def test_background_rates_are_pooled_counts_shrunk_twice() -> None:
     counts = np.array([[2.0, 0.0], [0.0, 0.0], [10.0, 1.0]])
     depth = np.array([1000.0, 3000.0, 6000.0])
     prior = np.array([1e-5, 1e-6])
-    rates = panel.leak_rates(
+    rates = panel.background_rates(
         counts,
         depth=depth,
         lineage=np.array([0, 0, 1]),
@@ -133,7 +133,7 @@ def test_leak_rates_are_pooled_counts_shrunk_twice() -> None:
 
 def test_without_a_leukocyte_the_prior_stands() -> None:
     prior = np.array([1e-5, 3e-6])
-    rates = panel.leak_rates(
+    rates = panel.background_rates(
         np.zeros((0, 2)),
         depth=np.zeros(0),
         lineage=np.zeros(0, np.intp),

@@ -60,7 +60,7 @@ def decoy_shares(
     """Share of blood cells whose p of a decoy panel is at or below each of `LEVELS`.
 
     Each panel gene is replaced by one of the candidates nearest to it in rate; a decoy has no gene
-    twice. A decoy has no shipped leak: its rates are the sample's own, per lineage and shrunk to
+    twice. A decoy has no shipped background: its rates are the sample's own, per lineage and shrunk to
     all lineages, so the shares say nothing about the shipped rates.
 
     Parameters
@@ -95,7 +95,7 @@ def decoy_shares(
     for row in range(n_decoys):
         decoy = ordered[_matched(rates[members], among=rates[ordered], rng=rng)]
         found = columns[:, decoy].toarray().astype(np.float64)
-        mine = panel.leak_rates(
+        mine = panel.background_rates(
             found,
             depth=depth,
             lineage=lineage,

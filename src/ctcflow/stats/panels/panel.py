@@ -20,12 +20,12 @@ PRIOR_UMIS = 50_000.0
 """Weight of a shipped rate against measured ones where no parameter sets it (counts)."""
 _ROUNDS = 2
 _ORDINARY_P = 1e-3  # droplets with a smaller p do not take part in the rates
-_LEAK_DEPTH = 3000.0  # counts per cell at which the shipped leak was measured
+_BACKGROUND_DEPTH = 3000.0  # counts per cell at which the shipped background was measured
 _FLOOR = 1e-6
 _UNIT = 0.5  # nats per step of the integer weights: finer changes no p by more than rounding
 
 
-def leak_rates(
+def background_rates(
     panel: Floats, *, depth: Floats, lineage: Ints, n_lineages: int, prior: Floats, weight: float
 ) -> Floats:
     """Panel counts per count of blood cells, per lineage, shrunk to all lineages and to a prior.
@@ -65,7 +65,7 @@ def panel_p(seen: Bools, *, expected: Floats, weight: Ints) -> Floats:
 
     A gene is seen with probability 1 - exp(-expected); the distribution of the weighted number of
     genes seen is summed exactly (Poisson-binomial convolution), so that the tail holds at any
-    depth. Seeing a gene counts once however many counts it has: one leaky gene in one cell is not
+    depth. Seeing a gene counts once however many counts it has: one gene that leaks in one cell is not
     many lines of evidence.
 
     Parameters
@@ -118,7 +118,7 @@ def by_lineage(
     lineage
         (n,) lineage of each cell, 0 .. n_lineages - 1.
     rates
-        (n_lineages + 1, p) of `leak_rates`.
+        (n_lineages + 1, p) of `background_rates`.
     panels
         (p,) which genes are in each panel; looking at many has its price (Bonferroni).
     """
@@ -197,20 +197,20 @@ def surprise(counts: sp.csr_matrix, *, umis: Floats, prior: Floats) -> tuple[Flo
     return p, n_seen
 
 
-def prior_rates(genes: npt.NDArray[np.object_], leak: pd.DataFrame) -> Floats:
+def prior_rates(genes: npt.NDArray[np.object_], background: pd.DataFrame) -> Floats:
     """Shipped blood rate of panel genes: from the largest share of a blood type that shows them.
 
     Parameters
     ----------
     genes
         (p,) symbols.
-    leak
+    background
         `symbol`, `max_pct_blood` (percent of cells of some 3,000 counts).
 
     Returns
     -------
     (p,) share of counts; genes that were not measured get the floor, one count in a million.
     """
-    percent = leak.set_index("symbol")["max_pct_blood"].reindex(genes).to_numpy(np.float64)
-    rate = -np.log1p(-np.clip(np.nan_to_num(percent), 0.0, 99.0) / 100) / _LEAK_DEPTH
+    percent = background.set_index("symbol")["max_pct_blood"].reindex(genes).to_numpy(np.float64)
+    rate = -np.log1p(-np.clip(np.nan_to_num(percent), 0.0, 99.0) / 100) / _BACKGROUND_DEPTH
     return np.asarray(np.maximum(rate, _FLOOR))

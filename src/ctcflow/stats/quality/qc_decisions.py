@@ -41,7 +41,7 @@ class Known(NamedTuple):
     """Genes of any tumour panel."""
     handling: frozenset[str]
     """Genes that tell how cells were handled, which no profile uses."""
-    leak: pd.DataFrame
+    background: pd.DataFrame
     reference: pd.DataFrame
     types: pd.DataFrame
     identity_null: pd.DataFrame
@@ -150,7 +150,7 @@ def judged(
     empty = raw.tested.given_empty if raw else np.zeros(n, dtype=bool)
     foreign = sample.quality.other_species > _OTHER_SPECIES_PCT
     columns = np.flatnonzero(pd.Index(sample.genes).isin(known.members))
-    prior = prior_rates(sample.genes[columns], known.leak)
+    prior = prior_rates(sample.genes[columns], known.background)
     floating = (raw.soup if raw else _mean(sample))[columns]
     shown, ambient_only = sample.counts[:, columns], empty | foreign
     seen = rescue.panel_evidence(

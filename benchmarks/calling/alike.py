@@ -24,7 +24,7 @@ from ctcflow import keys
 from ctcflow.contracts import tables_of
 from ctcflow.evidence.lines import Lines, Shipped, lines_of_evidence
 from ctcflow.settings.sample_params import ScoreParams
-from ctcflow.stats.calls.tail import clopper_pearson
+from ctcflow.stats.calls.p_values import clopper_pearson
 from ctcflow.stats.counts.gene_sets import handling
 from ctcflow.stats.thresholds import MISSING_P
 

@@ -37,7 +37,7 @@ from threadpoolctl import threadpool_limits
 
 from ctcflow.settings.params import CallParams
 from ctcflow.settings.sample_params import ScoreParams
-from ctcflow.stats.calls.tail import clopper_pearson
+from ctcflow.stats.calls.p_values import clopper_pearson
 from ctcflow.steps.call import call
 from ctcflow.steps.score import score
 

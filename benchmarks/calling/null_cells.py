@@ -23,7 +23,7 @@ from benchmarks.calling.real_ctcs import ECCITE, ingested
 from benchmarks.samples import BLOOD, REAL, TYPES, measured, tables
 
 from ctcflow.contracts import tables_of
-from ctcflow.stats.calls.tail import garwood
+from ctcflow.stats.calls.p_values import garwood
 
 LINES = ("p", "p_identity", "p_panel", "p_copy_number")
 """Which p; copy number is judged in candidates only, which are no random cells: shown."""

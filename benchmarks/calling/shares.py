@@ -28,7 +28,7 @@ from benchmarks.calling.draws import (
 )
 from benchmarks.samples import over, sample, thinned
 
-from ctcflow.stats.calls.tail import clopper_pearson
+from ctcflow.stats.calls.p_values import clopper_pearson
 
 PANEL = "auto"
 """Without a cancer type: all panels."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from benchmarks.peers.inputs import DEPTHS, TISSUE
 
-from ctcflow.stats.calls.tail import clopper_pearson
+from ctcflow.stats.calls.p_values import clopper_pearson
 
 _CONFIDENCE = 0.95
 _NOT_TUMOUR = ("blood", "T cell", "monocyte")

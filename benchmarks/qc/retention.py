@@ -37,7 +37,7 @@ from benchmarks.samples import (
     tumour_cells,
 )
 
-from ctcflow.stats.calls.tail import clopper_pearson
+from ctcflow.stats.calls.p_values import clopper_pearson
 
 LEAST_KEPT = {4000: 0.995, 1500: 0.995, 600: 0.995, 300: 0.99, 150: 0.97}
 """Counts per tumour cell, and the share of them that must be kept."""

@@ -16,7 +16,7 @@ from ctcflow.formats.h5 import read_obs
 from ctcflow.formats.read import read_counts
 from ctcflow.settings.mistakes import closest, shown
 from ctcflow.settings.sample_params import IngestParams
-from ctcflow.stats.calls import score_null, tail
+from ctcflow.stats.calls import p_values, score_null
 from ctcflow.stats.counts.checks import looks_like_reads
 from ctcflow.stats.counts.gene_sets import genes_of_sets, handling, in_set
 from ctcflow.stats.counts.reads import as_molecules
@@ -186,7 +186,7 @@ def judged(cells: Cells, score: Floats, *, name: str, lower: bool) -> Calibrated
         is_null=is_null[order],
         rng=np.random.default_rng(0),
     )
-    check = tail.reached(p, levels=LEVELS) if p.size else []
+    check = p_values.reached(p, levels=LEVELS) if p.size else []
     return Calibrated(name, table, "", check, _with_depth(high, depth, kind, is_null))
 
 
@@ -211,7 +211,7 @@ def _fill(table: pd.DataFrame, given: npt.NDArray[np.intp], found: score_null.Ju
     known = np.isfinite(found.p)
     rows, p = table.index[given[known]], found.p[known]
     table.loc[rows, "p"] = p
-    table.loc[rows, "q"] = tail.benjamini_hochberg(p)
+    table.loc[rows, "q"] = p_values.benjamini_hochberg(p)
     table.loc[rows, "expected_false"] = p * p.size
     table.loc[rows, "judged_by"] = np.array(found.sources, dtype=object)[found.source[known]]
     table.loc[rows, "n_null"] = found.n_null[known]

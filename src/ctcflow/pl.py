@@ -13,10 +13,10 @@ from ctcflow.files import io
 from ctcflow.records.call import Call
 from ctcflow.render import marks
 from ctcflow.render.copy_number import judged
-from ctcflow.render.drawings import counts_of_draws, evidence_of
 from ctcflow.render.figures import heat_map
 from ctcflow.render.figures import plots as figures
 from ctcflow.render.page import answer
+from ctcflow.render.report_figures import counts_of_draws, evidence_of
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -262,7 +262,7 @@ def _edited(path: Path, names: Sequence[str] = ()) -> str:
     ("module", "changed"),
     [
         ("stats/clusters/annotation.py", {"cluster", "project"}),
-        ("stats/calls/tail.py", {"qc", "score", "call"}),
+        ("stats/calls/p_values.py", {"qc", "score", "call"}),
         ("stats/quality/limits.py", {"qc"}),
         ("stats/copy_number/aneuploidy.py", {"score"}),
         ("stats/copy_number/gene_order.py", {"score"}),

@@ -31,7 +31,7 @@ from ctcflow.records.call import (
 from ctcflow.records.qc import QC
 from ctcflow.records.score import Score
 from ctcflow.settings.params import CallParams
-from ctcflow.stats.calls import aggregates, controls, counting, reviews, tail
+from ctcflow.stats.calls import aggregates, controls, counting, p_values, reviews
 from ctcflow.stats.droplets import sharing
 from ctcflow.stats.panels import origin
 from ctcflow.stats.panels.phenotypes import against_calls, phenotypes
@@ -201,9 +201,9 @@ def _call_sample(
     evidence = obs[keys.EVIDENCE.key].to_numpy(np.float64)
     p_identity = obs[keys.P_IDENTITY.key].to_numpy(np.float64)
     null = obs[keys.IS_LEUKOCYTE.key].to_numpy(dtype=bool)
-    factor = tail.gamma_rate(evidence[null], low=_WINDOW[0], high=_WINDOW[1])
-    p = tail.first_alone_or_both_p(p_identity, tail.fisher_p(evidence * factor))
-    q = tail.benjamini_hochberg(p)
+    factor = p_values.gamma_rate(evidence[null], low=_WINDOW[0], high=_WINDOW[1])
+    p = p_values.first_alone_or_both_p(p_identity, p_values.fisher_p(evidence * factor))
+    q = p_values.benjamini_hochberg(p)
     together = _together(adata)
     evidence_of = classes.Evidence.of(together, significant=(q <= params.fdr) & (p <= params.max_p))
     named, reasons = classes.classify(evidence_of)
@@ -329,7 +329,7 @@ def _record(
         ),
         "calibration": {
             "n_null": sum(record["n_null"] for record in found.tail),
-            "observed": tail.reached(np.concatenate(null_p), levels=_NOMINAL),
+            "observed": p_values.reached(np.concatenate(null_p), levels=_NOMINAL),
             "tail": found.tail,
             "decoys": found.decoys,
         },

@@ -14,7 +14,7 @@ from ctcflow.files import io, sample_files
 from ctcflow.records.cluster import Clustering, ClusterType, Markers, Stability
 from ctcflow.records.reduce import Reduce
 from ctcflow.settings.params import ClusterParams
-from ctcflow.stats.clusters import annotation, conditions, grouping, markers, pseudobulk
+from ctcflow.stats.clusters import annotation, conditions, graph_clusters, markers, pseudobulk
 from ctcflow.stats.clusters.neighbors import distance_graph
 from ctcflow.stats.clusters.stability import finest_stable
 from ctcflow.stats.threads import blas_threads
@@ -126,12 +126,12 @@ def _embedded(
     method, resolutions = params.quality.method, params.resolutions
     classes = classes_of(adata.obs)
     rare = classes != "blood"
-    indices, distances, graph = grouping.neighbor_graph(points, k=k, n_threads=threads)
-    part = grouping.sketched(
+    indices, distances, graph = graph_clusters.neighbor_graph(points, k=k, n_threads=threads)
+    part = graph_clusters.sketched(
         points, rare, graph=graph, size=SKETCH, k=k, seed=seed, n_threads=threads
     )
-    found = grouping.communities(part, method=method, resolutions=resolutions, seed=seed)
-    table = grouping.stabilities(
+    found = graph_clusters.communities(part, method=method, resolutions=resolutions, seed=seed)
+    table = graph_clusters.stabilities(
         points, rare, method=method, resolutions=resolutions, k=k, seed=seed, n_threads=threads
     )
     used = _resolution(params, table)
@@ -144,7 +144,7 @@ def _embedded(
         result.obs[f"leiden_{resolution:g}"] = _categories(membership)
     codes = found[resolutions.index(used)]
     result.obs[keys.CLUSTER.key] = _categories(codes)
-    result.obsm[keys.X_UMAP.key] = grouping.layout(
+    result.obsm[keys.X_UMAP.key] = graph_clusters.layout(
         part, points, min_dist=params.min_dist, seed=seed
     )
     result.obsp[keys.CONNECTIVITIES.key] = graph

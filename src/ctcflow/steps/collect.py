@@ -14,7 +14,7 @@ from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.settings.params import MOST_COUNTS
 from ctcflow.stats.clusters import conditions, markers, pseudobulk
-from ctcflow.stats.counts import rows
+from ctcflow.stats.counts import aligned_rows
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -73,12 +73,12 @@ def collect(
         if (place < 0).any():
             known = np.flatnonzero(place >= 0)
             whole, factors, place = whole[known], factors[known], place[known]
-        matrix = rows.on_genes(whole, places=gene, n_genes=adata.n_vars)
+        matrix = aligned_rows.on_genes(whole, places=gene, n_genes=adata.n_vars)
         codes = groups.codes[place]
         found.size_factors[place] = factors
         sums += markers.group_sums(matrix, groups=codes, n_groups=groups.n)
         target = np.where(gene >= 0, column[gene], -1)
-        blocks.append(rows.on_genes(whole, places=target, n_genes=n_genes))
+        blocks.append(aligned_rows.on_genes(whole, places=target, n_genes=n_genes))
         places.append(place)
         chosen = np.flatnonzero(in_sketch[place])
         of_sketch = matrix if chosen.size == place.size else matrix[chosen]
@@ -91,7 +91,7 @@ def collect(
             f"{adata.n_obs - order.size} cells of the embedding are in no sample: the samples"
             " changed since `reduce`; run it again"
         )
-    stacked = rows.stack(blocks, n_genes=n_genes)
+    stacked = aligned_rows.stack(blocks, n_genes=n_genes)
     if (order[1:] < order[:-1]).any():
         stacked = stacked[np.argsort(order, kind="stable")]
     return found._replace(values=stacked)

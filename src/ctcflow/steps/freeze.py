@@ -18,7 +18,7 @@ from ctcflow.records.integrate import Integrate
 from ctcflow.records.run import RunRecord
 from ctcflow.settings.params import FreezeParams
 from ctcflow.stats.embedding import novelty
-from ctcflow.stats.embedding.transfer import place
+from ctcflow.stats.embedding.label_transfer import place
 from ctcflow.stats.threads import blas_threads
 
 if TYPE_CHECKING:

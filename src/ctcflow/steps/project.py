@@ -20,8 +20,8 @@ from ctcflow.stats.counts.missing_genes import points_of_seen, scaled_loadings, 
 from ctcflow.stats.embedding import novelty, symphony
 from ctcflow.stats.embedding.components import Components
 from ctcflow.stats.embedding.components import project as on_components
+from ctcflow.stats.embedding.label_transfer import Placed, averages, place, votes
 from ctcflow.stats.embedding.mapped_scores import mapped_scores
-from ctcflow.stats.embedding.transfer import Placed, averages, place, votes
 from ctcflow.stats.threads import blas_threads
 
 if TYPE_CHECKING:

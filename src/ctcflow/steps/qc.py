@@ -19,7 +19,7 @@ from ctcflow.settings.sample_params import QCParams
 from ctcflow.stats.counts.gene_sets import handling
 from ctcflow.stats.droplets import ambient, doublets, sample_ambient
 from ctcflow.stats.droplets.metrics import SHARES, Quality, quality
-from ctcflow.stats.identity.coarse import ANUCLEATE, COARSE
+from ctcflow.stats.identity.coarse_lineage import ANUCLEATE, COARSE
 from ctcflow.stats.quality import limits as lim
 from ctcflow.stats.quality import qc_decisions, records
 from ctcflow.stats.quality.ledger import joined, ledger
@@ -91,7 +91,9 @@ def qc(
     order = np.argsort(adata.obs_names.to_numpy(dtype=object).astype(str), kind="stable")
     sample = _ordered(adata, order, technical)
     members = frozenset(panels.loc[panels["direction"] == 1, "gene"])
-    known = Known(members, handling(technical), background, normal_profiles, normal_types, identity_null)
+    known = Known(
+        members, handling(technical), background, normal_profiles, normal_types, identity_null
+    )
     raw = None if unfiltered is None else _unfiltered(sample, unfiltered, known, params)
     judged = qc_decisions.judged(
         sample, raw, known=known, rules=_rules(sample, params), min_umis=params.min_umis

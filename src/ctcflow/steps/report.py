@@ -102,7 +102,7 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
     """
     found = io.record(call, keys.CALL, Call)
     copies = copy_number.judged(call.obs, call.obsm.get(keys.COPY_NUMBER.key))
-    from ctcflow.render.drawings import drawings  # matplotlib takes half a second to import
+    from ctcflow.render.report_figures import drawings  # matplotlib takes half a second to import
 
     figures = drawings(adata, call, found, copies)
     steps = _steps(adata, call)
@@ -155,8 +155,8 @@ def _for_multiqc(call: AnnData) -> dict[str, bytes]:
 def _cards(
     adata: AnnData, call: AnnData, called: pd.DataFrame, steps: Mapping[str, Mapping[str, Any]]
 ) -> Markup:
-    from ctcflow.render.drawings import coordinates_of
     from ctcflow.render.page.cards import MOST_CARDS, cards, rows_of
+    from ctcflow.render.report_figures import coordinates_of
 
     shown = called.head(MOST_CARDS)
     rows, in_map = rows_of(call.obs, shown), rows_of(adata.obs, shown)
@@ -179,8 +179,8 @@ def _cards(
 
 
 def _explorer(adata: AnnData) -> Parts:
-    from ctcflow.render.drawings import coordinates_of
     from ctcflow.render.page.explorer import explorer
+    from ctcflow.render.report_figures import coordinates_of
 
     return explorer(adata.obs, coordinates_of(adata))
 

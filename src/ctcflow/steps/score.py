@@ -92,7 +92,14 @@ def score(
     """
     chosen = _panels(adata, panels, params.panel)
     shipped = Shipped(
-        normal_profiles, normal_types, background, identity_null, technical, genes, rates, cell_types
+        normal_profiles,
+        normal_types,
+        background,
+        identity_null,
+        technical,
+        genes,
+        rates,
+        cell_types,
     )
     # thinning draws random numbers cell by cell: in the order of the barcodes, so that the order
     # of the cells in the file does not matter

@@ -11,7 +11,7 @@ from scipy import optimize, stats
 from ctcflow.stats.calls import controls, counting
 from ctcflow.stats.calls.cutoffs import cutoff
 from ctcflow.stats.calls.overdispersion import interval, measured_ratio
-from ctcflow.stats.calls.tail import benjamini_hochberg, garwood
+from ctcflow.stats.calls.p_values import benjamini_hochberg, garwood
 
 Record = dict[str, Any]
 

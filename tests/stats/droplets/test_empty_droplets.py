@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 from scipy import stats
 
-from ctcflow.stats.droplets import cell_profiles, knee, soup
+from ctcflow.stats.droplets import ambient_profile, cell_profiles, knee
 from ctcflow.stats.droplets import empty_droplets as ed
 
 ROOT = Path(__file__).parents[3]
@@ -56,7 +56,7 @@ def made() -> tuple[sp.csr_matrix, np.ndarray]:
 
 
 def judged(counts: sp.csr_matrix, seed: int = 0) -> ed.Barcodes:
-    ambient = soup.ambient_profile(counts, lower=100)
+    ambient = ambient_profile.ambient_profile(counts, lower=100)
     none = cell_profiles.Alternatives(*2 * (np.empty((0, counts.shape[1])),))
     return ed.barcodes(
         counts, ambient=ambient, alternatives=none, lower=100, deepest=500, n_draws=500, seed=seed
@@ -69,8 +69,8 @@ def test_log_likelihood_is_that_of_scipy(alpha: float) -> None:
     share = rng.dirichlet(np.ones(6))
     rows = rng.integers(0, 5, (4, 6))
     rows[0] = 0
-    found = soup.log_likelihood(
-        sp.csr_matrix(rows), ambient=soup.Ambient(share, alpha, barcodes=1, umis=1)
+    found = ambient_profile.log_likelihood(
+        sp.csr_matrix(rows), ambient=ambient_profile.Ambient(share, alpha, barcodes=1, umis=1)
     )
     n = rows.sum(axis=1)
     if np.isinf(alpha):
@@ -92,14 +92,14 @@ def stats_gammaln(n: object) -> np.ndarray:
 def test_draws_are_those_of_the_distribution(alpha: float) -> None:
     rng = np.random.default_rng(2)
     share = rng.dirichlet(np.full(40, 0.5))
-    ambient = soup.Ambient(share, alpha, barcodes=1, umis=10**9)
+    ambient = ambient_profile.Ambient(share, alpha, barcodes=1, umis=10**9)
     types = cell_profiles.Alternatives(rng.gamma(1, 1, (2, 40)), rng.dirichlet(np.full(40, 0.5), 1))
     ratios = cell_profiles.log_ratios(share, ambient.umis, types)
     fits, best = ed._draws(ambient, types, np.array([7, 60]), 1500, rng)
     for column, n in enumerate((7, 60)):
         p = share if np.isinf(alpha) else rng.dirichlet(alpha * share, 1500)
         direct = sp.csr_matrix(rng.multinomial(n, p, size=1500))
-        fit = soup.log_likelihood(direct, ambient=ambient)
+        fit = ambient_profile.log_likelihood(direct, ambient=ambient)
         assert stats.ks_2samp(fit, fits[:, column]).pvalue > 1e-3
         assert stats.ks_2samp((direct @ ratios.T).max(axis=1), best[:, column]).pvalue > 1e-3
 
@@ -112,13 +112,13 @@ def test_profile_and_concentration_are_recovered() -> None:
     low = sp.csr_matrix(
         np.array([rng.multinomial(k, rng.dirichlet(100 * share + 1e-9)) for k in n])
     )
-    ambient = soup.ambient_profile(low, lower=100)
+    ambient = ambient_profile.ambient_profile(low, lower=100)
     assert ambient.barcodes == 2000
     assert ambient.umis == n.sum()
     assert ambient.profile.sum() == pytest.approx(1)
     assert np.abs(ambient.profile - share).sum() < 0.06
     assert 80 < ambient.alpha < 125
-    chance = soup.ambient_profile(droplets(n, share, rng), lower=100)
+    chance = ambient_profile.ambient_profile(droplets(n, share, rng), lower=100)
     assert chance.alpha > 3000
 
 
@@ -127,19 +127,19 @@ def test_good_turing_leaves_the_unseen_what_singletons_promise() -> None:
     share = 1.0 / np.arange(1, 5001)
     share /= share.sum()
     sums = rng.multinomial(20_000, share)
-    found = soup.good_turing(sums)
+    found = ambient_profile.good_turing(sums)
     assert found.sum() == pytest.approx(1)
     assert (found > 0).all()
     unseen = sums == 0
     assert found[unseen].sum() == pytest.approx(share[unseen].sum(), rel=0.15)
     assert found[sums == 1].sum() == pytest.approx(share[sums == 1].sum(), rel=0.15)
-    assert soup.good_turing(np.array([5, 0, 3])).sum() == pytest.approx(1)
-    np.testing.assert_allclose(soup.good_turing(np.zeros(4, dtype=int)), 0.25)
+    assert ambient_profile.good_turing(np.array([5, 0, 3])).sum() == pytest.approx(1)
+    np.testing.assert_allclose(ambient_profile.good_turing(np.zeros(4, dtype=int)), 0.25)
 
 
 def test_p_is_uniform_on_empties_and_cells_are_found(made: tuple) -> None:
     counts, kind = made
-    ambient = soup.ambient_profile(counts, lower=100)
+    ambient = ambient_profile.ambient_profile(counts, lower=100)
     types = two_types(np.random.default_rng(0))
     alternatives = cell_profiles.alternatives(
         counts, ambient=ambient, columns=np.arange(GENES), shares=types.T, retain=1000
@@ -193,7 +193,7 @@ def test_same_seed_same_p_in_any_order(made: tuple) -> None:
 def test_few_barcodes(umis: list[int]) -> None:
     rng = np.random.default_rng(7)
     counts = droplets(np.array(umis, dtype=np.int64), np.full(20, 0.05), rng)
-    ambient = soup.ambient_profile(counts, lower=100)
+    ambient = ambient_profile.ambient_profile(counts, lower=100)
     alternatives = cell_profiles.alternatives(
         counts, ambient=ambient, columns=np.arange(20), shares=np.full((20, 2), 0.05), retain=100
     )
@@ -245,7 +245,7 @@ def test_real_empties_and_small_cells() -> None:
     ]
     counts = sp.vstack(parts, format="csr")
     kind = np.repeat([0, 1, 2, 3], [p.shape[0] for p in parts])
-    ambient = soup.ambient_profile(counts, lower=100)
+    ambient = ambient_profile.ambient_profile(counts, lower=100)
     rates = pd.read_csv(ROOT / "resources/genes/lineage_rates.tsv.gz", sep="\t", index_col="symbol")
     columns = np.flatnonzero(adata.var_names.isin(rates.index))
     shares = rates.loc[adata.var_names[columns]].to_numpy(np.float64) / 1e6 + 2e-6

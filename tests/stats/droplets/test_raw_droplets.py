@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctcflow.stats.droplets import raw_droplets, soup
+from ctcflow.stats.droplets import ambient_profile, raw_droplets
 from ctcflow.stats.identity.profiles import Profiles
 
 GENES, LOWER = 300, 100
@@ -167,13 +167,13 @@ class Library:
         )
         self.other_kind = np.repeat([0, 1, 2, 3], [2500, 500, 20, 10])
         every = sp.vstack([self.given, self.other], format="csr")
-        self.ambient = soup.ambient_profile(every, lower=LOWER)
+        self.ambient = ambient_profile.ambient_profile(every, lower=LOWER)
 
 
 def judged(
     given: sp.csr_matrix,
     other: sp.csr_matrix,
-    ambient: soup.Ambient,
+    ambient: ambient_profile.Ambient,
     reference: Profiles | None = None,
     seed: int = 0,
 ) -> raw_droplets.Tested:
@@ -221,7 +221,7 @@ def test_a_library_of_soup_alone_holds_no_cell() -> None:
         ],
         format="csr",
     )
-    ambient = soup.ambient_profile(other, lower=LOWER)
+    ambient = ambient_profile.ambient_profile(other, lower=LOWER)
     found = judged(other[:0], other, ambient)
     assert found.outside.sum() <= 3
     assert found.n_tested == 600
@@ -305,7 +305,7 @@ def test_cells_of_one_kind_are_kept_though_the_soup_looks_like_them() -> None:
         ],
         format="csr",
     )
-    ambient = soup.ambient_profile(sp.vstack([given, other], format="csr"), lower=LOWER)
+    ambient = ambient_profile.ambient_profile(sp.vstack([given, other], format="csr"), lower=LOWER)
     for reference in (profiles_of(kind), profiles_of(types())):
         found = judged(given, other, ambient, reference)
         assert not found.given_empty.any()

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from ctcflow.stats.droplets import ambient, exclusive_genes, sample_ambient
-from ctcflow.stats.identity.coarse import COARSE
+from ctcflow.stats.identity.coarse_lineage import COARSE
 
 OWN = {
     "T and NK": ["CD3D", "CD3E", "CD3G", "TRAC", "TRBC1", "CD2", "CD8A", "CD8B"],

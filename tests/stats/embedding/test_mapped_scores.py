@@ -7,8 +7,8 @@ import pytest
 
 from ctcflow.stats.clusters import annotation
 from ctcflow.stats.clusters.neighbors import nearest, tie_strengths
+from ctcflow.stats.embedding.label_transfer import Placed, neighbor_shares
 from ctcflow.stats.embedding.mapped_scores import mapped_scores
-from ctcflow.stats.embedding.transfer import Placed, neighbor_shares
 
 
 def placed(points: np.ndarray, reference: np.ndarray, k: int) -> Placed:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from ctcflow.stats.embedding import novelty, transfer
+from ctcflow.stats.embedding import label_transfer, novelty
 
 
 def test_unexpected_expression_is_the_sum_that_is_stated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,13 +72,13 @@ def test_null_cells_without_spread_give_a_limit() -> None:
 
 
 def test_the_nearest_vote_with_one_over_their_distance() -> None:
-    shares = transfer.neighbor_shares(np.array([[1.0, 2.0, 2.0], [0.0, 1.0, 1.0]]))
+    shares = label_transfer.neighbor_shares(np.array([[1.0, 2.0, 2.0], [0.0, 1.0, 1.0]]))
     np.testing.assert_allclose(shares[0], [0.5, 0.25, 0.25])
     # a cell that is in the reference is itself
     assert shares[1, 0] > 0.999
     indices = np.array([[0, 1, 2], [2, 1, 0]])
-    found = transfer.votes(indices, shares, codes=np.array([1, 0, 0]), n_codes=3)
+    found = label_transfer.votes(indices, shares, codes=np.array([1, 0, 0]), n_codes=3)
     np.testing.assert_allclose(found[0], [0.5, 0.5, 0.0])
     np.testing.assert_allclose(found.sum(axis=1), 1.0)
     umap = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 8.0]])
-    np.testing.assert_allclose(transfer.averages(indices, shares, values=umap)[0], [1.0, 2.0])
+    np.testing.assert_allclose(label_transfer.averages(indices, shares, values=umap)[0], [1.0, 2.0])

@@ -14,7 +14,7 @@ from ctcflow.stats.droplets import raw_droplets
 from ctcflow.stats.droplets.ambient import Contamination
 from ctcflow.stats.droplets.knee import Knee
 from ctcflow.stats.droplets.metrics import Quality
-from ctcflow.stats.identity.coarse import COARSE
+from ctcflow.stats.identity.coarse_lineage import COARSE
 from ctcflow.stats.quality import records
 from ctcflow.stats.quality.limits import Limits
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from ctcflow import numbers
-from ctcflow.render.page import draw_words
+from ctcflow.render.page import draws_in_words
 from ctcflow.render.page.environment import fill
 from ctcflow.render.page.table import Column, table
 
@@ -61,7 +61,7 @@ def first_screen(
     draws
         From `draws_of`.
     healthy
-        False calls in the controls: see `draw_words.controls`.
+        False calls in the controls: see `draws_in_words.controls`.
     dispersion
         `source`: what is known of the spread of counts.
     notes
@@ -73,7 +73,7 @@ def first_screen(
     controls = [draw for draw in draws if _is_control(draw)]
     level = "exact" if confidence is None else f"{100 * confidence:g} %"
     rows = [_row(draw, level) for draw in patients]
-    caption = draw_words.caption(patients, dispersion, level)
+    caption = draws_in_words.caption(patients, dispersion, level)
     empty = "There is no draw of a patient in this run."
     tables = [table(caption, _COLUMNS, rows, search=len(rows) > 12, empty=empty)]
     if controls:
@@ -147,7 +147,7 @@ def _completed(draw: Record, samples: Sequence[Record]) -> dict[str, Any]:
         "names": [numbers.text(sample.get("sample")) for sample in mine],
         "n_aggregate": _total(mine, "n_aggregate"),
         "n_uncertain": _total(mine, "n_uncertain"),
-        "flags": list(dict.fromkeys([*flags, *draw_words.remarks(draw)])),
+        "flags": list(dict.fromkeys([*flags, *draws_in_words.remarks(draw)])),
     }
 
 
@@ -183,7 +183,7 @@ def _false_calls(controls: Sequence[Record], healthy: Record, level: str) -> Mar
         return None
     called = int(sum(_count(draw) for draw in controls))
     cells = sum(numbers.number_or_none(draw.get("cells")) or 0 for draw in controls)
-    return draw_words.controls(called, cells, len(controls), healthy, level)
+    return draws_in_words.controls(called, cells, len(controls), healthy, level)
 
 
 def _row(draw: Record, level: str) -> list[Any]:
@@ -193,9 +193,9 @@ def _row(draw: Record, level: str) -> list[Any]:
         numbers.text(draw.get("patient")) or "not named",
         name,
         draw.get("day"),
-        draw_words.called(draw, level, libraries),
-        draw_words.per_ml(draw),
-        draw_words.against_blanks(draw),
+        draws_in_words.called(draw, level, libraries),
+        draws_in_words.per_ml(draw),
+        draws_in_words.against_blanks(draw),
         draw["n_aggregate"],
         draw["n_uncertain"],
         draw.get("cells"),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ctcflow.records.call import Blanks, Controls, Healthy, SampleCounts
-from ctcflow.stats.calls.tail import clopper_pearson
+from ctcflow.stats.calls.p_values import clopper_pearson
 
 CONTROLS = frozenset({"healthy", "blank"})
 """Roles in which every call is a false one."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from ctcflow.stats.calls.tail import garwood
+from ctcflow.stats.calls.p_values import garwood
 
 FEWEST_FREEDOM = 20
 """Degrees of freedom from which a ratio is measured: its standard error is then sqrt(2 / 20), a

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ctcflow.stats.calls import tail
+from ctcflow.stats.calls import p_values
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -246,10 +246,10 @@ def _tail_p(values: Floats, null: Floats) -> Floats:
     n_above = int(null.size - np.searchsorted(null, threshold, side="right"))
     if n_above < _FEWEST_DISTINCT:
         return np.ones(values.size)
-    fitted = tail.fit_pareto_tail(null, n_above=n_above)
+    fitted = p_values.fit_pareto_tail(null, n_above=n_above)
     # the scale of m values is not known: mixed over what it may be, an exponential tail is a
     # Pareto tail of shape 1 / m (F distribution of 2 and 2 m degrees of freedom)
-    return tail.pareto_tail_p(values, fitted._replace(shape=max(fitted.shape, 1.0 / n_above)))
+    return p_values.pareto_tail_p(values, fitted._replace(shape=max(fitted.shape, 1.0 / n_above)))
 
 
 def cross_fitted(

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from ctcflow.stats.calls import tail
+from ctcflow.stats.calls import p_values
 from ctcflow.stats.copy_number import chromosome_arms as arms
 from ctcflow.stats.copy_number.chromosome_arms import Layout
 from ctcflow.stats.copy_number.gene_dosage import dosage
@@ -94,7 +94,7 @@ class _Null(NamedTuple):
     depths: Floats
     centre: Floats
     spread: Floats
-    tail: tail.ExponentialTail
+    tail: p_values.ExponentialTail
     n_cells: int
 
 
@@ -207,7 +207,7 @@ def _judged(
         depth = np.asarray(cells.sum(axis=1), dtype=np.float64).ravel()
         near = None if normal is None else normal._replace(nearest=normal.nearest[block])
         aneuploidy[block] = _aneuploidy(cells, depth, against.without, against.null, near)
-        p[block] = tail.exponential_tail_p(aneuploidy[block], against.null.tail)
+        p[block] = p_values.exponential_tail_p(aneuploidy[block], against.null.tail)
         p[block][depth < DEPTHS[0]] = np.nan
     return aneuploidy, p
 
@@ -264,7 +264,7 @@ def _null(
     scaled = [
         (values - centre) / spread for values, (centre, spread) in zip(levels, moments, strict=True)
     ]
-    fitted = tail.fit_exponential_tail(
+    fitted = p_values.fit_exponential_tail(
         np.concatenate(scaled),
         fraction=_TAIL,
         trimmed=_TRIMMED,

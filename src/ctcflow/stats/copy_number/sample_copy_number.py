@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from ctcflow.records.score import CopyNumber
 from ctcflow.stats.copy_number import gene_order
 from ctcflow.stats.copy_number.aneuploidy import NormalTissue, copy_number
-from ctcflow.stats.identity.coarse import COARSE, coarse
+from ctcflow.stats.identity.coarse_lineage import COARSE, coarse
 from ctcflow.stats.thresholds import MISSING_P, SHOWN_P
 
 Floats = npt.NDArray[np.float64]

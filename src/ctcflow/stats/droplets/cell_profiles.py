@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from ctcflow.stats.droplets.soup import Ambient, totals
+from ctcflow.stats.droplets.ambient_profile import Ambient, totals
 
 Floats = npt.NDArray[np.float64]
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from ctcflow.stats.droplets.ambient_profile import Ambient, good_turing, log_likelihood, totals
 from ctcflow.stats.droplets.cell_profiles import Alternatives, log_ratios
-from ctcflow.stats.droplets.soup import Ambient, good_turing, log_likelihood, totals
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -113,7 +113,7 @@ def is_cell(tested: Barcodes, *, fdr: float, retain: float) -> Bools:
         Barcodes with as many counts are cells whatever their p (counts per barcode, `inf` for
         none): where all cells are alike, the ambient RNA looks like a cell.
     """
-    from ctcflow.stats.calls.tail import benjamini_hochberg
+    from ctcflow.stats.calls.p_values import benjamini_hochberg
 
     known = np.flatnonzero(~np.isnan(tested.p))
     result = tested.umis >= retain

@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
+from ctcflow.stats.droplets.ambient_profile import Ambient, totals
 from ctcflow.stats.droplets.cell_profiles import alternatives
 from ctcflow.stats.droplets.empty_droplets import barcodes, is_cell
 from ctcflow.stats.droplets.knee import Knee, knee
-from ctcflow.stats.droplets.soup import Ambient, totals
 from ctcflow.stats.identity.profiles import Profiles
 
 Floats = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from ctcflow.stats.droplets import ambient, exclusive_genes
-from ctcflow.stats.identity.coarse import COARSE
+from ctcflow.stats.identity.coarse_lineage import COARSE
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from ctcflow.stats.clusters.annotation import Scores, diffused_scores
 from ctcflow.stats.clusters.neighbors import nearest, tie_strengths, undirected
-from ctcflow.stats.embedding.transfer import Placed
+from ctcflow.stats.embedding.label_transfer import Placed
 
 Matrix = npt.NDArray[np.float64]
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-from ctcflow.stats.calls import tail
+from ctcflow.stats.calls import p_values
 from ctcflow.stats.identity import blood_profiles
 from ctcflow.stats.identity import likelihood as ident
 from ctcflow.stats.identity.profiles import GROUPS, Profiles
@@ -38,9 +38,9 @@ class Null(NamedTuple):
     """What leukocytes do: the shipped null, or that of the sample's own with its tails."""
 
     grid: ident.NullGrid
-    tail: tail.ExponentialTail | None
+    tail: p_values.ExponentialTail | None
     """Of leukocytes near their group; None where the null is the shipped one."""
-    odd: tail.ParetoTail | None
+    odd: p_values.ParetoTail | None
     """Of all blood-like cells, rare leukocytes among them; None where they are too few."""
 
 
@@ -216,7 +216,7 @@ def _own_null(
     near = z[blood_like & (z < _NULL_Z)]
     if near.size == 0:
         return Null(prior, None, None)
-    fitted = tail.fit_exponential_tail(
+    fitted = p_values.fit_exponential_tail(
         near,
         fraction=_TAIL,
         trimmed=0.001,
@@ -229,15 +229,15 @@ def _own_null(
 
 def _p(z: Floats, depth: Floats, null: Null) -> Floats:
     if null.tail is None:
-        p = tail.normal_body_exponential_tail_p(z, scale=_SMALLEST_SCALE)
+        p = p_values.normal_body_exponential_tail_p(z, scale=_SMALLEST_SCALE)
     else:
-        p = tail.exponential_tail_p(z, null.tail)
+        p = p_values.exponential_tail_p(z, null.tail)
     p[depth == 0] = 1.0
     return p
 
 
 def among_blood_like(
-    p: Floats, z: Floats, *, blood_like: npt.NDArray[np.bool_], odd: tail.ParetoTail | None
+    p: Floats, z: Floats, *, blood_like: npt.NDArray[np.bool_], odd: p_values.ParetoTail | None
 ) -> Floats:
     """Weaken p of cells that fit blood far better than tissue to what their own tail says.
 
@@ -261,14 +261,14 @@ def among_blood_like(
     -------
     (n,) never smaller than `p`, and the same for cells that are not blood-like.
     """
-    least = _LEAST_BLOOD_LIKE_P if odd is None else tail.pareto_tail_p(z, odd)
+    least = _LEAST_BLOOD_LIKE_P if odd is None else p_values.pareto_tail_p(z, odd)
     return np.where(blood_like, np.maximum(p, least), p)
 
 
-def odd_tail(z: Floats) -> tail.ParetoTail | None:
+def odd_tail(z: Floats) -> p_values.ParetoTail | None:
     """Tail of the distances (n,) of blood-like cells; None where they are too few."""
     n_above = int(_TAIL * z.size)
-    return tail.fit_pareto_tail(z, n_above=n_above) if n_above >= _FEWEST_IN_TAIL else None
+    return p_values.fit_pareto_tail(z, n_above=n_above) if n_above >= _FEWEST_IN_TAIL else None
 
 
 def _barred(counts: sp.csr_matrix, types: Profiles) -> npt.NDArray[np.bool_]:

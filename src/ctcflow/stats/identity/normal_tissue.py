@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-from ctcflow.stats.calls import tail
+from ctcflow.stats.calls import p_values
 from ctcflow.stats.identity import likelihood as ident
 from ctcflow.stats.identity.profiles import GROUPS, NORMAL_GROUPS, Profiles
 from ctcflow.stats.panels import panel
@@ -185,7 +185,7 @@ def _identity_p(distance: Floats, *, depth: Floats, centre: Floats, spread: Floa
     wide = np.exp(np.interp(log_depth, np.log(ident.DEPTHS), np.log(spread)))
     z = (distance - at) / wide
     z[depth == 0] = 0.0
-    return tail.normal_body_exponential_tail_p(z, scale=_TAIL_SCALE)
+    return p_values.normal_body_exponential_tail_p(z, scale=_TAIL_SCALE)
 
 
 def _panel_p(

@@ -60,8 +60,8 @@ def decoy_shares(
     """Share of blood cells whose p of a decoy panel is at or below each of `LEVELS`.
 
     Each panel gene is replaced by one of the candidates nearest to it in rate; a decoy has no gene
-    twice. A decoy has no shipped background: its rates are the sample's own, per lineage and shrunk to
-    all lineages, so the shares say nothing about the shipped rates.
+    twice. A decoy has no shipped background: its rates are the sample's own, per lineage and
+    shrunk to all lineages, so the shares say nothing about the shipped rates.
 
     Parameters
     ----------

@@ -65,8 +65,8 @@ def panel_p(seen: Bools, *, expected: Floats, weight: Ints) -> Floats:
 
     A gene is seen with probability 1 - exp(-expected); the distribution of the weighted number of
     genes seen is summed exactly (Poisson-binomial convolution), so that the tail holds at any
-    depth. Seeing a gene counts once however many counts it has: one gene that leaks in one cell is not
-    many lines of evidence.
+    depth. Seeing a gene counts once however many counts it has: one gene that leaks in one cell is
+    not many lines of evidence.
 
     Parameters
     ----------

@@ -11,9 +11,9 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ctcflow.records.qc import SetAside
-from ctcflow.stats.droplets import raw_droplets, soup
+from ctcflow.stats.droplets import ambient_profile, raw_droplets
 from ctcflow.stats.droplets.metrics import Quality
-from ctcflow.stats.identity.coarse import COARSE, coarse
+from ctcflow.stats.identity.coarse_lineage import COARSE, coarse
 from ctcflow.stats.identity.leukocytes import leukocytes
 from ctcflow.stats.identity.profiles import AMBIENT_SHARE, Profiles, profiles
 from ctcflow.stats.panels.panel import prior_rates
@@ -114,7 +114,7 @@ def unfiltered(
     -------
     None where no droplet has 1 to `lower` counts, so that there is nothing to compare with.
     """
-    found = soup.ambient_profile(droplets, lower=lower)
+    found = ambient_profile.ambient_profile(droplets, lower=lower)
     if found.profile.size == 0:
         return None
     beside = raw_droplets.beside(sample.barcodes, droplets, barcodes)

@@ -12,7 +12,7 @@ from ctcflow.records.qc import Ambient, Distribution, Droplets, LedgerLine, Limi
 from ctcflow.stats.droplets.ambient import Contamination
 from ctcflow.stats.droplets.metrics import Quality
 from ctcflow.stats.droplets.raw_droplets import Tested
-from ctcflow.stats.identity.coarse import COARSE
+from ctcflow.stats.identity.coarse_lineage import COARSE
 from ctcflow.stats.quality.limits import Limits
 
 Floats = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from ctcflow.records.qc import SetAside
-from ctcflow.stats.calls.tail import benjamini_hochberg, fisher_p
+from ctcflow.stats.calls.p_values import benjamini_hochberg, fisher_p
 from ctcflow.stats.panels import panel
 from ctcflow.stats.thresholds import MISSING_P, SHOWN_P
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ctcflow.stats.droplets import exclusive_genes
-from ctcflow.stats.identity.coarse import ANUCLEATE, COARSE, coarse
+from ctcflow.stats.identity.coarse_lineage import ANUCLEATE, COARSE, coarse
 from ctcflow.stats.identity.profiles import Profiles, profiles
 
 MEMBERS = {

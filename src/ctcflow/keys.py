@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Final
 
 
-class Slot(NamedTuple):
+@dataclass(frozen=True)
+class Slot:
     """One place in an AnnData: the container and the key in it."""
 
     container: str
     key: str
+    meaning: str = field(default="", compare=False)
+    """For the page of slots, where it is no constant of this module with a sentence below it."""
 
     def __str__(self) -> str:
         return f"{self.container}/{self.key}" if self.key else self.container

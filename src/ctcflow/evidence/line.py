@@ -34,8 +34,6 @@ class Column:
     of all their counts, the larger p of both, or the smaller at the price of two looks."""
     missing: Any = np.nan
     """For cells that are not judged."""
-    meaning: str = ""
-    """For the page of slots, where the slot is the line's own and not one of `keys`."""
 
 
 class Found(NamedTuple):

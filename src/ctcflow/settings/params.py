@@ -11,13 +11,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ctcflow.settings.sample_params import (
-    IngestParams,
-    NormalizeParams,
-    Params,
-    QCParams,
-    ScoreParams,
-)
+from ctcflow.settings.sample_params import Params, SampleSteps
 
 MOST_COUNTS: Final = 20_000_000
 """Stored counts of a cohort up to which `cluster.genes: auto` delivers all genes (values)."""
@@ -200,13 +194,9 @@ class GatherParams(Params):
     """Lay the mapped samples below each other, in a run with `reference`."""
 
 
-class StepsParams(Params):
+class StepsParams(SampleSteps):
     """One section per step."""
 
-    ingest: IngestParams = IngestParams()
-    qc: QCParams = QCParams()
-    normalize: NormalizeParams = NormalizeParams()
-    score: ScoreParams = ScoreParams()
     call: CallParams = CallParams()
     reduce: ReduceParams = ReduceParams()
     integrate: IntegrateParams = IntegrateParams()

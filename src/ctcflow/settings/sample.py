@@ -13,16 +13,11 @@ from pydantic import Field
 from ctcflow import keys
 from ctcflow.settings.mistakes import closest, shown, submodels
 from ctcflow.settings.params import StepsParams
-from ctcflow.settings.sample_params import Params
+from ctcflow.settings.sample_params import Params, SampleSteps
 from ctcflow.settings.sheet import Problem
 
-SAMPLE_STEPS = tuple(
-    name
-    for name, field in StepsParams.model_fields.items()
-    if getattr(field.annotation, "__module__", None) == Params.__module__
-)
-"""Steps that see one sample, so that a row of the sheet may override their parameters: those whose
-models are in `sample_params`."""
+SAMPLE_STEPS = tuple(SampleSteps.model_fields)
+"""Steps that see one sample, so that a row of the sheet may override their parameters."""
 
 _NAME = r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*\.?$"
 _ADDRESS = r"^[a-z][a-z0-9+.-]*://.+$"

@@ -117,3 +117,12 @@ class ScoreParams(Params):
     """Leukocytes from which a coarse lineage is a reference for copy number (cells)."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the random numbers (leukocytes thinned for the null of copy number)."""
+
+
+class SampleSteps(Params):
+    """One section per step that sees one sample; `params.StepsParams` has all steps."""
+
+    ingest: IngestParams = IngestParams()
+    qc: QCParams = QCParams()
+    normalize: NormalizeParams = NormalizeParams()
+    score: ScoreParams = ScoreParams()

@@ -63,6 +63,9 @@ class Workflow:
         A mistake in the configuration, the sheet or the verdicts; its one line is the message.
     """
 
+    rule_files: Final = (*STEPS, "export")
+    """Files of rules, by name: one per step, and that of the export of all counts."""
+
     def __init__(
         self,
         raw: Mapping[str, Any],

@@ -7,7 +7,6 @@ import inspect
 
 from ctcflow import keys
 from ctcflow.contracts import STEPS
-from ctcflow.evidence.lines import columns
 
 _HEAD = """\
 # Slots
@@ -40,7 +39,7 @@ def slots_md() -> str:
             "|---|---|",
         ]
         for slot in (*step.slots, *step.optional):
-            said = meanings.get(slot, "").replace("|", "\\|")
+            said = (meanings.get(slot) or slot.meaning).replace("|", "\\|")
             where = "" if slot in step.slots else " (not always)"
             lines.append(f"| `{slot}`{where} | {said} |")
         lines.append("")
@@ -57,9 +56,7 @@ def _meanings() -> dict[keys.Slot, str]:
         slot = getattr(keys, node.target.id)
         if isinstance(slot, keys.Slot):
             found[slot] = _sentence(following)
-    return found | {
-        column.slot: column.meaning for column in columns(listed=False) if column.meaning
-    }
+    return found
 
 
 def _sentence(node: ast.stmt | None) -> str:

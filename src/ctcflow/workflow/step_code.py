@@ -22,6 +22,7 @@ _STARTS = (
     ("pipeline.py", "params_of"),
     ("inputs.py", "Given"),
     ("settings/params.py", "StepsParams"),
+    ("settings/sample_params.py", "SampleSteps"),
     ("files/io.py", "write_h5ad"),
     ("files/io.py", "write_table"),
     ("files/io.py", "write_bytes"),
@@ -31,7 +32,11 @@ _STARTS_OF_EXPORT = (
     ("files/export.py", "export"),
     ("files/sample_files.py", "Cohort"),
 )
-_BY_STEP = {("contracts.py", "STEPS"), ("settings/params.py", "StepsParams")}
+_BY_STEP = {
+    ("contracts.py", "STEPS"),
+    ("settings/params.py", "StepsParams"),
+    ("settings/sample_params.py", "SampleSteps"),
+}
 """Definitions of which a step runs its own entry only."""
 
 Definition = tuple[str, str]

@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 CORES := $(shell nproc 2>/dev/null || echo 2)
 DEMO := demo
 
-.PHONY: help venv demo test lint docs unit workflow tools test-faults test-fuzz test-image test-install test-page test-s3 test-slurm bench-qc bench-calling bench-cluster bench-resources bench-integration bench-peers bench-projection bench-reproducibility bench-speed lock schema clean
+.PHONY: help venv demo test lint docs unit workflow tools test-faults test-fuzz test-image test-install test-page test-s3 test-slurm bench-qc bench-embedding bench-mutation bench-calling bench-cluster bench-resources bench-integration bench-peers bench-projection bench-reproducibility bench-speed lock schema clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -92,6 +92,12 @@ bench-integration: .venv/ready ## what is claimed of integration, on real cells:
 
 bench-peers: .venv/ready ## open tools on the same blood and mixtures: some hours on one core, needs ../shared/data and a package registry
 	$(RUN) python -m benchmarks.peers benchmarks/peers/results
+
+bench-embedding: .venv/ready ## the map beside umap-learn and igraph, on real cells: ten minutes, needs ../shared/data
+	$(RUN) python -m benchmarks.embedding benchmarks/embedding/results
+
+bench-mutation: .venv/ready ## 300 small faults of the package, and which no test sees: an hour or more on two cores
+	$(RUN) python -m benchmarks.mutation benchmarks/mutation/results/mutants.tsv --processes $(CORES)
 
 bench-projection: .venv/ready ## what is claimed of mapping onto a reference: needs ../shared/data
 	$(RUN) python -m benchmarks.projection benchmarks/projection/results

@@ -596,3 +596,11 @@ def test_a_cell_at_the_error_rate_that_was_asked_for_is_called(line: str, thresh
         )
         assert (found.obs["class"] == "CTC").sum() <= n
         assert (found.obs.loc[tumour, "class"] == "CTC").sum() == n
+
+
+def test_two_looks_at_copy_number_cost_a_factor_of_two_and_p_ends_at_one() -> None:
+    for theirs, own, word in ((0.8, 0.7, "p 1)"), (2e-4, 0.7, "p 0.0004)"), (0.9, 1e-4, "0.0002)")):
+        adata, rows = _eight_without_a_panel()
+        adata.obs.loc[adata.obs_names[rows], "p_copy_number"] = own
+        result, _ = called(_together(adata, rows, 8, total_counts=4800, p_copy_number=theirs))
+        assert result.obs["reason"].iloc[100:].str.endswith(word).all()

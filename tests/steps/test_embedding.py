@@ -294,6 +294,7 @@ def test_small_cohorts_run_and_can_be_written(sizes: tuple[int, ...], tmp_path: 
     assert np.isfinite(found.obsm["X_umap"]).all()
     if n < 3:
         assert f"{n} cells" in json.loads(found.uns["cluster"])["reason"]
+        assert found.obsp["connectivities"].nnz == found.obsp["distances"].nnz == 0
     if n < 20:
         assert "leukocytes" in json.loads(found.uns["integrate"])["reason"]
     for key in ("reduce", "integrate", "cluster", "markers"):

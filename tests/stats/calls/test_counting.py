@@ -402,3 +402,12 @@ def test_lanes_of_two_enrichments_and_controls_have_no_cut_off() -> None:
     assert draw["cutoff"] == ""
     place = {"role": "patient", "per_ml": 1.0, "per_ml_low": 5 / 7.5, "per_ml_high": 2.0}
     assert cutoff(place, enrichment=["cellsearch"], cancer=["breast"]).startswith("at or above 5")
+
+
+def test_each_control_with_a_cell_may_have_its_false_calls_and_one_without_none() -> None:
+    """Finner & Roters: 0.05 / 0.95^2 of them per sample, however few cells it has."""
+    sizes = (1, 999, 0)
+    samples = [{"role": "healthy", "cells": n, "n_before_review": 0} for n in sizes]
+    found = controls.false_calls(samples, fdr=0.05, confidence=0.95, frozen=None)
+    assert found["claimed"] == pytest.approx(2 * 0.05 / 0.95**2 / 1000)
+    assert (found["samples"], found["cells"]) == (3, 1000)

@@ -203,3 +203,17 @@ def test_a_score_that_a_leukocyte_of_another_kind_has_is_as_rare_as_that_one() -
     # no B cell is as high: its rank, 1 in 101, and of those above all B cells all are as high
     assert found.sources[found.source[-1]] == "B"
     assert found.p[-1] == pytest.approx(1 / 101)
+
+
+@pytest.mark.parametrize("power", [-1.0, 0.0, 1.0])
+def test_p_is_uniform_in_shallow_and_deep_cells_of_a_score_that_rises_steeply(
+    power: float,
+) -> None:
+    rng = np.random.default_rng(7)
+    x = rng.normal(8.0, 0.5, 4000)
+    score = 2 * x + 0.05 * np.exp(power * (x - 8)) * rng.normal(size=x.size)
+    null = np.arange(x.size) < 2000
+    kind = np.full(x.size, "T", dtype=object)
+    p = judge(score, depth=np.exp(x), kind=kind, is_null=null).p[~null]
+    for part in np.array_split(np.argsort(x[~null]), 4):
+        assert np.nanmean(p[part]) == pytest.approx(0.5, abs=0.07)

@@ -85,3 +85,13 @@ def test_small_cohorts_are_silent() -> None:
     assert sharing.shared_barcodes({"a": _random(10, 0)}, alpha=ALPHA) == []
     assert sharing.shared_barcodes({"a": nothing, "b": nothing}, alpha=ALPHA) == []
     assert sharing.shared_barcodes({"a": nothing, "b": _random(10, 0)}, alpha=ALPHA) == []
+
+
+@pytest.mark.parametrize(("same", "word"), [(400, "index hopping"), (401, "the same file twice")])
+def test_more_than_half_with_the_same_counts_is_the_same_file(same: int, word: str) -> None:
+    first = _random(800, 0)
+    second = first.copy()
+    second.iloc[same:] += 1
+    found = sharing.sentences({"a": first, "b": second}, alpha=ALPHA)
+    assert [name for name, _ in found] == ["a", "b"]
+    assert all(word in sentence for _, sentence in found)

@@ -34,3 +34,8 @@ def test_z_is_against_calls_and_a_score_that_never_varies_has_none() -> None:
     assert z["hypoxia"].isna().all()
     assert z.iloc[4].isna().all()
     assert against_calls(SCORES, called=np.arange(5) < 2).isna().all().all()
+
+
+def test_a_programme_is_on_from_a_score_of_a_tenth() -> None:
+    scores = pd.DataFrame({"epithelial": [0.1, np.nextafter(0.1, 0)]})
+    assert phenotypes(scores, called=np.ones(2, dtype=bool)).tolist() == ["epithelial", ""]

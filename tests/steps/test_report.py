@@ -665,3 +665,12 @@ def test_batches_are_said_in_words() -> None:
     assert apart in words_of(page)
     adata.uns["integrate"] = json.dumps({"reason": "no", "batches": {"a": {"reason": "no"}}})
     assert "left as they are" not in page_of(adata, call)
+
+
+def test_every_called_cell_has_its_place_on_the_map_the_first_of_the_cohort_too() -> None:
+    adata, call = cohort(["P1"], healthy=False)
+    assert str(call.obs["class"].iloc[0]) == "CTC"
+    page = report(adata, call, params=ReportParams())["report.html"].decode()
+    cards = page.count('class="card"')
+    assert cards > 1
+    assert page.count("Its place on the map") == cards

@@ -29,8 +29,8 @@ _ONE_GENE_P: Final = 1e-3  # of a single panel gene that leukocytes hardly ever 
 _STRONG_PANEL_P: Final = 1e-4  # with two genes or more: overrides a blood identity that is kept
 _STRONG_STROMA_PANEL_P: Final = 1e-3  # of the first panel: overrides a stroma-like profile
 ANEUPLOID_P: Final = 1e-3
-"""Aneuploid at or below this p. Normal tissue with its genes in random order along the genome
-passes a limit of 0.01 too often."""
+"""Aneuploid at or below this p. Expression of another tissue alone, without its copy number (genes
+in random order along the genome), passes a limit of 0.01 too often."""
 _STROMA_P: Final = 0.05  # above it, the cell may well be stroma or endothelium
 _NO_STROMA_P: Final = 0.005  # at or below it, it is neither; between the two it is undecided
 # Log-likelihood ratio (nats) of skin over any other tissue that counts as skin: at least 10 (odds

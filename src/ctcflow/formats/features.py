@@ -104,8 +104,7 @@ def kinds_of_features(
 
 
 def _is_about_kinds(words: set[str]) -> bool:
-    """Whether types say what is measured; gene biotypes match a single word, such as `gene`, at
-    most."""
+    """Whether types say what is measured; biotypes match at most one word, such as `gene`."""
     known = {_KINDS[word] for word in words if word in _KINDS}
     return _plain(GENE_EXPRESSION) in words or bool(known - {"gene"})
 

@@ -97,8 +97,7 @@ def _head(path: Path, file: IO[bytes]) -> tuple[tuple[int, int], int]:
 
 
 def _triplets(file: IO[bytes], n_values: int, separator: str) -> list[npt.NDArray[Any]]:
-    """Row, column and value of every line, read into arrays of the length that the header
-    states."""
+    """Row, column and value of every line, read into arrays of the length given in the header."""
     names = ["row", "column", "value"]
     found: list[npt.NDArray[Any]] = [
         np.empty(n_values, dtype=kind) for kind in (np.int32, np.int32, np.int64)

@@ -60,7 +60,7 @@ def export(path: Path, cohort: AnnData, genes: pd.DataFrame, samples: sample_fil
         The h5ad: X raw counts (n_cells, n_genes) CSR, int32.
     cohort
         As `cluster` writes it.
-        genes
+    genes
         All genes of the cohort: var of the result of `reduce`.
     samples
         Counts of the same samples, kept cells only.

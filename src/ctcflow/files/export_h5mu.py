@@ -96,7 +96,7 @@ def export_h5mu(path: Path, cohort: AnnData, samples: sample_files.Cohort) -> No
         with the calls. var: `name`, `id`, `type` as in the files of the samples.
     cohort
         As `cluster` writes it.
-        samples
+    samples
         Counts of the same samples (`ingest`, `qc`).
 
     Raises

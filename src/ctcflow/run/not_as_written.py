@@ -22,7 +22,7 @@ def not_as_written(samples: Sequence[Sample], config: Config, panels: Sequence[s
         Rows of the sheet.
     config
         Configuration of the run.
-        panels
+    panels
         Names of the tumour panels.
     """
     return [

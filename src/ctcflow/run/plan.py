@@ -199,8 +199,8 @@ def words(run: Workflow, rows: Sequence[Planned], cores: int, panels: Sequence[s
         Configuration and sheet.
     rows
         Result of `planned`.
-        cores
-            Number of cores that the jobs share.
+    cores
+        Number of cores that the jobs share.
     panels
         Names of the tumour panels.
     """

@@ -100,10 +100,10 @@ class Progress:
             Number of the job.
         log
             Paths of its logs.
-            said
-                Message of Snakemake, mostly passed on from a cluster; empty for none.
-            in_group
-                True if it was submitted in a group of jobs, all of which count as failed.
+        said
+            Message of Snakemake, mostly passed on from a cluster; empty for none.
+        in_group
+            True if it was submitted in a group of jobs, all of which count as failed.
 
         Returns
         -------

@@ -46,14 +46,14 @@ def fit_exponential_tail(
         (n,) values of null cells.
     fraction
         Share of the null that belongs to the tail.
-        trimmed
-            Share at the top that is ignored.
-        smallest_scale
-            Lower bound of the scale, so that a small sample cannot give too light a tail.
-        largest_scale
-            Upper bound of the measured scale, which may be infinite for a few values.
-        prior_values
-            Weight of the smallest scale as a prior, in number of tail values.
+    trimmed
+        Share at the top that is ignored.
+    smallest_scale
+        Lower bound of the scale, so that a small sample cannot give too light a tail.
+    largest_scale
+        Upper bound of the measured scale, which may be infinite for a few values.
+    prior_values
+        Weight of the smallest scale as a prior, in number of tail values.
     """
     body = np.sort(null)
     low, high = np.quantile(body, [1 - fraction, 1 - trimmed])

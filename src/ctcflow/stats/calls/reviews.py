@@ -52,8 +52,8 @@ def apply(
     ----------
     classes, reasons
         (n,) classes and reasons before review; not changed.
-        barcodes
-            (n,) barcodes of the cells that were kept.
+    barcodes
+        (n,) barcodes of the cells that were kept.
     p_identity
         (n,) probability that a leukocyte lacks so much blood identity.
     verdicts

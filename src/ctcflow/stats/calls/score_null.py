@@ -87,8 +87,8 @@ def judge(score: Floats, *, depth: Floats, kind: npt.NDArray[np.object_], is_nul
         (n,) counts of each cell, above 0.
     kind
         (n,) kind of leukocyte; only used for null cells.
-        is_null
-            (n,) certain leukocytes, `FEWEST` or more; they must be chosen without the score.
+    is_null
+        (n,) certain leukocytes, `FEWEST` or more; they must be chosen without the score.
     """
     members = sources(kind, is_null)
     x = np.log(depth)

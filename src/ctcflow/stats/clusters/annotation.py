@@ -86,8 +86,8 @@ def score_loadings(weights: Matrix, n_expected: Vector, n_unexpected: Vector) ->
     ----------
     weights : (n_types, n_genes)
         1 for an expected gene, -1 for one that should be absent, 0 for all others.
-        n_expected, n_unexpected : (n_types,)
-            Number of genes of each set, whether in the data or not.
+    n_expected, n_unexpected : (n_types,)
+        Number of genes of each set, whether in the data or not.
 
     Returns
     -------

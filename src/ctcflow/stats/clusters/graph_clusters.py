@@ -72,12 +72,12 @@ def sketched(
     points : (n, d)
     rare : (n,)
         Points that must be in the sketch, up to a fifth of it.
-        graph : (n, n)
-            Graph of all points; reused where the sketch holds all of them.
-        size
-            Number of points of the sketch.
-        k, seed, n_threads
-            Neighbours per point, seed of the random choice, and threads of the search.
+    graph : (n, n)
+        Graph of all points; reused where the sketch holds all of them.
+    size
+        Number of points of the sketch.
+    k, seed, n_threads
+        Neighbours per point, seed of the random choice, and threads of the search.
     """
     chosen = sketch.choose(rare, size=size, most_rare=_MOST_RARE, seed=seed)
     others = np.setdiff1d(np.arange(len(points)), chosen, assume_unique=True)

@@ -53,8 +53,8 @@ def umap_layout(
     ----------
     graph : (n, n)
         Result of `fuzzy_graph`.
-        start : (n, 2)
-            First two principal components; only their shape matters, not their scale
+    start : (n, 2)
+        First two principal components; only their shape matters, not their scale
         (Kobak 2021, doi:10.1038/s41587-020-00809-z).
     min_dist
         Smallest distance between points.

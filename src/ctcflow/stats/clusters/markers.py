@@ -79,8 +79,8 @@ def group_aucs(parts: Sequence[ByGene], *, sizes: npt.NDArray[np.integer]) -> Ma
     ----------
     parts
         The cells, in several parts with the same genes.
-        sizes : (n_groups,)
-            Number of cells of each group, over all parts.
+    sizes : (n_groups,)
+        Number of cells of each group, over all parts.
 
     Returns
     -------

@@ -32,8 +32,8 @@ def subsample_agreement(
         Quality function, see `leiden`.
     resolutions
         Leiden resolutions.
-        share
-            Share of the cells in a subsample (fraction).
+    share
+        Share of the cells in a subsample (fraction).
     n_repeats
         Number of subsamples.
     seed
@@ -92,7 +92,7 @@ def finest_stable(
     ----------
     resolutions
         Resolutions in any order.
-        stability
+    stability
         Mean adjusted Rand index of each; NaN where not measured.
     share_of_best
         Smallest acceptable stability, as a share of the best (fraction).

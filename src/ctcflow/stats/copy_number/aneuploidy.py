@@ -143,13 +143,13 @@ def copy_number(
         (c,) rows to judge; not reference cells.
     fewest
         Fewest cells of a lineage that serve as a reference.
-        seed
-            Seed of the thinning.
-        groups
-            (g, n) 1 for cells whose counts are summed and judged as one: aneuploidy and p are those
-            of the c candidates, then of these groups.
-        normal
-            Normal tissue used as reference in addition to the lineages; None for leukocytes only.
+    seed
+        Seed of the thinning.
+    groups
+        (g, n) 1 for cells whose counts are summed and judged as one: aneuploidy and p are those
+        of the c candidates, then of these groups.
+    normal
+        Normal tissue used as reference in addition to the lineages; None for leukocytes only.
 
     Returns
     -------

@@ -108,15 +108,15 @@ def sample_copy_number(
         (G,) genes that may be used: see `gene_order.usable`.
     of
         Role of each cell.
-        together
-            (g, n) groups of candidates that are judged together: see
-            `evidence.look.Together.members`.
-        normal
-            Normal tissue that the candidates, then these groups, plainly resemble.
-        fewest
-            Fewest leukocytes of a lineage that serve as reference (cells).
-        seed
-            Seed for thinning the leukocytes.
+    together
+        (g, n) groups of candidates that are judged together: see
+        `evidence.look.Together.members`.
+    normal
+        Normal tissue that the candidates, then these groups, plainly resemble.
+    fewest
+        Fewest leukocytes of a lineage that serve as reference (cells).
+    seed
+        Seed for thinning the leukocytes.
     """
     place = gene_order.gene_order(names, table=genes)
     rows = np.flatnonzero(of.candidates)

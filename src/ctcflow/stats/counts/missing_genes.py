@@ -45,10 +45,10 @@ def points_of_seen(values: sparse.csr_matrix, *, means: Matrix, loadings: Matrix
     ----------
     values : (n, g)
         Log-normalised values of the measured genes.
-        means : (g,)
-            Their means in the reference.
-        loadings : (g, d)
-            Their loadings.
+    means : (g,)
+        Their means in the reference.
+    loadings : (g, d)
+        Their loadings.
 
     Returns
     -------

@@ -22,10 +22,10 @@ def ledger(
     ----------
     reasons
         Per reason to set aside, (n,) the cells that it applies to.
-        rescued
-            (n,) cells that are kept in spite of any reason.
-        remarks
-            Per remark, (n,) the cells that it applies to; only kept cells are counted.
+    rescued
+        (n,) cells that are kept in spite of any reason.
+    remarks
+        Per remark, (n,) the cells that it applies to; only kept cells are counted.
 
     Returns
     -------

@@ -85,14 +85,14 @@ def evidence(
     ----------
     p_identity
         (n,) probability that a leukocyte lacks so much of its blood identity.
-        readable
-            (n,) droplets in which a missing blood identity is meaningful: neither ambient RNA nor
-            cells of another species.
-        intact
-            (n,) droplets with more than mitochondrial counts: in the others the few further counts
-            may be ambient, so that a missing identity gets them listed, but not protected.
-        min_umis
-            Fewest counts at which a missing identity protects; half as many to be listed.
+    readable
+        (n,) droplets in which a missing blood identity is meaningful: neither ambient RNA nor
+        cells of another species.
+    intact
+        (n,) droplets with more than mitochondrial counts: in the others the few further counts
+        may be ambient, so that a missing identity gets them listed, but not protected.
+    min_umis
+        Fewest counts at which a missing identity protects; half as many to be listed.
     """
     both = fisher_p(-np.log10(p_identity) - np.log10(found.p))
     missing = readable & (np.minimum(p_identity, both) <= MISSING_P)

@@ -1,4 +1,4 @@
-"""One row of the sample sheet: what its columns mean, and what rows say about each other."""
+"""One row of the sample sheet: the meaning of its columns, and checks across rows."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SAMPLE_STEPS = tuple(
     for name, field in StepsParams.model_fields.items()
     if getattr(field.annotation, "__module__", None) == Params.__module__
 )
-"""Steps that see one sample, so that a row of the sheet may override their parameters: those whose
-models are in `sample_params`."""
+"""Steps that process one sample, whose parameters a row of the sheet may override: those with a
+model in `sample_params`."""
 
 _NAME = r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*\.?$"
 _ADDRESS = r"^[a-z][a-z0-9+.-]*://.+$"
 Address = Annotated[str, Field(pattern=_ADDRESS)]
-"""A file in a storage that Snakemake has a plugin for."""
+"""A file in remote storage for which Snakemake has a plugin."""
 
 
 def is_address(path: object) -> bool:

@@ -198,11 +198,11 @@ def _categories(codes: Codes) -> pd.Categorical:
 def _cell_types(
     result: AnnData, sums: npt.NDArray[np.float64], groups: Groups, cell_types: pd.DataFrame
 ) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], list[ClusterType], list[str]]:
-    """Type of each cluster and of each cell, why, and which types are scored.
+    """Cell type of each cluster and of each cell, why, and which types are scored.
 
-    `sums` are of the genes of `result`.
+    `sums` are over the genes of `result`.
 
-    Adds the scores of the cells, and what they are made of.
+    Adds to `result` the scores of the cells, and the gene loadings of the scores.
     """
     delivered = result.var_names
     sets = list(dict.fromkeys(cell_types["set"]))
@@ -256,8 +256,7 @@ def _types_in_words(
 
 
 def _types_of_cells(types: npt.NDArray[np.object_], obs: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """Use the class as cell type of cells that are not blood: CTCs in a T-cell cluster stay
-    CTCs."""
+    """Cell types, with the class instead for cells other than blood: a CTC is never a T cell."""
     classes = classes_of(obs)
     return np.where(classes == "blood", types, classes)
 

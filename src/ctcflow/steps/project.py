@@ -45,12 +45,12 @@ Points = npt.NDArray[np.float32]
 
 
 def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> AnnData:
-    """Place the cells of one sample in a frozen reference.
+    """Map the cells of one sample onto a frozen reference.
 
-    By Symphony, see `stats.embedding.symphony`.
+    The method is Symphony: see `stats.embedding.symphony`.
 
-    The correction is fitted on the null leukocytes of `score`, since the classes of `call` are a
-    cohort's; all other cells are moved by the mean correction of these.
+    The correction is fitted on the null leukocytes of `score`, because the classes of `call` are
+    only known for a whole cohort; all other cells are moved by the mean correction of these.
 
     Parameters
     ----------

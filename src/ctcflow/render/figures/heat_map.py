@@ -1,4 +1,4 @@
-"""The heat map of copy number; call it, and `marks.written`, within `marks.drawing()`."""
+"""Heat map of copy number; call its functions and `marks.written` within `marks.drawing()`."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ class Exports:
     """Tables that are written beside a step's file."""
 
     functions: dict[str, str]
-    """Name of each output, and the function of `render.tables.of_run` that makes it from the
-    step's result."""
+    """Function of `render.tables.of_run` that makes each output from the step's result, by name
+    of the output."""
 
     def made(self, result: AnnData) -> dict[str, pd.DataFrame]:
         """The tables by name."""

@@ -98,7 +98,7 @@ VARIANCE: Final = Slot("var", "lognorm_variance")
 CLIPPED_VARIANCE: Final = Slot("var", "clipped_variance")
 """Variance of the raw counts, standardised and clipped (seurat_v3)."""
 VARIABLE_RANK: Final = Slot("var", "variable_rank")
-"""Rank of the gene by clipped variance, 0 first; NaN for genes that rank too low to be used."""
+"""Rank of the gene by clipped variance, 0 first; NaN for genes without variance."""
 
 NORMALIZE: Final = Slot("uns", "normalize")
 """JSON: cells, and what was not run and why."""

@@ -1,4 +1,4 @@
-"""What runs, and what runs again, as a dry run says; and the digest of the code of a step."""
+"""What runs and what re-runs according to a dry run, and the digest of a step's code."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ class SampleLedgerLine(LedgerLine):
 
 
 class SampleSetAside(SetAside):
-    """`SetAside` with the name of its sample; `reason` says so if the droplet was not called."""
+    """`SetAside` with its sample; `reason` tells if the droplet is not in the given matrix."""
 
     sample: str
 

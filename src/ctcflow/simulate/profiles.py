@@ -2,8 +2,8 @@
 
 A profile combines the rates of normal human cell types (`lineage_rates`), hand-written markers
 (`programmes`), ribosomal and mitochondrial genes, and log-normal rates for all other genes.
-Biology does not depend on the seed of the cohort: all simulated cohorts are of one species, and
-their donors, batches, clones and cells differ.
+Profiles do not depend on the seed of the cohort: all simulated cohorts share them, and only their
+donors, batches, clones and cells differ.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What many tests start from: the shipped tables, and one small simulated cohort."""
+"""Fixtures for many tests: the shipped tables, and one small simulated cohort."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ctcflow calibrate`: p of a score that somebody else made, from file to table."""
+"""`ctcflow calibrate`: p-values for any score, from file to table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is claimed of calls, on real cells: a part of `benchmarks/calling`, same code."""
+"""Published claims about calls, on real cells: a part of `benchmarks/calling`, same code."""
 
 from __future__ import annotations
 

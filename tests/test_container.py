@@ -1,4 +1,4 @@
-"""The image holds what a run needs; `make test-image` builds it, as root on Debian."""
+"""The container image has what a run needs; `make test-image` builds it, as root on Debian."""
 
 from __future__ import annotations
 

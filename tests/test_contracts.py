@@ -1,4 +1,4 @@
-"""What every step is held to, one parametrised test per promise of its row in `STEPS`."""
+"""Contract tests: one parametrised test per promise of a step's row in `STEPS`."""
 
 from __future__ import annotations
 

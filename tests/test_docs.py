@@ -1,4 +1,4 @@
-"""Pages for users: every link leads somewhere, every page is on the site."""
+"""Pages for users: no broken links, and every page is on the site."""
 
 from __future__ import annotations
 

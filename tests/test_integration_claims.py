@@ -1,4 +1,4 @@
-"""What is claimed of batch correction, on real cells: a part of `benchmarks/integration`."""
+"""Published claims about batch correction, on real cells: a part of `benchmarks/integration`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The walls of the house: who may import whom, and what is light."""
+"""Architecture: which modules may import which, and which imports must be fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is installed: the wheel, the source that it is built from, the recipe for conda."""
+"""What is installed: the wheel, the source distribution, the conda recipe."""
 
 from __future__ import annotations
 

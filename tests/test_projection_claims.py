@@ -1,4 +1,4 @@
-"""What is claimed of mapping onto a reference, on real cells: a part of `benchmarks/projection`."""
+"""Published claims about mapping, on real cells: a part of `benchmarks/projection`."""
 
 from __future__ import annotations
 

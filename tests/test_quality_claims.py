@@ -1,4 +1,4 @@
-"""What is claimed of quality control, on real cells: a part of `benchmarks/qc`, same code."""
+"""Published claims about quality control, on real cells: a part of `benchmarks/qc`, same code."""
 
 from __future__ import annotations
 

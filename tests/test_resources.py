@@ -1,4 +1,4 @@
-"""Every shipped table is described, unchanged and cited."""
+"""Every shipped table is documented, unchanged and cited."""
 
 from __future__ import annotations
 

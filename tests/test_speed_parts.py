@@ -1,4 +1,4 @@
-"""What a job's log says of its imports and parts, as `benchmarks.speed.starts` reads it."""
+"""Times of imports and parts in the log of a job, as `benchmarks.speed.starts` reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tools, and an environment of its own for each below `.peers/`, which git ignores."""
+"""The tools, each with an environment of its own below `.peers/`, which git ignores."""
 
 from __future__ import annotations
 

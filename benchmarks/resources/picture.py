@@ -1,4 +1,4 @@
-"""What jobs took and what they would have asked for, per step."""
+"""Figure of the memory and time that jobs took and would have requested, per step."""
 
 from __future__ import annotations
 

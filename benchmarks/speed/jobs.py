@@ -1,4 +1,4 @@
-"""When the jobs of a finished run ran, from what Snakemake recorded."""
+"""Start and end times of the jobs of a finished run, from the records of Snakemake."""
 
 from __future__ import annotations
 

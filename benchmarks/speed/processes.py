@@ -1,4 +1,4 @@
-"""Whole processes: wall time, and the memory of all of them together and of the largest one."""
+"""Wall time of whole processes, and memory of all of them together and of the largest one."""
 
 from __future__ import annotations
 

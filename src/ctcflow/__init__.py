@@ -15,7 +15,7 @@ __all__ = ["__version__", "pl", "pp", "tl"]
 
 def __getattr__(name: str) -> ModuleType:
     if name in ("pl", "pp", "tl"):
-        # by name, so that the version of the package can be asked for without what they import
+        # imported on first use, so that reading the version does not import their libraries
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module `ctcflow` has no attribute `{name}`: it has pp, tl and pl")
 

@@ -1,4 +1,4 @@
-"""P of anyone's score: how often a leukocyte of the same sample has so high a score."""
+"""Turn any score into p-values: how often a leukocyte of the same sample scores as high."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 TABLES: Final = ("genes", "panels", "normal_profiles", "normal_types", "technical")
-"""Shipped tables that leukocytes are told by."""
+"""Shipped tables that are needed to recognise leukocytes."""
 LEVELS: Final = (0.1, 0.01, 0.001)
-"""P at which the calibration is checked."""
+"""Nominal p-values at which the calibration is checked."""
 _FDR = 0.05
-_DEPTH = ("shallower", "within", "deeper")  # than the leukocytes that a cell is judged by
+_DEPTH = ("shallower", "within", "deeper")  # the cell, against the depths of its null cells
 
 
 class Cells(NamedTuple):
@@ -47,11 +47,11 @@ class Cells(NamedTuple):
     kind: npt.NDArray[np.object_]
     """(n,) group of blood cells (`profiles.GROUPS`) that the cell is nearest to."""
     is_leukocyte: Bools
-    """(n,) leukocytes beyond doubt."""
+    """(n,) certain leukocytes: they form the null distribution."""
 
 
 class Calibrated(NamedTuple):
-    """The table of a score, and what it rests on."""
+    """A calibrated score, with the checks of its calibration."""
 
     name: str
     """Column of the score."""
@@ -61,10 +61,12 @@ class Calibrated(NamedTuple):
     not_judged: str
     """Why no cell could be judged; empty where cells were."""
     check: list[list[float]]
-    """Level, share of leukocytes at or below it by the half that they are not in, and the exact
-    95 % interval of that share; empty where there are too few."""
+    """Per level: the level, the share of leukocytes whose p is at or below it when each half of the
+    leukocytes is judged by the other half, and the exact 95 % interval of that share; empty where
+    there are too few leukocytes."""
     depth_correlation: float
-    """Spearman's, of score and counts in leukocytes of one kind (mean over kinds by cells)."""
+    """Spearman correlation of score and counts among leukocytes of one kind; mean over kinds,
+    weighted by their number of cells."""
 
 
 def calibrate(
@@ -72,7 +74,7 @@ def calibrate(
 ) -> Calibrated:
     """Give each cell the probability that a normal leukocyte of its sample scores as high.
 
-    Leukocytes are told by the shipped reference of normal cells, never by the score.
+    Leukocytes are recognised with the shipped reference of normal cells, never by the score.
 
     Parameters
     ----------
@@ -83,7 +85,7 @@ def calibrate(
     tables
         The shipped tables `TABLES` by name.
     lower
-        Lower scores are more like a tumour.
+        Lower scores are more tumour-like.
 
     Raises
     ------
@@ -122,12 +124,12 @@ def _is_numeric(values: pd.Series) -> bool:
 
 
 def cells_of(adata: AnnData, tables: Mapping[str, pd.DataFrame]) -> Cells:
-    """Kinds of blood cells, and which cells are leukocytes beyond doubt.
+    """Find the kind of blood cell that each cell is nearest to, and the certain leukocytes.
 
     Parameters
     ----------
     adata
-        What `ingest` made of a sample.
+        A sample, as `ingest` returns it.
     tables
         As of `calibrate`.
     """
@@ -156,14 +158,14 @@ def cells_of(adata: AnnData, tables: Mapping[str, pd.DataFrame]) -> Cells:
 
 
 def judged(cells: Cells, score: Floats, *, name: str, lower: bool) -> Calibrated:
-    """Judge a score against the leukocytes among the cells.
+    """Calibrate a score against the leukocytes among the cells.
 
     Parameters
     ----------
     score
         (n,) NaN or infinite where the cell has none: such cells get no p.
     name
-        What the score is called.
+        Name of the score.
     lower
         As of `calibrate`.
     """
@@ -243,7 +245,7 @@ def _with_depth(
 
 
 def words(found: Calibrated) -> list[str]:
-    """What a person should know of a calibrated score, a line each."""
+    """Summarise a calibrated score for a person, in several lines."""
     table = found.table
     null = table[table["is_leukocyte"] & np.isfinite(table["score"])]
     kinds = ", ".join(f"{kind} {n}" for kind, n in null["kind"].value_counts().items())

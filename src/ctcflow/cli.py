@@ -1,4 +1,4 @@
-"""The command line: files and exit codes. Knows no parameter of any step."""
+"""The command line: files and exit codes. It does not know the parameters of any step."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    0, or 2 for a mistake in the input, which is printed in one line (of several each); of
-    `run`, what Snakemake returns. Anything else is a bug and leaves with a traceback.
+    The exit code: 0, or 2 for mistakes in the input, each printed in one line; for `run`, the exit
+    code of Snakemake. Any other failure is a bug and ends with a traceback.
     """
     given = list(sys.argv[1:] if argv is None else argv)
-    # argparse cannot hand on options that it does not know
+    # argparse cannot pass options that it does not know on to Snakemake
     end = given.index("--") if given[:1] == ["run"] and "--" in given else len(given)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:

@@ -32,7 +32,8 @@ class Exports:
     """Tables that are written beside a step's file."""
 
     functions: dict[str, str]
-    """Name of the output, and the function of `render.tables.of_run` that makes it of the file."""
+    """Function of `render.tables.of_run` that makes each output from the step's result, by name
+    of the output."""
 
     def made(self, result: AnnData) -> dict[str, pd.DataFrame]:
         """The tables by name."""
@@ -50,32 +51,33 @@ class Step:
     Attributes
     ----------
     does
-        What it is for, as the command line says it.
+        What the step is for, as shown by the command line.
     scope
         `sample` steps see one sample, `cohort` steps all of them.
     function
-        Gives the step's function. It is imported then: a job imports one step, Snakemake none.
+        Returns the step's function and imports it only then: a job imports one step, Snakemake
+        none.
     reads
-        What it reads, in the order of the function's arguments.
+        The step's inputs, in the order of the function's arguments.
     requires
-        Slots that must be there in the first of them.
+        Slots that the first input must have.
     writes
-        Slots that the step writes, beside those of the lines of evidence.
+        Slots that the step always writes, apart from those of the lines of evidence.
     evidence
-        Gives the slots of the lines of evidence that it writes; imported then.
+        Returns the slots of the lines of evidence that the step writes; imports them only then.
     optional
         Slots that it writes where the data have them.
     exports
-        Tables written beside the file, where there are any.
+        Tables written next to the step's file, if any.
     gives_files
-        The step gives back files by name, and no AnnData.
+        The step returns files by name instead of an AnnData.
     whole
-        The file holds all that the step returns, not only the slots that it writes.
+        The file holds all that the step returns, not only the slots named above.
     delivered
-        The file is for other tools too: gzipped, and uns holds what they look for and, in
-        `ctcflow`, all else.
+        The file is meant for other tools too: it is gzipped, `uns` has the keys that they look for,
+        and everything else of `uns` is below the key `ctcflow`.
     permutes
-        Permuting the cells permutes the result; held by the contract test.
+        Permuting the input cells permutes the result in the same way; the contract test checks it.
     """
 
     does: str
@@ -99,7 +101,7 @@ class Step:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What its inputs are called on the command line."""
+        """Names of the inputs on the command line."""
         names = (name for kind in self.reads for name in (*kind.names, *kind.tables))
         return tuple(dict.fromkeys(names))
 
@@ -485,7 +487,7 @@ STEPS: dict[str, Step] = {
 READS: dict[str, tuple[Input, ...]] = {name: step.reads for name, step in STEPS.items()} | {
     "export": (Finished(("cluster", "reduce")), Samples(("ingest", "qc")))
 }
-"""What the rule of each step reads, and that of `export`, which is no step."""
+"""Inputs of the rule of each step, and of the rule of `export`, which is not a step."""
 
 
 def tables_of(step: str) -> tuple[str, ...]:

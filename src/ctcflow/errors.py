@@ -10,27 +10,28 @@ DAMAGED: Final = (
     *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
     *(RuntimeError, MemoryError, zlib.error),
 )
-"""What libraries raise on damaged files; h5py nearly all of it. Fuzzed: `tests/fuzz`."""
+"""Exceptions that libraries (mostly h5py) raise on damaged files. They were found by fuzzing: see
+`tests/fuzz`."""
 
 
 class CtcflowError(Exception):
-    """A mistake in the input that the user can mend.
+    """A mistake in the input that the user can correct.
 
-    The message is one line: what it is about, what was found, and the next action.
+    The message is one line: what is wrong, what was found, and what to do next.
     The command line prints it without a traceback and exits with code 2.
 
     Attributes
     ----------
     each
-        The same with one line per mistake, where several were found; all of them.
+        One line per mistake. The message may shorten a long list; this holds all of them.
     """
 
     def __init__(self, message: str, each: Sequence[str] = ()) -> None:
-        # what it quotes of a damaged file may hold ends of lines
+        # the message may quote line ends from a damaged file
         super().__init__(" ".join(message.splitlines()))
         self.each = [" ".join(line.splitlines()) for line in each] or [str(self)]
 
 
 def reason(error: BaseException) -> str:
-    """What an error says, in one line that is not too long."""
+    """Message of an error, as one line of limited length."""
     return " ".join(str(error).split())[:160] or type(error).__name__

@@ -1,4 +1,4 @@
-"""What the workflow reads from files, for steps that are called from Python."""
+"""Inputs of steps that are called from Python, where the workflow reads files."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Tables = Mapping[str, "pd.DataFrame"] | None
 
 
 def tables_of(step: str, own: Tables) -> list[pd.DataFrame]:
-    """Tables of a step in the order of its arguments: the user's own, else those shipped.
+    """Tables of a step in the order of its arguments: the user's own, else the shipped ones.
 
     Raises
     ------
     CtcflowError
-        A table of a name that the step does not read.
+        A table is given that the step does not read.
     """
     own = {} if own is None else own
     names = contracts.tables_of(step)
@@ -59,12 +59,12 @@ def shipped_table(name: str) -> pd.DataFrame:
 
 
 def row_of(sample: str, about: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A row of the sample sheet without its path, checked as the sheet's are.
+    """Build a row of the sample sheet without its path, with the checks of the sample sheet.
 
     Raises
     ------
     CtcflowError
-        A name that no column has, or a value that its column does not take.
+        A column is unknown, or a value is not valid for its column.
     """
     given = {"sample": sample, "path": Path("in memory"), **(about or {})}
     try:
@@ -75,12 +75,12 @@ def row_of(sample: str, about: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def is_adata(adata: object, function: str) -> None:
-    """Refuse what is no AnnData in memory.
+    """Refuse anything but an AnnData in memory.
 
     Raises
     ------
     CtcflowError
-        Says what was given.
+        It is something else; the message says what.
     """
     import anndata
 
@@ -94,12 +94,12 @@ def is_adata(adata: object, function: str) -> None:
 
 
 def as_read(adata: AnnData, genes: pd.DataFrame) -> AnnData:
-    """What the readers would hand over, were the object a file; the object stays as it is.
+    """Convert an AnnData to what the readers return for a file; the object is not changed.
 
     Parameters
     ----------
     adata
-        X, or layers `counts` where there are such: counts.
+        Counts in layers `counts` if it exists, else in X.
     genes
         Columns `gene_id` and `symbol`.
 
@@ -119,12 +119,12 @@ def as_read(adata: AnnData, genes: pd.DataFrame) -> AnnData:
 
 
 def needs(adata: AnnData, step: str, before: str) -> None:
-    """Refuse an object that lacks what a step reads, or whose counts were changed since.
+    """Refuse an object that lacks the inputs of a step, or whose counts were changed since `qc`.
 
     Raises
     ------
     CtcflowError
-        Names the slot and the function to call first.
+        A slot is missing; the message names it and the function to call first.
     """
     is_adata(adata, step)
     for slot in contracts.STEPS[step].requires:
@@ -146,7 +146,7 @@ def kept(adata: AnnData) -> AnnData:
 
 
 def recorded(adata: AnnData, step: str, params: Params) -> AnnData:
-    """Add the record of a step, as the workflow keeps it (without digests of files)."""
+    """Add the record of a step as the workflow does, but without digests of files."""
     record = io.record(adata, keys.CTCFLOW, RunRecord)
     record["steps"][step] = {"version": __version__, "params": params.model_dump(mode="json")}
     io.write_record(adata, keys.CTCFLOW, record)

@@ -1,8 +1,9 @@
 """The kinds of input that a step can have: how each is found in a run, named, and read.
 
-A row of `contracts.STEPS` lists them in the order of the step's arguments. The inputs of its rule,
-the words of its command, the objects that its function gets and what is recorded of their content
-follow. Imported when the workflow is parsed: what reads a file imports its libraries there.
+A row of `contracts.STEPS` lists them in the order of the step's arguments. From this list follow
+the inputs of the step's rule, the arguments of its command, the objects that its function gets, and
+the digests that are recorded. This module is imported when Snakemake parses the workflow, so `read`
+methods import their libraries themselves.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _MOST_MISSING: Final = 0.1
-"""Genes of the sample that its unfiltered droplets may lack (fraction)."""
+"""Largest share of the sample's genes that may be missing from its unfiltered droplets."""
 
 
 class Run(Protocol):
-    """What a run knows of its files; see `workflow.Workflow`."""
+    """What the inputs need to know about a run; implemented by `workflow.for_rules.Workflow`."""
 
     own_tables: dict[str, Path]
     verdicts: list[Path]
@@ -40,26 +41,26 @@ class Run(Protocol):
         """Names in the order of the sheet."""
 
     def result(self, step: str) -> str:
-        """The file of a step, with `{sample}` in it where there is one for each."""
+        """Path of a step's file, with the placeholder `{sample}` if there is one per sample."""
 
     def counts_files(self, wildcards: Any) -> list[Any]:
         """Files of the counts of a sample."""
 
     def counts_path(self, wildcards: Any, files: Any) -> str:
-        """What the sheet names, or where its files were brought to."""
+        """Path of the counts as in the sheet, or of their local copy."""
 
     def droplet_files(self, wildcards: Any) -> list[Any]:
         """Files of the unfiltered droplets of a sample."""
 
     def droplet_path(self, wildcards: Any, files: Any) -> str | None:
-        """What the sheet names, or where its files were brought to."""
+        """Path of the unfiltered droplets as in the sheet, or of their local copy."""
 
 
 class Given(NamedTuple):
-    """What the command line hands over."""
+    """The inputs as given on the command line."""
 
     paths: Mapping[str, str]
-    """Name of the input and its path; of a cohort, with `{sample}` in it."""
+    """Path of each input by name; for a cohort, with the placeholder `{sample}`."""
     samples: tuple[str, ...]
     """Names of the cohort's samples, in the order of the sheet; empty for a sample step."""
     row: Mapping[str, Any]
@@ -71,7 +72,7 @@ class Given(NamedTuple):
         Raises
         ------
         CtcflowError
-            There is none of this name.
+            No input of this name was given.
         """
         if name not in self.paths:
             raise CtcflowError(
@@ -86,39 +87,39 @@ class Input:
     """One input of a step."""
 
     begins = False
-    """The record of a sample begins with it."""
+    """Whether the record of a sample starts with this input."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What it is called on the command line (`--in NAME=PATH`)."""
+        """Its names on the command line (`--in NAME=PATH`)."""
         raise NotImplementedError
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """Those that it reads of the tables that are shipped, where no other is named."""
+        """Names of the shipped tables that it reads unless the user gives another one."""
         return ()
 
     def sources(self, run: Run) -> dict[str, Any]:
-        """Named inputs of a rule: files, or a function of its wildcards that gives them."""
+        """Named inputs of a rule: files, or a function from wildcards to files."""
         raise NotImplementedError
 
     def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
-        """`NAME=PATH` of each, for the command of a rule."""
+        """`NAME=PATH` for each name, for the command of a rule."""
         return [f"{name}={input.get(name)}" for name in self.names]
 
     def files(self, given: Given) -> dict[str, list[Path]]:
-        """Files whose content is recorded."""
+        """Files whose digests are recorded."""
         return {name: [given.path(name)] for name in self.names}
 
     def read(self, given: Given, first: AnnData | None) -> Any:
-        """Read it.
+        """Read the input.
 
         Parameters
         ----------
         given
-            Of the command line.
+            The inputs as given on the command line.
         first
-            What the step's first input is, where this is not the first.
+            The object of the step's first input; None if this is the first.
         """
         raise NotImplementedError
 
@@ -185,7 +186,7 @@ class Droplets(Input):
         from ctcflow.steps.ingest import ingest
 
         genes = _read_table("genes", given)
-        # a million droplets, of which a table of proteins would be dense
+        # RNA only: for a million droplets, a dense table of proteins would be too large
         path = given.path("unfiltered")
         found = read_counts(path, format=None, genes=genes, genes_only=True).adata
         droplets = ingest(found, genes, params=_params_of_ingest(first))
@@ -201,7 +202,7 @@ class Droplets(Input):
 
 @dataclass(frozen=True)
 class Layers(Input):
-    """Files of the steps of one sample, laid over each other: an AnnData."""
+    """Files of the steps of one sample, merged into one AnnData."""
 
     steps: tuple[str, ...]
     """The first is the base."""
@@ -210,8 +211,8 @@ class Layers(Input):
     lognorm: bool = False
     """Log-normalised values instead of counts."""
     corrected: bool = False
-    """Counts without the ambient ones, where `qc` was asked for them. `score` does not take them:
-    ambient RNA is a part of its null."""
+    """Counts corrected for ambient RNA, where `qc` wrote them. `score` does not use them, because
+    its null distribution includes ambient RNA."""
 
     @property
     @override
@@ -236,14 +237,14 @@ class Layers(Input):
 
 @dataclass(frozen=True)
 class Samples(Input):
-    """Files of sample steps, the cells that `qc` kept: a `Cohort`, one sample at a time."""
+    """Files of sample steps, only cells that `qc` kept: a `Cohort`, read one sample at a time."""
 
     steps: tuple[str, ...]
     """The first is the base."""
     lognorm: bool = False
     """Log-normalised values instead of counts."""
     corrected: bool = False
-    """Counts without the ambient ones, where `qc` was asked for them."""
+    """Counts corrected for ambient RNA, where `qc` wrote them."""
 
     @property
     @override
@@ -259,7 +260,7 @@ class Samples(Input):
 
     @override
     def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
-        # one per step and not one per sample: the length of a command has a limit
+        # one argument per step, not per sample: the length of a command line is limited
         end = f"{run.samples[0]}.h5ad"
         folders = {step: str(input.get(step)[0]).removesuffix(end) for step in self.steps}
         return [f"{step}={folder}{{sample}}.h5ad" for step, folder in folders.items()]
@@ -282,7 +283,7 @@ class Samples(Input):
 
 @dataclass(frozen=True)
 class Finished(Input):
-    """Files of cohort steps, laid over each other: an AnnData."""
+    """Files of cohort steps, merged into one AnnData."""
 
     steps: tuple[str, ...]
     """The first is the base."""
@@ -306,11 +307,11 @@ class Finished(Input):
 
 @dataclass(frozen=True)
 class OnDisk(Input):
-    """The file of a cohort step: an AnnData, X left on disk."""
+    """The file of a cohort step: an AnnData whose X stays on disk."""
 
     step: str
     of_a_mapped_run: str | None = None
-    """The step that takes its place in a run with a frozen reference."""
+    """The step whose file is read instead in a run with a frozen reference."""
 
     @property
     @override
@@ -331,7 +332,7 @@ class OnDisk(Input):
 
 @dataclass(frozen=True)
 class Table(Input):
-    """A gene set or reference table, the user's own or the one that is shipped: a DataFrame."""
+    """A gene set or reference table, the user's own or the shipped one: a DataFrame."""
 
     name: str
 
@@ -347,8 +348,8 @@ class Table(Input):
 
     @override
     def sources(self, run: Run) -> dict[str, Any]:
-        # a shipped one is no input of a rule: where it is and when it was installed says nothing of
-        # what is in it; its content is in the digest of what the step runs
+        # A shipped table is not an input of the rule, because its path and time stamp say nothing
+        # about its content. Its content is part of the digest of the code that the step runs.
         own = run.own_tables.get(self.name)
         return {} if own is None else {self.name: run.local(str(own))}
 
@@ -419,7 +420,7 @@ class Reference(Input):
 
 @dataclass(frozen=True)
 class Controls(Reference):
-    """What a frozen reference knows of controls: a record; None where the run has no reference."""
+    """The controls recorded in a frozen reference; None where the run has no reference."""
 
     @override
     def files(self, given: Given) -> dict[str, list[Path]]:
@@ -458,7 +459,7 @@ def _with_genes(droplets: AnnData, places: npt.NDArray[np.intp], adata: AnnData)
     import anndata
     from scipy import sparse
 
-    # a column of zeros after the last one stands in for genes that the droplets lack
+    # an extra last column of zeros stands in for genes that the droplets lack
     empty = sparse.csr_matrix((droplets.n_obs, 1), dtype=droplets.X.dtype)
     padded = sparse.hstack([droplets.X, empty]).tocsr()
     columns = [place if place >= 0 else droplets.n_vars for place in places]

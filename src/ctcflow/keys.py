@@ -1,4 +1,4 @@
-"""Every slot that a step reads or writes, by name."""
+"""Names of all slots that steps read or write."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ PCT_OTHER_SPECIES: Final = Slot("obs", "pct_other_species")
 COARSE_LINEAGE: Final = Slot("obs", "coarse_lineage")
 """Lineage whose limits hold for the droplet; `other` where blood identity is missing."""
 TUMOUR_EVIDENCE: Final = Slot("obs", "tumour_evidence")
-"""Panel genes beyond what blood of that depth shows, or blood identity missing (p at or below 0.01,
-so one leukocyte in a hundred has it too): enough not to be set aside, not a call."""
+"""More panel genes than blood of that depth shows, or blood identity missing (p at or below 0.01,
+so one leukocyte in a hundred has it too). Such a cell is kept more readily; it is not a call."""
 DOUBLET_SCORE: Final = Slot("obs", "doublet_score")
 """Probability of a doublet of two kinds of cell; NaN where not run."""
 PREDICTED_DOUBLET: Final = Slot("obs", "predicted_doublet")
@@ -82,19 +82,19 @@ AGGREGATE_CANDIDATE: Final = Slot("obs", "aggregate_candidate")
 QC_FLAG: Final = Slot("obs", "qc_flag")
 """Reasons to set aside, separated by `;`; empty for none."""
 QC_REMARK: Final = Slot("obs", "qc_remark")
-"""What is unusual and no reason to set aside, separated by `;`."""
+"""Unusual properties that are no reason to set the cell aside, separated by `;`."""
 KEEP: Final = Slot("obs", "keep")
 """False for cells that are set aside."""
 AMBIENT_PROFILE: Final = Slot("var", "ambient_profile")
 """Share of counts per gene in the ambient RNA; NaN where it was not measured."""
 CORRECTED: Final = Slot("layers", "corrected")
-"""Counts without the ambient ones, CSR; only where `qc.ambient` is `correct`."""
+"""Counts corrected for ambient RNA, CSR; only where `qc.ambient` is `correct`."""
 QC: Final = Slot("uns", "qc")
 """JSON: limits, distributions, ambient RNA, unfiltered droplets, ledger, what was not run."""
 
 # ---- normalize
 SIZE_FACTOR: Final = Slot("obs", "size_factor")
-"""Counts divided by this and log1p are the log-normalised values."""
+"""Log-normalised values are log1p(counts / size factor)."""
 MEAN: Final = Slot("var", "lognorm_mean")
 """Mean of the log-normalised values; NaN where there are too few cells."""
 VARIANCE: Final = Slot("var", "lognorm_variance")
@@ -102,7 +102,7 @@ VARIANCE: Final = Slot("var", "lognorm_variance")
 CLIPPED_VARIANCE: Final = Slot("var", "clipped_variance")
 """Variance of the raw counts, standardised and clipped (seurat_v3)."""
 VARIABLE_RANK: Final = Slot("var", "variable_rank")
-"""Rank of the gene by clipped variance, 0 first; NaN for the genes that are never asked for."""
+"""Rank of the gene by clipped variance, 0 first; NaN for genes without variance."""
 
 NORMALIZE: Final = Slot("uns", "normalize")
 """JSON: cells, and what was not run and why."""
@@ -111,10 +111,10 @@ NORMALIZE: Final = Slot("uns", "normalize")
 LINEAGE: Final = Slot("obs", "lineage")
 """Best-fitting blood lineage, whatever the cell is."""
 P_IDENTITY: Final = Slot("obs", "p_identity")
-"""Probability that a cell of this lineage and depth lacks so much blood identity."""
+"""Probability that a leukocyte of this lineage and depth lacks so much of its blood identity."""
 P_PANEL: Final = Slot("obs", "p_panel")
-"""Probability that a cell of this lineage and depth shows so much of any of the tumour panels that
-were looked at."""
+"""Probability that a leukocyte of this lineage and depth expresses so much of any of the tumour
+panels that were tested."""
 TUMOUR_PANEL: Final = Slot("obs", "tumour_panel")
 """Panel that `p_panel` comes from; empty where no gene of it is seen."""
 EVIDENCE: Final = Slot("obs", "evidence")
@@ -130,38 +130,39 @@ OTHER_GROUP: Final = Slot("obs", "other_group")
 """Group of that type: `stroma`, `epithelium`, `skin`, `endocrine`, `melanocyte`, `neuron` or
 `germ`."""
 P_STROMA: Final = Slot("obs", "p_stroma")
-"""Probability that a normal cell of stroma or endothelium looks so little like it; NaN for cells
-with no line of evidence."""
-P_STROMA_PANEL: Final = Slot("obs", "p_stroma_panel")
-"""Probability that one shows so much of the first tumour panel; NaN for cells with no line of
-evidence."""
-OVER_OTHER_TISSUE: Final = Slot("obs", "over_other_tissue")
-"""Log-likelihood of the best type of `other_group` over the best of all other such groups; NaN for
+"""Probability that a normal cell of stroma or endothelium resembles its own type so little; NaN for
 cells with no line of evidence."""
+P_STROMA_PANEL: Final = Slot("obs", "p_stroma_panel")
+"""Probability that a normal cell of stroma or endothelium expresses so much of the first tumour
+panel; NaN for cells with no line of evidence."""
+OVER_OTHER_TISSUE: Final = Slot("obs", "over_other_tissue")
+"""Log-likelihood ratio of the best type of `other_group` over the best type of all other groups;
+NaN for cells with no line of evidence."""
 OVER_BLOOD: Final = Slot("obs", "over_blood")
-"""Log-likelihood per count of the best type that is not blood over the best of blood; NaN for cells
-with no line of evidence."""
+"""Log-likelihood ratio per count of the best type outside blood over the best blood type; NaN for
+cells with no line of evidence."""
 IS_LEUKOCYTE: Final = Slot("obs", "is_leukocyte")
 """Used as a null cell: blood identity as expected, no tumour evidence."""
 ANEUPLOIDY: Final = Slot("obs", "aneuploidy")
-"""Mean square deviation of chromosome arms, in spreads of null cells from their median; NaN where
-not judged."""
+"""Mean square deviation of the chromosome arms from the median of null cells, in units of the null
+cells' spread; NaN where not judged."""
 P_COPY_NUMBER: Final = Slot("obs", "p_copy_number")
-"""Probability that a diploid cell of an unknown type is as aneuploid; NaN where not judged."""
+"""Probability that a diploid cell of unknown type looks as aneuploid; NaN where not judged."""
 COPY_NUMBER: Final = Slot("obsm", "copy_number")
 """Log2 dosage against the sample's leukocytes, cells x chromosome arms (`1p`); NaN where not
 judged, no columns where it could not run."""
 N_ALIKE: Final = Slot("obs", "n_alike")
-"""Cells of the sample that the cell cannot be told from and is judged together with, itself among
-them; 1 where it is judged alone."""
+"""Number of cells that are judged together with this cell because they cannot be told from it,
+itself included; 1 where it is judged alone."""
 ALIKE: Final = Slot("obsm", "alike")
-"""Lines of evidence of all counts of these cells together, named as in obs; NaN, 1 or empty where
+"""Lines of evidence for the summed counts of these cells, named as in obs; NaN, 1 or empty where
 a cell is judged alone."""
 PARTNER_LINEAGE: Final = Slot("obs", "partner_lineage")
-"""Blood lineage whose genes surprise most beside a tumour cell; empty where none does."""
+"""Blood lineage whose genes are least expected in addition to a tumour cell; empty where none is
+unexpected."""
 P_PARTNER: Final = Slot("obs", "p_partner")
-"""Probability that a tumour cell alone, ambient RNA included, shows so much of a blood lineage; NaN
-where not judged."""
+"""Probability that a tumour cell alone in its droplet, with ambient RNA, shows so much of a blood
+lineage; NaN where not judged."""
 TISSUE_COUNTS: Final = Slot("obsm", "tissue_counts")
 """Counts in the marker genes of tissues of origin, then in all other genes, CSR; rows of cells with
 no line of evidence are empty."""
@@ -188,7 +189,7 @@ PHENOTYPE: Final = Slot("obs", "phenotype")
 REASON: Final = Slot("obs", "reason")
 """Why the class is what it is, in words."""
 CLASS_BEFORE_REVIEW: Final = Slot("obs", "class_before_review")
-"""Class that the machine gave; empty without a verdict."""
+"""Class before the reviewer's verdict; empty without a verdict."""
 VERDICT: Final = Slot("obs", "verdict")
 """A reviewer's `confirm` or `veto`, `confirm; veto` where reviewers disagree; empty for none."""
 REVIEWER: Final = Slot("obs", "reviewer")
@@ -224,9 +225,9 @@ X_INTEGRATED: Final = Slot("obsm", "X_integrated")
 INTEGRATE: Final = Slot("uns", "integrate")
 """JSON: method, batches, confounding, mixing and what is kept before and after."""
 CORRECTION: Final = Slot("uns", "correction")
-"""Arrays that mapping new samples needs: `cluster_sizes` (k,) and `cluster_sums` (k, components) of
-Harmony's soft clusters; `lineages` (l,) and `lineage_means` (l, components) of `linear`, corrected;
-without rows where that was not fitted."""
+"""Arrays needed to map new samples: `cluster_sizes` (k,) and `cluster_sums` (k, components) of
+Harmony's soft clusters; `lineages` (l,) and `lineage_means` (l, components) of `linear`, after
+correction; each is empty where that method was not fitted."""
 
 # ---- cluster
 X_UMAP: Final = Slot("obsm", "X_umap")
@@ -243,14 +244,14 @@ class itself for cells that are not `blood`."""
 TYPE_MARKER: Final = Slot("var", "cell_type_marker")
 """Gene of a marker set of a cell type; kept in the matrix of the cohort whether variable or not."""
 TYPE_LOADINGS: Final = Slot("varm", "cell_type_loadings")
-"""Part of each gene in the score of each cell type that a cluster has; columns as in
+"""Weight of each gene in the score of each cell type that a cluster has; columns as in
 `cell_type_scores`."""
 TYPE_SCORES: Final = Slot("obsm", "cell_type_scores")
 """Marker score of each cell type that a cluster has, averaged over the neighbours of the cell;
 columns are `scored_types` of uns `cluster`."""
 COUNTS_LAYER: Final = Slot("layers", "counts")
-"""Raw counts that X was made of (without the ambient ones where `qc.ambient` is `correct`), CSR
-int32; where `cluster.genes` takes all genes."""
+"""Counts that X was computed from (corrected for ambient RNA where `qc.ambient` is `correct`), CSR
+int32; only where `cluster.genes` keeps all genes."""
 SCORE_PREFIX: Final = "score_"
 """Signature scores are columns of obs in the files of the cohort: `score_<signature>`."""
 NEIGHBORS: Final = Slot("uns", "neighbors")
@@ -280,10 +281,10 @@ are scored, what was not run."""
 
 # ---- project
 CONFIDENCE: Final = Slot("obs", "cell_type_confidence")
-"""Share of the weight of the nearest reference cells that has this cell type, times the share of
-the reference's components that the sample's genes hold (fraction); low where the markers around
-the cell say another type than its neighbours in the reference have; NaN where not mapped."""
+"""Share of the nearest reference cells (by weight) that have this cell type, times the share of the
+reference's components that the sample's genes cover (fraction); low where the markers around the
+cell point to another type than its neighbours in the reference have; NaN where not mapped."""
 NOVELTY: Final = Slot("obs", "novelty")
-"""How far the cell is from the reference: 0 is usual at its depth, above 1 is not in it."""
+"""Distance of the cell from the reference: 0 is usual at its depth, above 1 the cell is novel."""
 PROJECT: Final = Slot("uns", "project")
 """JSON: the reference, missing genes, method, novel cells, what was not run and why."""

@@ -1,4 +1,4 @@
-"""How numbers are shown to people: few digits, and a dash where there is none."""
+"""Format numbers for people: few digits, and a dash for a missing number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one way to run a step: read, check, run, check, record."""
+"""Run one step: read its inputs, check them, run it, check the result, record how it was made."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Output(NamedTuple):
-    """What a step gives back, ready to be written."""
+    """Result of a step, ready to be written."""
 
     adata: AnnData | None
     tables: dict[str, pd.DataFrame]
@@ -40,12 +40,12 @@ def params_of(name: str) -> type[Params]:
 
 
 def run(name: str, given: Given, params: Params) -> Output:
-    """Read what a step needs, run it, check what it wrote, and record how it came about.
+    """Read the inputs of a step, run it, check the result, and record how it was made.
 
     Raises
     ------
     CtcflowError
-        An input is missing, unusable, or not what the step before it wrote.
+        An input is missing, unusable, or changed after the step before wrote it.
     """
     step = STEPS[name]
     start = time.perf_counter()
@@ -80,7 +80,7 @@ def run(name: str, given: Given, params: Params) -> Output:
 
 
 def _read(step: Step, given: Given) -> list[Any]:
-    """Objects in the order of the function's arguments."""
+    """Read the inputs, in the order of the function's arguments."""
     unknown = [name for name in given.paths if name not in step.inputs]
     if unknown:
         raise CtcflowError(
@@ -93,7 +93,7 @@ def _read(step: Step, given: Given) -> list[Any]:
 
 
 def _record(step: Step, objects: Sequence[Any], given: Given) -> RunRecord:
-    """How what is read came about: the row of the sheet, and the record of each step so far."""
+    """Provenance of the inputs: the row of the sample sheet, and the record of each step so far."""
     if step.reads[0].begins:
         return {"sample": dict(given.row), "steps": {}}
     steps: dict[str, StepRecord] = {}
@@ -107,9 +107,9 @@ def _record(step: Step, objects: Sequence[Any], given: Given) -> RunRecord:
 
 
 def _digests(step: Step, given: Given) -> dict[str, str]:
-    """Digest of each input; of several files, of their digests.
+    """Digest of each input; for several files, the digest of their digests.
 
-    Before anything is read: what is not as its step left it is never taken for a result.
+    Computed before anything is read: a file that changed after its step wrote it is an error.
     """
     found = {name: files for kind in step.reads for name, files in kind.files(given).items()}
     return {name: digests.checked(*files) for name, files in found.items()}
@@ -134,7 +134,7 @@ def _check(name: str, step: Step, result: AnnData) -> None:
 
 
 def _own(step: Step, result: AnnData, record: RunRecord) -> AnnData:
-    """Leave only the slots that the step owns, and the record."""
+    """Keep only the slots that the step writes, and add the record."""
     import anndata
 
     if step.whole:

@@ -1,4 +1,4 @@
-"""Figures of the report, drawn from what `tl.call` gives.
+"""Figures of the report, drawn from the result of `tl.call`.
 
 Each function returns a matplotlib figure, which a notebook shows and `figure.savefig` writes.
 """

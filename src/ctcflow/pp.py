@@ -1,7 +1,7 @@
-"""From raw counts to measured cells, in memory: the workflow's steps of one sample.
+"""Preprocessing in memory: the workflow's steps for one sample, up to normalised counts.
 
-Each function leaves the object that it is given as it is and returns the one to go on with, with
-the slots that the workflow writes (`docs/slots.md`) and the same values.
+Each function returns a new object and leaves its argument unchanged. Slots and values are the same
+as those that the workflow writes (`docs/slots.md`).
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def ingest(
     Parameters
     ----------
     adata
-        X (n_cells, n_features) raw counts, or layers `counts` where there are such; var_names gene
-        symbols or Ensembl ids; var `feature_types` where there is more than genes. Counts of
+        Raw counts (n_cells, n_features) in layers `counts` if it exists, else in X; var_names gene
+        symbols or Ensembl ids; var `feature_types` if some features are not genes. Counts of
         surface proteins and hashtags may be DataFrames in obsm (`protein`, `hashtag`, ...).
     sample
         Name of the sample.
@@ -57,7 +57,8 @@ def ingest(
     Raises
     ------
     CtcflowError
-        The values are no raw counts, the names no human genes, or `about` is no row of a sheet.
+        The values are not raw counts, the names are not human genes, or `about` is not a valid row
+        of a sample sheet.
     """
     in_memory.is_adata(adata, "cf.pp.ingest")
     row = in_memory.row_of(sample, about)
@@ -81,11 +82,11 @@ def qc(
     Parameters
     ----------
     adata
-        Of `ingest`; raw counts that it has not seen go through it first, as sample `sample`.
+        Result of `ingest`; raw counts are passed through `ingest` first, as sample `sample`.
     unfiltered
-        All droplets of the same library over the same genes, for the ambient RNA.
+        All droplets of the same library over the same genes, to estimate ambient RNA.
     tables
-        Your own tables by name (`panels`, ...), instead of those shipped.
+        Your own tables by name (`panels`, ...), instead of the shipped ones.
 
     Returns
     -------
@@ -110,12 +111,12 @@ def qc(
 
 @takes(NormalizeParams)
 def normalize(adata: AnnData, *, params: NormalizeParams) -> AnnData:
-    """Measure size factors and the moments of each gene; counts stay as they are.
+    """Compute size factors, and mean and variance of each gene; counts are not changed.
 
     Parameters
     ----------
     adata
-        Of `qc`.
+        Result of `qc`.
 
     Returns
     -------

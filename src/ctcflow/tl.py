@@ -1,7 +1,7 @@
-"""From measured cells to calls, in memory: the workflow's steps from `score` on.
+"""Evidence, calls and mapping in memory: the workflow's steps from `score` on.
 
-Each function leaves the object that it is given as it is and returns the one to go on with, with
-the slots that the workflow writes (`docs/slots.md`) and the same values.
+Each function returns a new object and leaves its argument unchanged. Slots and values are the same
+as those that the workflow writes (`docs/slots.md`).
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ __all__ = ["call", "project", "score"]
 
 @takes(ScoreParams)
 def score(adata: AnnData, *, tables: Tables = None, params: ScoreParams) -> AnnData:
-    """Measure how little of each kept cell is blood and how much is tumour.
+    """Measure the lines of evidence for each kept cell.
 
     Parameters
     ----------
     adata
-        Of `pp.qc` or `pp.normalize`.
+        Result of `pp.qc` or `pp.normalize`.
     tables
-        Your own tables by name (`panels`, `gene_programs`, ...), instead of those shipped.
+        Your own tables by name (`panels`, `gene_programs`, ...), instead of the shipped ones.
 
     Returns
     -------
@@ -70,10 +70,10 @@ def call(
     Parameters
     ----------
     adatas
-        Of `score`: one sample, or all samples of a cohort, each with a name of its own (of a
-        dictionary its values).
+        Result of `score`: one sample, or all samples of a cohort with unique names (of a
+        dictionary, the values are used).
     verdicts
-        A reviewer's: columns `sample`, `barcode`, `verdict`, `reviewer`, `reason`.
+        A reviewer's verdicts: columns `sample`, `barcode`, `verdict`, `reviewer`, `reason`.
 
     Returns
     -------
@@ -112,12 +112,12 @@ def _samples(given: Any) -> list[AnnData]:
 
 @takes(ProjectParams)
 def project(adata: AnnData, reference: str | Path, *, params: ProjectParams) -> AnnData:
-    """Place the cells of one sample in a frozen reference.
+    """Map the cells of one sample onto a frozen reference.
 
     Parameters
     ----------
     adata
-        Of `pp.normalize` and then `score`.
+        Result of `pp.normalize`, then `score`.
     reference
         The file that `ctcflow run RUN -- freeze` made (`results/freeze/reference.zip`).
 
@@ -125,13 +125,13 @@ def project(adata: AnnData, reference: str | Path, *, params: ProjectParams) -> 
     -------
     AnnData
         `adata` with obsm `X_pca`, `X_integrated`, `X_umap`, obs `cell_type`, `cluster`,
-        `cell_type_confidence`, `novelty`; uns `project` says what was not seen, or why the sample
-        was not mapped.
+        `cell_type_confidence`, `novelty`; uns `project` says which genes were missing, or why the
+        sample was not mapped.
 
     Raises
     ------
     CtcflowError
-        The file is no reference, or `normalize` or `score` were not called.
+        The file is not a reference, or `normalize` or `score` were not called.
     """
     in_memory.needs(adata, "project", "cf.pp.normalize and cf.tl.score")
     own = adata.copy()

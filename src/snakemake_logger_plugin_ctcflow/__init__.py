@@ -1,4 +1,4 @@
-"""Snakemake's logger plugin `ctcflow`: its events as the lines of `ctcflow.run.progress`.
+"""Snakemake's logger plugin `ctcflow`: prints the lines of `ctcflow.run.progress` for its events.
 
 Snakemake finds plugins by the name of their module.
 """
@@ -16,20 +16,21 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 _SAID = ("Nothing to be done",)
-"""Beginnings of what Snakemake says without an event and people want to read."""
+"""First words of messages that Snakemake logs without an event and that users need to see."""
 _KNOWN = (
     "At least one job did not complete successfully",
     "CalledProcessError in file",
     "Exiting because a job execution failed",
 )
-"""What it says of jobs that failed, each of which has had its line."""
+"""Messages about failed jobs, for each of which a line was printed already."""
 
 
 class LogHandler(LogHandlerBase):
     """Lines for people on the terminal; Snakemake's own log file stays as it is."""
 
     def __post_init__(self) -> None:
-        # Snakemake imports every plugin before it reads a Snakefile, maybe of another ctcflow
+        # Imported here, because Snakemake imports every plugin before it reads a Snakefile, which
+        # may belong to another ctcflow.
         from ctcflow.run.progress import EXPECTED, Progress
 
         expected = json.loads(os.environ.get(EXPECTED, "{}"))
@@ -41,7 +42,7 @@ class LogHandler(LogHandlerBase):
             line = self._line(record)
             if line:
                 print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
-        except Exception:  # a line less, and never a run less
+        except Exception:  # a failure to print a line must never stop a run
             self.handleError(record)
 
     def _line(self, record: logging.LogRecord) -> str | None:
@@ -77,25 +78,25 @@ class LogHandler(LogHandlerBase):
 
     @property
     def writes_to_stream(self) -> bool:
-        """It takes the place of Snakemake's own lines."""
+        """True: it replaces Snakemake's own output."""
         return True
 
     @property
     def writes_to_file(self) -> bool:
-        """No file."""
+        """False: it writes no file."""
         return False
 
     @property
     def has_filter(self) -> bool:
-        """What is said is decided here, but by `--quiet`."""
+        """False: Snakemake's filter (`--quiet`) applies; all else is decided here."""
         return False
 
     @property
     def has_formatter(self) -> bool:
-        """Lines are whole."""
+        """True: lines need no further formatting."""
         return True
 
     @property
     def needs_rulegraph(self) -> bool:
-        """No."""
+        """False: the rule graph is not needed."""
         return False

@@ -1,4 +1,4 @@
-"""Rules that name a cell: each normal explanation, copy number, and what never counts."""
+"""Class rules: each normal explanation, copy number, and evidence that must never count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of evidence as data: what a line declares is what it leaves, and where it is shown."""
+"""Lines of evidence as data: a line writes the columns it declares, and tables show them."""
 
 from __future__ import annotations
 

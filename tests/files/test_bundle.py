@@ -1,4 +1,4 @@
-"""The file of a frozen reference: what goes in comes out, and nothing else is taken for one."""
+"""The file of a frozen reference: it round-trips, and other files are refused."""
 
 from __future__ import annotations
 

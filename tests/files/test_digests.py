@@ -1,4 +1,4 @@
-"""Digests: what was written, and what was found."""
+"""Digests of files: writing them, and detecting files that have changed."""
 
 from __future__ import annotations
 

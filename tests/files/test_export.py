@@ -1,4 +1,4 @@
-"""One file with all counts: assembled on disk, opened by scanpy."""
+"""Export of all counts to one file: assembled on disk, opened by scanpy."""
 
 from __future__ import annotations
 

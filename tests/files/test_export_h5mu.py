@@ -1,4 +1,4 @@
-"""The cohort as a MuData file: what mudata reads is what the samples hold."""
+"""Export as MuData: what mudata reads is what the samples contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all, and what cannot be read is said in one line."""
+"""Files appear only when they are complete; an unreadable file is reported in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured beside RNA: tables of proteins and hashtags, from every format that has them."""
+"""Protein and hashtag tables, from every format that can contain them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small files that unfold to more than memory: one line, and no memory."""
+"""Small files that unpack to more than memory: refused in one line, without using memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run says last: a line per draw, and of a simulated cohort how it compares."""
+"""Summary at the end of a run: one line per draw, and comparison with a simulated truth."""
 
 from __future__ import annotations
 

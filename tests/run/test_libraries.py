@@ -1,4 +1,4 @@
-"""Libraries that are found below a folder, and the run that is made of them."""
+"""Finding libraries below a folder, and making a run from them."""
 
 from __future__ import annotations
 

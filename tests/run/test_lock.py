@@ -1,4 +1,4 @@
-"""Who may work in the folder of a run."""
+"""Lock of the run folder: which process may work in it."""
 
 from __future__ import annotations
 

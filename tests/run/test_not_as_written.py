@@ -1,4 +1,4 @@
-"""What of a sheet is not used as written, and what is used instead."""
+"""Values of the sheet that are not used as written, and what is used instead."""
 
 from __future__ import annotations
 

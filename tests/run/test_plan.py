@@ -1,4 +1,4 @@
-"""What a sheet lacks, said before a run; what a run takes, from the heads of its files."""
+"""Warnings and estimates before a run, from the sheet and the headers of the files."""
 
 from __future__ import annotations
 

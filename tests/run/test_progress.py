@@ -1,4 +1,4 @@
-"""What is said while Snakemake works: of events by hand, and of a real Snakemake."""
+"""Progress lines, for events made by hand and for a real Snakemake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of how a run came about, of a run by hand."""
+"""Provenance files of a run, for a run made by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configuration and sample sheet: what is taken, what is refused, and in which words."""
+"""Configuration and sample sheet: accepted values, and messages for refused ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts are what they claim to be, judged by the distributions of scipy."""
+"""Simulated counts have the stated distribution, by comparison with scipy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A simulated cohort: files, truth and biology agree, and the seed decides everything."""
+"""Simulated cohort: files, truth and biology agree, and the seed determines everything."""
 
 from __future__ import annotations
 

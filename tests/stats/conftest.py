@@ -1,4 +1,4 @@
-"""What tests of kernels share."""
+"""Helpers for tests of `stats`."""
 
 from __future__ import annotations
 

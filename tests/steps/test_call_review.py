@@ -1,4 +1,4 @@
-"""`call` with a reviewer's verdicts, blanks, replicates and decoys: what the record says."""
+"""Records of `call` with a reviewer's verdicts, blanks, replicates and decoys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ingest` on real libraries, on altered ones, and on input that it must refuse."""
+"""`ingest` on real libraries, on modified ones, and on input that it must refuse."""
 
 from __future__ import annotations
 

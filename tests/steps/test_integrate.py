@@ -1,4 +1,4 @@
-"""`integrate` alone: both methods on awkward batches, what it says, and what it leaves."""
+"""`integrate` alone: both methods on difficult batches, its record, and cells it must not move."""
 
 from __future__ import annotations
 

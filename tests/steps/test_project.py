@@ -1,4 +1,4 @@
-"""`freeze`, `project` and `gather`: small references, samples that lack much, and what is said."""
+"""`freeze`, `project` and `gather`: small references, samples with many missing genes, records."""
 
 from __future__ import annotations
 

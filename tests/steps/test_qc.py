@@ -1,4 +1,4 @@
-"""`qc` on simulated blood with planted damage: nothing is lost, everything is explained."""
+"""`qc` on simulated blood with planted damage: no cell is lost, every decision has a reason."""
 
 from __future__ import annotations
 

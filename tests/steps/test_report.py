@@ -1,4 +1,4 @@
-"""The page: what it says, that it asks for nothing, and that it stands any input."""
+"""The report: its content, that it is self-contained, and that it copes with any input."""
 
 from __future__ import annotations
 

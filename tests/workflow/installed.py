@@ -1,4 +1,4 @@
-"""An environment that holds ctcflow as its wheel, away from any checkout."""
+"""An environment with ctcflow installed from its wheel, outside of any checkout."""
 
 from __future__ import annotations
 

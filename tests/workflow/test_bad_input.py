@@ -1,4 +1,4 @@
-"""Mistakes that users make, through the command lines that meet them: one clear line each."""
+"""Mistakes of users, through the command lines that meet them: one clear line each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs, and what runs again, as a dry run says; and the digest of the code of a step."""
+"""What runs and what re-runs according to a dry run, and the digest of a step's code."""
 
 from __future__ import annotations
 
@@ -273,7 +273,8 @@ def _edited(path: Path, names: Sequence[str] = ()) -> str:
         ("stats/clusters/search.py", {"qc", "score", "integrate", "cluster", "freeze", "project"}),
         ("steps/collect.py", {"cluster"}),
         ("files/export.py", {"export"}),
-        ("cli.py", {"export"}),
+        ("commands/tools.py", {"export"}),
+        ("cli.py", set()),
         ("stats/clusters/neighbors.py", {"qc", "score", "integrate", "cluster", "project"}),
         ("stats/embedding/confounding.py", {"integrate"}),
         ("stats/embedding/symphony.py", {"project"}),
@@ -415,7 +416,7 @@ sys.path.insert(0, str(root / "src"))
 from ctcflow.contracts import STEPS, READS
 from ctcflow.inputs import Finished, Layers, OnDisk, Reference, Samples
 from ctcflow.workflow.step_code import _files_named, definitions, defined_at
-from ctcflow.workflow import Workflow
+from ctcflow.workflow.for_rules import Workflow
 
 package = root / "src" / "ctcflow"
 inside = str(package) + "/"

@@ -1,4 +1,4 @@
-"""Sizes from the heads of files, and what jobs ask for."""
+"""Sizes from the headers of files, and the memory and time that jobs request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way into the workflow: the same jobs, the same bytes, one ctcflow."""
+"""All ways to start the workflow: the same jobs, the same bytes, one copy of ctcflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small cohort with known truth through the real workflow, and runs that are cut short."""
+"""A small cohort with known truth through the real workflow, and interrupted runs."""
 
 from __future__ import annotations
 

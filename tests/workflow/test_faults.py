@@ -1,4 +1,4 @@
-"""What dies or is damaged between runs: the next `ctcflow run` ends with the same bytes."""
+"""Crashes and damaged files between runs: the next `ctcflow run` gives the same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From an empty folder to the evidence for one cell, by the commands that a user types."""
+"""From an empty folder to the evidence for one cell, with the commands of a user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory that jobs ask for, and what a machine gives them together."""
+"""Memory that jobs request, and the limit of a machine on their sum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other tools make of the results of a run, each called as its users call it."""
+"""Results of a run in other tools, each called as its users call it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A finished run frozen, and a second run that maps samples onto it."""
+"""Freezing a finished run, and a second run that maps samples onto it."""
 
 from __future__ import annotations
 

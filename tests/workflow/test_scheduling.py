@@ -1,4 +1,4 @@
-"""Snakemake decides once per job that ends, and not many times a second."""
+"""Snakemake makes one scheduling decision per finished job, not many per second."""
 
 from __future__ import annotations
 

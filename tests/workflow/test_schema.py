@@ -1,4 +1,4 @@
-"""Generated files: current, complete, and saying what the models say."""
+"""Generated files are current, complete, and agree with the models."""
 
 from __future__ import annotations
 

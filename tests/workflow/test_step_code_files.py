@@ -1,4 +1,4 @@
-"""Files that are not Python count in the digests of the steps that render with them."""
+"""Non-Python files are part of the digests of the steps that render with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands on the folder of a run: make one, check it, run it, ask it about a droplet."""
+"""Commands on a run folder: create it, check it, run it, explain the call of a droplet."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _cores(text: str) -> int | None:
     """A number of cores; None for `all`."""
     if text == "all":
         return None
-    # Snakemake takes 0 and below, and waits for ever
+    # Snakemake accepts 0 or fewer cores and then waits for ever
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(
             f"`{text}` is no number of cores: give 1 or more, or `all`"

@@ -1,4 +1,4 @@
-"""Commands of the steps: one job of the workflow each, files in and files out."""
+"""One command per step: it runs one job of the workflow, from files to files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DIFFERING: Final = "parameters that differ from the defaults"
 
 
 def add(commands: Any) -> None:
-    """Add a command for each step to the commands of a parser, and the parameters of steps."""
+    """Add one command per step to a parser, and `params`, which prints the parameters of steps."""
     for name, step in STEPS.items():
         _add_step(commands.add_parser(name, help=step.does, description=step.does), name)
     table = commands.add_parser("params", help="print the parameters of a step")
@@ -41,7 +41,7 @@ def _add_step(command: argparse.ArgumentParser, name: str) -> None:
 
 
 def add_files(command: argparse.ArgumentParser) -> None:
-    """Add the options for files of a job."""
+    """Add the options that name the files of a job."""
     for option, target, text in (
         ("--in", "inputs", "inputs; of a cohort step with {sample} in the path"),
         ("--out", "outputs", "outputs"),
@@ -113,7 +113,7 @@ def _write(step: str, result: Output, name: str, path: Path) -> None:
 
 
 def log_peak(step: str) -> None:
-    """Say how much memory a job took at most."""
+    """Log the peak memory of a job."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     logging.info("%s: %.0f MiB at most", step, peak)
 

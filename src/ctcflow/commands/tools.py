@@ -1,4 +1,4 @@
-"""Commands beside a run: export what it found, judge anyone's score, simulate a cohort."""
+"""Commands outside a run: export its results, calibrate any score, simulate a cohort."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _calibrate(arguments: argparse.Namespace) -> None:
             found.table.to_csv(sys.stdout, sep="\t", index=False, float_format="%.6g")
             sys.stdout.flush()
             return
-        # what reads it has seen enough: nothing is left to be written when this process ends
+        # the reader of the pipe (such as `head`) is gone: Python must flush nothing at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     try:

@@ -1,1 +1,1 @@
-"""Lines of evidence of each cell, and the rules that make a class of them."""
+"""The lines of evidence for each cell, and the rules that combine them to a class."""

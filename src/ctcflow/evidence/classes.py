@@ -1,7 +1,8 @@
-"""What a cell is called, from its lines of evidence: rules in words, the first that holds decides.
+"""The class of each cell, from its lines of evidence: the first rule that applies decides.
 
-A tumour call has to be improbable under each normal explanation: the leukocytes of the sample, and
-the other normal cells that end up in a tube. Thresholds are the same for every panel and tumour.
+A cell is called a tumour cell only if it is improbable under each normal explanation: leukocytes of
+the sample, and the other normal cells that get into a blood tube. The thresholds are the same for
+every panel and every type of tumour.
 """
 
 from __future__ import annotations
@@ -23,21 +24,25 @@ Objects = npt.NDArray[np.object_]
 CLASSES: Final = ("CTC", "CTC aggregate", "non-blood other", "uncertain", "blood")
 
 _CLEARLY_MISSING_P: Final = 1e-4
-_MOSTLY_MISSING_P: Final = 1e-3  # enough beside a panel
-_ONE_GENE_P: Final = 1e-3  # of a single gene that leukocytes hardly ever show
-_STRONG_PANEL_P: Final = 1e-4  # with two genes or more: stands against a kept blood identity
-_STRONG_STROMA_PANEL_P: Final = 1e-3  # of the first panel in stroma: stands against its looks
+_MOSTLY_MISSING_P: Final = 1e-3  # of identity: enough if a panel is expressed as well
+_ONE_GENE_P: Final = 1e-3  # of a single panel gene that leukocytes hardly ever express
+_STRONG_PANEL_P: Final = 1e-4  # with two genes or more: overrides a blood identity that is kept
+_STRONG_STROMA_PANEL_P: Final = 1e-3  # of the first panel: overrides a stroma-like profile
 ANEUPLOID_P: Final = 1e-3
-"""Aneuploid at or below this p: tissue with a shuffled genome passes 0.01 too often."""
-_STROMA_P: Final = 0.05  # above it, a cell may well be one of stroma or endothelium
-_NO_STROMA_P: Final = 0.005  # at or below it, it is none; between the two it cannot be told
-_SKIN: Final = 10.0  # nats for skin and against any other tissue: 20,000 to 1
-_SKIN_PER_COUNT: Final = 0.02  # and as many for each count of a deep cell
-_SKIN_COUNTS: Final = 100.0  # less these
-_PANELS_OF_STROMA: Final = ("sarcoma",)  # collagens and what goes with them
+"""Aneuploid at or below this p. Expression of another tissue alone, without its copy number (genes
+in random order along the genome), passes a limit of 0.01 too often."""
+_STROMA_P: Final = 0.05  # above it, the cell may well be stroma or endothelium
+_NO_STROMA_P: Final = 0.005  # at or below it, it is neither; between the two it is undecided
+# Log-likelihood ratio (nats) of skin over any other tissue that counts as skin: at least 10 (odds
+# of 20,000 to 1), and at least 0.02 per count of the cell beyond the first 100.
+_SKIN: Final = 10.0
+_SKIN_PER_COUNT: Final = 0.02
+_SKIN_COUNTS: Final = 100.0
+_PANELS_OF_STROMA: Final = ("sarcoma",)  # collagens and other genes of normal stroma
 UNDER_BLOOD: Final = -0.12
-"""Nats per count over blood below which a leukocyte fits better than any tissue does."""
-_OVER_BLOOD: Final = 0.03  # nats per count for a normal epithelium and against any leukocyte
+"""Log-likelihood ratio per count (nats) of the best tissue over the best leukocyte, below which the
+leukocyte fits better."""
+_OVER_BLOOD: Final = 0.03  # the same (nats per count), from which a cell is plainly epithelial
 PARTNER_P: Final = 1e-6
 """Genes of a blood cell beside those of the tumour cell."""
 
@@ -45,42 +50,46 @@ ANEUPLOID: Final = "aneuploid"
 DIPLOID: Final = "diploid as far as seen"
 NOT_SEEN: Final = "not seen"
 FEWEST_UMIS_TO_SEE: Final = 3000
-"""Counts from which an aneuploid cell mostly shows it, so that its absence says something."""
+"""Counts (UMIs) from which aneuploidy is usually detected in an aneuploid cell, so that its absence
+is informative."""
 
 
 class Evidence(NamedTuple):
-    """Lines of evidence of n cells; copy number, partner and tissue are NaN where not judged."""
+    """Lines of evidence of n cells; copy number, partner and tissue are NaN where not judged.
+
+    Each `p_` is the probability that a normal cell of the kind named shows the same or more.
+    """
 
     umis: Floats
     """(n,) counts."""
     significant: Bools
-    """(n,) called at the error rate that was asked for; all others are `blood`."""
+    """(n,) significant at the error rate that was asked for; all other cells are `blood`."""
     p_identity: Floats
-    """(n,) a leukocyte lacks so much blood identity."""
+    """(n,) that a leukocyte lacks so much of its blood identity."""
     p_panel: Floats
-    """(n,) a leukocyte shows so much of a tumour panel."""
+    """(n,) that a leukocyte expresses so much of a tumour panel."""
     n_panel_genes: npt.NDArray[np.integer]
     """(n,) genes of that panel that are seen."""
     p_copy_number: Floats
-    """(n,) a diploid cell is as aneuploid."""
+    """(n,) that a diploid cell looks as aneuploid."""
     p_stroma: Floats
-    """(n,) a cell of stroma or endothelium looks so little like it."""
+    """(n,) that a cell of stroma or endothelium resembles its own type so little."""
     p_stroma_panel: Floats
-    """(n,) a cell of stroma or endothelium shows so much of a panel."""
+    """(n,) that a cell of stroma or endothelium expresses so much of a panel."""
     nearest: Objects
-    """(n,) normal type, not of blood, that the cell looks most like; empty where not judged."""
+    """(n,) normal cell type outside blood that fits best; empty where not judged."""
     only_stroma_speaks: Bools
-    """(n,) that type is one of stroma, and the panel is one of genes that stroma is made of."""
+    """(n,) that type is stroma, and the panel consists of genes that normal stroma expresses."""
     over_other_tissue: Floats
-    """(n,) log-likelihood of the group of that type over the best other group."""
+    """(n,) log-likelihood ratio of that type's group over the best other group (nats)."""
     is_skin: Bools
     """(n,) that type is one of skin, squamous or basal epithelium."""
     is_epithelium: Bools
     """(n,) that type is one of any epithelium, endocrine cells among them."""
     over_blood: Floats
-    """(n,) log-likelihood per count of that type over the best leukocyte."""
+    """(n,) log-likelihood ratio per count of that type over the best leukocyte (nats)."""
     p_partner: Floats
-    """(n,) a tumour cell alone shows so many genes of a blood cell."""
+    """(n,) that a tumour cell alone in its droplet shows so many genes of a blood cell."""
 
     @classmethod
     def of(cls, obs: pd.DataFrame, *, significant: Bools) -> Evidence:
@@ -116,7 +125,7 @@ class Evidence(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What the lines of evidence mean for n cells; each (n,), False where a line was not judged."""
+    """The facts that the rules use, for n cells; each (n,), False where a line was not judged."""
 
     significant: Bools
     missing: Bools
@@ -124,39 +133,40 @@ class Facts(NamedTuple):
     clearly: Bools
     """It is clearly missing."""
     panel: Bools
-    """A tumour panel is shown by several genes, in a cell that lacks blood identity."""
+    """Several genes of a tumour panel are expressed, in a cell that lacks blood identity."""
     one_gene: Bools
-    """So is one gene that leukocytes hardly ever show."""
+    """One panel gene that leukocytes hardly ever express is seen, in a cell that lacks blood
+    identity."""
     strong: Bools
-    """The panel is shown so strongly that it stands against a kept blood identity."""
+    """The panel is expressed so strongly that it overrides a blood identity that is kept."""
     aneuploid: Bools
     shuffled: Bools
-    """Aneuploid, and clearly no leukocyte or with a strong panel."""
+    """Aneuploid, and either blood identity is clearly missing or the panel is strong."""
     stroma: Bools
     """It may well be a normal cell of stroma or endothelium."""
     maybe_stroma: Bools
-    """That is not ruled out."""
+    """A normal cell of stroma or endothelium is not ruled out."""
     no_stroma: Bools
-    """Aneuploid, with more of a panel than stroma shows."""
+    """Aneuploid, with more panel expression than stroma has."""
     keeps_off_stroma: Bools
-    """Shuffled, and unlike stroma."""
+    """`shuffled`, and its expression does not fit stroma."""
     skin: Bools
     """Plainly normal skin, squamous or basal epithelium."""
     epithelium: Bools
-    """Plainly epithelial by all of its genes."""
+    """Plainly epithelial, judged by all genes."""
     nearer_blood: Bools
-    """Nearer to blood than to any tissue, and yet no leukocyte."""
+    """Blood identity is missing, but blood still fits better than any tissue."""
     together: Bools
-    """Genes of a blood cell beside those of the tumour cell."""
+    """Genes of a blood cell are seen in addition to those of the tumour cell."""
 
 
 class Rule(NamedTuple):
-    """A class, where it holds, and why in words."""
+    """A class, the cells to which it applies, and the reason in words."""
 
     holds: Callable[[Facts], Bools]
     name: str
     reason: str
-    """`{type}` is the normal type that the cell looks most like."""
+    """`{type}` stands for the normal cell type that fits best (`Evidence.nearest`)."""
 
 
 RULES: Final = (
@@ -226,11 +236,11 @@ RULES: Final = (
     ),
     Rule(lambda of: of.significant, "uncertain", "all lines of evidence are weak"),
 )
-"""In their order: the first that holds decides."""
+"""In order: the first rule that applies to a cell decides."""
 
 
 def classify(of: Evidence) -> tuple[Objects, Objects]:
-    """Name each cell, and say why.
+    """Give each cell a class, and the reason for it.
 
     Returns
     -------
@@ -269,9 +279,9 @@ def _facts(of: Evidence) -> Facts:
         aneuploid=aneuploid,
         shuffled=shuffled,
         stroma=missing & (as_stroma > _STROMA_P),
-        # keratins in a cell that looks like stroma: RNA of its tissue, or two cells
+        # keratins in a stroma-like cell may be ambient RNA of its tissue, or a second cell
         maybe_stroma=missing & ((as_stroma > _NO_STROMA_P) | (of.p_stroma > _STROMA_P)),
-        # stroma is often taken for aneuploid, and full of the genes of a sarcoma
+        # stroma often looks aneuploid and always expresses sarcoma genes: ask for other genes
         no_stroma=aneuploid & (of.p_stroma_panel <= _STRONG_STROMA_PANEL_P),
         keeps_off_stroma=shuffled & (of.p_stroma <= _STROMA_P),
         skin=missing & of.is_skin & as_skin & ~shuffled,
@@ -282,7 +292,7 @@ def _facts(of: Evidence) -> Facts:
 
 
 def malignancy(of: Evidence, *, called: Bools) -> Objects:
-    """What copy number says of the malignancy of calls; empty for other cells.
+    """Malignancy of each called cell as far as copy number tells; empty for other cells.
 
     Parameters
     ----------
@@ -294,7 +304,7 @@ def malignancy(of: Evidence, *, called: Bools) -> Objects:
     Returns
     -------
     `aneuploid`, `diploid as far as seen`, or `not seen` where copy number was not judged or the
-    cell is too shallow for an aneuploid one to show it.
+    cell has too few counts for aneuploidy to be detected.
     """
     words = np.full(called.size, "", dtype=object)
     judged = ~np.isnan(of.p_copy_number) & (of.umis >= FEWEST_UMIS_TO_SEE)

@@ -1,4 +1,4 @@
-"""Copy number: how aneuploid a cell is for all that the sample's leukocytes say."""
+"""Aneuploidy, inferred from expression with the sample's own leukocytes as diploid reference."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NORMAL_COPIES: Final = 0.05
 
 
 def measured(of: Looked) -> Found:
-    """Dosage of chromosome arms of the candidates, and p that a diploid cell is as uneven."""
+    """Dosage of each chromosome arm in the candidates, and p that a diploid cell is as uneven."""
     names, shipped, settings = of.sample.genes, of.shipped, of.settings
     like = np.append(of.plainly, of.together.plainly)
     used = np.unique(like[like >= 0])
@@ -53,7 +53,7 @@ def _says(cell: Cell) -> str:
 
 def _against(cell: Cell) -> str:
     p = numbers.number_or_none(cell.get(keys.P_COPY_NUMBER.key))
-    if cell.get(keys.MALIGNANCY.key) == ANEUPLOID:  # as a cell or together
+    if cell.get(keys.MALIGNANCY.key) == ANEUPLOID:  # alone or together with its group
         return ""
     if p is None:
         return "Copy number was not judged: expression alone speaks for it."
@@ -70,7 +70,7 @@ LINE: Final = Line(
     label="Copy number",
     columns=(
         Column(keys.ANEUPLOIDY, "number"),
-        # a deep cell may show alone what is blurred among others
+        # a deep cell alone may show changes that are averaged out in its group
         Column(keys.P_COPY_NUMBER, "p", listed=True, together="either"),
         Column(keys.COPY_NUMBER, "table"),
     ),

@@ -1,4 +1,4 @@
-"""Decoy panels of a sample: is the null of the tumour panel right for its blood cells?"""
+"""Decoy panels: a check that the panel p-values are right for the blood cells of a sample."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DECOYS: Final = 10
 
 
 def measured(of: Looked) -> list[Decoys]:
-    """Share of leukocytes at or below each level, over decoys: see `stats.panels.decoys`."""
+    """Share of leukocytes with p at or below each level, over decoys: see `stats.panels.decoys`."""
     names, null = of.sample.genes, of.blood.is_leukocyte
     candidates = decoys.candidates_of(
         names, technical=of.shipped.technical, members=of.panels.columns

@@ -1,4 +1,4 @@
-"""Blood identity: how little of a cell is blood, by all of its genes but those of the panels."""
+"""Blood identity: how badly the leukocyte profiles fit a cell, by all genes outside the panels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ctcflow.stats.thresholds import MISSING_P
 
 
 def measured(of: Looked) -> Found:
-    """P of each cell, its lineage, and whether it is a leukocyte that others are judged by."""
+    """P of each cell, its lineage, and whether it is one of the leukocytes that form the null."""
     blood, types = of.blood, np.array(of.types, dtype=object)
     cells = {
         keys.LINEAGE: pd.Categorical(types[blood.lineage]),
@@ -49,7 +49,8 @@ LINE: Final = Line(
     label="Identity",
     columns=(
         Column(keys.LINEAGE, "category"),
-        # others can only weaken it: the leukocytes of a group are chosen for lying far out
+        # A group can only weaken the evidence: leukocytes in it were selected as outliers, so
+        # their pooled p is too small.
         Column(keys.P_IDENTITY, "p", listed=True, together="weaker"),
         Column(keys.IS_LEUKOCYTE, "truth"),
     ),

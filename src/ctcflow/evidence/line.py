@@ -1,4 +1,4 @@
-"""What a line of evidence is: what it leaves of each cell, and its words for that."""
+"""What a line of evidence is: the columns it adds for each cell, and its text about a cell."""
 
 from __future__ import annotations
 
@@ -13,39 +13,41 @@ import pandas as pd
 from ctcflow.keys import Slot
 
 Kind = Literal["p", "number", "count", "truth", "category", "text", "table"]
-"""`p` and `number` are floats (NaN: not judged), `count` is a whole number, `category` and `text`
-are empty where there is nothing to say, `table` is a DataFrame in obsm."""
+"""`p` and `number` are floats (NaN: not judged), `count` is an integer, `category` and `text` are
+empty where there is nothing to say, `table` is a DataFrame in obsm."""
 Cell = Mapping[str, Any]
 """One cell of `results/call/cells.tsv.gz`, by column."""
 Measured = Mapping[Slot, Any]
-"""Values of each slot, in the order of the cells that were looked at."""
+"""Values of each slot, in the order of the cells of `Looked`."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """Something that a line leaves of each cell."""
+    """One value that a line of evidence writes for each cell."""
 
     slot: Slot
     kind: Kind
     listed: bool = False
-    """Also in the tables of cells and calls; what is not listed is for the rules of the classes."""
+    """Whether it is also in the tables of cells and calls; the others are used by the class rules
+    only."""
     together: Literal["own", "group", "weaker", "either"] = "own"
-    """What holds for a cell that is judged together with others (`together`): its own value, that
-    of all their counts, the larger p of both, or the smaller at the price of two looks."""
+    """Which value counts for a cell that is judged together with its group (`look.Together`): its
+    own; that of the group's summed counts; the larger p of the two; or the smaller p, times two
+    (Bonferroni)."""
     missing: Any = np.nan
     """For cells that are not judged."""
 
 
 class Found(NamedTuple):
-    """What a line says of the cells of a sample."""
+    """Result of a line of evidence for a sample."""
 
     cells: Measured
-    """(n,) per cell, of every column."""
+    """(n,) values per cell, for every column."""
     groups: Measured = {}
-    """(g,) of all counts of the cells that are judged together, of every column that is not
+    """(g,) values from the summed counts of each group, for every column whose `together` is not
     `own`."""
     record: Any = None
-    """For uns `score`, below the name of the line; None for nothing."""
+    """Record for uns `score`, stored under the name of the line; None for no record."""
     not_run: str = ""
     """Why the line was not judged; empty where it was."""
 
@@ -61,15 +63,15 @@ class Line:
     Attributes
     ----------
     name
-        As in the list of what was not run, and as a key of uns `score`: "copy number".
+        Name in the list of what was not run, and key in uns `score`: "copy number".
     label
-        Before its words on a card: "Copy number".
+        Heading of its text on a card: "Copy number".
     columns
-        What it leaves of each cell.
+        The values that it writes for each cell.
     says
         What a called cell shows, in words; empty for nothing.
     against
-        What would make the cell no tumour cell, as far as this line knows; empty for nothing.
+        What speaks against a tumour cell according to this line, in words; empty for nothing.
     """
 
     name: str
@@ -86,16 +88,16 @@ class Line:
 def spread(
     values: npt.NDArray[Any], column: Column, *, rows: npt.NDArray[np.intp], n: int
 ) -> npt.NDArray[Any] | pd.Categorical:
-    """Values of some cells as those of all; the others have what stands for missing.
+    """Spread the values of some cells over all cells; the others get `column.missing`.
 
     Parameters
     ----------
     values
         (r,) of the cells in `rows`.
     column
-        Whose they are.
+        Column that the values belong to.
     rows
-        (r,) places of these cells.
+        (r,) row indices of these cells.
     n
         Number of all cells.
     """

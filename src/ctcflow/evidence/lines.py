@@ -1,4 +1,4 @@
-"""The lines of evidence that there are. A new one is a file of this folder and its rows here."""
+"""The list of all lines of evidence. To add one, write a module here and enter it below."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _MEASURED: Final[tuple[Callable[[Looked], Found], ...]] = (
     copy_number.measured,
     partners.measured,
 )
-"""What measures each of them. Apart, since the page and the tables want the words only: an edit of
-how a line is measured runs nothing again that shows it."""
+"""The function that measures each line. It is no part of `LINES`, since the page and the tables
+need only the text of a line: a change of how a line is measured must not re-run them by itself."""
 
 
 def measure(of: Looked) -> Mapping[str, Found]:
-    """What each line says of a sample, by its name."""
+    """Result of each line for a sample, by the name of the line."""
     return {line.name: found(of) for line, found in zip(LINES, _MEASURED, strict=True)}
 
 
@@ -34,10 +34,10 @@ def columns(*, listed: bool) -> tuple[Column, ...]:
 
 
 def slots() -> tuple[Slot, ...]:
-    """What the lines leave of each cell."""
+    """All slots that the lines write."""
     return tuple(column.slot for column in columns(listed=False))
 
 
 def listed_slots() -> tuple[Slot, ...]:
-    """What of that tables list."""
+    """The slots that are also in the tables."""
     return tuple(column.slot for column in columns(listed=True))

@@ -1,4 +1,4 @@
-"""What the lines of evidence share: leukocytes, panels, tissue, and who is asked further."""
+"""What the lines of evidence share: leukocytes, panels, normal tissue, and the candidates."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from ctcflow.stats.thresholds import MISSING_P, SHOWN_P
 Floats = npt.NDArray[np.float64]
 
 _GROUPS_AT_ONCE: Final = 500
-"""Groups whose counts are held together."""
+"""Groups whose summed counts are in memory at a time."""
 _UNMEASURED_SHARE: Final = 0.2
-"""What ambient RNA may explain beside a tumour cell where `qc` could not measure it: tissue, or too
-few leukocytes. Chosen at the cells of one triple-negative breast cancer, and not held out."""
+"""Largest share of a cell's counts that may be ambient RNA, used where `qc` could not measure it (a
+tissue sample, or too few leukocytes). Chosen on the cells of one triple-negative breast cancer, not
+validated on held-out data."""
 
 
 class Shipped(NamedTuple):
-    """Facts that a sample is compared with: tables of the package, or what users gave instead."""
+    """Reference tables that a sample is compared with: the shipped ones, or the user's own."""
 
     reference: pd.DataFrame
     """Normal cells: `symbol`, then counts per million of each profile."""
@@ -53,15 +54,15 @@ class Settings(NamedTuple):
     """Parameters of `score` that the lines use."""
 
     fewest: int
-    """Leukocytes from which the sample's own null is used (cells)."""
+    """Fewest leukocytes for which the sample's own null is used (cells)."""
     weight: float
-    """Counts that the shipped panel rates are worth against the sample's own."""
+    """Weight of the shipped panel rates as a prior, in counts (UMIs) of the sample."""
     fewest_of_lineage: int
-    """Leukocytes from which a lineage is a reference for copy number (cells)."""
+    """Fewest leukocytes of a lineage that serve as a reference for copy number (cells)."""
     seed: int
-    """Of the leukocytes that are thinned, and of the decoys."""
+    """Seed for thinning leukocytes and for drawing decoys."""
     n_threads: int
-    """For the search of cells that are alike; changes no result."""
+    """Threads of the search for cells that are alike; does not change results."""
 
 
 class Sample(NamedTuple):
@@ -78,17 +79,17 @@ class Sample(NamedTuple):
     are_molecules: bool
     """False for reads that were scaled to look like molecules."""
     beside: Mapping[str, pd.DataFrame] = {}
-    """What was measured beside RNA: tables of obsm by name, (n, .)."""
+    """Modalities other than RNA: tables of obsm by name, each with n rows."""
 
 
 class Panels(NamedTuple):
-    """What the panels say of n cells, all looked at together."""
+    """Result of the tumour panels for n cells, corrected for the number of panels."""
 
     p: Floats
-    """(n,) probability that a leukocyte of this lineage and depth shows so much of any panel: the
-    smallest of all panels, after the price of looking at several (`panel.price`)."""
+    """(n,) probability that a leukocyte of this lineage and depth expresses so much of any panel:
+    the smallest p of all panels, corrected for looking at several of them (`panel.price`)."""
     panel: npt.NDArray[np.intp]
-    """(n,) the panel with the smallest p, an index into their names."""
+    """(n,) index of the panel with the smallest p."""
     seen: npt.NDArray[np.bool_]
     """(n, p) genes of that panel that are seen."""
     columns: npt.NDArray[np.intp]
@@ -98,26 +99,26 @@ class Panels(NamedTuple):
 
 
 class Together(NamedTuple):
-    """Cells that are judged together with others that they cannot be told from (`alike`)."""
+    """Cells judged in groups: each with the cells that it cannot be told from (`alike`)."""
 
     rows: npt.NDArray[np.intp]
-    """(g,) these cells."""
+    """(g,) row indices of these cells."""
     members: sp.csr_matrix
-    """(g, n) 1 for the cells of each one's group, itself among them."""
+    """(g, n) 1 for the cells in the group of each, the cell itself included."""
     umis: Floats
-    """(g,) counts of the group."""
+    """(g,) total counts of the group."""
     plainly: npt.NDArray[np.intp]
-    """(g,) of `normal_tissue.plainly_like`."""
+    """(g,) normal tissue that the group plainly resembles: see `normal_tissue.plainly_like`."""
     p_identity: Floats
-    """(g,) as of `Leukocytes.p`, of all counts of the group as if they were one cell's."""
+    """(g,) as `Leukocytes.p`, for the summed counts of the group as if they were one cell."""
     panels: Panels
-    """Of the same counts."""
+    """Result of the panels for the same summed counts."""
     tissue: Tissue
-    """Of the same counts."""
+    """Comparison with normal tissue for the same summed counts."""
 
 
 class Looked(NamedTuple):
-    """A sample as the lines of evidence see it."""
+    """A sample, prepared for the lines of evidence."""
 
     sample: Sample
     shipped: Shipped
@@ -129,16 +130,16 @@ class Looked(NamedTuple):
     """Names of the lineages in `blood`."""
     panels: Panels
     tissue: Tissue
-    """Of the candidates, in their order."""
+    """Comparison of the candidates with normal tissue, in their order."""
     plainly: npt.NDArray[np.intp]
-    """Normal tissue that each candidate is plainly like: see `normal_tissue.plainly_like`."""
+    """Normal tissue that each candidate plainly resembles: see `normal_tissue.plainly_like`."""
     ambient: Floats
     """(G,) share of a cell's counts that ambient RNA of each gene may be."""
     roles: Roles
-    """Who is a candidate for further questions, and who a reference."""
+    """Which cells are candidates (judged by every line), and which serve as reference."""
     together: Together
     judge: Judge
-    """To judge other cells, or other groups of them, in the same way."""
+    """Judges other cells, or groups of cells, in the same way."""
 
     @property
     def n(self) -> int:
@@ -158,16 +159,18 @@ def look(
     shipped: Shipped,
     settings: Settings,
 ) -> Looked:
-    """Judge all cells of a sample; identity and panels use disjoint genes.
+    """Judge all cells of a sample by blood identity, panels and normal tissue.
+
+    Identity and panels use disjoint sets of genes.
 
     Parameters
     ----------
     sample
-        Its cells.
+        The cells.
     panels
         Genes of each tumour panel that is looked at.
     shipped
-        What they are compared with.
+        Tables that they are compared with.
     settings
         Parameters.
     """
@@ -209,7 +212,7 @@ def _in_blood(
     shipped: Shipped,
     settings: Settings,
 ) -> tuple[Profiles, Leukocytes, _Panels, Panels]:
-    """Profiles without panel genes, leukocytes by these, and the panels against the leukocytes."""
+    """Reference profiles without panel genes, the leukocytes, and the panels against these."""
     genes, members = sample.genes, frozenset().union(*panels.values())
     reference = _profiles(sample, shipped, left_out=members | handling(shipped.technical))
     umis = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
@@ -233,7 +236,7 @@ def _in_blood(
 
 
 def _suspect(shown: sp.csr_matrix, *, umis: Floats, prior: Floats) -> npt.NDArray[np.bool_]:
-    """Cells that may be tumour cells, before lineages are known: these make no null."""
+    """Possible tumour cells, found before lineages are known: they are left out of the null."""
     return panel.surprise(shown, umis=umis, prior=prior)[0] <= SHOWN_P
 
 
@@ -246,7 +249,7 @@ def _rates(
     prior: Floats,
     weight: float,
 ) -> Floats:
-    """What leukocytes of each lineage show of the panels' genes."""
+    """Background expression of the panel genes in the leukocytes of each lineage."""
     null = blood.is_leukocyte & blood.own_null
     return panel.background_rates(
         shown[null],
@@ -270,7 +273,7 @@ def _profiles(sample: Sample, shipped: Shipped, *, left_out: frozenset[str]) -> 
 
 
 class _Looks(NamedTuple):
-    """Normal cells, and the panel that stroma is judged by."""
+    """Compares cells with normal tissue, and stroma with the first panel."""
 
     reference: Profiles
     null: pd.DataFrame
@@ -283,7 +286,7 @@ class _Looks(NamedTuple):
 
 
 class _Panels(NamedTuple):
-    """Panels and what blood of the sample shows of their genes."""
+    """The panels, and the background expression of their genes in the sample's blood."""
 
     genes: npt.NDArray[np.object_]
     panels: Sequence[frozenset[str]]
@@ -291,7 +294,11 @@ class _Panels(NamedTuple):
     rates: Floats
 
     def first_of(self, columns: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-        """Genes of the first panel: tissue leaves its RNA in stroma, of other panels too."""
+        """Genes of the first panel.
+
+        Only these are used for stroma: it picks up ambient RNA of its tissue, with genes of other
+        panels.
+        """
         return np.asarray(pd.Index(self.genes[columns]).isin(list(self.panels[0])))
 
     def at(self, counts: Floats, umis: Floats, lineage: npt.NDArray[np.intp]) -> Panels:
@@ -305,10 +312,10 @@ class _Panels(NamedTuple):
 
 
 class Judge(NamedTuple):
-    """What counts of a sample are judged by, those of one cell or of several together."""
+    """Judges counts of a sample, whether of one cell or summed over several."""
 
     reference: Profiles
-    """For the blood identity: without the genes of the panels."""
+    """Reference profiles for the blood identity, without the panel genes."""
     null: Null
     panels: _Panels
     looks: _Looks
@@ -316,16 +323,16 @@ class Judge(NamedTuple):
     def together(
         self, counts: sp.csr_matrix, *, asked: npt.NDArray[np.bool_], n_threads: int
     ) -> Together:
-        """Judge cells by all counts of those that they cannot be told from.
+        """Judge cells by the summed counts of all cells that they cannot be told from.
 
         Parameters
         ----------
         counts
             (n, G) raw counts.
         asked
-            (n,) cells that are compared with each other.
+            (n,) True for the cells that are compared with each other.
         n_threads
-            For the search; changes no result.
+            Threads of the search; does not change results.
         """
         rows = np.flatnonzero(asked)
         found = alike(counts[rows], reference=self.looks.reference, n_threads=n_threads).tocoo()

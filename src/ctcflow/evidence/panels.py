@@ -1,4 +1,4 @@
-"""Tumour panels: genes that tumours show and leukocytes hardly ever do."""
+"""Tumour panels: genes that tumours express and leukocytes hardly ever do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FEW_GENES: Final = 3
 
 
 def measured(of: Looked) -> Found:
-    """P of each cell, the panel that it comes from, and which of its genes are seen."""
+    """P of each cell, the panel that gives this p, and the panel genes that are seen."""
     none = "" if of.panels.columns.size else "no panel gene is in the data"
     return Found(_columns(of, of.panels), _columns(of, of.together.panels), not_run=none)
 

@@ -1,4 +1,4 @@
-"""Partners: genes of a blood cell beside those of a tumour cell, in one droplet."""
+"""Partners: a blood cell in the same droplet as a tumour cell, known by its genes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ctcflow.stats.panels.partners import lineage_genes, partners
 
 
 def measured(of: Looked) -> Found:
-    """The blood lineage whose genes surprise most, of candidates."""
+    """For each candidate, the blood lineage whose genes are least expected, and p."""
     shipped = of.shipped
     found = partners(
         of.sample.counts,
-        # not of reads: the model is one of molecules in droplets
+        # not for reads: the model describes molecules (UMIs) in droplets
         candidates=of.roles.candidates & of.sample.are_molecules,
         genes=lineage_genes(
             of.sample.genes,

@@ -1,4 +1,4 @@
-"""Normal tissue: which normal cell beside blood a cell looks like, and whether it may be one."""
+"""Normal tissue: the normal cell type outside blood that fits best, and whether it may be one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ctcflow.stats.identity.profiles import NORMAL_GROUPS
 
 
 def measured(of: Looked) -> Found:
-    """What candidates look like beside blood."""
+    """Compare the candidates with normal cell types outside blood."""
     candidates = np.flatnonzero(of.roles.candidates)
     groups = np.arange(of.together.rows.size)
     return Found(

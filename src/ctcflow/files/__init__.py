@@ -1,1 +1,1 @@
-"""Files of a run: read, laid over each other, written whole, exported."""
+"""Files of a run: reading them, merging those of one sample, writing them safely, exporting."""

@@ -24,7 +24,7 @@ _MODE: Final = 0o644 << 16
 
 
 class Reference(NamedTuple):
-    """All that maps a new sample.
+    """All that is needed to map a new sample.
 
     n cells, g genes, d components, K soft clusters, L lineages, T scored types of m marker genes.
     """
@@ -34,21 +34,21 @@ class Reference(NamedTuple):
     `cell_types` (names by code), `scored_types` (T names), `limits` (of novelty), `controls` (of
     `call`), `steps` (version, parameters and digests of the inputs of each)."""
     genes: npt.NDArray[np.str_]
-    """(g,) symbols of the genes that the components are made of."""
+    """(g,) symbols of the genes that the principal components are computed from."""
     gene_ids: npt.NDArray[np.str_]
     """(g,) Ensembl ids, empty where unknown."""
     means: npt.NDArray[np.float64]
-    """(g,) of the log-normalised values; they were centred and not scaled."""
+    """(g,) means of the log-normalised values, which were centred and not scaled."""
     loadings: npt.NDArray[np.float64]
     """(g, d)"""
     cluster_sizes: npt.NDArray[np.float64]
-    """(K,) of Harmony; K is 0 where it was not fitted."""
+    """(K,) sizes of Harmony's soft clusters; K is 0 where Harmony was not fitted."""
     cluster_sums: npt.NDArray[np.float64]
-    """(K, d) sums of corrected points."""
+    """(K, d) sums of the corrected points of each soft cluster."""
     lineages: npt.NDArray[np.str_]
     """(L,) names; L is 0 where the linear method was not fitted."""
     lineage_means: npt.NDArray[np.float64]
-    """(L, d) of corrected points."""
+    """(L, d) means of the corrected points of each lineage."""
     embedding: npt.NDArray[np.float32]
     """(n, d) corrected points."""
     umap: npt.NDArray[np.float32]
@@ -64,7 +64,7 @@ class Reference(NamedTuple):
     marker_genes: npt.NDArray[np.str_]
     """(m,) symbols of the genes that types are scored by."""
     marker_loadings: npt.NDArray[np.float64]
-    """(m, T) part of each gene in the score of each scored type."""
+    """(m, T) weight of each gene in the score of each scored type."""
     type_scores: npt.NDArray[np.float32]
     """(n, T) averaged over neighbours."""
 
@@ -88,19 +88,19 @@ def packed(reference: Reference) -> bytes:
 
 
 def _member(name: str) -> zipfile.ZipInfo:
-    """Describe a member without time, user or system."""
+    """Describe a member of the zip file without time, user or operating system."""
     member = zipfile.ZipInfo(name, _EPOCH)
     member.create_system, member.external_attr = _UNIX, _MODE
     return member
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """Read what a bundle says of itself, and nothing else.
+    """Read the manifest of a bundle, and nothing else.
 
     Raises
     ------
     CtcflowError
-        The file is missing, is no bundle, or is one of another version.
+        The file is missing, is not a bundle, or has another version of the format.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -123,7 +123,7 @@ def read(path: Path) -> Reference:
         with zipfile.ZipFile(path) as archive:
             manifest = _manifest(path, archive)
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-                # a small file that grows to any size
+                # a small zip file may unpack to any size
                 raise ValueError("a part of it is compressed")
             arrays = {
                 name: np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
@@ -135,7 +135,7 @@ def read(path: Path) -> Reference:
 
 
 class Genes(NamedTuple):
-    """What a bundle says of the genes that its components are made of; as in `Reference`."""
+    """The genes that the components of a bundle are computed from; fields as in `Reference`."""
 
     genes: npt.NDArray[np.str_]
     gene_ids: npt.NDArray[np.str_]
@@ -143,7 +143,7 @@ class Genes(NamedTuple):
 
 
 def read_genes(path: Path) -> Genes:
-    """Read the genes of a bundle alone; raises what `read` raises."""
+    """Read only the genes of a bundle; raises what `read` raises."""
     import numpy as np
 
     try:
@@ -155,12 +155,12 @@ def read_genes(path: Path) -> Genes:
 
 
 def check_scale(manifest: Mapping[str, Any], target_umis: float) -> None:
-    """Refuse values on another scale than those of the reference.
+    """Refuse a sample that is normalised to another scale than the reference.
 
     Raises
     ------
     CtcflowError
-        `normalize.target_umis` is another one.
+        `normalize.target_umis` differs from that of the reference.
     """
     frozen = manifest["target_umis"]
     if target_umis != frozen:

@@ -1,4 +1,4 @@
-"""The cohort as the schema of CELLxGENE Discover 7 wants it (github.com/chanzuckerberg)."""
+"""The cohort in the schema of CELLxGENE Discover, version 7 (github.com/chanzuckerberg)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LABELS: Final = (
     *("assay", "cell_type", "development_stage", "disease", "self_reported_ethnicity", "sex"),
     *("tissue", "organism", "ethnicity"),
 )
-"""Columns that the portal fills in itself."""
+"""Columns that the portal fills in itself; the schema forbids them in a file."""
 _OF_PERSON: Final = ("sex", "development_stage", "self_reported_ethnicity")
 
 
@@ -40,17 +40,17 @@ def for_cellxgene(
     terms
         `column`, `value`, `term`: ontology terms of cell types, cancer types and chemistries.
     retired
-        `gene_id` of the shipped genes that the schema's release of GENCODE does not have.
+        `gene_id` of the shipped genes that are missing from the schema's release of GENCODE.
     title
-        Of the data set.
+        Title of the data set.
 
     Returns
     -------
     AnnData
         X log-normalised, raw counts in raw; var by Ensembl id; obs with the schema's columns and
         ctcflow's own (`cell_type` as `author_cell_type`); obsm arrays whose names begin with `X_`.
-        Where the sheet has a column of the schema (`sex_ontology_term_id`, ...) it is taken as it
-        is, else what nobody wrote down is `unknown`.
+        A column of the schema (`sex_ontology_term_id`, ...) is copied from the sample sheet where
+        the sheet has it; otherwise its value is `unknown`.
 
     Raises
     ------
@@ -137,9 +137,9 @@ def _diseases(obs: pd.DataFrame, known: dict[str, str]) -> pd.Series:
 
 
 def assay(chemistry: str, known: dict[str, str]) -> str:
-    """Term of the assay whose words a chemistry of the sheet has, the one with most of them.
+    """Ontology term of the known assay that shares most words with a chemistry of the sheet.
 
-    `10x 3' v3.1` has the words of `10x_3p_v3`.
+    For example, `10x 3' v3.1` contains all words of `10x_3p_v3`.
     """
     text = chemistry.lower().replace("'", "p").replace(" prime", "p").replace("-prime", "p")
     words = set(re.findall("[a-z0-9]+", text))

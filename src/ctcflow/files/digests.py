@@ -1,7 +1,7 @@
-"""Digests of files: kept in a hidden folder beside each result, compared whenever it is read.
+"""Digests of files: kept in a hidden folder next to each result, compared whenever it is read.
 
-In `.digests/` each file has the name of a hash, so that no tool that looks for names such as
-`*_mqc.tsv` or `*.h5ad` below the results takes a digest for a result.
+In `.digests/` each file is named by a hash, so that tools that search the results for names such
+as `*_mqc.tsv` or `*.h5ad` do not mistake a digest for a result.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FOLDER = ".digests"
 
 
 class _Known(NamedTuple):
-    """What a file was when its step had written it."""
+    """State of a file at the time when its step had written it."""
 
     digest: str
     size: int
@@ -36,14 +36,14 @@ def digest(*paths: Path) -> str:
 
 
 def checked(*paths: Path) -> str:
-    """Digest of files, none of which has changed since its step wrote it.
+    """Digest of files, after checking that none has changed since its step wrote it.
 
-    Files without a digest beside them (raw data, tables) cannot be checked.
+    Files without a stored digest (raw data, tables) cannot be checked.
 
     Raises
     ------
     CtcflowError
-        A file is missing, or is not what was written.
+        A file is missing, or has changed since it was written.
     """
     hashes = []
     for path in paths:
@@ -61,14 +61,14 @@ def checked(*paths: Path) -> str:
 
 @contextlib.contextmanager
 def recorded(path: Path) -> Iterator[None]:
-    """Write a file, and then its digest beside it; a file that was not finished has none.
+    """Write a file, then store its digest; a file that was not finished has no digest.
 
-    The digest's own time of change is that of the file, so that the same results are the same
-    bytes.
+    The digest file gets the file's modification time, so that the content of the digest does not
+    depend on when it was written.
     """
     beside = _beside(path)
     beside.unlink(missing_ok=True)
-    # of a run that an earlier version began; MultiQC would read it as data
+    # left by an earlier version of ctcflow; MultiQC would read it as data
     path.with_name(f".{path.name}.digest").unlink(missing_ok=True)
     yield
     state = path.stat()
@@ -80,10 +80,10 @@ def recorded(path: Path) -> Iterator[None]:
 
 
 def damaged(folder: Path) -> Iterator[Path]:
-    """Files below a folder that are not what was written, by name.
+    """Files below a folder that changed after they were written, sorted by name.
 
-    Only files whose size or time of change differ are read: this looks for what was cut off,
-    overwritten or restored wrongly; what rots silently is found when a step reads it.
+    Only files whose size or modification time differ are read. This finds files that were cut off,
+    overwritten or restored wrongly; silent corruption on disk is found when a step reads the file.
     """
     for path in sorted(_recorded_below(folder)):
         known = _known(path)
@@ -97,7 +97,7 @@ def damaged(folder: Path) -> Iterator[Path]:
 
 
 def _recorded_below(folder: Path) -> Iterator[Path]:
-    """Files that have a digest."""
+    """Files below a folder that have a digest."""
     for beside in folder.rglob(f"{_FOLDER}/*"):
         with contextlib.suppress(OSError, ValueError):
             name = beside.read_text().rstrip("\n").split(" ", 2)[-1]
@@ -105,7 +105,7 @@ def _recorded_below(folder: Path) -> Iterator[Path]:
 
 
 def _known(path: Path) -> _Known | None:
-    """None where there is no digest, or only a part of one."""
+    """Read the digest of a file; None if it is missing or incomplete."""
     try:
         found, size, _ = _beside(path).read_text().split(" ", 2)
         return _Known(found, int(size), _beside(path).stat().st_mtime_ns)

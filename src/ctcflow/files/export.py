@@ -26,9 +26,9 @@ _PLAIN: Final = {"allow_write_nullable_strings": False}
 def export_cellxgene(
     path: Path, cohort: AnnData, *, terms: pd.DataFrame, retired: pd.DataFrame
 ) -> None:
-    """Write a delivered cohort as CELLxGENE's validator accepts it (see `cellxgene`), gzipped.
+    """Write a delivered cohort so that CELLxGENE's validator accepts it (see `cellxgene`), gzipped.
 
-    Its uns holds the keys of the schema and colours, no record of ctcflow.
+    Its uns holds the keys of the schema and the colours, but no records of ctcflow.
 
     Raises
     ------
@@ -45,23 +45,23 @@ def export_cellxgene(
 
 
 def export_zarr(path: Path, cohort: AnnData) -> None:
-    """Write a delivered cohort as a folder in zarr; it appears whole or not at all."""
+    """Write a delivered cohort as a zarr folder; it appears only when it is complete."""
     io.write_zarr(path, cohort)
 
 
 def export(path: Path, cohort: AnnData, genes: pd.DataFrame, samples: sample_files.Cohort) -> None:
     """Write raw counts of all kept cells with the cohort's `obs` and `obsm`, gzipped.
 
-    Never more than one sample's counts are in memory; the file appears whole or not at all.
+    At most one sample's counts are in memory; the file appears only when it is complete.
 
     Parameters
     ----------
     path
         The h5ad: X raw counts (n_cells, n_genes) CSR, int32.
     cohort
-        As `cluster` delivers it.
+        As `cluster` writes it.
     genes
-        All genes of the cohort, as `reduce` has them in var.
+        All genes of the cohort: var of the result of `reduce`.
     samples
         Counts of the same samples, kept cells only.
 
@@ -85,23 +85,23 @@ def export(path: Path, cohort: AnnData, genes: pd.DataFrame, samples: sample_fil
 
 
 def append_counts(parent: Any, frame: AnnData, samples: Iterable[AnnData]) -> None:
-    """Write raw counts as the X of an AnnData that lies in a file without it, sample by sample.
+    """Add raw counts, sample by sample, as X to an AnnData that is in a file without X.
 
     Parameters
     ----------
     parent
-        Group of h5py that holds the AnnData.
+        HDF5 group that holds the AnnData.
     frame
-        The same in memory: its cells, named `<sample>:<barcode>`, and its genes.
+        The same AnnData in memory: its cells, named `<sample>:<barcode>`, and its genes.
     samples
-        In the order of its cells.
+        The samples, in the order of the cells of `frame`.
 
     Raises
     ------
     CtcflowError
         The cells of a sample are not those of the frame.
     """
-    if "X" in parent:  # anndata may write that there is none
+    if "X" in parent:  # anndata may write a placeholder for a missing X
         del parent["X"]
     group = parent.create_group("X")
     types = {"data": np.int32, "indices": np.int32}
@@ -130,7 +130,7 @@ def append_counts(parent: Any, frame: AnnData, samples: Iterable[AnnData]) -> No
 
 
 def _matrix(frame: AnnData, sample: AnnData, at: int) -> sparse.csr_matrix:
-    """Counts of one sample over the genes of the cohort, its cells as the cohort has them."""
+    """Counts of one sample over the genes of the cohort, with cells in the cohort's order."""
     names = sample.obs[keys.SAMPLE.key].astype(str) + ":" + sample.obs_names.astype(str)
     if not np.array_equal(frame.obs_names[at : at + sample.n_obs], names.to_numpy(object)):
         _refuse(sample.n_obs)

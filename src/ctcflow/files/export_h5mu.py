@@ -1,7 +1,7 @@
 """The cohort as a MuData file (muon, mudata): counts of RNA, surface proteins and hashtags.
 
-Written as mudata 0.3 writes it, with h5py and anndata alone: an HDF5 file with a user block that
-says so, one AnnData per modality below `mod`, and which rows each of them has.
+Written in the format of mudata 0.3, with h5py and anndata only: an HDF5 file with a user block that
+names the format, one AnnData per modality below `mod`, and the rows that each modality has.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 RNA: Final = "rna"
-"""Name of the modality of the counts of genes."""
+"""Name of the modality that holds the counts of genes."""
 _USER_BLOCK: Final = 512
 _TABLES: Final = (
     ("protein", keys.PROTEIN, keys.PROTEIN_FEATURES),
     ("hashtag", keys.HASHTAG, keys.HASHTAG_FEATURES),
 )
-"""The other modalities, the table of each, and the names of its columns as in the file."""
+"""The other modalities: name, slot of its table in obsm, slot of the original feature names."""
 
 
 @dataclass
 class _Panel:
-    """What the samples have of one modality."""
+    """What the samples hold of one modality."""
 
     slot: keys.Slot
     described: keys.Slot
     features: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Per column of the tables: name, id and type as in the file of the first sample with it."""
+    """Per column of the tables: name, id and type, from the first sample that has the column."""
     cells: list[npt.NDArray[np.bool_]] = field(default_factory=list)
-    """Of each sample, its kept cells: True where it has the table."""
+    """For each sample, one value per kept cell: whether the sample has the table."""
     wide: bool = False
     """Counts need int64."""
     ragged: bool = False
-    """Samples differ in their features."""
+    """Samples have different features."""
 
     def add(self, sample: AnnData) -> None:
-        """See what one more sample has."""
+        """Add what one more sample has."""
         there = self.slot.key in sample.obsm
         self.cells.append(np.full(sample.n_obs, there))
         if not there or sample.n_obs == 0:
@@ -82,20 +82,20 @@ class _Panel:
 
 
 def export_h5mu(path: Path, cohort: AnnData, samples: sample_files.Cohort) -> None:
-    """Write a MuData file; it appears whole or not at all.
+    """Write a MuData file; it appears only when it is complete.
 
-    Never more than one sample's counts are in memory.
+    At most one sample's counts are in memory.
 
     Parameters
     ----------
     path
         The h5mu. Modality `rna`: X raw counts of all genes (n_cells, n_genes), CSR int32, with the
-        cohort's obsm. `protein`, `hashtag`, where a sample has them: X counts of the cells of
-        these samples, int32; float32 with NaN for features that a sample was not stained for, where
-        panels differ. obs of the file and of each modality: the columns of the cohort, calls among
-        them. var: `name`, `id`, `type` as in the files of the samples.
+        cohort's obsm. `protein` and `hashtag`, if any sample has them: X counts of the cells of
+        these samples, int32; if the antibody panels differ, float32 with NaN for features that a
+        sample was not stained for. obs of the file and of each modality: the columns of the cohort,
+        with the calls. var: `name`, `id`, `type` as in the files of the samples.
     cohort
-        As `cluster` delivers it.
+        As `cluster` writes it.
     samples
         Counts of the same samples (`ingest`, `qc`).
 
@@ -131,7 +131,7 @@ def export_h5mu(path: Path, cohort: AnnData, samples: sample_files.Cohort) -> No
 
 
 def _seen(samples: sample_files.Cohort) -> tuple[pd.DataFrame, dict[str, _Panel]]:
-    """Genes of all samples, in the order in which they are met, and what else was measured."""
+    """Genes of all samples in order of first appearance, and the other modalities."""
     genes = dict[str, str]()
     panels = {name: _Panel(slot, described) for name, slot, described in _TABLES}
     for sample in samples.described():
@@ -146,7 +146,7 @@ def _seen(samples: sample_files.Cohort) -> tuple[pd.DataFrame, dict[str, _Panel]
 
 
 def _frame(cohort: AnnData, genes: pd.DataFrame) -> AnnData:
-    """The modality of RNA without its counts."""
+    """The RNA modality without its counts."""
     import anndata
 
     frame = anndata.AnnData(obs=cohort.obs.copy(), var=genes)
@@ -166,7 +166,7 @@ def _rows(cohort: AnnData, panel: _Panel) -> pd.DataFrame:
 
 
 def _features(name: str, panel: _Panel, taken: set[str]) -> pd.DataFrame:
-    """Names as in the files; with that of the modality where a gene is called the same."""
+    """Names as in the files; the modality is added to a name that a gene has too."""
     var = pd.DataFrame(list(panel.features.values()), dtype=object).fillna("")
     once = ~var["name"].duplicated(keep=False)
     named = var["name"].where(once & (var["name"] != ""), pd.Series(list(panel.features)))
@@ -176,7 +176,7 @@ def _features(name: str, panel: _Panel, taken: set[str]) -> pd.DataFrame:
 
 
 def _write_frames(file: Any, obs: pd.DataFrame, modalities: dict[str, AnnData]) -> None:
-    """All but the matrices."""
+    """Write everything except the matrices."""
     from anndata.io import write_elem
 
     packed = {"compression": "gzip"}
@@ -203,7 +203,7 @@ def _write_frames(file: Any, obs: pd.DataFrame, modalities: dict[str, AnnData]) 
 def _noting(
     file: Any, panels: dict[str, _Panel], samples: sample_files.Cohort
 ) -> Iterator[AnnData]:
-    """The samples one at a time; their other tables are written as they pass."""
+    """Yield the samples one at a time, and write their protein and hashtag tables meanwhile."""
     sets = {name: _dataset(file["mod"][name], panel) for name, panel in panels.items()}
     at = dict.fromkeys(panels, 0)
     for sample in samples:
@@ -216,7 +216,7 @@ def _noting(
 
 
 def _dataset(group: Any, panel: _Panel) -> Any:
-    if "X" in group:  # anndata may write that there is none
+    if "X" in group:  # anndata may write a placeholder for a missing X
         del group["X"]
     shape: Sequence[int] = (int(panel.which.sum()), len(panel.features))
     found = group.create_dataset("X", shape, dtype=panel.dtype, compression="gzip")

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, read with the reason when they cannot be."""
+"""Reading and writing files: no file is ever half-written, and a failed read says why."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _OWN = frozenset({CORRECTION.key})
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary path in the folder of `path`; on success flush it and rename it to `path`.
 
-    A process that dies in between leaves no file of that name, so that nothing half-written is
-    ever taken for a result.
+    A process that dies in between leaves no file named `path`, so that a half-written file is never
+    mistaken for a result.
 
     Raises
     ------
     CtcflowError
-        There is no room for it.
+        The disk is full.
     """
     try:
         with _written_beside(path) as part:
@@ -68,30 +68,30 @@ def _written_beside(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file; it appears only when it is complete."""
     with whole_file(path) as part:
         part.write_bytes(content)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as TSV, gzipped without time stamp where the name ends in `.gz`."""
+    """Write a table as TSV, gzipped without a time stamp if the name ends in `.gz`."""
     text = table.to_csv(sep="\t", index=False, lineterminator="\n", float_format="%.6g").encode()
     write_bytes(path, compressed(text, 6) if path.suffix == ".gz" else text)
 
 
 def compressed(content: bytes | memoryview, level: int) -> bytes:
-    """Compress; the same bytes at any time and on any Python."""
+    """Compress; the same content gives the same bytes at any time and with any Python."""
     import gzip
 
     buffer = BytesIO()
-    # not `gzip.compress`: what it writes into the header differs between versions of Python
+    # not `gzip.compress`: its header differs between versions of Python
     with gzip.GzipFile("", "wb", level, buffer, mtime=0) as file:
         file.write(content)
     return buffer.getvalue()
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a TSV (optionally gzipped) that ctcflow or the resources folder holds."""
+    """Read a TSV (optionally gzipped) that was written by ctcflow or is in the resources folder."""
     import pandas as pd
 
     try:
@@ -103,11 +103,11 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def write_h5ad(path: Path, adata: AnnData, *, delivered: bool) -> None:
-    """Write an h5ad whole or not at all.
+    """Write an h5ad; it appears only when it is complete.
 
-    Delivered files are gzipped (a flipped bit is caught when they are read), and have what other
-    tools do not read in one place, uns `ctcflow`; all are written without nullable strings, so
-    that older anndata and R readers open them.
+    Delivered files are gzipped, so that a flipped bit is noticed when they are read, and what only
+    ctcflow reads is collected in uns `ctcflow`. All files are written without nullable strings, so
+    that older versions of anndata and readers in R can open them.
     """
     import anndata
 
@@ -125,7 +125,7 @@ def write_h5ad(path: Path, adata: AnnData, *, delivered: bool) -> None:
 
 
 def write_zarr(path: Path, adata: AnnData) -> None:
-    """Write a folder in zarr (format 2, which every anndata reads) whole or not at all."""
+    """Write a zarr folder (format 2, which every anndata reads); it appears only when complete."""
     import shutil
 
     import anndata
@@ -145,14 +145,14 @@ def write_zarr(path: Path, adata: AnnData) -> None:
 
 
 def _packed(uns: dict[str, Any]) -> dict[str, Any]:
-    """Records (JSON texts), and the arrays that only ctcflow reads, below one key."""
+    """Move records (JSON texts), and the arrays that only ctcflow reads, below one key."""
     own = {key: value for key, value in uns.items() if isinstance(value, str) or key in _OWN}
     record = {_RECORD if key == CTCFLOW.key else key: value for key, value in own.items()}
     return {key: uns[key] for key in uns if key not in own} | {CTCFLOW.key: record}
 
 
 def _unpacked(uns: dict[str, Any]) -> dict[str, Any]:
-    """Undo `_packed`; what was not packed stays as it is."""
+    """Undo `_packed`; other keys stay as they are."""
     record = uns.get(CTCFLOW.key)
     if not isinstance(record, dict):
         return uns
@@ -168,7 +168,7 @@ def read_h5ad(path: Path, *, x_on_disk: bool = False) -> AnnData:
     path
         The file.
     x_on_disk
-        Leave X in the file; slices of rows are read when they are asked for.
+        Leave X in the file; rows are read when they are accessed.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def read_h5ad(path: Path, *, x_on_disk: bool = False) -> AnnData:
         raise CtcflowError(f"`{path}` is missing: run the step that writes it")
     try:
         adata = anndata.read_h5ad(path, backed="r" if x_on_disk else None)
-    except Exception as error:  # h5py and anndata raise a dozen types on damaged files
+    except Exception as error:  # h5py and anndata raise many types of error on damaged files
         raise CtcflowError(
             f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"
         ) from error
@@ -190,22 +190,23 @@ def read_h5ad(path: Path, *, x_on_disk: bool = False) -> AnnData:
 
 
 def record[T](adata: AnnData, slot: Slot, kind: type[T]) -> T:
-    """What a step recorded in `uns`, as `ctcflow.records` types it; empty where it is missing.
+    """Read the record of a step in `uns`, typed as in `ctcflow.records`; empty where missing.
 
     Parameters
     ----------
     adata
-        Whose record.
+        Object that holds the record.
     slot
-        Where it is, as JSON.
+        Slot that holds the record as JSON.
     kind
-        Its type: checked by mypy, and not when it is read, so that older files are read too.
+        Its type. Only mypy checks it; nothing is checked on reading, so that older files can be
+        read.
     """
     return cast("T", json.loads(str(adata.uns.get(slot.key) or "{}")))
 
 
 def sheet_row(adata: AnnData) -> dict[str, Any]:
-    """The row of the sheet that a sample came from, with the columns of users."""
+    """The row of the sample sheet for this sample, including columns that the user added."""
     return record(adata, CTCFLOW, RunRecord).get("sample") or {}
 
 
@@ -215,7 +216,7 @@ def write_record(adata: AnnData, slot: Slot, value: object) -> None:
 
 
 def read_record(path: Path) -> RunRecord:
-    """What `uns["ctcflow"]` of a file holds: the sample's row and the records of its steps."""
+    """Read `uns["ctcflow"]` of a file: the sample's row and the records of its steps."""
     import h5py
 
     try:
@@ -258,14 +259,14 @@ def read_gene_sets(path: Path) -> pd.DataFrame:
 
 
 def checked_gene_sets(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Check a table of gene sets and give names as text.
+    """Check a table of gene sets and convert names to text.
 
     Parameters
     ----------
     table
         Columns `set`, `gene`, `direction` (and maybe more).
     name
-        What a mistake is said of.
+        Name of the table in error messages.
 
     Raises
     ------
@@ -288,7 +289,7 @@ def checked_gene_sets(table: pd.DataFrame, name: str) -> pd.DataFrame:
         raise CtcflowError(
             f"{name} row {int(empty.argmax()) + 1} has no set or no gene: fill it in or remove it"
         )
-    # a panel may be named 2024, and one word in the column of directions makes all of it text
+    # a panel may be named 2024, and one word among the directions makes the whole column text
     direction = pd.to_numeric(table["direction"].astype(str), errors="coerce")
     wrong = table.loc[~direction.isin([1, -1]), "direction"]
     if len(wrong):

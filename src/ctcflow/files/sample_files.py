@@ -1,4 +1,4 @@
-"""The files of one sample laid over each other, and the samples of a cohort one at a time."""
+"""The files of one sample merged into one AnnData, and the samples of a cohort one at a time."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ def load_sample(
     corrected: bool,
     part: Part = "all",
 ) -> AnnData:
-    """Lay the files of the later steps over the counts of one sample.
+    """Merge the files of the later steps into the counts of one sample.
 
     Parameters
     ----------
     files
         Path of the sample's file per step; the first is the base (usually `ingest`).
     kept
-        Leave out the cells that `qc` set aside.
+        Drop the cells that `qc` set aside.
     lognorm
         Replace counts by log1p(counts / size factor), float32 (needs `normalize`).
     corrected
-        Replace counts by those without ambient RNA, where a file has them.
+        Replace counts by those corrected for ambient RNA, where a file has them.
     part
         `described` leaves out X and layers, `values` all but X, `obs` and the names of the genes.
 
     Returns
     -------
-    AnnData with the slots of all files, in whatever container: of two files with the same key, the
-    later one's. Counts without ambient RNA are X where they are asked for, else a layer. The
-    sample's `uns["ctcflow"]` holds the records of all.
+    AnnData with the slots of all files; if two files have the same key, the later file wins. Counts
+    corrected for ambient RNA are X if `corrected` is set, else a layer. `uns["ctcflow"]` holds the
+    records of all steps.
     """
     paths = list(files.values())
     adata = io.read_h5ad(paths[0]) if part == "all" else _read_parts(paths[0], part, None, ())
@@ -78,7 +78,7 @@ def load_sample(
 
 
 def _lay_over(adata: AnnData, layer: AnnData) -> None:
-    """Add what a later file of the same cells holds; X and uns are not touched."""
+    """Add the contents of a later file of the same cells; X and uns stay as they are."""
     for container in _CONTAINERS:
         source, target = getattr(layer, container), getattr(adata, container)
         for key in source:
@@ -92,7 +92,7 @@ def log_normalise(adata: AnnData) -> None:
 
     factors = adata.obs[SIZE_FACTOR.key].to_numpy(np.float64)
     matrix = adata.X.astype(np.float32)
-    # in place: the values in 64 bits are the largest array of the steps that read samples
+    # in place: a float64 copy would be the largest array of the steps that read samples
     values = np.repeat(factors, np.diff(matrix.indptr))
     np.divide(matrix.data, values, out=values)
     matrix.data = np.log1p(values, out=values).astype(np.float32)
@@ -101,18 +101,18 @@ def log_normalise(adata: AnnData) -> None:
 
 @dataclass(frozen=True)
 class Cohort:
-    """The samples of a run, one at a time: iterate it as often as needed.
+    """The samples of a run, read one at a time; it can be iterated repeatedly.
 
     Attributes
     ----------
     samples
         Names in the order of the sheet.
     files
-        Per step, the path of its file with `{sample}` in it; the first is the base.
+        Per step, the path of its file with the placeholder `{sample}`; the first is the base.
     lognorm
-        Give log-normalised values instead of counts.
+        Yield log-normalised values instead of counts.
     corrected
-        Give counts, or values, without ambient RNA where a sample has them.
+        Yield counts, or values, corrected for ambient RNA where a sample has them.
     """
 
     samples: tuple[str, ...]
@@ -149,7 +149,7 @@ class Cohort:
         return {step: Path(path.replace("{sample}", sample)) for step, path in self.files.items()}
 
     def steps(self) -> dict[str, StepRecord]:
-        """How the steps of the samples were run: as of the first, and where others differ."""
+        """How the steps were run: the record of the first sample, and where others differ."""
         common: dict[str, StepRecord] = {}
         for name, record in zip(self.samples, self.records(), strict=True):
             for step, own in record["steps"].items():
@@ -162,7 +162,7 @@ class Cohort:
         return common
 
     def records(self) -> Iterator[RunRecord]:
-        """Per sample, its row and the records of its steps, without reading anything else."""
+        """Per sample, its row and the records of its steps; nothing else is read."""
         for sample in self.samples:
             record: RunRecord = {"sample": {}, "steps": {}}
             for path in self.paths(sample).values():
@@ -172,20 +172,20 @@ class Cohort:
 
 
 def described(cohort: Iterable[AnnData]) -> Iterable[AnnData]:
-    """The samples without X where they are in files; those in memory are there anyway."""
+    """The samples without X if they are in files; samples in memory are returned unchanged."""
     return cohort.described() if isinstance(cohort, Cohort) else cohort
 
 
 def values(cohort: Iterable[AnnData]) -> Iterable[AnnData]:
-    """The samples with X, `obs` and names of genes only, where they are in files."""
+    """The samples with only X, `obs` and gene names if they are in files; else unchanged."""
     return cohort.values() if isinstance(cohort, Cohort) else cohort
 
 
 def _read_parts(path: Path, part: Part, genes: pd.Index | None, layers: tuple[str, ...]) -> AnnData:
-    """Read an h5ad that ctcflow wrote: all but X and layers, or X, some layers and cells only.
+    """Read an h5ad that ctcflow wrote: all but X and layers, or only X, some layers and the cells.
 
-    Where only X is wanted `genes` are the names if they are known: reading tens of thousands of
-    names takes longer than the values of a small sample.
+    If only X is wanted, pass the names of the genes as `genes` if they are known: reading tens of
+    thousands of names takes longer than reading the values of a small sample.
     """
     import anndata
     import h5py
@@ -209,7 +209,7 @@ def _read_parts(path: Path, part: Part, genes: pd.Index | None, layers: tuple[st
                 layers={name: read(file["layers"][name]) for name in held},
                 uns={CTCFLOW.key: read(file[str(CTCFLOW)])},
             )
-    except Exception as error:  # h5py and anndata raise a dozen types on damaged files
+    except Exception as error:  # h5py and anndata raise many types of error on damaged files
         raise CtcflowError(
             f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"
         ) from error

@@ -1,6 +1,6 @@
-"""Where the files are that travel with the package: the workflow, its tables, a configuration.
+"""Where the files that come with the package are: the workflow, its tables, a configuration.
 
-An installed package holds them; of a checkout they are beside `src`.
+In an installed package they are inside it; in a checkout they are next to `src`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ _INSIDE: Final = "_shipped"
 
 
 def package() -> Path:
-    """Folder of the package that was imported."""
+    """Folder of the imported package."""
     return Path(str(resources.files("ctcflow")))
 
 
 @cache
 def shipped(folder: Literal["workflow", "resources", "config"]) -> Path:
-    """Folder of files that travel with the package.
+    """Folder of files that come with the package.
 
     Raises
     ------
     CtcflowError
-        It is not there: the package was copied without its files.
+        The folder is missing: the package was copied without its files.
     """
     mine = package()
     for place in (mine / _INSIDE / folder, mine.parents[1] / folder):
@@ -42,7 +42,7 @@ def checkout() -> Path:
     Raises
     ------
     CtcflowError
-        The package is installed, and not part of a checkout.
+        The package is installed and is not part of a checkout.
     """
     mine = package()
     if (mine / _INSIDE).is_dir() or not (mine.parents[1] / "pyproject.toml").is_file():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 GENE_SETS: Final = frozenset({"panels", "gene_programs", "cell_types"})
-"""Those that are tables of gene sets, which a user may replace."""
+"""The tables that hold gene sets; a user may replace them."""
 
 SHIPPED = {
     "genes": "genes/genes.tsv.gz",
@@ -22,4 +22,4 @@ SHIPPED = {
     "ontology_terms": "ontology/terms.tsv",
     "retired_genes": "ontology/retired_genes.tsv",
 }
-"""Every table that a step or an export may ask for, and its file below `resources`."""
+"""Every table that a step or an export may read, and its file below `resources`."""

@@ -1,1 +1,1 @@
-"""Readers of count files, one module per family; `detect` imports the standard library only."""
+"""Readers of count files, one module per family; `detect` imports only the standard library."""

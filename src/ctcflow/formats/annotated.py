@@ -1,4 +1,4 @@
-"""What an AnnData holds, on disk or in memory: genes, and tables of what is beside RNA in obsm."""
+"""Read an AnnData, on disk or in memory: its genes, and tables of other modalities in obsm."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _TYPE_COLUMNS: Final = ("feature_types", "feature_type")
 
 
 def parts_of(adata: AnnData, counts: Any) -> Parts:
-    """An AnnData in memory as the readers hand over files.
+    """Convert an AnnData in memory to what the readers of files return.
 
     Parameters
     ----------
     adata
         With its names, `var` and `obsm`.
     counts : (n_cells, n_features)
-        Its counts, dense or sparse: X or a layer.
+        The counts, dense or sparse: X or a layer.
     """
     ids, types = ids_and_types(adata.var, strings)
     notes = list[str]()
@@ -41,14 +41,14 @@ def parts_of(adata: AnnData, counts: Any) -> Parts:
 def ids_and_types(
     var: Mapping[str, Any], read: Callable[[Any], Names]
 ) -> tuple[Names | None, Names | None]:
-    """Ids and types of features; None where there are none.
+    """Ids and types of features; None where `var` has none.
 
     Parameters
     ----------
     var
-        A DataFrame, or a group of a file.
+        A DataFrame, or a group of an HDF5 file.
     read
-        Gives a column as text.
+        Returns a column as text.
     """
     ids = next((read(var[c]) for c in _ID_COLUMNS if c in var), None)
     types = next((read(var[c]) for c in _TYPE_COLUMNS if c in var), None)
@@ -58,16 +58,16 @@ def ids_and_types(
 def tables_of(
     obsm: Mapping[str, Any], read: Callable[[Any], Any], notes: list[str]
 ) -> Iterator[Table]:
-    """Tables of proteins and hashtags in obsm: DataFrames of numbers, told by their names.
+    """Find tables of proteins and hashtags in obsm: numeric DataFrames, recognised by their names.
 
     Parameters
     ----------
     obsm
-        That of an object, or a group of a file.
+        obsm of an AnnData, or a group of an HDF5 file.
     read
-        Gives an element.
+        Reads an element.
     notes
-        What is left in the file and why is added.
+        Extended in place: what is not read, and why.
     """
     for key in obsm:
         kind = kind_of(str(key))

@@ -1,4 +1,4 @@
-"""Tables of what is measured per cell beside RNA: surface proteins and hashtags."""
+"""Tables of other modalities measured in the same cells: surface proteins and hashtags."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ SLOTS: Final[dict[Kind, tuple[Slot, Slot]]] = {
     "protein": (keys.PROTEIN, keys.PROTEIN_FEATURES),
     "hashtag": (keys.HASHTAG, keys.HASHTAG_FEATURES),
 }
-"""Where the table of a kind is kept, and the names of its columns as in the file."""
+"""Per kind, the slot of its table, and the slot of the column names as in the file."""
 MOST_FEATURES: Final = 1000
-"""Features of a table at most: it is dense, and panels of antibodies have up to 300."""
+"""Largest number of features of a table: it is dense, and antibody panels have up to 300."""
 _LARGEST_EXACT: Final = 2.0**53
 _MIN_CELLS: Final = 0.5
-"""Share of the cells that a modality has at least, to be one of the same cells."""
+"""Smallest share of the RNA's cells that a modality must have, to belong to the same cells."""
 
 
 class Table(NamedTuple):
@@ -41,13 +41,13 @@ class Table(NamedTuple):
     kind
         What it holds.
     source
-        Where it was found, as a note says it.
+        Where it was found, in words for a note.
     x : (n_rows, n_features)
-        Any number type.
+        Counts, of any number type.
     barcodes : (n_rows,)
-        Cells of the rows; None: those of the counts of RNA.
+        Cells of the rows; None if they are those of the RNA counts.
     names, ids, types : (n_features,)
-        As in the file; empty text where it has none.
+        As in the file; empty text where the file has none.
     """
 
     kind: Kind
@@ -59,14 +59,14 @@ class Table(NamedTuple):
     types: Names
 
     def columns(self, kind: Kind, which: npt.NDArray[np.bool_]) -> Table:
-        """Some of its features, as a table of another kind."""
+        """Select some features, as a table of another kind."""
         at = np.flatnonzero(which)
         described = (self.names[at], self.ids[at], self.types[at])
         return Table(kind, self.source, self.x[:, at], self.barcodes, *described)
 
 
 def are_counts(x: sparse.csr_matrix) -> bool:
-    """Whether all values are whole numbers, not negative, and exact."""
+    """Whether all values are non-negative integers that the number type holds exactly."""
     if x.dtype.kind in "iub":
         return bool(x.nnz == 0 or x.data.min() >= 0)
     if x.dtype.kind != "f":
@@ -76,7 +76,7 @@ def are_counts(x: sparse.csr_matrix) -> bool:
 
 
 def attach(adata: AnnData, tables: Iterable[Table]) -> list[str]:
-    """Put tables into obsm, one for each kind; what does not fit stays in the file.
+    """Put tables into obsm, one for each kind; a table that does not fit is left out.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def _attach_kind(adata: AnnData, kind: Kind, tables: list[Table]) -> list[str]:
 
 
 def _kinds_apart(table: Table) -> Iterator[Table]:
-    """Hashtags are antibodies, and often stand among them."""
+    """Split off hashtags: they are antibodies too, and often listed among the proteins."""
     if table.kind != "protein":
         yield table
         return
@@ -175,7 +175,7 @@ def why_left(table: Table, cells: pd.Index, before: Collection[str] = ()) -> str
 
 
 def _rows_of(cells: pd.Index, table: Table, notes: list[str]) -> sparse.csr_matrix:
-    """Counts in the order of the cells; a cell that the table lacks has zeros, which is said."""
+    """Counts in the order of the cells; cells missing from the table get zeros and a note."""
     if table.barcodes is None or np.array_equal(table.barcodes, cells.to_numpy(dtype=object)):
         return table.x
     places = pd.Index(table.barcodes, dtype=object).get_indexer(cells)
@@ -190,13 +190,13 @@ def _rows_of(cells: pd.Index, table: Table, notes: list[str]) -> sparse.csr_matr
 
 
 def _whole(x: sparse.csr_matrix) -> npt.NDArray[Any]:
-    """Dense, as the smallest type of whole numbers that the counts of a file are kept in."""
+    """Dense array of int32, or of int64 where the counts need it."""
     small = x.nnz == 0 or x.data.max() <= np.iinfo(np.int32).max
     return np.asarray(x.astype(np.int32 if small else np.int64).toarray())
 
 
 def _column_names(names: Names) -> list[str]:
-    """Names that are unique and that an h5ad can hold: no slash, and none of three words."""
+    """Make names unique and valid in an h5ad: no slash, and none of three reserved names."""
     plain = [str(name).replace("/", "|").replace("\0", "") for name in names]
     plain = [
         f"feature {at}" if name in ("", ".", "_index") else name

@@ -1,4 +1,4 @@
-"""Files that hold little and unfold to more than memory: refused before they do."""
+"""Refuse small files that would unpack to more data than fits into memory."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     import h5py
 
 _FREE: Final = 100_000_000
-"""Bytes that any file may unfold to."""
+"""Unpacked bytes that are always allowed."""
 _MOST_TEXT: Final = 200
-"""Times that a table of counts shrinks at most: one of zeros alone shrinks 1,000 times."""
+"""Largest allowed compression ratio of a text table; a table of zeros alone reaches 1,000."""
 _MOST_ARRAY: Final = 1100
-"""Times that an array shrinks at most: deflate, which most tools use, reaches 1,032."""
+"""Largest allowed compression ratio of an array; deflate, which most tools use, reaches 1,032."""
 
 
 class _Bounded(gzip.GzipFile):
-    """A gzip file that stops where it has unfolded to too much."""
+    """A gzip file that raises an error once too many bytes have been unpacked."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "rb")
@@ -28,7 +28,7 @@ class _Bounded(gzip.GzipFile):
         self._left = _FREE + _MOST_TEXT * path.stat().st_size
 
     def read(self, size: int | None = -1) -> bytes:
-        # a reader that asks for everything gets it piece by piece, so that the limit holds
+        # a request for everything is served in pieces, so that the limit is checked between them
         if size is None or size < 0:
             return b"".join(iter(lambda: self.read(1 << 20), b""))
         return self._counted(super().read(size))
@@ -44,12 +44,12 @@ class _Bounded(gzip.GzipFile):
 
 
 def opened(path: Path) -> IO[bytes]:
-    """Open a text file to be read, compressed by gzip where its name says so.
+    """Open a text file for reading; it is unpacked with gzip if its name says so.
 
     Raises
     ------
     CtcflowError
-        While it is read: it unfolds to more than a table of counts can.
+        While it is read, if it unpacks to more than a table of counts plausibly can.
     """
     if path.name.lower().endswith(".gz"):
         return cast(IO[bytes], _Bounded(path))
@@ -57,12 +57,12 @@ def opened(path: Path) -> IO[bytes]:
 
 
 def check_arrays(path: Path, file: h5py.File) -> None:
-    """Refuse a file whose arrays are far larger than what is stored of them.
+    """Refuse a file that declares arrays far larger than the bytes stored for them.
 
     Raises
     ------
     CtcflowError
-        An array is.
+        An array is too large for what is stored.
     """
     import h5py
 

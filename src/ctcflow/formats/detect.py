@@ -1,4 +1,4 @@
-"""What format a path has and which files belong to it; imports the standard library only."""
+"""Find the format of a path and the files that belong to it; standard library only."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FILE_SUFFIXES: Final = {
     "10x_h5": (".h5", ".hdf5"),
     "table": TABLE_SUFFIXES,
 }
-"""Endings of the formats that are one file."""
+"""File name endings of the formats that consist of one file."""
 _FOLDER_FORMATS: Final = ("10x_mtx", "starsolo", "per_cell")
 _MATRIX: Final = ("matrix.mtx", "matrix.mtx.gz")
 _BARCODES: Final = ("barcodes.tsv", "barcodes.tsv.gz")
 _FEATURES: Final = ("features.tsv", "features.tsv.gz", "genes.tsv", "genes.tsv.gz")
-# Where the called cells lie below the folders that Cell Ranger and STARsolo make, best first.
+# Where the called cells are within the output folders of Cell Ranger and STARsolo, best first.
 _CALLED_CELLS: Final = (
     "filtered_feature_bc_matrix",
     "sample_filtered_feature_bc_matrix",
@@ -60,19 +60,19 @@ def input_files(path: Path, *, format: str | None) -> list[Path]:
 
 
 def locate(path: Path, *, format: str | None) -> Source:
-    """Find the files of a count matrix; nothing is opened.
+    """Find the files of a count matrix, without opening any.
 
     Parameters
     ----------
     path
-        A file, or a folder as Cell Ranger, STARsolo or a plate pipeline leaves it.
+        A file, or an output folder of Cell Ranger, STARsolo or a plate-based pipeline.
     format
         One of `FORMATS`, or None to detect it.
 
     Raises
     ------
     CtcflowError
-        The path is missing, empty, ambiguous, of no known format, or not of the given one.
+        The path is missing, empty, ambiguous, of no known format, or not of the given format.
     """
     if format is not None and format not in FORMATS:
         raise CtcflowError(
@@ -134,7 +134,7 @@ def _locate_folder(path: Path, format: str | None) -> Source:
 
 
 def _matrix_in(folder: Path, *, want_h5: bool) -> Source | None:
-    """Go down to the called cells; None where there is no matrix at all."""
+    """Search the subfolders for the called cells; None where there is no matrix at all."""
     names = _names(folder)
     is_triplet = _has_matrix(folder) or not {*_BARCODES, *_FEATURES}.isdisjoint(names)
     if is_triplet and not want_h5:
@@ -154,7 +154,7 @@ def _matrix_in(folder: Path, *, want_h5: bool) -> Source | None:
 
 
 def _only_sample(folder: Path) -> Path:
-    """Take the one sample of `cellranger multi`; refuse to choose between two."""
+    """Return the only sample of a `cellranger multi` output; more than one is an error."""
     samples = [n for n in _names(folder) if (folder / n).is_dir()]
     if len(samples) != 1:
         raise CtcflowError(
@@ -164,7 +164,7 @@ def _only_sample(folder: Path) -> Path:
 
 
 def _only_subfolder(folder: Path, names: list[str]) -> Source | None:
-    """Take the one genome below `filtered_gene_bc_matrices`; refuse to choose between two."""
+    """Return the only genome below `filtered_gene_bc_matrices`; more than one is an error."""
     below = [n for n in names if (folder / n).is_dir() and _has_matrix(folder / n)]
     called = [n for n in below if not n.startswith("raw")]
     if len(called) > 1:
@@ -186,7 +186,7 @@ def _has_matrix(folder: Path) -> bool:
 
 
 def _prefix(folder: Path, names: list[str]) -> str:
-    """Find the text before `matrix.mtx` in folders of GEO downloads, mostly empty."""
+    """Find the text before `matrix.mtx`: empty in most folders, but not in GEO downloads."""
     prefixes = {n[: -len(m)] for n in names for m in _MATRIX if n.endswith(m)}
     if "" in prefixes:
         return ""

@@ -1,4 +1,4 @@
-"""What the features of a matrix measure, told by the words of those who make such files."""
+"""What each feature of a matrix measures, known by the words that common tools write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Names = npt.NDArray[np.object_]
 Kind = Literal["gene", "protein", "hashtag", "other"]
 
 GENE_EXPRESSION: Final = "Gene Expression"
-"""Cell Ranger's word for genes."""
+"""Feature type of genes in files of Cell Ranger."""
 
 _WORDS: Final[dict[Kind, tuple[str, ...]]] = {
     "gene": (
@@ -38,15 +38,15 @@ _WORDS: Final[dict[Kind, tuple[str, ...]]] = {
         *("atac", "crispr", "guide", "guides"),
     ),
 }
-"""Words for each kind, in lower case with blanks: feature types, modalities of a MuData, tables in
-the obsm of an AnnData."""
+"""Words for each kind, in lower case with blanks. They are names of feature types, of modalities of
+a MuData, and of tables in the obsm of an AnnData."""
 
 _KINDS: Final[dict[str, Kind]] = {word: kind for kind, words in _WORDS.items() for word in words}
 
 _UNTYPED: Final = frozenset({"", "nan", "none", "na", "<na>", "null"})
-"""What a missing type is written as."""
+"""Ways to write a missing type."""
 
-# Hashtags are antibodies, and Cell Ranger may know no more of them than that: told by their names.
+# Hashtags are antibodies, and Cell Ranger may label them only as such: recognise them by name.
 _HASHTAG: Final = re.compile(
     r"hash[ _-]?tag"  # Hashtag_1, TotalSeqC_Hashtag2, anti-human Hashtag 3
     r"|(?<![a-z])hto[a-z]?(?![a-z])"  # HTO_A, HTO28_5P, HTOB
@@ -60,12 +60,12 @@ _ENSEMBL: Final = re.compile(r"ENSG\d{11}(?:\.\d+)?")
 
 
 def kind_of(word: str) -> Kind | None:
-    """Kind that a feature type, a modality or a table of obsm names; None for unknown words."""
+    """Kind named by a feature type, a modality or a table of obsm; None for unknown words."""
     return _KINDS.get(_plain(word))
 
 
 def is_hashtag(*names: str) -> bool:
-    """Whether the names of an antibody (its name, its id) are those of a hashtag."""
+    """Whether an antibody is a hashtag, judged by its name and its id."""
     return any(_HASHTAG.search(name) is not None for name in names)
 
 
@@ -77,14 +77,14 @@ def kinds_of_features(
     Parameters
     ----------
     names, ids, types : (n_features,)
-        As in the file; no types: all are genes.
+        As in the file; if there are no types, all features are genes.
     genes
-        Symbols and ids of known genes: what has no type is a gene if it is one of them.
+        Symbols and ids of known genes: a feature without a type is a gene if it is one of them.
 
     Returns
     -------
-    (n_features,) `Kind` of each. All are genes where the types are not about what is measured
-    (kinds of genes, say). Unknown words beside known ones are `other`.
+    (n_features,) `Kind` of each. All are genes where the types do not say what is measured (but,
+    for example, the biotype of a gene). If only some types are known words, the rest are `other`.
     """
     if types is None:
         return np.full(names.size, "gene", dtype=object)
@@ -104,7 +104,7 @@ def kinds_of_features(
 
 
 def _is_about_kinds(words: set[str]) -> bool:
-    """Whether types say what is measured; biotypes have at most a word such as `gene` of ours."""
+    """Whether types say what is measured; biotypes match at most one word, such as `gene`."""
     known = {_KINDS[word] for word in words if word in _KINDS}
     return _plain(GENE_EXPRESSION) in words or bool(known - {"gene"})
 

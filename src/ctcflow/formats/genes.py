@@ -1,4 +1,4 @@
-"""Names of the genes of a count matrix, without reading a count."""
+"""Names of the genes of a count matrix, without reading any counts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ctcflow.formats.mtx import feature_columns
 
 
 def gene_names(source: Source) -> frozenset[str] | None:
-    """Symbols and ids (without version) that a matrix has.
+    """Symbols and ids (without version) of the genes of a matrix.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def gene_names(source: Source) -> frozenset[str] | None:
 
     Returns
     -------
-    None for tables, which would have to be read for it.
+    None for text tables, which would have to be read completely.
 
     Raises
     ------

@@ -29,7 +29,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     Raises
     ------
     CtcflowError
-        It is none, is cut short, or declares arrays that its bytes cannot hold.
+        It is not an HDF5 file, is truncated, or declares arrays larger than the file can hold.
     """
     with reading(path, "HDF5"), h5py.File(path, "r") as file:
         check_arrays(path, file)
@@ -81,7 +81,7 @@ def feature_names(file: h5py.File) -> list[Names]:
 
 def _names_and_ids(group: h5py.Group) -> list[Names]:
     var = group["raw/var"] if "raw/var" in group else group["var"]
-    if not isinstance(var, h5py.Group) or "_index" not in var.attrs:  # of anndata before 0.8
+    if not isinstance(var, h5py.Group) or "_index" not in var.attrs:  # anndata before 0.8
         return []
     names, ids, _ = _genes_of(var)
     return [names] if ids is None else [names, ids]
@@ -126,12 +126,12 @@ def read_h5ad(path: Path) -> Parts:
 
 
 def read_obs(path: Path) -> pd.DataFrame:
-    """Read the table of the cells of an .h5ad file, as found.
+    """Read obs of an .h5ad file, unchanged.
 
     Raises
     ------
     CtcflowError
-        The file is damaged or is no .h5ad.
+        The file is damaged or is not an .h5ad.
     """
     with opened(path) as file:
         if "encoding-type" in file.attrs:
@@ -142,7 +142,7 @@ def read_obs(path: Path) -> pd.DataFrame:
 def read_h5mu(path: Path) -> Parts:
     """Read counts of the modality `rna` of an .h5mu file, and proteins and hashtags as tables.
 
-    Other modalities are named in the notes.
+    Other modalities are not read, only named in the notes.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def read_h5mu(path: Path) -> Parts:
 
 
 def _table_of(path: Path, name: str, group: h5py.Group) -> Table | None:
-    """A modality as a table; None where it is none of proteins or hashtags, or has no matrix."""
+    """Read a modality as a table; None unless it is proteins or hashtags and has a matrix."""
     kind = kind_of(name)
     if kind not in SLOTS or not _matrices(group):
         return None
@@ -180,7 +180,7 @@ def _table_of(path: Path, name: str, group: h5py.Group) -> Table | None:
 
 
 def _read_group(path: Path, group: h5py.Group) -> Parts:
-    """Read what `encoding-type: anndata` holds, without metadata, embeddings and other layers."""
+    """Read a group that holds an AnnData, without metadata, embeddings and other layers."""
     where, x, notes = _counts_of(path, group)
     names, ids, types = _genes_of(group["raw/var"] if where == "raw.X" else group["var"])
     obs = group["obs"]
@@ -198,13 +198,13 @@ def _counts_of(path: Path, group: h5py.Group) -> tuple[str, sparse.csr_matrix, l
         if are_counts(x):
             notes = [] if first is None else [f"X does not hold counts, {where} is used"]
             return where, x, notes
-        # Kept, so that ingest can say what is wrong with it, or round it if that is asked for.
+        # Kept, so that `ingest` can report what is wrong with it, or round it if asked to.
         first = first or (where, x, [])
     return first or ("X", x, [])
 
 
 def _matrices(group: h5py.Group) -> dict[str, str]:
-    """Where counts may be, and the key of each that is there."""
+    """The places where counts may be, with the key of each that exists."""
     places = {"X": "X", 'layers["counts"]': "layers/counts", "raw.X": "raw/X"}
     return {k: v for k, v in places.items() if v in group and _is_matrix(group[v])}
 
@@ -246,12 +246,12 @@ def _by_anndata(read: Callable[[Any], Any], given: Any) -> Any:
         return read(given)
     except DAMAGED:
         raise
-    except Exception as error:  # that of an encoding which anndata does not know has no public name
+    except Exception as error:  # anndata's error for an unknown encoding has no public name
         raise ValueError(f"anndata does not know it, is it of a newer one? {error}") from error
 
 
 def _read_legacy(path: Path) -> Parts:
-    """Read a file of anndata before 0.8, which read_elem does not know."""
+    """Read a file of anndata before 0.8, which `read_elem` cannot read."""
     adata = _legacy(path)
     if adata.X is None:
         raise CtcflowError(f"`{path}` holds no matrix (X is empty): give a file with raw counts")

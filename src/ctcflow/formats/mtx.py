@@ -56,8 +56,8 @@ def read_mtx(files: tuple[Path, ...]) -> Parts:
 def _matrix(path: Path) -> sparse.coo_matrix:
     """Read a sparse matrix, its triplets in pieces.
 
-    By pandas: scipy's reader (1.18) ends the process where a line holds a zero byte, and leaves out
-    what follows the decimal point of a value, and a fourth value of a line, without a word.
+    This uses pandas, because the reader of scipy 1.18 crashes on a line with a zero byte, and drops
+    without warning the decimals of a value and a fourth value of a line.
     """
     with opened(path) as file:
         shape, n_values = _head(path, file)
@@ -97,7 +97,7 @@ def _head(path: Path, file: IO[bytes]) -> tuple[tuple[int, int], int]:
 
 
 def _triplets(file: IO[bytes], n_values: int, separator: str) -> list[npt.NDArray[Any]]:
-    """Row, column and value of every line; as many as the head says, into which they are read."""
+    """Row, column and value of every line, read into arrays of the length given in the header."""
     names = ["row", "column", "value"]
     found: list[npt.NDArray[Any]] = [
         np.empty(n_values, dtype=kind) for kind in (np.int32, np.int32, np.int64)

@@ -1,4 +1,4 @@
-"""What a reader hands back, and the checks that all formats share."""
+"""What a reader returns, and the checks that all formats share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Names = npt.NDArray[np.object_]
 class Parts(NamedTuple):
     """A matrix as a reader found it: cells x features, and one name per row and column.
 
-    Tables hold what the file has beside that matrix: other modalities, obsm.
+    `tables` holds what else the file has: other modalities, tables in obsm.
     """
 
     x: sparse.csr_matrix
@@ -40,7 +40,7 @@ class Parts(NamedTuple):
 
 
 class RawCounts(NamedTuple):
-    """A count matrix as found, its format, and what a person should know about the reading."""
+    """A count matrix as found, its format, and notes for the user about how it was read."""
 
     adata: AnnData
     format: str
@@ -49,7 +49,7 @@ class RawCounts(NamedTuple):
 
 @contextmanager
 def reading(path: Path, what: str) -> Iterator[None]:
-    """Turn what goes wrong in a damaged file into one line that names the file."""
+    """Turn errors from a damaged file into one line that names the file."""
     try:
         yield
     except DAMAGED as error:
@@ -60,7 +60,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
 
 
 def strings(values: Any) -> Names:
-    """Make an object array of str; bytes are decoded as UTF-8."""
+    """Make an object array of strings; bytes are decoded as UTF-8."""
     return np.array(
         [v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in values], dtype=object
     )
@@ -74,20 +74,20 @@ def assemble(
     known_genes: Collection[str] = (),
     genes_only: bool = False,
 ) -> RawCounts:
-    """Check a matrix against its names and split off what is not gene expression.
+    """Check a matrix against its names, and separate features that are not gene expression.
 
     Parameters
     ----------
     path
-        What errors are about.
+        File or folder that error messages name.
     parts
-        As the reader found them.
+        What the reader found.
     format
         One of `detect.FORMATS`.
     known_genes
         Symbols and ids: a feature without a type is a gene if it is one of them.
     genes_only
-        Leave out what is not gene expression.
+        Drop features that are not gene expression.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def assemble(
     kinds = kinds_of_features(parts.names, ids, parts.types, known_genes)
     _refuse_without_genes(path, parts, kinds)
     genes = np.flatnonzero(kinds == "gene")
-    # Names are set afterwards: the constructor warns of repeated ones, which `ingest` deals with.
+    # Names are set afterwards: the constructor warns about duplicates, which `ingest` handles.
     adata = AnnData(X=parts.x if genes.size == kinds.size else parts.x[:, genes])
     adata.obs_names = pd.Index(parts.barcodes, dtype=object)
     adata.var_names = pd.Index(parts.names[genes], dtype=object)
@@ -115,7 +115,7 @@ def assemble(
 
 
 def _keep_apart(adata: AnnData, parts: Parts, ids: Names, kinds: Names) -> list[str]:
-    """Keep features that are not genes in obsm; give what a person should know about it."""
+    """Keep features that are not genes in obsm; return notes for the user."""
     tables = list[beside.Table]()
     notes = list[str]()
     if parts.types is not None and (kinds != "gene").any():
@@ -144,12 +144,12 @@ def _keep_others(adata: AnnData, others: beside.Table) -> list[str]:
 
 
 def check_shape(path: Path, parts: Parts) -> None:
-    """Check that a matrix is whole, and has a row and a column for each of its names.
+    """Check that a matrix is complete, and has a row and a column for each of its names.
 
     Raises
     ------
     CtcflowError
-        It is not.
+        The matrix is incomplete, or does not fit its names.
     """
     rows, columns = parts.x.shape
     if (rows, columns) != (parts.barcodes.size, parts.names.size):

@@ -17,7 +17,7 @@ def read_counts(
     genes: pd.DataFrame | None = None,
     genes_only: bool = False,
 ) -> RawCounts:
-    """Read a count matrix; nothing is renamed, rounded or dropped.
+    """Read a count matrix, without renaming, rounding or dropping anything.
 
     Parameters
     ----------
@@ -26,10 +26,10 @@ def read_counts(
     format
         One of `detect.FORMATS`, or None to detect it.
     genes
-        Table with `gene_id` and `symbol`; tells genes from cells in a `table`, and what a feature
-        without a type is. Without it only Ensembl ids do.
+        Table with `gene_id` and `symbol`. It is used to tell genes from cells in a `table`, and to
+        recognise genes among features without a type. Without it only Ensembl ids are recognised.
     genes_only
-        Leave out what is measured beside RNA.
+        Drop modalities other than RNA.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def read_counts(
 
 def _parts(source: Source, genes: pd.DataFrame | None) -> Parts:
     format, files = source
-    # One family at a time: h5py, anndata and the text parsers are slow to import.
+    # Import only the reader that is needed: h5py, anndata and the text parsers are slow to import.
     if format in ("10x_mtx", "starsolo"):
         from ctcflow.formats.mtx import read_mtx
 

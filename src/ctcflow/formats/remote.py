@@ -1,4 +1,4 @@
-"""Counts in a storage such as S3: known by their address, and fetched by Snakemake's plugin."""
+"""Counts in remote storage such as S3: given by an address, fetched by a Snakemake plugin."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ _CELL_RANGER: Final = ("matrix.mtx.gz", "features.tsv.gz", "barcodes.tsv.gz")
 
 
 class Stored(NamedTuple):
-    """A format and the addresses of its files; of 10x_mtx matrix, features, barcodes."""
+    """A format and the addresses of its files; for 10x_mtx: matrix, features, barcodes."""
 
     format: str
     addresses: tuple[str, ...]
 
 
 def locate_stored(address: str, *, format: str | None) -> Stored:
-    """Name the files of a count matrix in a storage; nothing is looked up there.
+    """Name the files of a count matrix in remote storage, without contacting it.
 
     Parameters
     ----------
     address
-        A file, or a folder as Cell Ranger 3 and later leave it.
+        A file, or an output folder of Cell Ranger 3 or later.
     format
-        One of `detect.FORMATS`, or None to know it by the ending: none of a file is a folder.
+        One of `detect.FORMATS`, or None to infer it from the ending; an address without the ending
+        of a known file format is taken as a folder.
 
     Raises
     ------
     CtcflowError
-        The format is a folder that would have to be listed.
+        The format needs a folder to be listed, which is not possible in remote storage.
     """
     endings = {end: known for known, ends in FILE_SUFFIXES.items() for end in ends}
     by_ending = (kind for end, kind in endings.items() if address.lower().endswith(end))

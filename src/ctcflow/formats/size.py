@@ -1,4 +1,4 @@
-"""How large a count matrix is, from the heads of its files: nothing else is read."""
+"""Size of a count matrix, from the headers of its files: nothing else is read."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 _HEAD: Final = 1_000_000
 _BLOCK: Final = 64 * 1024
-_VALUES_OF_CELL: Final = 500  # few for a cell: rather more cells than there are
+_VALUES_OF_CELL: Final = 500  # low for a cell: better to overestimate the number of cells
 
 
 class Size(NamedTuple):
-    """What memory and time depend on."""
+    """The numbers that memory and time depend on."""
 
     cells: int
-    """Barcodes of the file, whether called or not."""
+    """Barcodes in the file, whether called as cells or not."""
     values: int
-    """Counts that are stored: above zero in sparse files, all in dense ones."""
+    """Stored values: non-zero ones in sparse files, all in dense ones."""
     entries: int = 0
-    """Of one table of text, zeros too."""
+    """Values of a text table, including zeros."""
 
 
 def size_of(source: Source) -> Size:
-    """Read the heads of the files of a count matrix.
+    """Estimate the size from the headers of the files of a count matrix.
 
-    Tables have no head that says it: their first million characters are taken for a sample of
-    them. So is a file that is damaged: what is wrong with it is said by `ingest`, which reads it.
+    Text tables have no such header: their size is extrapolated from the first million characters.
+    A damaged file is no error here: `ingest` reports what is wrong with it.
 
     Parameters
     ----------
@@ -51,12 +51,12 @@ def size_of(source: Source) -> Size:
 
 
 def check_head(source: Source) -> None:
-    """Open a count matrix that says in its head how long it is; others are seen by `ingest` only.
+    """Open a count matrix whose header states its length (HDF5); `ingest` checks other formats.
 
     Raises
     ------
     CtcflowError
-        It is to be HDF5 and is none, or was cut short.
+        It should be HDF5 but is not, or it is truncated.
     """
     if source.format in _HDF5:
         from ctcflow.formats.h5 import opened
@@ -66,7 +66,7 @@ def check_head(source: Source) -> None:
 
 
 def size_of_bytes(n_bytes: int) -> Size:
-    """Size of a file of which only the bytes are known: compressed counts take one or more."""
+    """Estimate from the number of bytes alone: a compressed count takes at least one byte."""
     return Size(n_bytes // _VALUES_OF_CELL, n_bytes)
 
 
@@ -93,7 +93,7 @@ def _h5mu(path: Path) -> Size:
 
 
 def _annotated(group: h5py.Group) -> Size:
-    """Counts may be in X, in `raw` or in a layer: the largest of them."""
+    """Counts may be in X, in `raw` or in a layer: the largest is returned."""
     given = [group[name] for name in ("X", "raw/X") if name in group]
     given += list(group["layers"].values()) if "layers" in group else []
     return _largest([_matrix(part) for part in given])
@@ -134,12 +134,12 @@ def _text(files: tuple[Path, ...]) -> Size:
 
 
 def _head(path: Path) -> tuple[str, int]:
-    """First characters of a file, and the bytes on disk that hold them."""
+    """First characters of a file, and how many bytes on disk hold them."""
     with path.open("rb") as raw:
         if path.suffix != ".gz":
             text = raw.read(_HEAD)
             return text.decode(errors="replace"), len(text)
-        # not `gzip`, which reads ahead and does not say how far
+        # not with `gzip`, which reads ahead without saying how far
         stream, text = zlib.decompressobj(wbits=31), b""
         while len(text) < _HEAD and (more := raw.read(_BLOCK)):
             try:

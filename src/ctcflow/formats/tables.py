@@ -22,7 +22,7 @@ from ctcflow.formats.raw import Names, Parts, reading
 _ENSEMBL: Final = re.compile(r"(?:\w+?_+)?ENS[A-Z]{0,4}G\d{11}(?:\.\d+)?(?:_PAR_Y)?$")
 _GENOME_PREFIX: Final = re.compile(r"^(?:hg19|hg38|GRCh37|GRCh38)[_-]+", re.IGNORECASE)
 VALUES_AT_ONCE: Final = 20_000_000
-"""Entries of a table that are held at once, at most."""
+"""Largest number of table entries in memory at once."""
 _MIN_GENE_SHARE: Final = 0.1
 
 
@@ -33,7 +33,7 @@ class _Layout(NamedTuple):
 
 
 def read_table(path: Path, genes: pd.DataFrame | None) -> Parts:
-    """Read one table of genes x cells or cells x genes; the names tell which.
+    """Read one table of genes x cells or cells x genes; the orientation is found from the names.
 
     Raises
     ------
@@ -66,12 +66,12 @@ def read_table(path: Path, genes: pd.DataFrame | None) -> Parts:
 
 
 def _no_cells(path: Path, layout: _Layout, genes: pd.DataFrame | None) -> Parts:
-    """Read what is left of genes x cells where no cell was found: a header and gene names."""
+    """Read a table of genes x cells without any cells: only a header and gene names."""
     how = {"header": None, "usecols": [0], "dtype": np.dtype(object)}
     with opened(path) as file:
         names = pd.read_csv(file, sep=layout.separator, skiprows=1, **how)[0]
     names = names.to_numpy(dtype=object)
-    # A first line that is a gene itself tells a list of genes, not a table.
+    # If the first line is a gene itself, the file is a list of genes and not a table.
     header = np.array(layout.header[:1], dtype=object)
     if _gene_share(names, genes) < _MIN_GENE_SHARE or _gene_share(header, genes) > 0:
         raise CtcflowError(
@@ -83,7 +83,7 @@ def _no_cells(path: Path, layout: _Layout, genes: pd.DataFrame | None) -> Parts:
 
 
 def read_per_cell(files: tuple[Path, ...]) -> Parts:
-    """Read one two-column table (gene, count) per cell; genes in the order they are first met.
+    """Read one two-column table (gene, count) per cell; genes in order of first appearance.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def _layout(path: Path) -> _Layout:
         raise CtcflowError(f"`{path}` has no lines: copy it again")
     if "\0" in lines[0]:
         raise CtcflowError(f"`{path}` is not a text file: check its format or copy it again")
-    # R writes a header that is one name short, so the last line seen counts the columns.
+    # R writes a header that is one name short, so the second line gives the number of columns.
     counted = {s: lines[-1].count(s) for s in ("\t", ",", ";", " ")}
     separator = max(counted, key=lambda s: counted[s])
     header, last = (_split(line, separator) for line in (lines[0], lines[-1]))
@@ -176,7 +176,7 @@ def _body(path: Path, layout: _Layout) -> tuple[Names, sparse.csr_matrix]:
 
 
 def _chunks(path: Path, layout: _Layout) -> Iterator[pd.DataFrame]:
-    # Own column numbers: pandas would rename repeated cells and guess at R's short header.
+    # Columns are numbered here: pandas would rename repeated cells and guess at R's short header.
     try:
         with opened(path) as file:
             yield from pd.read_csv(
@@ -215,7 +215,7 @@ def _numbers(path: Path, frame: pd.DataFrame) -> npt.NDArray[np.number]:
 
 
 def _gene_share(names: Names, genes: pd.DataFrame | None) -> float:
-    """Share of names that are an Ensembl id or stand in the gene table."""
+    """Share of names that are an Ensembl id or in the gene table."""
     if names.size == 0:
         return 0.0
     known: set[str] = set() if genes is None else {*genes["gene_id"], *genes["symbol"]}

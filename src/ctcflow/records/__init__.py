@@ -1,5 +1,5 @@
-"""What steps tell each other and the page in `uns`: one module of records per step.
+"""Records that steps leave in `uns` for other steps and the report: one module per step.
 
-They are JSON in the files and typed dictionaries in the code: mypy knows each field, and a file of
-an older version, in which one is missing, is still read.
+They are JSON in the files and typed dictionaries in the code: mypy checks each field, and a file of
+an older version that lacks a field can still be read.
 """

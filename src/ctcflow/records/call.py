@@ -1,6 +1,6 @@
 """`uns["call"]`: counts per sample and draw, the ledger, and how far the calls can be trusted.
 
-A file of an older version may lack a key: what is missing is an empty table or a missing value.
+A file of an older version may lack a key: readers then use an empty table or a missing value.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ctcflow.records.score import Decoys
 
 
 class SampleCounts(TypedDict):
-    """One sample."""
+    """Counts and flags of one sample."""
 
     sample: str
     patient: str | None
@@ -26,11 +26,11 @@ class SampleCounts(TypedDict):
     n_aggregate: int
     n_aneuploid: int
     n_diploid: int
-    """Of both, as copy number says."""
+    """Number of CTCs and aggregates that are diploid as far as seen; `n_aneuploid` likewise."""
     n_other: int
     n_uncertain: int
     n_before_review: int
-    """CTCs and aggregates, as the machine called them."""
+    """CTCs and aggregates as called, before reviewers' verdicts."""
     rate_low: NotRequired[float]
     rate_high: NotRequired[float]
     """Exact interval of the number of CTCs and aggregates."""
@@ -38,13 +38,13 @@ class SampleCounts(TypedDict):
     ambient: float | None
     ambient_low: float | None
     ambient_high: float | None
-    """Fraction of counts."""
+    """Share of ambient counts (fraction): estimate, and lower and upper end of its interval."""
     flags: list[str]
     """Sentences."""
 
 
 class Draw(TypedDict):
-    """One blood draw: its lanes are summed."""
+    """One blood draw, summed over its lanes."""
 
     draw: str
     patient: str | None
@@ -57,9 +57,9 @@ class Draw(TypedDict):
     count_low: float
     count_high: float
     interval: str
-    """Which one."""
+    """Kind of the interval."""
     count_without_diploid: int
-    """Less the calls that are diploid as far as seen: normal epithelium looks like that."""
+    """`count` without the calls that are diploid as far as seen, which may be normal epithelium."""
     volume_ml: float | None
     per_ml: float | None
     per_ml_low: float | None
@@ -102,13 +102,13 @@ class Dispersion(TypedDict):
 
 
 class Blanks(TypedDict):
-    """Limit of blank."""
+    """Limit of blank of the run."""
 
     draws: int
     limit: float | None
     """Calls per draw."""
     reason: str
-    """Why there is none."""
+    """Why there is no limit."""
 
 
 class Healthy(TypedDict):
@@ -141,20 +141,20 @@ class SampleDecoys(Decoys):
 
 
 class Calibration(TypedDict):
-    """Whether p is what it says."""
+    """Whether p-values are calibrated: as small as stated, and no smaller."""
 
     n_null: int
     observed: list[list[float]]
-    """Nominal, observed, low, high."""
+    """Rows of nominal p, observed share of null cells, and its interval (low, high)."""
     tail: list[Tail]
     decoys: list[SampleDecoys]
 
 
 class Aggregate(TypedDict):
-    """Droplets called `CTC aggregate` with a partner, against random co-loading."""
+    """Droplets called `CTC aggregate` with one partner, against random co-loading."""
 
     partner: str
-    """Neutrophil, monocyte, platelet, lymphocyte."""
+    """`neutrophil`, `monocyte`, `platelet` or `lymphocyte`."""
     observed: int
     expected: float | None
     ratio: float | None
@@ -166,25 +166,25 @@ class Aggregate(TypedDict):
 
 
 class SampleAggregate(Aggregate):
-    """Of a sample."""
+    """`Aggregate` with the name of its sample."""
 
     sample: str
 
 
 class SampleLedgerLine(LedgerLine):
-    """Of a sample."""
+    """`LedgerLine` with the name of its sample."""
 
     sample: str
 
 
 class SampleSetAside(SetAside):
-    """Of a sample; droplets outside the given matrix too, which `reason` says."""
+    """`SetAside` with its sample; `reason` tells if the droplet is not in the given matrix."""
 
     sample: str
 
 
 class SampleNotRun(NotRun):
-    """Of a sample; empty for the cohort."""
+    """`NotRun` with the name of its sample, empty for the cohort."""
 
     sample: str
 
@@ -202,7 +202,7 @@ class SampleQuality(TypedDict):
 
 
 class Call(TypedDict):
-    """All of it."""
+    """The whole record of `call`."""
 
     samples: list[SampleCounts]
     draws: list[Draw]
@@ -219,7 +219,7 @@ class Call(TypedDict):
 
 
 class Controls(TypedDict):
-    """What a frozen reference keeps of them, for runs without controls."""
+    """Results from controls that a frozen reference keeps, for runs without controls."""
 
     dispersion: Dispersion
     blanks: Blanks

@@ -8,11 +8,11 @@ from ctcflow.records.run import NotRun
 
 
 class Stability(TypedDict):
-    """Of the clusters at one resolution; None where it cannot be measured."""
+    """Stability of the clusters at one resolution; None where it cannot be measured."""
 
     resolution: float
     stability: float | None
-    """Mean adjusted Rand index of subsamples."""
+    """Mean adjusted Rand index between clusterings of subsamples."""
     stability_sd: float | None
     stability_of_noise: float | None
 
@@ -24,7 +24,7 @@ class Resolution(Stability):
 
 
 class Sketch(TypedDict):
-    """Cells that were clustered, of all."""
+    """Number of cells that were clustered, and of all cells."""
 
     cells: int
     of: int
@@ -42,7 +42,7 @@ class ClusterType(TypedDict):
 
 
 class Clustering(TypedDict):
-    """How clusters and types came about."""
+    """How clusters and cell types were found."""
 
     resolutions: list[Resolution]
     resolution: float
@@ -54,7 +54,7 @@ class Clustering(TypedDict):
 
 
 class Marker(TypedDict):
-    """A gene of a cluster."""
+    """A marker gene of a cluster."""
 
     gene: str
     auc: float
@@ -63,18 +63,18 @@ class Marker(TypedDict):
 
 
 Markers = dict[str, list[Marker]]
-"""By cluster, best first."""
+"""Marker genes by cluster, best first."""
 
 
 class Conditions(TypedDict):
-    """Genes between conditions, a list per column."""
+    """Differential expression between conditions: one list per column of the table."""
 
     cell_type: list[str]
     condition: list[str]
     against: list[str]
     gene: list[str]
     mean: list[float]
-    """Counts per patient."""
+    """Mean counts per patient."""
     log2_fold_change: list[float]
     standard_error: list[float]
     p: list[float]

@@ -1,4 +1,4 @@
-"""`uns["ingest"]`, and what features beside genes are called."""
+"""`uns["ingest"]`, and the names of features other than genes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NotRequired, TypedDict
 
 
 class Ingest(TypedDict):
-    """What was read, and what of it was not as it should be."""
+    """What was read, and what had to be corrected."""
 
     format: NotRequired[str]
     notes: NotRequired[list[str]]
@@ -20,7 +20,7 @@ class Ingest(TypedDict):
 
 
 class Features(TypedDict):
-    """Features of a table in obsm, in the order of its columns; the file's own words."""
+    """Features of a table in obsm, in the order of its columns, as written in the file."""
 
     name: NotRequired[list[str]]
     id: NotRequired[list[str]]

@@ -18,14 +18,14 @@ class Batch(TypedDict):
     cells: int
     leukocytes: int
     reason: str
-    """Why it was left as it is; empty where it was not."""
+    """Why the batch was not corrected; empty where it was."""
 
 
 class Association(TypedDict):
-    """Batch beside another property of the samples."""
+    """Association of the batch with another property of the samples."""
 
     column: str
-    """Of the sheet."""
+    """Column of the sample sheet."""
     samples: int
     cramers_v: float | None
     """None where it is not defined."""
@@ -44,7 +44,7 @@ class Separability(TypedDict):
 
 
 class Integrate(TypedDict):
-    """How the embedding was corrected, and what that did."""
+    """How the embedding was corrected, and the effect."""
 
     method: str
     batch: NotRequired[str]

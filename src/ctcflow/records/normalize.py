@@ -6,7 +6,7 @@ from typing import NotRequired, TypedDict
 
 
 class Normalize(TypedDict):
-    """What size factors and moments rest on."""
+    """What size factors and gene moments are based on."""
 
     n_cells: int
     cells_without_counts: int

@@ -20,14 +20,14 @@ class Project(TypedDict):
     genes: int
     missing_genes: int
     missing: list[str]
-    """The first of them."""
+    """Names of the first missing genes."""
     seen_share: float
-    """Of the components that the sample's genes hold."""
+    """Share of the reference's components that the sample's genes cover (fraction)."""
     method: str
     reason: str
     novel: int
     novelty_reason: str
     not_mapped: NotRequired[str]
-    """Why; empty where it was mapped."""
+    """Why the sample was not mapped; empty where it was."""
     missing_markers: NotRequired[int]
     types_by_markers: NotRequired[list[str]]

@@ -8,24 +8,25 @@ from ctcflow.records.run import NotRun
 
 
 class Limit(TypedDict):
-    """Limits of a coarse lineage; those on counts are None where these are reads."""
+    """Limits of a coarse lineage; limits on counts are None if the counts are reads."""
 
     lineage: str
     cells: int
-    """Droplets that came in."""
+    """Droplets of this lineage in the input."""
     adaptive: bool
-    """Measured on them; else the floors and the ceiling of the parameters."""
+    """True if the limits were measured on them; else the floors and ceilings of the parameters
+    are used."""
     min_umis: float | None
     min_genes: float | None
-    """Set aside below."""
+    """Cells below this or below the limit on counts are set aside."""
     max_pct_mt: float | None
-    """Set aside above (percent)."""
+    """Cells above this are set aside (percent)."""
     damaged_umis: float | None
     damaged_pct_mt: float | None
-    """Set aside below the first and above the second."""
+    """Cells below the damage limit on counts and above this are set aside as damaged."""
     high_umis: float | None
     high_genes: float | None
-    """A remark above, never set aside."""
+    """Cells above these limits get a remark and are kept."""
 
 
 class Distribution(TypedDict):
@@ -35,7 +36,7 @@ class Distribution(TypedDict):
     metric: str
     """`total_counts`, `n_genes_by_counts`, `pct_counts_mt`."""
     values: list[float | None]
-    """Up to 41 evenly spaced quantiles of all droplets that came in, ascending."""
+    """Up to 41 evenly spaced quantiles over all droplets of the input, ascending."""
 
 
 class Ambient(TypedDict):
@@ -53,27 +54,27 @@ class Ambient(TypedDict):
 
 
 class Droplets(TypedDict):
-    """Unfiltered droplets beside the given ones."""
+    """Unfiltered droplets, in addition to the called ones."""
 
     barcodes: int
     lower: int
-    """Up to so many counts: the ambient sample."""
+    """Barcodes with up to this many counts serve as sample of the ambient RNA."""
     retain: float | None
-    """From so many counts: cells without a test."""
+    """Barcodes with at least this many counts are cells without a test."""
     knee: float | None
     inflection: float | None
     """Counts per barcode."""
     tested: int
     outside: int
-    """Droplets outside the given matrix that hold a cell."""
+    """Droplets with a cell that are not in the given matrix of cells."""
     curve: list[list[int]]
     """Rank and counts of all barcodes, counts descending."""
     cells_curve: list[list[int]]
-    """Of the given cells."""
+    """The same for the given cells."""
 
 
 class LedgerLine(TypedDict):
-    """How many cells met which fate."""
+    """Number of cells that were kept or set aside, at one stage and for one reason."""
 
     stage: str
     reason: str
@@ -89,7 +90,7 @@ class SetAside(TypedDict):
 
 
 class Decided(TypedDict):
-    """What was decided on the droplets."""
+    """Decisions about the droplets of a sample."""
 
     umis: bool
     """False for read counts."""
@@ -102,7 +103,7 @@ class Decided(TypedDict):
 
 
 class QC(Decided):
-    """All that quality control found and did."""
+    """The whole record of quality control."""
 
     ambient: Ambient
     doublet_rate: float | None

@@ -6,18 +6,18 @@ from typing import NotRequired, TypedDict
 
 
 class Reduce(TypedDict):
-    """What the principal components were made of."""
+    """What the principal components were computed from."""
 
     n_samples: int
     n_samples_ranked: int
-    """Large enough for moments."""
+    """Samples with enough cells to rank their genes."""
     n_cells: int
     n_genes: int
     n_used: int
     n_excluded: int
     variance: list[float]
-    """Of each component."""
+    """Variance of each component."""
     variance_explained: list[float]
-    """Fraction of all variance."""
+    """Fraction of the total variance, per component."""
     reason: NotRequired[str]
     """Why there are fewer components than were asked for."""

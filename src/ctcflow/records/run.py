@@ -9,22 +9,22 @@ class StepRecord(TypedDict):
     """How a step was run."""
 
     version: str
-    """Of ctcflow."""
+    """Version of ctcflow."""
     params: dict[str, Any]
-    """As its model gives them."""
+    """All parameters of the step, as dumped by its pydantic model."""
     inputs: NotRequired[dict[str, str]]
-    """Digest of each input; left out where the steps of several samples are summed up."""
+    """Digest of each input; missing where the records of several samples are merged."""
     cells_in: NotRequired[int | None]
     cells_out: NotRequired[int]
     overrides: NotRequired[dict[str, dict[str, Any]]]
-    """Of several samples: parameters by sample, where they differ from `params`."""
+    """For several samples: parameters by sample, where they differ from `params`."""
 
 
 class RunRecord(TypedDict):
-    """What every file of a run holds."""
+    """The record that every file of a run holds."""
 
     sample: dict[str, Any] | None
-    """The row of the sheet, with the columns of users; None in the files of the cohort."""
+    """The row of the sample sheet, including the user's own columns; None in cohort files."""
     steps: dict[str, StepRecord]
 
 

@@ -1,4 +1,4 @@
-"""`uns["score"]`: what the lines of evidence of one sample rest on."""
+"""`uns["score"]`: what the lines of evidence of one sample are based on."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from ctcflow.records.run import NotRun
 
 
 class CopyNumber(TypedDict):
-    """What copy number was judged by."""
+    """What copy number was judged against."""
 
     candidates: int
     judged: int
     null_cells: int
     reference_cells: dict[str, int]
-    """By lineage."""
+    """Number of reference cells by lineage."""
     arms: list[str]
     reason: str
     """Why it did not run; empty where it did."""
 
 
 class Decoys(TypedDict):
-    """Share of blood cells at or below a level, over decoy panels."""
+    """Share of blood cells with p at or below a level, over decoy panels."""
 
     decoys: int
     cells: int
@@ -32,7 +32,10 @@ class Decoys(TypedDict):
 
 
 class Score(TypedDict):
-    """Beside these, the record of each line of evidence that has one, below its name."""
+    """The whole record of `score`.
+
+    It also holds the record of each line of evidence that has one, under the line's name.
+    """
 
     panels: list[str]
     panel_genes_in_data: int

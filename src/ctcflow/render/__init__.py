@@ -1,1 +1,1 @@
-"""Tables, figures and the page, from finished objects only."""
+"""Tables, figures and the HTML page, made only from the finished results of steps."""

@@ -1,4 +1,4 @@
-"""Copy number of called cells: which are shown, in which order, and what is said beside them."""
+"""Copy number of called cells in the report: which are shown, their order, and the text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_ROWS: Final = 200
 
 
 class Judged(NamedTuple):
-    """Called and uncertain cells whose copy number was judged, by sample and class."""
+    """Called and uncertain cells with copy number, sorted by sample and class."""
 
     sample: list[str]
     """(m,) name of each cell's sample, in the order of the file."""
@@ -28,17 +28,17 @@ class Judged(NamedTuple):
     p: npt.NDArray[np.float64]
     """(m,) p of copy number, ascending within sample and class."""
     arms: list[str]
-    """(a,) along the genome."""
+    """(a,) names of the arms, along the genome."""
     log2_ratio: npt.NDArray[np.float64]
     """(m, a) NaN for arms that were not judged in a sample."""
     n_judged: int
-    """Cells that were judged, of which m are shown."""
+    """Number of cells that were judged, of which m are shown."""
     n_called: int
-    """Called and uncertain cells."""
+    """Number of called and uncertain cells."""
 
 
 def judged(obs: pd.DataFrame, log2_ratio: pd.DataFrame | None) -> Judged:
-    """Choose at most `MOST_ROWS` cells: calls before uncertain ones, evenly over a class."""
+    """Choose at most `MOST_ROWS` cells: calls before uncertain cells, evenly within a class."""
     arms = along_genome(log2_ratio) if log2_ratio is not None else []
     if log2_ratio is None or keys.CLASS.key not in obs:
         return Judged([], [], np.empty(0), [], np.empty((0, 0)), 0, 0)
@@ -83,7 +83,7 @@ def _place(arm: str) -> tuple[int, str]:
 
 
 def section(found: Judged, figure: bytes, not_run: Sequence[Mapping[str, Any]]) -> Markup:
-    """Write the heat map and what to see in it, and where copy number was not run and why."""
+    """Write the heat map with its explanation, and where copy number was not run and why."""
     missing = [
         [numbers.text(row.get("sample")), numbers.text(row.get("reason"))]
         for row in not_run

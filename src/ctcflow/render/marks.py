@@ -1,4 +1,4 @@
-"""Colours, marks, names and files of figures: what all of them share."""
+"""Colours, marks, labels and output formats that all figures share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
-# Okabe and Ito 2008, told apart with any form of colour blindness (jfly.uni-koeln.de/color).
+# Okabe and Ito 2008: distinguishable with any form of colour blindness (jfly.uni-koeln.de/color).
 ORANGE: Final = "#E69F00"
 SKY: Final = "#56B4E9"
 GREEN: Final = "#009E73"
@@ -29,7 +29,7 @@ OKABE_ITO: Final = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
 DARK: Final = ("#003B5C", "#7A5400", "#00523B", "#6E3F5A", "#2B6A8C", "#6F3100", "#7F7822")
 
 LEVELS: Final = len(OKABE_ITO) + len(DARK)
-"""Names that have a colour of their own."""
+"""Number of names that can have a colour of their own."""
 
 
 class Mark(NamedTuple):
@@ -40,7 +40,7 @@ class Mark(NamedTuple):
     size: float
 
 
-# In drawing order: calls last, so that no leukocyte hides one.
+# In drawing order: calls last, so that leukocytes do not cover them.
 CLASS_MARKS: Final = {
     "blood": Mark(GREY, "o", 0.0),
     "non-blood other": Mark(SKY, "s", 14.0),
@@ -70,7 +70,7 @@ _SHARED: Final = 22
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Draw with fixed settings, whatever matplotlibrc the machine has."""
+    """Context with fixed settings of matplotlib, whatever matplotlibrc the machine has."""
     with mpl.rc_context():
         mpl.rcdefaults()
         for name, value in _SETTINGS.items():
@@ -104,7 +104,7 @@ def shown(name: object, longest: int = _SHARED) -> str:
     if len(text) > longest:
         tail = (longest - 1) // 2
         text = f"{text[: longest - 1 - tail]}…{text[len(text) - tail :]}"
-    # Matplotlib leaves labels that begin with an underscore out of a legend.
+    # matplotlib omits labels that begin with an underscore from a legend
     return f" {text}" if text.startswith("_") else text
 
 
@@ -115,7 +115,7 @@ def _glyphs() -> frozenset[int]:
 
 
 def level_colours(names: npt.NDArray[np.str_], sizes: npt.NDArray[np.int64]) -> dict[str, str]:
-    """Choose a colour per name: its own while they last, then a scale, or grey for the small."""
+    """Choose a colour per name: distinct while they last, then a scale; grey for small groups."""
     if len(names) <= LEVELS:
         return dict(zip(names.tolist(), OKABE_ITO + DARK, strict=False))
     if len(names) > 3 * LEVELS or sizes.max() < 0.2 * sizes.sum():
@@ -130,5 +130,5 @@ def level_colours(names: npt.NDArray[np.str_], sizes: npt.NDArray[np.int64]) -> 
 
 
 def ramp() -> list[str]:
-    """Colours of an amount, dark to bright."""
+    """Colour scale of an amount, dark to bright."""
     return [mpl.colors.to_hex(c) for c in mpl.colormaps["cividis"](np.linspace(0.0, 1.0, 64))]

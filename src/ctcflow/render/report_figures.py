@@ -1,4 +1,4 @@
-"""The figures of a run, from what `call` and `cluster` left."""
+"""The figures of a run, from the results of `call` and `cluster`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _COUNTED: Final = ("count", "count_low", "count_high")
 def drawings(
     adata: AnnData, call: AnnData, found: Mapping[str, Any], copies: copy_number.Judged
 ) -> dict[str, bytes]:
-    """Draw all of them, by path below the folder of the report."""
+    """Draw all figures; returns files by path below the folder of the report."""
     coordinates = coordinates_of(adata)
     reason = numbers.text(io.record(adata, keys.CLUSTERING, Clustering).get("reason")) or "no map"
     panels = {name: title for name, title in _PANELS.items() if name in adata.obs}
@@ -66,7 +66,7 @@ def drawings(
 
 
 def coordinates_of(adata: AnnData) -> npt.NDArray[np.float64] | None:
-    """Places on the map, (n_cells, 2); None where it was not drawn."""
+    """UMAP coordinates, (n_cells, 2); None if there are none."""
     found = adata.obsm.get(keys.X_UMAP.key)
     if found is None:
         return None
@@ -74,14 +74,14 @@ def coordinates_of(adata: AnnData) -> npt.NDArray[np.float64] | None:
 
 
 def _samples(adata: AnnData, found: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names in the order of `call`, then any that only the cohort has."""
+    """Names of samples in the order of `call`, then any that only the cohort has."""
     named = [numbers.text(record.get("sample")) for record in found.get("samples") or []]
     seen = adata.obs.get(keys.SAMPLE.key, [])
     return tuple(dict.fromkeys([*named, *sorted({str(name) for name in seen})]))
 
 
 def evidence_of(obs: pd.DataFrame) -> pd.DataFrame:
-    """Columns `class`, `p_identity`, `p_panel`, one row per cell; NaN where `call` left none."""
+    """Columns `class`, `p_identity`, `p_panel`, one row per cell; NaN where missing in `call`."""
     wanted = (keys.CLASS.key, keys.P_IDENTITY.key, keys.P_PANEL.key)
     return pd.DataFrame({name: obs.get(name, np.nan) for name in wanted}, index=obs.index)
 

@@ -1,1 +1,1 @@
-"""Folders of runs: made, checked, run, recovered, recorded, explained."""
+"""Run folders: creating, checking, running, recovering and explaining them."""

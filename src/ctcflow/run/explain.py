@@ -1,4 +1,4 @@
-"""All that a finished run says of one droplet, in words."""
+"""Explain, in words, all that a finished run has found about one droplet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ctcflow.records.call import Call
 from ctcflow.records.run import RunRecord
 
 _SUFFIX: Final = re.compile(r"-\d+$")
-"""Of a barcode: the library, as Cell Ranger numbers them."""
+"""Suffix of a barcode: the number of the library, added by Cell Ranger."""
 _COUNTED: Final = (
     (keys.TOTAL_COUNTS, "counts"),
     (keys.N_GENES_BY_COUNTS, "genes"),
@@ -30,16 +30,16 @@ _COUNTED: Final = (
 
 
 def explain(folder: Path, sample: str, barcode: str) -> list[str]:
-    """Say what a droplet is, and why.
+    """Say what a droplet was called, and why.
 
     Parameters
     ----------
     folder
-        Of a run in which `call` has finished.
+        Folder of a run in which `call` has finished.
     sample
-        As `results/call/cells.tsv.gz` names it.
+        Name of the sample, as in `results/call/cells.tsv.gz`.
     barcode
-        As that table names it; its suffix (`-1`) may be left out where one droplet has the rest.
+        Barcode as in that table; its suffix (`-1`) may be left out if that is unambiguous.
 
     Returns
     -------
@@ -48,7 +48,8 @@ def explain(folder: Path, sample: str, barcode: str) -> list[str]:
     Raises
     ------
     CtcflowError
-        There are no calls, no such sample, no such barcode in it, or several without the suffix.
+        There are no calls, the sample or the barcode does not exist, or several barcodes differ
+        only in the suffix that was left out.
     """
     results = folder / "results"
     call = results / "call" / "call.h5ad"
@@ -82,7 +83,7 @@ def explain(folder: Path, sample: str, barcode: str) -> list[str]:
 
 
 def _whole(barcode: str, known: Sequence[str], sample: str) -> str:
-    """The barcode with its suffix, where that was left out and one droplet has the rest."""
+    """Complete a barcode whose suffix was left out."""
     if barcode in known:
         return barcode
     ends = sorted({name for name in known if _SUFFIX.sub("", name) == barcode})
@@ -160,7 +161,7 @@ def _shown(label: str, text: str) -> list[str]:
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    """A few known names, those like the given one first."""
+    """A few known names, most similar to the given one first."""
     close = difflib.get_close_matches(name, known[:100_000], n=3, cutoff=0.7)
     shown = close or list(known[:3])
     more = len(known) - len(shown)

@@ -1,4 +1,4 @@
-"""What a finished run found, in a line per draw: the last that `ctcflow run` says.
+"""Summary at the end of `ctcflow run`: one line per draw.
 
 Standard library only: tables of the results are read as text.
 """
@@ -14,20 +14,20 @@ from typing import Final
 
 _CALLED: Final = frozenset({"CTC", "CTC aggregate"})
 _MOST: Final = 40
-"""Lines; a larger cohort is read in the table."""
+"""Largest number of lines; for larger cohorts, see the table of draws."""
 
 
 def draws(folder: Path) -> list[str]:
-    """Say per draw how many CTCs were called, within which limits, and what weakens that.
+    """Say per draw how many CTCs were called, with which interval, and what weakens the result.
 
     Parameters
     ----------
     folder
-        Of a run.
+        Folder of the run.
 
     Returns
     -------
-    No line where there are no results on this machine.
+    The lines; none where there are no results on this machine.
     """
     call = folder / "results" / "call"
     if not (call / "draws.tsv").is_file() or not (call / "samples.tsv").is_file():
@@ -62,7 +62,7 @@ def against_truth(folder: Path) -> str:
 
 
 def _level(folder: Path) -> str:
-    """Confidence of the intervals; nothing where it was not written down."""
+    """Confidence level of the intervals; empty where it was not recorded."""
     path = folder / "results" / "provenance" / "parameters.json"
     try:
         return f"{100 * json.loads(path.read_text())['call']['confidence']:g} % "

@@ -1,6 +1,6 @@
-"""Libraries below a folder.
+"""Find the libraries (count matrices) below a folder.
 
-Standard library only. What is found is what `ingest` would read if the sheet named it.
+Standard library only. Only what `ingest` can read is found.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from ctcflow.formats.detect import locate
 _ROOTS: Final = re.compile(
     r"outs|.*Solo\.out|(sample_)?filtered_(feature_bc_matrix|gene_bc_matrices)(_h5)?(\.h5)?"
 )
-"""Names directly below the folder of one library."""
+"""Names of files and folders that mark their parent as the folder of one library."""
 _TRIPLET: Final = re.compile(r"(.*?)matrix\.mtx(\.gz)?")
 _ONE_FILE: Final = (".h5", ".hdf5", ".h5ad", ".h5mu")
 _SAYS_NOTHING: Final = re.compile(
     r"outs|count|multi|per_sample_outs|filtered|Gene(Full)?|(.*)Solo\.out|GRCh38.*|hg19|data"
     r"|(sample_)?filtered_.*|counts?|matrix|adata"
 )
-"""Parts of a path that every library has."""
+"""Parts of a path that are the same for every library, and so do not name it."""
 _ENDINGS: Final = re.compile(
     r"([_.-]*(sample_)?filtered(_feature_bc_matrix|_gene_bc_matrices(_h5)?)?|[_.-]*matrix)?"
     r"(\.(h5|hdf5|h5ad|h5mu|mtx|mtx\.gz))?$"
@@ -32,7 +32,7 @@ _LONGEST_NAME: Final = 64
 
 
 class Library(NamedTuple):
-    """One library: a name of its own, its counts, and its unfiltered droplets where they are."""
+    """One library: a unique name, its counts, and its unfiltered droplets if there are any."""
 
     name: str
     path: Path
@@ -49,13 +49,14 @@ class Found(NamedTuple):
 def libraries_below(folder: Path) -> Found:
     """Find Cell Ranger and STARsolo outputs, 10x `.h5`, `.h5ad` and `.h5mu` files.
 
-    Folders of finished runs, of unfiltered droplets, and hidden ones are not entered; a folder that
-    several links lead to is entered once. Tables are not looked for: any text file may be one.
+    Folders of finished runs, folders of unfiltered droplets and hidden folders are skipped; a
+    folder that several links point to is searched once. Text tables are not found, because any text
+    file may be one.
 
     Parameters
     ----------
     folder
-        Where to look; below it too.
+        Folder to search, with its subfolders.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def _candidates(folder: Path, entered: set[Path], left_out: list[str]) -> Iterat
     except OSError as error:
         left_out.append(f"`{folder}` cannot be read: {error.strerror}")
         return
-    # a folder keeps its own name where a link leads to it as well
+    # search real folders before links, so that a folder is listed under its own name
     children.sort(key=lambda child: (child.is_symlink(), child))
     several = folder / "outs" / "per_sample_outs"
     if several.is_dir():
@@ -107,7 +108,7 @@ def _candidates(folder: Path, entered: set[Path], left_out: list[str]) -> Iterat
 
 
 def _flat(folder: Path, children: Sequence[Path]) -> Iterator[Path]:
-    """Matrices that lie in a folder side by side, as downloads from GEO do."""
+    """Matrices that are side by side in one folder, as in downloads from GEO."""
     for child in children:
         if not child.is_file():
             continue
@@ -119,7 +120,7 @@ def _flat(folder: Path, children: Sequence[Path]) -> Iterator[Path]:
 
 
 def _droplets(counts: Path) -> Path | None:
-    """Unfiltered droplets beside the called cells, where Cell Ranger and STARsolo leave them."""
+    """Unfiltered droplets, where Cell Ranger and STARsolo write them next to the called cells."""
     for path in (counts, *counts.parents[:2]):
         if "filtered" in path.name:
             beside = path.with_name(path.name.replace("filtered", "raw"))
@@ -133,7 +134,7 @@ def _droplets(counts: Path) -> Path | None:
 
 
 def _names(paths: Sequence[Path], root: Path) -> list[str]:
-    """Shortest ends of the paths that tell them apart, as names of samples."""
+    """Sample names: the shortest endings of the paths that are unique."""
     telling = [_telling(path, root) for path in paths]
     names = [_name(parts[-1:]) for parts in telling]
     if len(set(names)) < len(names):

@@ -1,4 +1,4 @@
-"""One process at a time works in the folder of a run, and a dead one is known as dead."""
+"""Lock a run folder for one process at a time, and detect the locks of crashed runs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from typing import Any, Final
 from ctcflow.errors import CtcflowError
 
 FILE: Final = ".ctcflow/owner.json"
-"""Who works in the folder, below it; empty when a run has ended in order."""
+"""File in the run folder that names the process working there; empty after a normal end."""
 STARTED: Final = "CTCFLOW_STARTED"
-"""Environment variable of a Snakemake that `ctcflow run` started: the folder of its run."""
+"""Environment variable set for a Snakemake that `ctcflow run` started: the run folder."""
 _LOOKS_ONLY: Final = re.compile(
     r"--(unlock|dry-?run|lint|list.*|summary|detailed-summary|dag|rulegraph|filegraph|d3dag|help"
     r"|version|report|archive|print-compilation|cleanup-metadata|conda-create-envs-only"
@@ -27,12 +27,12 @@ _LOOKS_ONLY: Final = re.compile(
 
 
 class Lock:
-    """Held by `ctcflow run` and by the Snakemake that it starts: while either lives.
+    """A lock held by `ctcflow run` and the Snakemake that it starts, until both have ended.
 
     Attributes
     ----------
     left
-        What a run that did not end in order wrote of itself; empty otherwise.
+        What a crashed run had written about itself; empty otherwise.
     """
 
     def __init__(self, descriptor: int, left: dict[str, Any]) -> None:
@@ -41,21 +41,21 @@ class Lock:
 
     @property
     def descriptor(self) -> int:
-        """Of the open file, for the process that is to hold the lock too."""
+        """Descriptor of the open file, to be passed to a process that shares the lock."""
         return self._descriptor
 
     def write(self, **facts: Any) -> None:
-        """Say who works here: `host`, `pid`, `started`, and more."""
+        """Write who works here: `host`, `pid`, `started`, and more."""
         started = time.strftime("%Y-%m-%d %H:%M:%S %z")
         owner = {"host": socket.gethostname(), "pid": os.getpid(), "started": started, **facts}
         self._replace(json.dumps(owner, sort_keys=True))
 
     def clear(self) -> None:
-        """Say that the run has ended in order."""
+        """Mark the run as ended normally."""
         self._replace("")
 
     def _replace(self, text: str) -> None:
-        # in place: the lock is on this file, so that it must not become another one
+        # write in place: the lock belongs to this file, so it must not be replaced
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         os.truncate(self._descriptor, 0)
         os.write(self._descriptor, text.encode())
@@ -64,7 +64,7 @@ class Lock:
 
 @contextlib.contextmanager
 def held(run: Path) -> Iterator[Lock]:
-    """Hold the lock of a run's folder.
+    """Hold the lock of a run folder.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def held(run: Path) -> Iterator[Lock]:
 
 
 def owner(run: Path) -> dict[str, Any]:
-    """Who works in a run's folder or died there; empty if nobody."""
+    """The process that works in a run folder, or crashed there; empty if there is none."""
     try:
         found = json.loads((run / FILE).read_text())
     except (OSError, ValueError):
@@ -114,21 +114,21 @@ def is_held(run: Path) -> bool:
 
 
 def stop_unless_alone(run: Path, *, arguments: Sequence[str], is_main: bool) -> None:
-    """Stop a Snakemake that would work beside another one, or over what a dead one left.
+    """Stop a Snakemake that would work in the same folder as another one, or after a crashed one.
 
     Parameters
     ----------
     run
         Folder of the run.
     arguments
-        Of the command line; what only looks is let through.
+        Command-line arguments; commands that change nothing (`--dry-run`, ...) are allowed.
     is_main
-        This is no job of another Snakemake.
+        True unless this process is a job of another Snakemake.
 
     Raises
     ------
     SystemExit
-        With one line.
+        With a message of one line.
     """
     by_us = os.environ.get(STARTED) == str(run.resolve())
     if by_us or not is_main or any(map(_LOOKS_ONLY.fullmatch, arguments)):
@@ -150,6 +150,6 @@ def stop_unless_alone(run: Path, *, arguments: Sequence[str], is_main: bool) -> 
 
 
 def in_words(run: Path, known: dict[str, Any]) -> str:
-    """Who works in the folder."""
+    """Describe who works in the folder."""
     who = ", ".join(f"{name} {known[name]}" for name in ("host", "pid", "started") if name in known)
     return f"another `ctcflow run` works in `{run}` ({who or 'it has not said who it is'})"

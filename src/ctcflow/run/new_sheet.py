@@ -1,4 +1,4 @@
-"""Sheets of libraries that were found: of a new run, or more lines for one that is there."""
+"""Write the libraries that were found to the sample sheet of a new run, or add them to a sheet."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ SHEET_COLUMNS: Final = (
     *("sample", "path", "raw_path", "patient", "day", "role", "batch", "chemistry"),
     *("cancer_type", "draw", "volume_ml", "fraction_loaded", "recovery", "guessed"),
 )
-"""Columns of a new sheet: those that change what a run can say, and what was guessed."""
+"""Columns of a new sheet: those that affect the results of a run, and `guessed`."""
 _DAY: Final = re.compile(r"(.*[A-Za-z0-9])[_.-]+(?:day|d)[_-]?(\d{1,4})(?:[_.-].*)?", re.IGNORECASE)
-"""A patient and a day in a name: `P01_d28`, `P01-D28_L1`, `P01_day_3`."""
+"""Pattern of a patient and a day in a name: `P01_d28`, `P01-D28_L1`, `P01_day_3`."""
 _NOBODY: Final = re.compile(r"(sample|library|lib|run|lane|donor|patient|draw|pool)", re.IGNORECASE)
-"""What stands before a day and names no person."""
+"""Words before a day that do not name a patient."""
 
 
 class Added(NamedTuple):
-    """What has come to a sheet."""
+    """What was added to a sheet."""
 
     sheet: Path
     libraries: list[Library]
@@ -36,7 +36,7 @@ class Added(NamedTuple):
 
 
 def guessed(name: str) -> dict[str, str]:
-    """Patient and day that a name tells, and `guessed` that names these columns; else nothing."""
+    """Patient and day guessed from a name, and `guessed` with these columns; empty if unknown."""
     found = _DAY.fullmatch(name)
     if found is None or _NOBODY.fullmatch(found[1]):
         return {}
@@ -44,14 +44,14 @@ def guessed(name: str) -> dict[str, str]:
 
 
 def new_run(folder: Path, found: Found, template: Path) -> Path:
-    """Make the folder of a run: a configuration, and a sheet to complete.
+    """Create a run folder with a configuration, and a sample sheet for the user to complete.
 
     Parameters
     ----------
     folder
-        Of the run; made where it does not exist.
+        Folder of the run; created if it does not exist.
     found
-        What the sheet names.
+        Libraries for the sheet.
     template
         Configuration that is copied.
 
@@ -75,24 +75,23 @@ def new_run(folder: Path, found: Found, template: Path) -> Path:
     config.mkdir(parents=True, exist_ok=True)
     lines = ["\t".join(SHEET_COLUMNS), *_lines(map(_cells, found.libraries), SHEET_COLUMNS, "\t")]
     lines_of_template = template.read_text().splitlines(keepends=True)
-    # its first line tells an editor where the schema is, which holds beside the template only
+    # the first line tells editors where the schema is; that path is valid only for the template
     settings.write_text("".join(x for x in lines_of_template if "language-server" not in x))
     sheet.write_text("\n".join(lines) + "\n")
     return sheet
 
 
 def add(sheet: Path, found: Found) -> Added:
-    """Add to a sheet a line for each library that is not in it; its own lines stay as they are.
+    """Add a line to a sheet for each library that is not in it; existing lines are not changed.
 
-    Columns that new lines need and the sheet does not have are added at the end, empty in its own
-    lines.
+    Missing columns that the new lines need are added at the end, empty in the existing lines.
 
     Parameters
     ----------
     sheet
-        Of a run.
+        Sample sheet of a run.
     found
-        Libraries, those that it has too.
+        Libraries, including those that the sheet already has.
 
     Raises
     ------
@@ -125,7 +124,7 @@ def _counts(row: Row, folder: Path) -> str:
 
 
 def _file(path: Path, format: str | None) -> str:
-    """The first file of a library, so that a folder and one below it are the same library."""
+    """The first file of a library: paths that lead to the same file are the same library."""
     try:
         return os.path.realpath(locate(path, format=format).files[0])
     except CtcflowError:
@@ -133,7 +132,7 @@ def _file(path: Path, format: str | None) -> str:
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """The name, with a number where it is taken."""
+    """The name, with a number added if it is taken."""
     number, free = 1, name
     while free in taken:
         number += 1

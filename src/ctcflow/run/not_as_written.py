@@ -1,4 +1,4 @@
-"""Values of the sheet that a run will not use as they are written, and what it uses instead."""
+"""Find values of the sample sheet that a run will not use as written, and what it uses instead."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _CELLSEARCH: Final = "cellsearch"
 
 
 def not_as_written(samples: Sequence[Sample], config: Config, panels: Sequence[str]) -> list[str]:
-    """Say in one sentence each what of the sheet is not used as written, and what is instead.
+    """List, one sentence each, values of the sheet that are not used as written.
 
     Parameters
     ----------
     samples
         Rows of the sheet.
     config
-        Of the run.
+        Configuration of the run.
     panels
         Names of the tumour panels.
     """
@@ -36,13 +36,13 @@ def not_as_written(samples: Sequence[Sample], config: Config, panels: Sequence[s
 
 
 def some(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
+    """The first few names, and how many more there are."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
 
 
 def by(samples: Sequence[Sample], value: Callable[[Sample], Any]) -> dict[Any, list[str]]:
-    """Names of samples by a value that they have; those without it are left out."""
+    """Group names of samples by a value; samples without it are left out."""
     found: dict[Any, list[str]] = {}
     for sample in samples:
         if value(sample) is not None:
@@ -58,7 +58,7 @@ def _draws(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
 
 
 def _of(sample: Sample, config: Config, step: str, name: str) -> Any:
-    """A parameter of a step as it holds for one sample."""
+    """The value of a step's parameter for one sample."""
     given = sample.overrides.get(step, {})
     return given[name] if name in given else getattr(getattr(config, step), name)
 

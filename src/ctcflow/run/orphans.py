@@ -1,4 +1,4 @@
-"""Jobs that outlive the Snakemake that started them: found, stopped, and waited for."""
+"""Find and stop jobs that are still running after the Snakemake that started them has died."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ctcflow.workflow.code_in_use import MARK
 
 _PROCESSES: Final = Path("/proc")
 _MODES_OF_JOBS: Final = frozenset({"remote", "subprocess"})
-"""What follows `--mode` where Snakemake starts itself for a job."""
+"""Values of `--mode` with which Snakemake starts itself to run a job."""
 _PATIENCE: Final = 10.0
 _SLURM_PATIENCE: Final = 180.0
 
 
 def stop(run: Path) -> list[str]:
-    """Stop what still writes below the folder of a dead run, and wait until it is gone.
+    """Stop jobs that still write in the folder of a crashed run, and wait until they have ended.
 
-    Jobs of Slurm are known by their working directory, processes of this machine by what their
-    environment says. Results appear whole or not at all, so that a job that is stopped loses
-    nothing but its time.
+    Slurm jobs are recognised by their working directory, processes on this machine by their
+    environment variables. Results only appear when they are complete, so stopping a job loses
+    nothing but time.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def stop(run: Path) -> list[str]:
     Raises
     ------
     CtcflowError
-        Slurm does not answer, or something does not go away.
+        Slurm does not answer, or a job does not end.
     """
     jobs = _slurm_jobs(run)
     if jobs:
@@ -63,14 +63,14 @@ def stop(run: Path) -> list[str]:
 
 
 def processes_of(run: Path) -> list[int]:
-    """Jobs of the run on this machine that this user may see (Linux only)."""
+    """Process ids of the run's jobs on this machine, if visible to this user (Linux only)."""
     wanted = f"{MARK}={run}".encode()
     found = []
     for folder in _PROCESSES.glob("[0-9]*"):
         try:
             environment = (folder / "environ").read_bytes().split(b"\0")
             is_dead = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        except OSError:  # ended meanwhile, or another user's
+        except OSError:  # the process has ended, or belongs to another user
             continue
         if wanted in environment and not is_dead and int(folder.name) != os.getpid():
             found.append(int(folder.name))
@@ -78,7 +78,7 @@ def processes_of(run: Path) -> list[int]:
 
 
 def snakemakes_in(run: Path) -> list[int]:
-    """Snakemake processes of this machine that lead a run in the folder; not those of its jobs."""
+    """Main Snakemake processes on this machine that work in the folder, without their jobs."""
     found = []
     for folder in _PROCESSES.glob("[0-9]*"):
         try:
@@ -94,7 +94,7 @@ def snakemakes_in(run: Path) -> list[int]:
 
 
 def _slurm_jobs(run: Path) -> list[str]:
-    """Jobs of this user whose working directory is the run's."""
+    """Slurm jobs of this user whose working directory is the run folder."""
     if shutil.which("squeue") is None:
         return []
     command = ["squeue", "--noheader", "--me", "--format=%i|%Z"]

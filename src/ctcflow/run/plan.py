@@ -1,4 +1,4 @@
-"""What a run would do, before its first job: jobs, memory and time, and what to keep in mind."""
+"""`ctcflow check`: what a run would do (jobs, memory, time), and warnings, before it starts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ctcflow.workflow.for_rules import Workflow
 _JOBS: Final = re.compile(r"^(\w+)\s+(\d+)$", re.MULTILINE)
 _OF_BLOOD: Final = re.compile(r"(?i)leuk|lymphom|myelom|myelodys|\b(?:aml|all|cll|cml|mds|dlbcl)\b")
 _BLANKS: Final = 20
-"""Control draws from which on there is a limit of blank (CLSI EP17)."""
+"""Fewest control draws for a limit of blank (CLSI EP17)."""
 
 
 class Planned(NamedTuple):
@@ -31,18 +31,18 @@ class Planned(NamedTuple):
     step: str
     jobs: int
     mib: int
-    """What the largest job asks for."""
+    """Memory that the largest job requests."""
     seconds: float
-    """Of all its jobs together, as measured on two cores."""
+    """Time of all its jobs together, estimated from measurements on two cores."""
 
 
 def opened(folder: Path) -> Workflow:
-    """Read and check all that a run is made of, as Snakemake will.
+    """Read and check the configuration, the sheet and the files of a run, as Snakemake will.
 
     Parameters
     ----------
     folder
-        Of the run, with `config/config.yaml`.
+        Folder of the run, with `config/config.yaml`.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def opened(folder: Path) -> Workflow:
     try:
         return Workflow(raw, run=folder, results="results", storage=_not_asked)
     except SystemExit as stopped:
-        # Snakemake's users read all mistakes in one line; here each may have its own
+        # in Snakemake all mistakes have to be in one line; here each gets a line of its own
         if isinstance(stopped.__cause__, CtcflowError):
             raise stopped.__cause__ from None
         raise
@@ -83,21 +83,21 @@ def configuration(folder: Path) -> Any:
 
 
 def _not_asked(address: str) -> Any:
-    """An address whose storage is not asked for a size before the run."""
+    """Stand-in for a file in remote storage, whose size is not looked up before the run."""
     return SimpleNamespace(flags={"storage_object": SimpleNamespace(size=lambda: 0)})
 
 
 def check_tables(run: Workflow) -> list[str]:
-    """Read the tables of gene sets that are the user's own, which Snakemake only looks for.
+    """Read the user's own tables of gene sets; Snakemake only checks that they exist.
 
     Returns
     -------
-    Names of the tumour panels, own or shipped.
+    Names of the tumour panels, the user's own or the shipped ones.
 
     Raises
     ------
     CtcflowError
-        One of them is no table of gene sets.
+        One of them is not a table of gene sets.
     """
     from ctcflow.files import io
 
@@ -108,7 +108,7 @@ def check_tables(run: Workflow) -> list[str]:
 
 
 def check_panels(run: Workflow, panels: Sequence[str]) -> None:
-    """Refuse a panel that there is no table of, before `score` would.
+    """Refuse a panel that is not in the table of panels, before `score` would.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def check_panels(run: Workflow, panels: Sequence[str]) -> None:
     Raises
     ------
     CtcflowError
-        Names the panel, and those that there are.
+        The panel is unknown; the message names it and the known panels.
     """
     of_rows = [sample.overrides.get("score", {}).get("panel") for sample in run.sheet]
     for panel in (run.config.score.panel, *filter(None, of_rows)):
@@ -132,12 +132,12 @@ def check_panels(run: Workflow, panels: Sequence[str]) -> None:
 
 
 def check_files(run: Workflow) -> None:
-    """Open the files of counts that say in their heads how long they are (HDF5).
+    """Open the count files whose header states their length (HDF5), to find damaged ones.
 
     Raises
     ------
     CtcflowError
-        One of them is damaged: names its sample.
+        One of them is damaged; the message names its sample.
     """
     from ctcflow.formats.detect import Source
     from ctcflow.formats.size import check_head
@@ -153,12 +153,12 @@ def check_files(run: Workflow) -> None:
 
 
 def jobs_of(folder: Path) -> dict[str, int]:
-    """Jobs per rule that a dry run of Snakemake names; none where all is done.
+    """Number of jobs per rule, from a dry run of Snakemake; empty where all is done.
 
     Raises
     ------
     CtcflowError
-        Snakemake refuses: its last line.
+        Snakemake fails; the message is its last line.
     """
     done = subprocess.run(
         [*code_in_use.snakemake(folder), "--dry-run", "--quiet", "rules", "host"],
@@ -176,9 +176,9 @@ def jobs_of(folder: Path) -> dict[str, int]:
 
 
 def planned(run: Workflow, jobs: Mapping[str, int]) -> list[Planned]:
-    """Memory and time of the jobs of each rule, from the heads of the input files.
+    """Estimate memory and time of the jobs of each rule, from the headers of the input files.
 
-    Where only some samples have a job of a step, the mean of all samples stands for each of these.
+    If only some samples have a job of a step, each is given the mean time over all samples.
     """
     rows = []
     for step, n_jobs in jobs.items():
@@ -191,16 +191,16 @@ def planned(run: Workflow, jobs: Mapping[str, int]) -> list[Planned]:
 
 
 def words(run: Workflow, rows: Sequence[Planned], cores: int, panels: Sequence[str]) -> list[str]:
-    """Lines for the user: what is there, what would run, and what to keep in mind.
+    """Lines for the user: the samples, the jobs that would run, and warnings.
 
     Parameters
     ----------
     run
         Configuration and sheet.
     rows
-        Of `planned`.
+        Result of `planned`.
     cores
-        That jobs share.
+        Number of cores that the jobs share.
     panels
         Names of the tumour panels.
     """
@@ -243,7 +243,7 @@ def _cohort(samples: Sequence[Sample], cells: int) -> str:
 
 
 def keep_in_mind(samples: Sequence[Sample]) -> list[str]:
-    """What the results will lack because the sheet does not say it."""
+    """What the results will lack because the sample sheet does not have it."""
     said = []
     controls = {x.draw for x in samples if x.role != "patient"}
     if not controls:
@@ -280,7 +280,7 @@ def keep_in_mind(samples: Sequence[Sample]) -> list[str]:
 
 
 def expected_seconds(run: Workflow) -> dict[str, float]:
-    """Seconds of one job of each step (mean over samples), for the time that is left."""
+    """Expected seconds per job of each step (mean over samples), to estimate the time left."""
     jobs = dict.fromkeys([*SAMPLE_STEPS, "call", "reduce", "integrate", "cluster", "report"], 1)
     jobs |= dict.fromkeys(["project", "gather"], 1) if run.references else {}
     return {row.step: round(row.seconds, 1) for row in planned(run, jobs)}

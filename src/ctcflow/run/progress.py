@@ -1,7 +1,7 @@
-"""What `ctcflow run` says while Snakemake works: one line per finished or failed job.
+"""Progress of `ctcflow run`: one line per finished or failed job.
 
-Plain lines, without colours and without moving up on the screen, so that a log of them can be
-searched with grep: `done: qc P01 (12 s); jobs 7 of 21, samples 1 of 4, about 3 min left`.
+Plain lines without colours or cursor movement, so that a log of them can be searched with grep:
+`done: qc P01 (12 s); jobs 7 of 21, samples 1 of 4, about 3 min left`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 from ctcflow.settings.sample import SAMPLE_STEPS
 
 EXPECTED: Final = "CTCFLOW_EXPECTED_SECONDS"
-"""Environment variable: JSON object of the seconds of a job per rule."""
+"""Environment variable: JSON object of the expected seconds per job, by rule."""
 _IN_ORDER: Final = re.compile(r"\w+: \d+ MiB at most")
-"""Last line of the log of a job that ended in order."""
+"""Last line of the log of a job that ended normally."""
 _LINES_READ: Final = 65_536
-"""Bytes of a log's end in which the reason of a failure is looked for."""
+"""Bytes at the end of a log that are searched for the reason of a failure."""
 
 
 class _Job(NamedTuple):
@@ -33,14 +33,14 @@ class _Job(NamedTuple):
 
 
 class Progress:
-    """What is known of a run from Snakemake's events, and the lines that follow from it.
+    """State of a run, from Snakemake's events, and the progress lines to print.
 
     Parameters
     ----------
     expected
-        Seconds that one job of a rule is expected to take; rules that are not there take the mean.
+        Expected seconds per job, by rule; other rules are given the mean.
     now
-        Seconds of a clock that only goes forward.
+        Returns the seconds of a monotonic clock.
     """
 
     def __init__(self, expected: Mapping[str, float], now: Callable[[], float]) -> None:
@@ -52,7 +52,7 @@ class Progress:
         self._started = now()
 
     def planned(self, stats: Mapping[str, int]) -> str:
-        """Jobs per rule, as Snakemake counts them before the first one."""
+        """Handle the number of jobs per rule, which Snakemake reports before the first job."""
         self._of = {rule: int(jobs) for rule, jobs in stats.items() if rule not in ("all", "total")}
         self._left, self._started = dict(self._of), self._now()
         what = ", ".join(f"{rule} {jobs}" for rule, jobs in self._of.items())
@@ -62,7 +62,7 @@ class Progress:
     def begins(
         self, job: int, rule: str, wildcards: Mapping[str, str], *, timed: Path | None = None
     ) -> str | None:
-        """A job was started, or submitted; steps of the cohort are long enough for a line.
+        """Handle the start or submission of a job; only cohort steps are long enough for a line.
 
         Parameters
         ----------
@@ -73,14 +73,15 @@ class Progress:
         wildcards
             Values of the rule's wildcards.
         timed
-            Where Snakemake writes the seconds of the job (a benchmark, tab-separated with a
-            column `s`): one that is submitted waits, and is seen to have ended with its group.
+            Benchmark file in which Snakemake writes the seconds of the job (tab-separated, column
+            `s`). For submitted jobs the time between events is no use: a job waits in the queue,
+            and its end is reported only when its group ends.
         """
         self._jobs[job] = _Job(rule, wildcards.get("sample", ""), self._now(), timed)
         return None if wildcards or rule == "all" else f"begins: {rule}"
 
     def ends(self, job: int) -> str | None:
-        """A job is done."""
+        """Handle the end of a job."""
         known = self._jobs.pop(job, None)
         if known is None or known.rule == "all":
             return None
@@ -91,22 +92,22 @@ class Progress:
         return f"done: {known.name} ({took:.0f} s); {self._where()}"
 
     def fails(self, job: int, log: Sequence[str], *, said: str, in_group: bool) -> str | None:
-        """A job failed: why, as far as Snakemake and the job's log tell.
+        """Handle the failure of a job: give the reason, from Snakemake and the job's log.
 
         Parameters
         ----------
         job
             Number of the job.
         log
-            Its logs.
+            Paths of its logs.
         said
-            What Snakemake says of it, mostly what a cluster said; empty for nothing.
+            Message of Snakemake, mostly passed on from a cluster; empty for none.
         in_group
-            It was submitted together with others, of which all count as failed.
+            True if it was submitted in a group of jobs, all of which count as failed.
 
         Returns
         -------
-        None where the job is known to have ended in order, or never to have begun.
+        None where the log shows that the job ended normally, or never started.
         """
         known = self._jobs.pop(job, None)
         if known is None:
@@ -136,7 +137,7 @@ class Progress:
 
 
 def _timed(file: Path | None) -> float | None:
-    """Seconds of a job in its benchmark; None where it cannot be read."""
+    """Seconds of a job from its benchmark file; None where it cannot be read."""
     try:
         names, *_, last = (file or Path()).read_text().splitlines()
         return float(last.split("\t")[names.split("\t").index("s")])
@@ -145,18 +146,18 @@ def _timed(file: Path | None) -> float | None:
 
 
 def spoken(seconds: float) -> str:
-    """Seconds in the unit that a person would use."""
+    """Format seconds in the unit that a person would use."""
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def reason_of(logs: Sequence[str]) -> str | None:
-    """Why a job failed, from the end of its logs, and where these are.
+    """Why a job failed, from the end of its logs, with the paths of the logs.
 
     Returns
     -------
-    None where there is no log, or one of a job that ended in order.
+    None where there is no log, or the log shows that the job ended normally.
     """
     for log in logs:
         path = Path(log)
@@ -176,6 +177,6 @@ def _of_lines(lines: Sequence[str]) -> str:
     if mistakes:
         return mistakes[-1].removeprefix("error: ")
     if any(line.startswith("Traceback") for line in lines):
-        return lines[-1]  # it names the exception
+        return lines[-1]  # the line of a traceback that names the exception
     last = f"after `{lines[-1]}`" if lines else "before its first line"
     return f"it ended without an error of its own, killed perhaps, {last}"

@@ -1,7 +1,7 @@
-"""`results/provenance/`: what a finished run was made of, and what it took.
+"""`results/provenance/`: inputs, software, time and memory of a finished run.
 
-The one folder of results that is not the same bytes each time: seconds and versions are in it.
-Written by Snakemake's own process after the last job.
+This is the only folder of results whose bytes differ between identical runs, because it holds times
+and versions. It is written by the main Snakemake process after the last job.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _LIBRARIES: Final = (
     *("pandas", "pydantic", "pydeseq2", "scikit-learn", "scipy"),
 )
 _MEASURED: Final = {"s": "s", "cpu_time": "cpu_s", "max_rss": "mib"}
-"""Columns of Snakemake's benchmarks (seconds, seconds, MiB), and their names here."""
+"""Columns of Snakemake's benchmark files (seconds, seconds, MiB), and their names here."""
 
 
 def write(run: Workflow, folder: Path) -> None:
-    """Write the files of `FILES` below `results/provenance/`; nothing where results are elsewhere.
+    """Write the files of `FILES` to `results/provenance/`; nothing where results are elsewhere.
 
     Parameters
     ----------
     run
         Configuration and sheet.
     folder
-        Of the run.
+        Folder of the run.
     """
     results = folder / "results"
     if not results.is_dir():
@@ -52,7 +52,7 @@ def write(run: Workflow, folder: Path) -> None:
 
 
 def _jobs(run: Workflow, folder: Path) -> Iterator[Sequence[str]]:
-    """What each job took when it last ran, samples in the order of the sheet."""
+    """Time and memory of each job in its last run, samples in the order of the sheet."""
     steps = [*SAMPLE_STEPS, "project"]
     places = [(step, name) for step in steps for name in run.samples]
     places += [(path.stem, "") for path in sorted((folder / "benchmarks").glob("*.tsv"))]
@@ -76,7 +76,7 @@ def _software() -> Iterator[Sequence[str]]:
 
 
 def _inputs(run: Workflow, results: Path) -> Iterator[Sequence[str]]:
-    """Digest of each sample's counts, as `ingest` read them."""
+    """Digest of each sample's count files, as read by `ingest`."""
     import h5py
 
     for sample in run.sheet:
@@ -107,7 +107,7 @@ def _whole(path: Path, text: str) -> None:
 
 
 def write_or_say(run: Workflow, folder: Path) -> None:
-    """Write it, and lose no finished run where that fails: the reason goes to standard error."""
+    """Call `write`; a failure does not fail the finished run, but is reported on stderr."""
     try:
         write(run, folder)
     except (OSError, ValueError, KeyError) as error:

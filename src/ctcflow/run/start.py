@@ -1,4 +1,4 @@
-"""`ctcflow run`: Snakemake on the folder of a run, and recovery of what a dead one left there."""
+"""`ctcflow run`: run Snakemake in a run folder, after cleaning up what a crashed run left."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from ctcflow.run import lock as run_lock
 from ctcflow.workflow import code_in_use
 
 _OWN_WORDS: Final = ("--logger", "--verbose", "--printshellcmds", "-p", "--debug")
-"""Options of Snakemake with which its own words are wanted."""
+"""Options of Snakemake with which its own output is shown instead of progress lines."""
 
 
 def run(folder: Path, *, options: Sequence[str], dry_run: bool, take_over: bool) -> int:
-    """Run the workflow in a folder, after putting right what a dead run left there.
+    """Run the workflow in a folder, after cleaning up what a crashed run left there.
 
     Parameters
     ----------
     folder
-        With `config/config.yaml`.
+        Run folder with `config/config.yaml`.
     options
-        Handed to Snakemake.
+        Options for Snakemake.
     dry_run
-        Say what would run; nothing is locked or put right.
+        Only say what would run; nothing is locked or cleaned up.
     take_over
-        A run that died on another machine is known to be gone, with all its jobs.
+        The user confirms that a run that crashed on another machine has ended, with all its jobs.
 
     Returns
     -------
     int
-        Snakemake's exit code; 1 where it was killed.
+        Exit code of Snakemake; 1 if it was killed.
 
     Raises
     ------
     CtcflowError
-        There is no configuration, another run works there, or what died cannot be put right.
+        There is no configuration, another run works there, or a crashed run cannot be cleaned up.
     """
     folder = folder.resolve()
     if not (folder / "config" / "config.yaml").is_file():
@@ -70,7 +70,8 @@ def run(folder: Path, *, options: Sequence[str], dry_run: bool, take_over: bool)
         if not any(text.startswith(_OWN_WORDS) for text in options):
             command += ["--logger", "ctcflow"]
             environment |= _for_progress(folder)
-        # a switch comes last: after an option that takes several values a target would be one more
+        # A flag without values has to follow `--forcerun`, else a target in `options` would be
+        # taken as one of its values.
         command += [*forced, *_pool(options), "--rerun-incomplete", *options]
         code = _snakemake(command, environment, lock)
     if code == 0:
@@ -79,7 +80,7 @@ def run(folder: Path, *, options: Sequence[str], dry_run: bool, take_over: bool)
 
 
 def _say_answer(folder: Path) -> None:
-    """The last lines: counts per draw, of a simulated cohort against its truth, the report."""
+    """Print the last lines: counts per draw, comparison with a simulated truth, the report."""
     page = folder / "results" / "report" / "report.html"
     found = last_words.against_truth(folder)
     lines = [*last_words.draws(folder), *([f"{found}; open {page}"] if found else [])]
@@ -89,17 +90,17 @@ def _say_answer(folder: Path) -> None:
 
 
 def _for_progress(folder: Path) -> dict[str, str]:
-    """How long jobs will take, for Snakemake's logger plugin."""
-    # what is wrong with the configuration is said by the Snakefile, in one place for all starters
+    """Pass the expected time per job to Snakemake's logger plugin, as environment variable."""
+    # mistakes in the configuration are reported by the Snakefile, however Snakemake is started
     with contextlib.suppress(CtcflowError):
         return {progress.EXPECTED: json.dumps(plan.expected_seconds(plan.opened(folder)))}
     return {}
 
 
 def _pool(options: Sequence[str]) -> list[str]:
-    """Let jobs of this machine ask for no more memory together than it has.
+    """Limit the memory that local jobs request together to what this machine has.
 
-    A job that asks for more runs alone. A cluster has its own accounts.
+    A single job that requests more runs alone. On a cluster the scheduler takes care of memory.
     """
     named = any(text.startswith(("--profile", "--executor", "-e")) for text in options)
     if named or os.environ.get("SNAKEMAKE_PROFILE"):
@@ -108,7 +109,7 @@ def _pool(options: Sequence[str]) -> list[str]:
 
 
 def available_memory() -> int:
-    """Memory that can be had without swapping, within the limit of a container (MiB)."""
+    """Memory available without swapping, within the limit of a container (MiB)."""
     meminfo, limit = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
     if meminfo.exists():
         known = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
@@ -120,11 +121,11 @@ def available_memory() -> int:
 
 
 def _snakemake(command: Sequence[str], environment: dict[str, str], lock: run_lock.Lock) -> int:
-    # written before, so that there is no moment at which a dead Snakemake is not known
+    # written before the start, so that a crash is detected at any moment
     lock.write()
     process = subprocess.Popen(command, env=environment, pass_fds=[lock.descriptor])
     lock.write(snakemake=process.pid)
-    # Snakemake ends its jobs by itself; an interrupt from the terminal has reached it already
+    # Snakemake stops its jobs itself, and has received the terminal's interrupt already
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGTERM))
     code = process.wait()
@@ -140,7 +141,7 @@ def _snakemake(command: Sequence[str], environment: dict[str, str], lock: run_lo
 
 
 def _put_right(folder: Path, lock: run_lock.Lock, *, take_over: bool) -> list[str]:
-    """What was done, one sentence each."""
+    """Clean up after a crashed run; say what was done, one sentence each."""
     said = []
     locks = folder / ".snakemake" / "locks"
     if lock.left or (locks.is_dir() and any(locks.iterdir())):
@@ -165,7 +166,7 @@ def _put_right(folder: Path, lock: run_lock.Lock, *, take_over: bool) -> list[st
 
 
 def _without_parts(folder: Path) -> list[str]:
-    """Remove files that dead jobs had begun."""
+    """Remove incomplete files of jobs that crashed."""
     begun = sorted((folder / "results").rglob(".*.part"))
     for path in begun:
         path.unlink()

@@ -1,1 +1,1 @@
-"""What users set: parameters, the configuration, the sample sheet, and words for their mistakes."""
+"""User settings: parameters, configuration, sample sheet, and messages for mistakes in them."""

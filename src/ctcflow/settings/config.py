@@ -64,7 +64,7 @@ def load_config(raw: Mapping[str, Any]) -> Config:
     Parameters
     ----------
     raw
-        What YAML gave; an empty section (`qc:`) is a section of defaults.
+        The parsed YAML; an empty section (`qc:`) gets the defaults.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def load_samples(sheet: Path, config: Config) -> tuple[Sample, ...]:
     sheet
         Text, separated by tabs or commas; paths in it are absolute or relative to its folder.
     config
-        What a row's `step.parameter` columns override.
+        Configuration whose parameters a row's `step.parameter` columns override.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def load_samples(sheet: Path, config: Config) -> tuple[Sample, ...]:
 
 
 def step_params(config: Config, step: str, sample: Sample | None = None) -> str:
-    """Give the section of one step as JSON that is the same for the same values.
+    """Section of one step as JSON; equal values give equal text.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def step_params(config: Config, step: str, sample: Sample | None = None) -> str:
 
 
 def sample_row(sample: Sample) -> str:
-    """Give the metadata of a row as stable JSON; not its paths, overrides and marks of `init`."""
+    """Metadata of a row as stable JSON, without paths, overrides and the column of `init`."""
     left_out = {"path", "raw_path", "overrides", "guessed"}
     return _stable(sample.model_dump(mode="json", exclude=left_out))
 
@@ -175,7 +175,7 @@ def _section(config: Config, step: str, override: Mapping[str, Any]) -> BaseMode
 
 
 def _sample(row: Row, folder: Path, config: Config) -> tuple[Sample | None, list[str]]:
-    """Make one sample, or say all that is wrong with the row."""
+    """Make one sample, or list everything that is wrong with the row."""
     given = {column: cell for column, cell in row.cells.items() if cell}
     fields: dict[str, Any] = {c: cell for c, cell in given.items() if c in COLUMNS}
     mistakes = []

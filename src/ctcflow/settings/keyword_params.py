@@ -1,4 +1,4 @@
-"""Functions for Python use that take a step's parameters by keyword, from the step's own model."""
+"""Decorator for the Python functions: a step's parameters as keywords, from the step's model."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Result = TypeVar("Result")
 
 
 def takes(model: type[Params]) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-    """Let a function that ends in `params: Model` take each field of the model by keyword.
+    """Let a function whose last argument is `params: Model` take the model's fields as keywords.
 
-    The signature and the docstring (whose `Parameters` come before `Returns`) say what
-    the model says, so that nothing is written twice. A mistake is a `CtcflowError` in one line.
+    Signature and docstring (which must have `Returns` after `Parameters`) are completed from the
+    model, so that nothing is written twice. A mistake is a `CtcflowError` in one line.
     """
     fields = [
         inspect.Parameter(

@@ -1,4 +1,4 @@
-"""What pydantic found wrong, said as sentences: the key, what was found, the next action."""
+"""Turn pydantic's errors into sentences: the key, what was found, and what to do next."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pydantic_core import ErrorDetails
 
 
 def describe(error: ValidationError, model: type[BaseModel], *, prefix: str = "") -> list[str]:
-    """Say each problem of a failed validation in one sentence.
+    """Describe each problem of a failed validation in one sentence.
 
     Parameters
     ----------
     error
         What ``model.model_validate`` raised.
     model
-        The model that was validated; its field names are the source of "did you mean".
+        The model that was validated; its field names are used for "did you mean".
     prefix
         Dotted key of the model itself, empty for the whole configuration.
 
@@ -35,7 +35,7 @@ def describe(error: ValidationError, model: type[BaseModel], *, prefix: str = ""
 
 
 def closest(name: str, known: Iterable[str], *, cutoff: float) -> str | None:
-    """Find the known name that `name` most likely misspells, whatever its upper and lower case.
+    """Find the known name of which `name` is most likely a misspelling, ignoring case.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def _sentence(details: ErrorDetails, model: type[BaseModel], prefix: str) -> str
 
 
 def _must(kind: str, ctx: dict[str, Any], message: str) -> str:
-    """Say what the value must be; pydantic's own words where the kind is a rare one."""
+    """Say what the value must be; pydantic's own message for rare kinds of errors."""
     bounds = {
         "greater_than_equal": ">= {ge}",
         "greater_than": "> {gt}",

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from ctcflow.settings.sample_params import Params, SampleSteps
 
 MOST_COUNTS: Final = 20_000_000
-"""Stored counts of a cohort up to which `cluster.genes: auto` delivers all genes (values)."""
+"""Largest number of stored counts for which `cluster.genes: auto` delivers all genes (values)."""
 
 
 class CallParams(Params):
@@ -108,21 +108,21 @@ class ModularityParams(Params):
 
 
 class ResolutionQualityParams(Params):
-    """Quality functions of leidenalg that know a resolution; slower."""
+    """Quality functions of leidenalg that have a resolution; slower."""
 
     method: Literal["rb_configuration", "rber", "cpm"] = "rb_configuration"
     """Name of the quality function; useful resolutions of `cpm` are below 0.1."""
 
 
 class NoResolutionQualityParams(Params):
-    """Quality functions of leidenalg that know no resolution; slower."""
+    """Quality functions of leidenalg that have no resolution; slower."""
 
     method: Literal["surprise", "significance"] = "surprise"
     """Name of the quality function."""
 
 
 class ClusterParams(Params):
-    """Neighbours, communities, map, cell types and markers of the cohort."""
+    """Neighbours, Leiden clusters, UMAP, cell types and markers of the cohort."""
 
     n_neighbors: Annotated[int, Field(ge=2, le=200)] = 15
     """Neighbours per cell, itself included (cells)."""
@@ -167,31 +167,31 @@ class ClusterParams(Params):
 
 
 class ReportParams(Params):
-    """The page that people read."""
+    """The HTML report."""
 
     title: Annotated[str, Field(min_length=1, max_length=200)] = "Circulating tumour cells"
     """Title of the page."""
 
 
 class FreezeParams(Params):
-    """Freeze a finished run as a reference that new samples are mapped onto; run on request."""
+    """Freeze a finished run as a reference for mapping new samples; only run on request."""
 
     n_neighbors: Annotated[int, Field(ge=1, le=200)] = 15
     """Nearest cells of the reference that give a new cell its label and its place on the map
     (cells)."""
     novel_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.001
-    """Share of the reference's own leukocytes, each judged without its sample, above each of the
-    two limits of novelty (fraction)."""
+    """Share of the reference's own leukocytes that exceed each of the two limits of novelty, each
+    compared with other samples only (fraction)."""
     null_cells: Annotated[int, Field(ge=100)] = 10_000
-    """Leukocytes that the limits of novelty are measured on, at most (cells)."""
+    """Largest number of leukocytes on which the limits of novelty are measured (cells)."""
 
 
 class ProjectParams(Params):
-    """Map one sample onto a frozen reference, in a run with `reference`, which says all else."""
+    """Map one sample onto a frozen reference, in a run with `reference`; no parameters."""
 
 
 class GatherParams(Params):
-    """Lay the mapped samples below each other, in a run with `reference`."""
+    """Combine the mapped samples into one table, in a run with `reference`; no parameters."""
 
 
 class StepsParams(SampleSteps):

@@ -13,7 +13,7 @@ WORDS = ("confirm", "veto")
 
 
 class Verdict(NamedTuple):
-    """What one reviewer says of one cell."""
+    """The verdict of one reviewer on one cell."""
 
     sample: str
     barcode: str
@@ -33,13 +33,13 @@ def load_verdicts(path: Path, samples: Iterable[str]) -> tuple[Verdict, ...]:
     ----------
     path
         Text, separated by tabs or commas, with the columns of `Verdict`. Other columns, and lines
-        with neither verdict nor reviewer, are not read: a copy of `ctc.tsv` will do.
+        with neither verdict nor reviewer, are ignored, so an edited copy of `ctc.tsv` can be used.
     samples
-        Names of the run.
+        Names of the run's samples.
 
     Returns
     -------
-    The verdicts in the order of the file; what one reviewer says twice of a cell is there once.
+    The verdicts in the order of the file; a verdict that one reviewer repeats is kept once.
 
     Raises
     ------

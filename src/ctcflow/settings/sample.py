@@ -1,4 +1,4 @@
-"""One row of the sample sheet: what its columns mean, and what rows say about each other."""
+"""One row of the sample sheet: the meaning of its columns, and checks across rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAMPLE_STEPS = tuple(SampleSteps.model_fields)
 _NAME = r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*\.?$"
 _ADDRESS = r"^[a-z][a-z0-9+.-]*://.+$"
 Address = Annotated[str, Field(pattern=_ADDRESS)]
-"""A file in a storage that Snakemake has a plugin for."""
+"""A file in remote storage for which Snakemake has a plugin."""
 
 
 def is_address(path: object) -> bool:

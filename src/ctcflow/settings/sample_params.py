@@ -1,6 +1,6 @@
-"""Parameters of the steps that see one sample, and what all models of parameters have in common.
+"""Parameters of the steps that process one sample, and the base class of all parameter models.
 
-Those of the other steps are in `params`, which says how these models are used.
+Parameters of the other steps are in `params`, which also explains how these models are used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Params(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _numbers_are_not_truth_values(cls, data: object) -> object:
-        # YAML reads yes, no, on and off as true and false; pydantic would take those as 1 and 0.
+        # YAML reads yes, no, on and off as true and false, which pydantic would convert to 1 and 0.
         if not isinstance(data, dict):
             return data
         numbers = {n for n, field in cls.model_fields.items() if field.annotation in (int, float)}
@@ -95,7 +95,7 @@ class QCParams(Params):
 
 
 class NormalizeParams(Params):
-    """Size factors, and moments per gene that later steps add up over samples."""
+    """Size factors, and moments per gene that later steps combine over samples."""
 
     target_umis: Annotated[float, Field(gt=0)] = 10_000.0
     """Counts are divided by (total counts of the cell / this number) before log1p (counts per
@@ -107,14 +107,14 @@ class ScoreParams(Params):
 
     panel: Annotated[str, Field(min_length=1)] = "auto"
     """Tumour panel: the name of a set in the panel table, or `auto` (the set named like the row's
-    `cancer_type`, else all sets at once, at the price of looking at many)."""
+    `cancer_type`, else all sets, with a correction for testing several)."""
     min_leukocytes: Annotated[int, Field(ge=1)] = 50
     """Below this number of leukocytes the shipped prior replaces the sample's own rates (cells)."""
     prior_umis: Annotated[float, Field(gt=0)] = 50_000.0
     """Weight of the shipped blood rates against the sample's own leukocytes (pseudo-counts of one
     lineage profile)."""
     min_reference: Annotated[int, Field(ge=1)] = 50
-    """Leukocytes from which a coarse lineage is a reference for copy number (cells)."""
+    """Fewest leukocytes of a coarse lineage that serve as a reference for copy number (cells)."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the random numbers (leukocytes thinned for the null of copy number)."""
 

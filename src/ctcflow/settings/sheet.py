@@ -1,7 +1,7 @@
-"""The text of a user's table as rows of cells with line numbers; what a column means is not here.
+"""Read a user's table as rows of text with line numbers, whatever its columns mean.
 
-Forgiven: tabs or commas, a byte order mark, any line ending, blanks and quotes around a cell,
-lines that begin with ``#``, empty lines at the end. Anything else is named with its line.
+Accepted are tabs or commas, a byte order mark, any line ending, blanks and quotes around a cell,
+lines that begin with ``#``, and empty lines at the end. Anything else is reported with its line.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from ctcflow.errors import CtcflowError
 
 
 class Kind(NamedTuple):
-    """What a table is, in the words of its messages."""
+    """The kind of a table, in words for error messages."""
 
     name: str
     key: str
     """Key of the configuration that names it."""
     columns: str
-    """Those that it must have."""
+    """The columns that it must have."""
 
 
 SAMPLE_SHEET = Kind("sample sheet", "samples", "sample and path")
@@ -35,7 +35,7 @@ class Problem(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of a sheet; `cells` has an entry for each column, the empty ones too."""
+    """One line of a sheet; `cells` has an entry for each column, including empty ones."""
 
     line: int
     cells: dict[str, str]
@@ -56,7 +56,7 @@ def refuse(path: Path, problems: list[Problem], kind: Kind = SAMPLE_SHEET) -> No
     Raises
     ------
     CtcflowError
-        `each` has a line for every problem.
+        Always; its `each` has a line for every problem.
     """
     ordered = sorted(problems, key=lambda problem: problem.line)
     named = "; ".join(f"line {problem.line}: {problem.sentence}" for problem in ordered[:5])
@@ -73,7 +73,7 @@ def read_sheet(path: Path, kind: Kind = SAMPLE_SHEET) -> Sheet:
     path
         A text file, UTF-8, with a header.
     kind
-        What the messages call it.
+        Kind of the table, for error messages.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def _lines(path: Path, kind: Kind) -> list[tuple[int, str]]:
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    """Split one line; a cell never spans lines, so line numbers are those of an editor."""
+    """Split one line; a cell never spans lines, so that line numbers match those of an editor."""
     if line.count('"') % 2:
         raise ValueError('has an unpaired quote ("): pair it or remove it')
     try:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def add_row(adata: AnnData, row: Mapping[str, Any]) -> None:
-    """Carry the sheet's columns to obs; text as categories, so that they cost nothing."""
+    """Copy the sheet's columns to obs; text as categories, which take little memory."""
     import pandas as pd
 
     values = {key: value for key, value in row.items() if key != "extra" and value is not None}

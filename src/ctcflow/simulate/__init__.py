@@ -1,1 +1,1 @@
-"""Cohorts with known truth, for the demo, the tests and the benchmarks."""
+"""Simulated cohorts with known truth, for the demo, the tests and the benchmarks."""

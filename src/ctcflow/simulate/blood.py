@@ -1,4 +1,4 @@
-"""One blood sample: which cells lie in which droplet, how much RNA they hold, and their counts."""
+"""Simulate one blood sample: which cells are in which droplet, their RNA content and counts."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ _PARTNERS: Final = {
     "CD4 T memory": 0.08,
     "CD8 T": 0.07,
 }
-"""Whom tumour cells travel with: neutrophils most (doi:10.1038/s41586-019-0915-y)."""
+"""Cells that tumour cells form aggregates with: mostly neutrophils
+(doi:10.1038/s41586-019-0915-y)."""
 _FRAGILE: Final = {"neutrophil": 1.5, "platelet": 1.5, "erythrocyte": 10.0, "tumour": 1.5}
-"""How much more than its share a lineage gives to the ambient RNA."""
+"""Factor by which a lineage contributes more to the ambient RNA than its share of the RNA."""
 _NONE: Final = -1
 
 
 class Rates(NamedTuple):
-    """What is expected of one library."""
+    """Expected numbers and rates of one library."""
 
     n_droplets: int
     n_empty: int
@@ -43,7 +44,7 @@ class Rates(NamedTuple):
 
 
 class Biology(NamedTuple):
-    """The donor as seen through the batch; rows in the order of `profiles.NAMES`."""
+    """Expression and composition of a donor with batch effects; rows as in `profiles.NAMES`."""
 
     nuclear: Floats
     """Shares without mitochondrial genes, kinds x genes."""
@@ -56,7 +57,7 @@ class Biology(NamedTuple):
 
 
 class Droplets(NamedTuple):
-    """Counts of one library and what is true of its cells."""
+    """Counts of one library, and the truth about its cells."""
 
     counts: sparse.csr_matrix
     """int32, droplets with cells x genes."""
@@ -115,12 +116,12 @@ def draw_sample(biology: Biology, rates: Rates, rng: np.random.Generator) -> Dro
 def _contents(
     biology: Biology, rates: Rates, rng: np.random.Generator
 ) -> tuple[Ints, Ints, npt.NDArray[np.object_]]:
-    """Fill the droplets: first cell, second cell or none, and `cell`, `aggregate` or `doublet`."""
+    """Contents of the droplets: one or two cells, and `cell`, `aggregate` or `doublet`."""
     n = rates.n_droplets
     first = _draw_cells(n, biology, rates.ctc, rng)
     second = np.full(n, _NONE)
     kind = np.full(n, "cell", dtype=object)
-    # Loading puts a second, independent cell into a droplet; travelling together is another matter.
+    # Random loading may add a second, independent cell to a droplet; aggregates are drawn apart.
     other = _draw_cells(n, biology, rates.ctc, rng)
     doublet = rng.random(n) < rates.doublet
     second[doublet] = other[doublet]
@@ -155,14 +156,14 @@ def _depths(cells: Ints, median: float, rng: np.random.Generator) -> Floats:
 
 
 def _mitochondrial_shares(cells: Ints, rng: np.random.Generator) -> Floats:
-    """Log-normal shares: nine in ten lie in the range of the kind."""
+    """Log-normal shares; 90 % of them are in the range of the kind of cell."""
     ranges = np.log([kind.mt for kind in KINDS.values()])[cells]
     middle, half = ranges.mean(axis=1), np.diff(ranges, axis=1).ravel() / 2.0
     return np.minimum(np.exp(middle + half / 1.645 * rng.standard_normal(cells.size)), 0.6)
 
 
 def _soup(cells: Ints, umis: Floats, mt: Floats, biology: Biology) -> Floats:
-    """Profile of the ambient RNA: what the cells of this sample spill, fragile ones more."""
+    """Ambient profile: RNA released by the cells of this sample, more by fragile ones."""
     spilled = umis * np.array([_FRAGILE.get(kind.lineage, 1.0) for kind in KINDS.values()])[cells]
     weight = np.bincount(cells, spilled * (1.0 - mt), minlength=len(NAMES)).astype(float)
     if weight.sum() == 0:

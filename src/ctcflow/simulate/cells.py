@@ -1,4 +1,4 @@
-"""How counts are drawn: exact negative-binomial counts at a cost of the number of molecules."""
+"""Draw exact negative-binomial counts, in time proportional to the number of molecules."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy.typing as npt
 from scipy import sparse
 
 _CHUNK_UMIS = 2_000_000
-"""Molecules drawn at a time: some 60 MB of working memory."""
+"""Molecules that are drawn at a time: about 60 MB of working memory."""
 _SLOTS = 1 << 17
-"""Shares of cells in a chunk are multiples of one part in this many."""
+"""Shares of cells in a chunk are rounded to multiples of one over this number."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -29,7 +29,7 @@ class Parts(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Counts by droplet, and what each part gave."""
+    """Counts by droplet, and the contribution of each part."""
 
     counts: sparse.csr_matrix
     """int32, droplets x genes, indices sorted."""
@@ -44,13 +44,13 @@ def draw(
 
     The count of gene g in part i is negative binomial with mean `umis[i] * profiles[k, g]` and
     variance `mean + dispersion * mean**2`, independent of all others. Molecules are drawn as a
-    Poisson process, which says where a count may be; the entry is then kept and its size drawn
-    so that the marginal is exactly negative binomial.
+    Poisson process, which determines the entries that may have a count. Each entry is then kept or
+    dropped, and its size drawn, so that the marginal distribution is exactly negative binomial.
 
     Parameters
     ----------
     parts
-        Which droplet, which profile, how much.
+        Droplet, profile and expected counts of each part.
     profiles
         Shares of genes, shape (profiles, genes); each row sums to 1.
     n_droplets
@@ -95,8 +95,8 @@ def _draw_chunk(
 ) -> tuple[Ints, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Draw one chunk: row within the chunk, gene, count; sorted by row, then gene."""
     n_genes = profile.size
-    # Molecules are split over genes first and then over cells: the shares of cells fit into the
-    # processor's cache as a table of slots, where a table over genes would not.
+    # Molecules are split over genes first and then over cells, because a lookup table of cells
+    # fits into the processor's cache, and one of genes does not.
     total = float(umis.sum())
     slots = np.rint(umis * (_SLOTS / total)).astype(np.int64)
     owner = np.repeat(np.arange(umis.size, dtype=np.int32), slots)
@@ -121,7 +121,7 @@ def _draw_chunk(
 
 
 def _keep(mean: Floats, dispersion: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Thin the entries where a Poisson count is positive to those where the NB count is."""
+    """Thin the entries with a positive Poisson count to those with a positive NB count."""
     positive = -np.expm1(-np.log1p(dispersion * mean) / dispersion)
     return rng.random(mean.size) * -np.expm1(-mean) < positive
 

@@ -76,10 +76,10 @@ class SimulateParams(BaseModel):
 
 
 class Job(NamedTuple):
-    """One sample to draw and to write."""
+    """One sample to simulate and write."""
 
     row: dict[str, str | int | float]
-    """Its line in the sample sheet; paths are still missing."""
+    """Its row of the sample sheet, without paths."""
     format: str
     donor: Donor
     batch: Batch
@@ -107,12 +107,12 @@ def simulate(
     rates
         Column symbol and one column per cell type, counts per million.
     n_threads
-        Number of samples made at a time, each in a process of its own.
+        Number of samples that are simulated at a time, each in a process of its own.
 
     Raises
     ------
     CtcflowError
-        If there is nobody to simulate, or `out` already holds a sample sheet or configuration.
+        There are no donors, or `out` already has a sample sheet or configuration.
     """
     config = out / "config"
     for file in (config / "samples.tsv", config / "config.yaml"):
@@ -142,7 +142,7 @@ def simulate(
 
 
 def _jobs(kinds: Species, params: SimulateParams) -> list[Job]:
-    """Give each donor draws, and each draw a batch and a format in turn."""
+    """List the draws of each donor, and assign batches and formats to them in turn."""
     patient_seeds, healthy_seeds, batch_seeds = np.random.SeedSequence(params.seed).spawn(3)
     batches = [draw_batch(kinds, seed) for seed in batch_seeds.spawn(params.n_batches)]
     jobs: list[Job] = []
@@ -204,12 +204,12 @@ def _donors_of(jobs: list[Job]) -> list[Donor]:
 def _run(
     jobs: list[Job], kinds: Species, out: Path, n_threads: int
 ) -> Iterator[dict[str, str | int | float]]:
-    """Make the samples and yield their lines of the sheet, in order."""
+    """Simulate the samples and yield their rows of the sheet, in order."""
     if n_threads <= 1 or len(jobs) <= 1:
         for job in jobs:
             yield _make(job, kinds, out)
         return
-    # Processes that are started afresh hold no locks and no state of this one.
+    # spawned processes inherit no locks and no state of this one
     with ProcessPoolExecutor(
         min(n_threads, len(jobs)), get_context("spawn"), _start, (kinds, out)
     ) as pool:
@@ -217,7 +217,7 @@ def _run(
 
 
 _worker: dict[str, tuple[Species, Path]] = {}
-"""What a worker process was started with."""
+"""Arguments that a worker process was started with."""
 
 
 def _start(kinds: Species, out: Path) -> None:
@@ -229,7 +229,7 @@ def _make_in_worker(job: Job) -> dict[str, str | int | float]:
 
 
 def _make(job: Job, kinds: Species, out: Path) -> dict[str, str | int | float]:
-    """Draw one sample, write its files and its part of the truth, and return its line."""
+    """Simulate one sample, write its files and its part of the truth, and return its row."""
     names, cells = job.seed.spawn(2)
     drawn = draw_sample(
         biology(kinds, job.donor, job.batch), job.rates, np.random.default_rng(cells)
@@ -272,7 +272,7 @@ def _target(
 
 
 def _join(path: Path, parts: Path, rows: list[dict[str, str | int | float]]) -> None:
-    """Put the truth of all samples into one file, one sample in memory at a time."""
+    """Concatenate the truth of all samples into one file, one sample in memory at a time."""
     with path.open("wb") as whole:
         for k, row in enumerate(rows):
             with (parts / f"{row['sample']}.tsv").open("rb") as part:

@@ -1,4 +1,4 @@
-"""Donors and batches: how one person, clone or day in the laboratory differs from the next."""
+"""Donors and batches: random differences between persons, tumour clones and laboratory days."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ctcflow.simulate.profiles import BLOOD, KINDS, NAMES, PHENOTYPES, Species
 Floats = npt.NDArray[np.float64]
 
 _GAIN: Final = 1.5
-"""Three copies of an arm in place of two."""
+"""Dosage of three copies of an arm instead of two."""
 _LOSS: Final = 0.5
 _MIN_ARM_GENES: Final = 20
-"""Arms with fewer genes are left alone (genes)."""
+"""Arms with fewer genes are never gained or lost (genes)."""
 _DONOR_SD: Final = 0.1
 _TUMOUR_SD: Final = 0.3
 _BATCH_SD: Final = 0.25
 _DEPTH_SD: Final = 0.15
 _COMPOSITION_SD: Final = 0.2
-"""Standard deviations of natural logarithms: of genes, of depth, of shares of cell types."""
+"""These are standard deviations of natural logarithms: of genes, of depth, of shares of types."""
 _PHENOTYPE_SHARES: Final = (0.5, 0.25, 0.15, 0.1)
 """In the order of `profiles.PHENOTYPES`."""
 
@@ -37,7 +37,7 @@ class Donor(NamedTuple):
     tumour: Floats
     """Further factor on the rates of tumour cells, copy number included, shape (genes,)."""
     arms: dict[str, str]
-    """`gain` or `loss` by chromosome arm; empty for the healthy."""
+    """`gain` or `loss` by chromosome arm; empty for healthy donors."""
     blood: Floats
     """Shares of `profiles.BLOOD`."""
     phenotypes: Floats
@@ -58,7 +58,7 @@ def draw_donor(name: str, patient: bool, kinds: Species, seed: np.random.SeedSeq
     person, clone = (np.random.default_rng(child) for child in seed.spawn(2))
     effect = _log_normal(_DONOR_SD, len(kinds.genes), person)
     symbols = kinds.genes["symbol"].to_numpy(dtype=object)
-    # The patients have breast cancer; the healthy are of both sexes.
+    # Patients have breast cancer and are female; healthy donors are of both sexes.
     female = bool(person.random() < 0.5) or patient
     on_y = kinds.genes["chromosome"].astype(str).to_numpy(dtype=object) == "Y"
     effect[on_y if female else symbols == "XIST"] = 0.0
@@ -94,7 +94,7 @@ def draw_batch(kinds: Species, seed: np.random.SeedSequence) -> Batch:
 
 
 def biology(kinds: Species, donor: Donor, batch: Batch) -> Biology:
-    """Profiles of all kinds of cells of a donor, as a batch shows them."""
+    """Profiles of all kinds of cells of a donor, with the effects of a batch."""
     effect = donor.effect * batch.effect
     nuclear = kinds.nuclear * effect
     nuclear[[NAMES.index(name) for name in PHENOTYPES]] *= donor.tumour

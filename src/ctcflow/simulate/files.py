@@ -1,4 +1,4 @@
-"""Write a count matrix in the formats that laboratories deliver; no time stamp in any of them."""
+"""Write a count matrix in the formats that laboratories use; no file contains a time stamp."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def draw_barcodes(n: int, rng: np.random.Generator) -> npt.NDArray[np.str_]:
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary name beside `path`, then put it in place.
+    """Let `write` write to a temporary path next to `path`, then rename it.
 
     A file or folder that an interrupted run left under either name is replaced.
     """
@@ -159,7 +159,7 @@ def _frames(library: Library) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _write_anndata(group: h5py.Group, library: Library) -> None:
-    """Write an AnnData that also readers of 2022 open."""
+    """Write an AnnData that readers from 2022 can open too."""
     from anndata.io import write_elem
 
     group.attrs["encoding-type"] = "anndata"
@@ -216,11 +216,11 @@ def write_table(path: Path, library: Library) -> None:
 
 
 class Format(NamedTuple):
-    """Where a format lies below the folder of its sample, and how it is written."""
+    """Path of a format in the folder of its sample, and the function that writes it."""
 
     path: str
     raw_path: str
-    """Same for the unfiltered droplets; formats without a habit of their own use 10x h5."""
+    """The same for unfiltered droplets; formats without a convention for them use 10x h5."""
     write: Callable[[Path, Library], None]
     write_raw: Callable[[Path, Library], None]
 

@@ -1,9 +1,9 @@
-"""Expression programmes: the share of each gene in the RNA of each kind of cell.
+"""Expression profiles: the share of each gene in the RNA of each kind of cell.
 
-A profile is put together from the rates of normal human cell types (`lineage_rates`), hand-written
-markers (`programmes`), ribosomal and mitochondrial genes, and log-normal rates for all other genes.
-Biology does not depend on the seed of the cohort: all simulated cohorts are of one species, and
-their donors, batches, clones and cells differ.
+A profile combines the rates of normal human cell types (`lineage_rates`), hand-written markers
+(`programmes`), ribosomal and mitochondrial genes, and log-normal rates for all other genes.
+Profiles do not depend on the seed of the cohort: all simulated cohorts share them, and only their
+donors, batches, clones and cells differ.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ Floats = npt.NDArray[np.float64]
 
 _SPECIES_SEED: Final = 20_240_601
 _KIND_SD: Final = 0.3
-"""Differences between kinds beyond their markers (standard deviation of natural logarithms)."""
+"""Random differences between kinds beyond their markers (standard deviation of natural log)."""
 _RIBOSOMAL: Final = re.compile(r"RPL\d+[AL]?|RPLP[012]|RPS\d+[AXL]?|RPSA|RPS27A")
 _UNNAMED: Final = re.compile(
     r"(RP\d+|CT[ABCD]|AC|AL|AP|LINC|MIR|SNOR|RNU|RNA|LOC|LL|KB|XX)\d*-?.*\d|MT-.*"
 )
 _TIGHT: Final = re.compile(r"IG[HKL][VDJCGAME]|TR[ABDG][VDJC]|HB[ABDEGMQZ]\d?$|MT-")
-"""Genes that are off unless a programme says otherwise."""
+"""Genes that are not expressed unless they are in a programme."""
 _LIKELY_SILENT: Final = re.compile(r".*(-AS\d|-IT\d|-OT\d|P\d+|orf\d+)$")
 
 
 class Kind(NamedTuple):
-    """What a kind of cell is made of."""
+    """Definition of a kind of cell."""
 
     lineage: str
     """Coarse name in the truth table."""
@@ -82,7 +82,7 @@ PHENOTYPES: Final = tuple(name for name, kind in KINDS.items() if kind.lineage =
 
 
 class Species(NamedTuple):
-    """The genes and what each kind of cell makes of them."""
+    """The genes, and their expression in each kind of cell."""
 
     genes: pd.DataFrame
     """gene_id, symbol, chromosome, arm; index 0, 1, ..."""
@@ -108,7 +108,7 @@ def species(genes: pd.DataFrame, rates: pd.DataFrame, n_genes: int) -> Species:
     chosen = _choose(genes, by_symbol, n_genes)
     symbols = chosen["symbol"].to_numpy(dtype=object)
     random = np.random.default_rng(_SPECIES_SEED)
-    # One number per symbol whatever the number of genes, so that more genes do not move the rest.
+    # One random number per symbol, so that adding genes does not change the others.
     noise = pd.DataFrame(
         random.standard_normal((len(genes), 2 + len(KINDS))), index=genes["symbol"].to_numpy()
     )
@@ -132,7 +132,7 @@ def species(genes: pd.DataFrame, rates: pd.DataFrame, n_genes: int) -> Species:
 
 
 def _choose(genes: pd.DataFrame, rates: pd.DataFrame, n_genes: int) -> pd.DataFrame:
-    """Pick genes by what is known of them, and return them in the order of the gene table."""
+    """Choose genes with known expression first, and return them in the order of the table."""
     table = genes.loc[:, ["gene_id", "symbol", "chromosome", "arm"]]
     table = table.drop_duplicates("symbol").drop_duplicates("gene_id")
     symbols = table["symbol"].to_numpy(dtype=object)
@@ -161,7 +161,7 @@ def _common_rates(symbols: npt.NDArray[np.object_], table: pd.DataFrame, normal:
     common: Floats = np.exp(np.log(4.0) + 1.6 * normal)
     silent = [bool(_UNNAMED.fullmatch(s) or _LIKELY_SILENT.fullmatch(s)) for s in symbols]
     common[silent] *= 0.1
-    # A gene that only a programme mentions is off elsewhere; so are receptor and antibody genes.
+    # A gene that is only in a programme is not expressed elsewhere; nor are immune receptor genes.
     texts = [*programmes.TYPES.values(), *programmes.TUMOURS.values()]
     marked = set().union(*(programmes.parse(text) for text in texts))
     off = [s in marked or bool(_TIGHT.match(s)) for s in symbols]
@@ -181,7 +181,7 @@ def _profile(
 ) -> Floats:
     """Rates of one kind of cell, counts per million, before shares are fixed.
 
-    `own` are factors that tell it from kinds with the same column of the rate table.
+    `own` are factors that distinguish it from kinds with the same column of the rate table.
     """
     kind = KINDS[name]
     base = sum(weight * table[column].fillna(0.0) for column, weight in kind.base.items())
@@ -190,7 +190,7 @@ def _profile(
         limited = np.isin(symbols, names.split())
         base[limited] = np.minimum(base[limited], limit)
     if kind.lineage != "tumour":
-        # The rates come from tissue, where other cells show what epithelium spills.
+        # The rates come from tissue, where other cells contain ambient RNA of epithelium.
         spilled = table["Epithelial"].fillna(0.0).to_numpy() > 30.0 * base
         base[spilled] *= 0.2
     rate: Floats = (base + common) * own * kind.common

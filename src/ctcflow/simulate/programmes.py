@@ -1,9 +1,9 @@
-"""Which genes make a simulated cell what it is: rates in counts per million of the cell's own RNA.
+"""Marker genes of simulated cells: rates in counts per million of the cell's own RNA.
 
-Textbook markers, written down by hand for the simulator and rounded to one digit. They are on
-purpose not read from `resources/signatures`, so that what `score` looks for is not what was
-put in. Rates of housekeeping genes are rounded means of public 10x PBMC data; the remaining
-rates were set so that the share of positive cells is that of 10x PBMC to within a factor of two.
+These are textbook markers, written by hand for the simulator and rounded to one digit. They are
+deliberately not read from `resources/signatures`, so that `score` is not tested on its own gene
+sets. Rates of housekeeping genes are rounded means of public 10x PBMC data; the other rates were
+chosen so that the share of positive cells is that of 10x PBMC to within a factor of two.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ TISSUE_LIMITS: Final[dict[float, str]] = {
     300.0: "PTPRC SLPI APOE CAV1 CCL2 MT2A MT1X APOC1 DCN",
     35_000.0: "MALAT1 FTL",
 }
-"""Largest rates taken from the rate table, whose cells are of lung tissue and whose nuclei leak."""
+"""Caps on rates of the rate table, which comes from lung tissue and contains ambient RNA."""
 
 TRACE_KERATINS: Final = "KRT8:3 KRT18:4 KRT7:1"
-"""What leukocytes show of keratins (KRT8 in 1.6 % of PBMC)."""
+"""Background expression of keratins in leukocytes (KRT8 in 1.6 % of PBMC)."""
 
 TYPES: Final[dict[str, str]] = {
     "CD4 T naive": """CD3D:900 CD3E:700 CD3G:300 CD4:100 TRAC:1500 TRBC1:500 TRBC2:800 CCR7:600
@@ -131,7 +131,7 @@ def parse(text: str) -> dict[str, float]:
     Returns
     -------
     dict
-        Rate of each symbol; the last one counts where a symbol comes twice.
+        Rate of each symbol; if a symbol occurs twice, the last rate is used.
     """
     pairs = (word.split(":") for word in text.split())
     return {symbol: float(rate) for symbol, rate in pairs}

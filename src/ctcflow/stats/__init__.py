@@ -1,1 +1,1 @@
-"""Kernels: arrays in, arrays out; no AnnData, no pydantic, no logging."""
+"""Statistics on plain arrays: functions here know no AnnData, no pydantic and no logging."""

@@ -1,4 +1,4 @@
-"""How many threads a process may use."""
+"""Number of threads that a process may use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What p says something: one place for each meaning, for quality control, evidence and classes."""
+"""Thresholds on p that quality control, the lines of evidence and the class rules share."""
 
 from __future__ import annotations
 
@@ -7,4 +7,5 @@ from typing import Final
 MISSING_P: Final = 0.01
 """Blood identity is missing at or below this p."""
 SHOWN_P: Final = 0.01
-"""A tumour panel is shown at or below this p: a cell is looked at, listed, and no null cell."""
+"""A tumour panel is expressed at or below this p: the cell is examined further and listed, and it
+is not a null cell."""

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class Counts(NamedTuple):
-    """What is collected over the samples."""
+    """Records that are collected over the samples."""
 
     samples: list[SampleCounts]
     ledger: list[SampleLedgerLine]
@@ -54,11 +54,11 @@ class Counts(NamedTuple):
     decoys: list[SampleDecoys]
 
 
-_WINDOW = (1.0, 3.5)  # nominal -log10 p of the null cells that the inflation is measured on
+_WINDOW = (1.0, 3.5)  # range of nominal -log10 p of null cells for measuring inflation
 _TUMOUR = ("CTC", "CTC aggregate")
 _SHARED_ALPHA = 1e-3
-_FEW_PANEL_GENES = 0.2  # share of those of the panels that were looked at
-_MANY_AGGREGATES = 0.2  # share of the cells of a sample
+_FEW_PANEL_GENES = 0.2  # of the genes of the panels that were tested
+_MANY_AGGREGATES = 0.2  # of the cells of a sample
 _NOMINAL = (1e-1, 1e-2, 1e-3, 1e-4)
 _BESIDE = (keys.SIGNATURES, keys.COPY_NUMBER)
 _VERDICT = ("sample", "barcode", "verdict", "reviewer", "reason")
@@ -75,17 +75,19 @@ def call(
 ) -> AnnData:
     """Class, p and q of every cell; counts per sample and draw; the ledger.
 
-    p is twice the smaller of the p of missing blood identity alone and of identity and panel
-    together (Fisher's method, weakened by what the sample's own leukocytes exceed it by).
+    p is twice the smaller of two p-values: that of missing blood identity alone, and that of
+    identity and panel combined (Fisher's method, made larger if the p-values of the sample's own
+    leukocytes are inflated).
 
     Parameters
     ----------
     cohort
         Per sample, the obs, obsm and uns of `qc` and `score`; counts are not read.
     verdicts
-        A reviewer's: `sample`, `barcode`, `verdict` (`confirm` or `veto`), `reviewer`, `reason`.
+        A reviewer's verdicts: `sample`, `barcode`, `verdict` (`confirm` or `veto`), `reviewer`,
+        `reason`.
     frozen
-        `dispersion`, `blanks` and `healthy` of a frozen reference, where there are no controls.
+        `dispersion`, `blanks` and `healthy` of a frozen reference, used if there are no controls.
     tissue_markers
         Marker genes of tissues of origin: see `stats.panels.origin.markers`.
     params
@@ -96,7 +98,7 @@ def call(
     AnnData
         Without X; one row per cell that was kept, named `sample:barcode`. obs `sample`,
         `barcode`, `class`, `p`, `q`, the lines of evidence, `partner`, `phenotype`, `reason`, the
-        review; obsm `signatures`, `signatures_z`, `copy_number`; uns `call`: see
+        verdicts; obsm `signatures`, `signatures_z`, `copy_number`; uns `call`: see
         `render.tables.of_run`.
     """
     import anndata
@@ -120,7 +122,7 @@ def call(
         for slot in _BESIDE:
             beside[slot.key].append(adata.obsm[slot.key].set_axis(table.index, axis=0))
         totals[name] = adata.obs[keys.TOTAL_COUNTS.key]
-        # whoever chooses leukocytes by their identity will not find a false call among them
+        # the null cells were chosen by their blood identity, so false calls cannot be among them
         every = row.get("role") in controls.CONTROLS
         null = every | adata.obs[keys.IS_LEUKOCYTE.key].to_numpy(bool)
         null_p.append(table.loc[null, keys.P.key].to_numpy(np.float64))
@@ -148,7 +150,7 @@ def _flag_shared_barcodes(found: Counts, totals: Mapping[str, pd.Series]) -> Non
 
 
 def _pool(adata: AnnData, table: pd.DataFrame) -> origin.Pool:
-    """Counts of the cells called `CTC`; aggregates hold the RNA of a leukocyte too."""
+    """Counts of cells called `CTC`; aggregates are left out, since they contain a leukocyte."""
     score = io.record(adata, keys.SCORE, Score)
     ctc = (table[keys.CLASS.key] == "CTC").to_numpy()
     counts = adata.obsm[keys.TISSUE_COUNTS.key].tocsr()[np.flatnonzero(ctc)]
@@ -190,7 +192,7 @@ def _obs(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _shown() -> tuple[Column, ...]:
-    """What the lines of evidence leave of each cell that is handed on."""
+    """Columns of the lines of evidence that are kept in the result."""
     return (IDENTITY.column(keys.LINEAGE), *columns(listed=True))
 
 
@@ -222,12 +224,12 @@ def _call_sample(
     table = _lines_of(obs, index)
     table[keys.N_ALIKE.key] = together[keys.N_ALIKE.key].to_numpy()
     table[keys.CLASS.key], table[keys.P.key], table[keys.Q.key] = said.classes, p, q
-    # where no blood cell shows beside the tumour cell, the droplet's own lineage is the partner
+    # if no partner is significant, the blood lineage that fits the droplet best is the partner
     beside = obs[keys.P_PARTNER.key].to_numpy(np.float64) <= classes.PARTNER_P
     partner = np.where(beside, obs[keys.PARTNER_LINEAGE.key].astype(str), table[keys.LINEAGE.key])
     table[keys.PARTNER.key] = np.where(said.classes == "CTC aggregate", partner, "")
     called = np.isin(said.classes, _TUMOUR)
-    # whether an aberration would have been seen is asked of the cell's own counts
+    # whether an aberration would have been detected depends on the cell's own counts
     own = evidence_of._replace(umis=obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64))
     table[keys.MALIGNANCY.key] = classes.malignancy(own, called=called)
     table[keys.PHENOTYPE.key] = phenotypes(adata.obsm[keys.SIGNATURES.key], called=called)
@@ -238,7 +240,7 @@ def _call_sample(
 
 
 def _lines_of(obs: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
-    """Barcode of each cell, and what the lines of evidence leave for the tables."""
+    """Barcode of each cell, and the columns of the lines of evidence."""
     table = pd.DataFrame({keys.BARCODE.key: index}, index=index)
     for slot in (keys.EVIDENCE, keys.TOTAL_COUNTS):
         table[slot.key] = obs[slot.key].to_numpy()
@@ -251,13 +253,13 @@ def _lines_of(obs: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
 
 
 def _together(adata: AnnData) -> pd.DataFrame:
-    """Lines of evidence of each cell, or of those that it cannot be told from, where there are any.
+    """Lines of evidence of each cell, or of its group where it is judged together with others.
 
-    A group of cells is chosen by how little each of them is blood, so that others can only weaken
-    that line: together, leukocytes that lie far out by chance would lie many spreads out.
+    For blood identity a group can only weaken the evidence: its cells were all selected for a small
+    p, so leukocytes that are outliers by chance would be extreme outliers when summed.
     """
     alike, obs = adata.obsm[keys.ALIKE.key], adata.obs.copy()
-    # what all members share may be ambient RNA: of leukocytes, each has to show it alone
+    # In a group that fits blood, shared panel genes may be ambient RNA: its cells are judged alone.
     like_blood = (alike[keys.OVER_BLOOD.key] < classes.UNDER_BLOOD).to_numpy()
     several = (obs[keys.N_ALIKE.key] > 1).to_numpy() & ~like_blood
     obs[keys.N_ALIKE.key] = np.where(several, obs[keys.N_ALIKE.key], 1)
@@ -282,7 +284,7 @@ def _weaker(own: pd.Series, theirs: pd.Series) -> Any:
 
 
 def _either(own: pd.Series, theirs: pd.Series) -> Any:
-    """The smaller p of two looks (Bonferroni); NaN where neither was judged."""
+    """The smaller p of both, times two (Bonferroni); NaN where neither was judged."""
     p = np.stack([of.to_numpy(np.float64) for of in (own, theirs)])
     least = np.where(np.isnan(p), np.inf, p).min(axis=0)
     return np.where(np.isinf(least), np.nan, np.minimum(1.0, 2.0 * least))
@@ -292,7 +294,7 @@ _HOW: Final = {"group": _of_the_group, "weaker": _weaker, "either": _either}
 
 
 def _shown_together(cell: pd.Series) -> str:
-    """What a cell shows with those that it is judged together with: other columns are its own."""
+    """In words, what the group of a cell shows; the columns in the tables are the cell's own."""
     p, copies = cell[keys.P_PANEL.key], cell[keys.P_COPY_NUMBER.key]
     said = f"panel p {p:.2g} with {cell[keys.N_PANEL_GENES.key]} genes"
     if not np.isnan(copies):
@@ -372,7 +374,7 @@ def _collect(
 def _aggregates(
     adata: AnnData, table: pd.DataFrame, rate: float | None, params: CallParams
 ) -> list[Aggregate]:
-    """Aggregates of a sample with tumour cells, against random co-loading."""
+    """Aggregates with tumour cells in a sample, compared with random co-loading."""
     named = table[keys.CLASS.key]
     tumour, both = named == "CTC", named == "CTC aggregate"
     if rate is None or not (tumour | both).any():

@@ -1,4 +1,4 @@
-"""Neighbours, communities, map, cell types, markers and conditions of the cohort."""
+"""Neighbours, Leiden clusters, UMAP, cell types, markers and conditions of the cohort."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 UNASSIGNED: Final = "unassigned"
 """Cell type of clusters that no marker set fits."""
 MIN_CELLS: Final = 3
-"""Below this number of cells there is no graph (cells)."""
+"""Fewest cells for a neighbour graph (cells)."""
 SKETCH: Final = 50_000
-"""Above this number of cells communities, map and markers are made on a sketch (cells)."""
+"""Above this number of cells, clusters, UMAP and markers are computed on a sketch (cells)."""
 _ENOUGH: Final = 0.9
 _FLOOR: Final = 0.25
 _N_MARKERS: Final = 20
@@ -49,17 +49,18 @@ Matrix = npt.NDArray[np.float64]
 def cluster(
     adata: AnnData, cohort: Iterable[AnnData], cell_types: pd.DataFrame, *, params: ClusterParams
 ) -> AnnData:
-    """Find groups of cells in the corrected embedding, name them, and draw the map.
+    """Cluster cells in the corrected embedding, assign cell types, and compute a UMAP.
 
-    Above 50,000 cells communities, map and markers are made on a sketch: all cells that are not
-    `blood`, up to a fifth of it, and blood cells drawn with equal probability. Every other cell
-    gets the commonest community of its nearest cells in the sketch, and lies between them on the
-    map. Neighbours are exact up to 100,000 cells; above, 98 % of them are (measured on blood).
+    Above 50,000 cells, clusters, UMAP and markers are computed on a sketch: all cells that are not
+    `blood`, up to a fifth of it, and a random sample of the blood cells. Every other cell gets the
+    most frequent cluster among its nearest cells in the sketch, and a position between them on the
+    UMAP. Neighbours are exact up to 100,000 cells; above, 98 % of them are found (measured on
+    blood).
 
     Parameters
     ----------
     adata
-        As `integrate` gives it.
+        Result of `integrate`.
     cohort
         The same samples, X log-normalised CSR; iterated once.
     cell_types
@@ -118,10 +119,10 @@ def cluster(
 def _embedded(
     adata: AnnData, params: ClusterParams, delivered: npt.NDArray[np.bool_]
 ) -> tuple[AnnData, Groups, Clustering]:
-    """What needs the embedding only: graph, communities and map; X comes later."""
+    """All that needs only the embedding: graph, clusters and UMAP; X is added later."""
     points = np.asarray(adata.obsm[keys.X_INTEGRATED.key], dtype=np.float64)
     small = adata.n_obs < MIN_CELLS or points.shape[1] == 0
-    # Points without coordinates are all equal: no neighbours, one cluster.
+    # Without components all points are equal: no neighbours, one cluster.
     k, seed, threads = 1 if small else params.n_neighbors, params.seed, blas_threads()
     method, resolutions = params.quality.method, params.resolutions
     classes = classes_of(adata.obs)
@@ -163,7 +164,7 @@ def _report(
     *,
     sketched: int,
 ) -> Clustering:
-    """Record of the communities; types are not known yet."""
+    """Record of the clusters; cell types are not known yet."""
     return {
         "resolutions": [
             {**row, "n_clusters": _n_groups(membership)}
@@ -197,11 +198,11 @@ def _categories(codes: Codes) -> pd.Categorical:
 def _cell_types(
     result: AnnData, sums: npt.NDArray[np.float64], groups: Groups, cell_types: pd.DataFrame
 ) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], list[ClusterType], list[str]]:
-    """Type of each cluster and of each cell, why, and which types are scored.
+    """Cell type of each cluster and of each cell, why, and which types are scored.
 
-    `sums` are of the genes of `result`.
+    `sums` are over the genes of `result`.
 
-    Adds the scores of the cells, and what they are made of.
+    Adds to `result` the scores of the cells, and the gene loadings of the scores.
     """
     delivered = result.var_names
     sets = list(dict.fromkeys(cell_types["set"]))
@@ -255,7 +256,7 @@ def _types_in_words(
 
 
 def _types_of_cells(types: npt.NDArray[np.object_], obs: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """Give a cell that is not blood its own class: five CTCs in a T-cell cluster are no T cells."""
+    """Cell types, with the class instead for cells other than blood: a CTC is never a T cell."""
     classes = classes_of(obs)
     return np.where(classes == "blood", types, classes)
 
@@ -288,9 +289,9 @@ def _add_markers(
     names: pd.Index,
     delivered: npt.NDArray[np.bool_],
 ) -> None:
-    """Genes of each cluster by AUC (on the sketch), ties by difference of means (of all cells).
+    """Marker genes by AUC (on the sketch), ties by difference of means (of all cells).
 
-    No p-values: the clusters were made from the same counts, so that one would be about nothing.
+    There are no p-values: the clusters come from the same counts, so a test would not be valid.
     """
     in_sketch = np.bincount(groups.codes[groups.sketch], minlength=groups.n)
     aucs = markers.group_aucs(collected.sketch, sizes=in_sketch)

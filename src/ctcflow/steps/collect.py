@@ -1,4 +1,4 @@
-"""One pass over the samples of a cohort: what `cluster` takes from their counts."""
+"""One pass over the samples of a cohort, to collect what `cluster` needs from their counts."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ Codes = npt.NDArray[np.intp]
 
 
 class Groups(NamedTuple):
-    """Cluster of each cell, and what one pass over the samples needs besides."""
+    """Cluster of each cell, and other inputs of the pass over the samples."""
 
     codes: Codes
     n: int
     sketch: npt.NDArray[np.int64]
     pseudobulk: Codes
-    """Cluster of blood cells, then one group per other class; empty where nothing is compared."""
+    """Cluster of blood cells, then one group per other class; empty if there is no comparison."""
     classes: list[str]
 
 
 class Collected(NamedTuple):
-    """What one pass over the samples gives."""
+    """Results of one pass over the samples."""
 
     values: sparse.csr_matrix
     size_factors: npt.NDArray[np.float64]
-    """Of every cell."""
+    """Size factor of every cell."""
     sums: npt.NDArray[np.float64]
     sketch: list[markers.ByGene]
     """Values of the cells of the sketch."""
@@ -124,7 +124,7 @@ def _add_units(
 def genes_to_deliver(
     adata: AnnData, wanted: Literal["auto", "full", "panel"]
 ) -> tuple[npt.NDArray[np.bool_], bool]:
-    """Which genes the matrix of the cohort holds, and whether the counts go with it.
+    """Choose the genes in the cohort's matrix, and whether raw counts are delivered too.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def genes_to_deliver(
 def counts_of(
     values: sparse.csr_matrix, size_factors: npt.NDArray[np.float64]
 ) -> sparse.csr_matrix:
-    """Raw counts of log-normalised values, (n_cells, n_genes) CSR int32 over the same indices."""
+    """Recover raw counts from log-normalised values, (n_cells, n_genes) CSR int32, same indices."""
     data = np.empty(values.nnz, dtype=np.int32)
     for start in range(0, values.shape[0], _BLOCK):
         stop = min(start + _BLOCK, values.shape[0])
@@ -154,7 +154,7 @@ def counts_of(
 
 
 def delivered_genes(adata: AnnData) -> npt.NDArray[np.bool_]:
-    """Variable genes, panel genes and markers, which the matrix of the cohort holds."""
+    """Variable genes, panel genes and cell-type markers, which are in the cohort's matrix."""
     flags = [slot.key for slot in (keys.HIGHLY_VARIABLE, keys.PANEL, keys.TYPE_MARKER)]
     return np.asarray(adata.var[flags].to_numpy(np.bool_).any(axis=1))
 
@@ -168,7 +168,7 @@ def classes_of(obs: pd.DataFrame) -> npt.NDArray[np.object_]:
 
 
 def units_of(obs: pd.DataFrame) -> list[pseudobulk.Unit]:
-    """Condition and patient of each draw, as the sheet has them."""
+    """Condition and patient of each draw, from the sample sheet."""
     if "condition" not in obs:
         return []
     patient = obs["patient"] if "patient" in obs else obs[keys.SAMPLE.key]

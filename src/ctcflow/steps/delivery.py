@@ -1,4 +1,4 @@
-"""What scanpy's functions and plots look for in a file of the cohort, from what the steps know."""
+"""Write the slots that scanpy's functions and plots look for into a cohort file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Matrix = npt.NDArray[np.float64]
 
 
 def add_scores(adata: AnnData, scores: pd.DataFrame | None) -> None:
-    """Make signature scores (n_cells, n_signatures) columns of obs, `score_<signature>`."""
+    """Add signature scores (n_cells, n_signatures) to obs, as columns `score_<signature>`."""
     if scores is not None:
         for name in scores.columns:
             adata.obs[f"{keys.SCORE_PREFIX}{name}"] = scores[name].to_numpy(np.float32)
@@ -30,14 +30,14 @@ def add_scores(adata: AnnData, scores: pd.DataFrame | None) -> None:
 def add_embedding_records(
     adata: AnnData, *, n_neighbors: int, seed: int, reduced: Mapping[str, Any]
 ) -> None:
-    """Say in uns how neighbours, components and variable genes came about, in scanpy's words.
+    """Record in uns how neighbours, components and variable genes were computed, as scanpy does.
 
     Parameters
     ----------
     adata
         With obsp, obsm `X_pca`, varm `PCs`.
     n_neighbors, seed
-        Of the graph.
+        Parameters of the graph.
     reduced
         Record of `reduce`: `variance`, `variance_explained`.
     """
@@ -63,7 +63,7 @@ def add_embedding_records(
 
 
 def add_colours(adata: AnnData) -> None:
-    """Give classes, types and clusters colours as scanpy reads them; classes as in the report."""
+    """Add colours of classes, types and clusters as scanpy reads them; classes as in the report."""
     from ctcflow.render.marks import (  # matplotlib is slow to import
         CLASS_MARKS,
         level_colours,
@@ -103,14 +103,14 @@ def ranked_genes(
 
     Returns
     -------
-    `names`, `scores` (AUC), `logfoldchanges` (log2 of the ratio of means, as scanpy has it),
+    `names`, `scores` (AUC), `logfoldchanges` (log2 ratio of means, computed as in scanpy),
     `pvals` and `pvals_adj` (NaN), each a record array with a field per group.
     """
     n = min(N_RANKED, len(names))
     order = [
         np.lexsort((outside[g] - inside[g], -np.round(aucs[g], 12)))[:n] for g in range(len(groups))
     ]
-    # scanpy's own constant, so that a gene that the rest lacks has a finite ratio
+    # the constant that scanpy adds, so that the ratio is finite for a gene absent in the rest
     change = np.log2((np.expm1(inside) + 1e-9) / (np.expm1(outside) + 1e-9))
     genes = np.asarray(names, dtype=object)
 

@@ -1,4 +1,4 @@
-"""Freeze a finished run: all that a new sample needs to be mapped, labelled and judged."""
+"""Freeze a finished run as a reference, onto which new samples can be mapped and labelled."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 FILE: Final = "reference.zip"
-"""The bundle, below the folder of the step."""
+"""File name of the bundle, in the folder of the step."""
 BLOOD: Final = "blood"
 _FOLDS: Final = 10
 _BLOCK: Final = 8_192
@@ -34,29 +34,29 @@ Codes = npt.NDArray[np.int32]
 
 
 class _Expression(NamedTuple):
-    """What is kept of X."""
+    """Summaries of X."""
 
     sums: npt.NDArray[np.float64]
-    """(folds, groups, genes)"""
+    """(folds, groups, genes) sums of the log-normalised values."""
     sizes: npt.NDArray[np.float64]
-    """(folds, groups) cells."""
+    """(folds, groups) number of cells."""
     asked: sparse.csr_matrix
-    """Values of the leukocytes that set the limits."""
+    """Values of the leukocytes on which the limits are measured."""
 
 
 def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, bytes]:
-    """Put a finished run into one file that later runs map new samples onto.
+    """Pack a finished run into one file, onto which later runs map new samples.
 
-    The limits of novelty come from leukocytes of the reference, each against cells of other
-    samples only (of a tenth of the samples at a time where there are more than ten; of a tenth of
-    the cells where there is one sample), since a new sample is not in the reference either.
+    The limits of novelty are measured on leukocytes of the reference. Each is compared only with
+    cells of other samples, because a new sample is not in the reference either. With more than ten
+    samples, a tenth of the samples is left out at a time; with one sample, a tenth of its cells.
 
     Parameters
     ----------
     adata
-        What `cluster` leaves.
+        Result of `cluster`.
     call
-        What `call` leaves: its controls are the nulls of runs that have none.
+        Result of `call`: its controls are used by runs that have none.
     params
         Neighbours, and how the limits of novelty are measured.
 
@@ -68,7 +68,8 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
     Raises
     ------
     CtcflowError
-        There are no cells or no components, or the run is of a version that kept no correction.
+        There are no cells or no components, or the run is of a version that did not record the
+        correction.
     """
     used = adata.var[keys.HIGHLY_VARIABLE.key].to_numpy(np.bool_)
     loadings = np.asarray(adata.varm[keys.LOADINGS.key], dtype=np.float64)[used]
@@ -123,7 +124,7 @@ def _refuse_unusable(adata: AnnData, loadings: npt.NDArray[np.float64]) -> None:
 
 
 def _manifest(adata: AnnData, call: AnnData) -> dict[str, Any]:
-    """How the reference came about."""
+    """Describe how the reference was made."""
     steps = _steps(adata)
     return {
         "format": bundle.FORMAT,
@@ -148,7 +149,7 @@ def _text(names: Any) -> npt.NDArray[np.str_]:
 
 
 def _steps(adata: AnnData) -> dict[str, Any]:
-    """Version, parameters and digests of the inputs of each step; no name of a sample."""
+    """Version, parameters and digests of the inputs of each step, without names of samples."""
     recorded = io.record(adata, keys.CTCFLOW, RunRecord)["steps"]
     wanted = ("version", "params", "inputs")
     return {
@@ -167,7 +168,7 @@ def _controls(call: AnnData) -> Controls:
 
 
 def _left_out(adata: AnnData, null_cells: int) -> tuple[Codes, npt.NDArray[np.bool_]]:
-    """Which cells are left out together, and the leukocytes that are asked, evenly spaced."""
+    """The fold in which each cell is left out, and the (evenly spaced) leukocytes to measure."""
     samples = _samples(adata)
     folds = (samples if samples.max() > 0 else np.arange(samples.size)) % _FOLDS
     blood = np.flatnonzero((adata.obs[keys.CLASS.key].astype(str) == BLOOD).to_numpy())
@@ -190,7 +191,7 @@ def _expression(
     folds: Codes,
     asked: npt.NDArray[np.bool_],
 ) -> _Expression:
-    """One pass over X in blocks of rows: a million cells would take several GB at once."""
+    """Summarise X in blocks of rows: a million cells would take several GB at once."""
     n_folds, n_groups = int(folds.max()) + 1, int(groups.max()) + 1
     member_of = folds.astype(np.int64) * n_groups + groups
     sums = np.zeros((n_folds * n_groups, int(genes.sum())))
@@ -215,7 +216,7 @@ def _expression(
 def _rows(adata: AnnData, rows: slice) -> sparse.csr_matrix:
     try:
         return sparse.csr_matrix(adata.X[rows])
-    except OSError as error:  # X stays in the file until now
+    except OSError as error:  # X is read from the file only here
         raise CtcflowError(
             f"the values of cells {rows.start} to {rows.stop} of the cohort cannot be read"
             f" ({error}): delete the file of `cluster`, the next run rebuilds it"
@@ -231,7 +232,7 @@ def _limits(
     asked: npt.NDArray[np.bool_],
     params: FreezeParams,
 ) -> dict[str, Any]:
-    """Limits of both measures of novelty, from leukocytes that are left out."""
+    """Limits of both measures of novelty, from left-out leukocytes."""
     points = np.asarray(adata.obsm[keys.X_INTEGRATED.key], dtype=np.float32)
     umis = adata.obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64)
     samples, fold_of_asked = _samples(adata), folds[asked]

@@ -1,4 +1,4 @@
-"""Lay samples that were mapped onto a frozen reference below each other, for the report."""
+"""Combine samples that were mapped onto a frozen reference into one object, for the report."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _CARRIED: Final = ("patient", "condition", "batch", "chemistry")
 
 
 def gather(adata: AnnData, cohort: Iterable[AnnData], *, params: GatherParams) -> AnnData:
-    """Make one object of all mapped samples; nothing is computed over samples.
+    """Combine all mapped samples into one object; nothing is computed over samples.
 
     Parameters
     ----------
     adata
-        What `call` leaves.
+        Result of `call`.
     cohort
-        What `project` leaves of each sample; iterated once.
+        Result of `project` for each sample; iterated once.
     params
-        None.
+        There are no parameters.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def _obs(sample: AnnData) -> pd.DataFrame:
 
 
 def _report(samples: list[AnnData]) -> dict[str, Any]:
-    """What was mapped onto what, and which samples stayed as they were."""
+    """Record of what was mapped onto which reference, and which samples could not be mapped."""
     found: dict[str, Any] = {"method": "mapping onto a frozen reference"}
     for sample in samples:
         name = io.sheet_row(sample)["sample"]

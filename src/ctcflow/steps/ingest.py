@@ -1,4 +1,4 @@
-"""Turn a count matrix as found into one that every later step can rely on."""
+"""Check a count matrix and bring it into the form that every later step relies on."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ _BESIDE: Final = (
     (keys.HASHTAG, keys.HASHTAG_FEATURES),
     (keys.OTHER_FEATURES, keys.OTHER_FEATURE_NAMES),
 )
-"""What is measured beside RNA, and the names of its columns."""
+"""Slots of the other modalities, and of the names of their columns."""
 _MIN_GENES: Final = 200
 _MIN_SHARE: Final = 0.1
 
 
 def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnData:
-    """Validate raw counts and key genes by symbol.
+    """Validate raw counts and name genes by symbol.
 
-    A gene whose Ensembl id stands in `genes` takes the symbol there; other ids are names
-    themselves. Genes that end up with one name are summed. Genes of another species (a prefix such
-    as `mm10_`, or an Ensembl id of another species) join the other features, beside human ones.
+    A gene whose Ensembl id is in `genes` gets the symbol given there; other ids are used as names.
+    Genes that end up with the same name are summed. Genes of another species (with a prefix such as
+    `mm10_`, or an Ensembl id of another species) are moved to the other features.
 
     Parameters
     ----------
     adata
-        As `formats.read` hands it over: X cells x genes (sparse or dense, any number type), var
-        `gene_id` where the file has ids. obs columns are not read.
+        As returned by `formats.read`: X cells x genes (sparse or dense, any number type), var
+        `gene_id` where the file has ids. Columns of obs are not read.
     genes
         `resources/genes`: columns `gene_id` and `symbol`, both text.
     params
-        What to do with values that are not whole numbers.
+        What to do with values that are not integers.
 
     Returns
     -------
     AnnData
         X : (n_cells, n_genes) raw counts, canonical CSR, int32 (int64 where counts need it).
-        var `gene_id`, uns `ingest` (JSON); surface proteins, hashtags and other features as the
-        reader left them.
+        var `gene_id`, uns `ingest` (JSON); surface proteins, hashtags and other features as
+        returned by the reader.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def _csr(adata: AnnData) -> sparse.csr_matrix:
     if x.dtype.kind == "b":
         x = x.astype(np.int32)
     if not x.has_canonical_format:
-        # The matrix may be the caller's own, and summing works in place.
+        # Copy: the matrix may belong to the caller, and duplicates are summed in place.
         x = x.copy()
         x.sum_duplicates()
     return x
@@ -148,7 +148,7 @@ def _where(x: sparse.csr_matrix, position: int, barcodes: Names, names: Names) -
 def _whole(
     x: sparse.csr_matrix, barcodes: Names, names: Names, params: IngestParams
 ) -> tuple[sparse.csr_matrix, int]:
-    """Refuse or round values that are not whole numbers; give the number of values rounded."""
+    """Refuse or round values that are not integers; return the number of rounded values."""
     first = counts.first_not_whole(x.data)
     if first < 0:
         return x, 0
@@ -190,7 +190,7 @@ def _with_features(
     ids: Names | None,
     foreign: npt.NDArray[np.bool_],
 ) -> AnnData:
-    """Let genes of another species join the features that are not genes."""
+    """Move genes of another species to the features that are not genes."""
     if not foreign.any():
         return adata
     columns = np.flatnonzero(foreign)
@@ -224,12 +224,12 @@ def _build(
 
     built = AnnData(
         X=x,
-        # anndata converts other empty columns through an option that pandas has deprecated.
+        # anndata converts other empty columns with an option that pandas has deprecated
         obs=pd.DataFrame(
             index=pd.Index(adata.obs_names.to_numpy(dtype=object), dtype=object),
             columns=pd.array([], dtype="str"),
         ),
-        # As object: any anndata reads it back.
+        # as object dtype, which any version of anndata reads back
         var=pd.DataFrame(
             {keys.GENE_ID.key: ids}, index=pd.Index(names, dtype=object), dtype=object
         ),

@@ -1,4 +1,4 @@
-"""Remove differences between batches from the embedding, without moving tumour cells to blood."""
+"""Correct the embedding for batches, without moving tumour cells towards blood."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 MIN_CELLS: Final = 20
-"""Below this number of leukocytes nothing is fitted (cells)."""
+"""Fewest leukocytes for fitting a correction (cells)."""
 MIN_LINEAGE: Final = 10
-"""Leukocytes of a lineage in a batch from which `linear` compares it with other batches (cells)."""
+"""Fewest leukocytes of a lineage in a batch for `linear` to compare batches by it (cells)."""
 BLOOD: Final = "blood"
 _TUMOUR: Final = ("CTC", "CTC aggregate")
 _COMPARED: Final = ("condition", "role", "patient", "chemistry")
@@ -39,7 +39,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 class _Cells(NamedTuple):
-    """What is known of each cell beside its place."""
+    """Properties of each cell other than its coordinates."""
 
     blood: Flags
     tumour: Flags
@@ -59,14 +59,15 @@ def integrate(adata: AnnData, *, params: IntegrateParams) -> AnnData:
     """Correct the principal components for batches.
 
     The correction is fitted on cells of class `blood` only. With Harmony every other cell is moved
-    by the mean correction of the leukocytes of its sample (of its batch where the sample has none),
-    with `linear` by the shift of its batch, so that it can neither pull nor be pulled. A batch that
-    cannot be compared with others, having no leukocytes or sharing no lineage, is left as it is.
+    by the mean correction of the leukocytes of its sample (of its batch if the sample has none),
+    with `linear` by the shift of its batch. So other cells neither affect the correction nor are
+    drawn towards blood. A batch that cannot be compared with others, because it has no leukocytes
+    or shares no lineage, is not corrected.
 
     Parameters
     ----------
     adata
-        As `reduce` gives it, with obs `class` and `lineage`.
+        Result of `reduce`, with obs `class` and `lineage`.
     params
         Method, batch column and seed.
 
@@ -74,9 +75,10 @@ def integrate(adata: AnnData, *, params: IntegrateParams) -> AnnData:
     -------
     AnnData
         The same object with obs `batch_used`, obsm `X_integrated` (n_cells, k) float32, uns
-        `correction` (arrays, see `keys.CORRECTION`) and uns `integrate` (JSON: method, batches with
-        the reason where one was left as it is, confounding of batch with other columns of the
-        sheet, and before and after: mixing and lineages of the leukocytes, tumour cells apart).
+        `correction` (arrays, see `keys.CORRECTION`) and uns `integrate` (JSON: method; batches,
+        with the reason if one was not corrected; confounding of batch with other columns of the
+        sheet; and, before and after the correction, mixing and conserved lineages of leukocytes and
+        separation of tumour cells).
     """
     points: Embedding = np.asarray(adata.obsm[keys.X_PCA.key], dtype=np.float64)
     labels = _batches(adata.obs, params.batch)
@@ -172,7 +174,7 @@ def _harmony(
     shifts = (corrected - points)[used]
     others = np.flatnonzero(~cells.blood & fitted[cells.batches])
     for groups in (cells.batches, cells.samples):
-        # Samples come last, so that the batch stands where a sample has no leukocytes.
+        # Samples come last, so that the batch's correction is kept if a sample has no leukocytes.
         means = mean_shift(shifts, groups=groups[used], n_groups=int(groups.max()) + 1)
         known = others[~np.isnan(means[groups[others]]).any(axis=1)]
         corrected[known] = points[known] + means[groups[known]]
@@ -184,7 +186,7 @@ def _harmony(
 def _linear(
     points: Embedding, cells: _Cells, fitted: Flags
 ) -> tuple[Embedding, dict[str, npt.NDArray[Any]]]:
-    # A few cells of a wrong lineage must not be all that compares two batches.
+    # Two batches must not be compared by a few cells with a wrong lineage alone.
     compared = (cells.table() >= MIN_LINEAGE) & fitted[:, None]
     used = cells.blood & compared[cells.batches, cells.lineages]
     lineages, n_lineages = cells.lineages[used], cells.lineage_names.size
@@ -239,7 +241,7 @@ def _confounding(obs: pd.DataFrame, params: IntegrateParams) -> list[Association
 def _add_mixing(
     report: Integrate, before: Embedding, after: Embedding, cells: _Cells, seed: int
 ) -> None:
-    """Batches mixed and lineages kept among leukocytes, before and after."""
+    """Mixing of batches and conservation of lineages among leukocytes, before and after."""
     chosen = np.flatnonzero(cells.blood)
     if chosen.size > _MOST_MEASURED:
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Size factors, and moments per gene that later steps add up over samples."""
+"""Size factors, and moments per gene that later steps combine over samples."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 MIN_CELLS: Final = 10
-"""Below this number of cells the spread of a gene says nothing (cells)."""
+"""Fewest cells for measuring the variance of genes (cells)."""
 _SPAN: Final = 0.3
 
 
 def normalize(adata: AnnData, *, params: NormalizeParams) -> AnnData:
-    """Measure size factors and the moments of every gene; counts are left as they are.
+    """Compute size factors, and mean and variance of every gene; counts are not changed.
 
     Parameters
     ----------

@@ -32,9 +32,9 @@ NOT_MAPPED: Final = "not mapped"
 NOT_IN_REFERENCE: Final = "not in the reference"
 """Cell type of cells whose novelty is above 1."""
 MIN_CELLS: Final = 20
-"""Below this number of leukocytes nothing is fitted (cells)."""
+"""Fewest leukocytes for fitting a correction (cells)."""
 FEWEST_SEEN: Final = 0.5
-"""Share of what the components are made of below which a sample is not mapped (fraction)."""
+"""Smallest share of the components that the sample's genes must cover to be mapped (fraction)."""
 _FEWEST_MARKERS: Final = 0.5
 _LISTED: Final = 50
 
@@ -45,12 +45,12 @@ Points = npt.NDArray[np.float32]
 
 
 def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> AnnData:
-    """Place the cells of one sample in a frozen reference.
+    """Map the cells of one sample onto a frozen reference.
 
-    By Symphony, see `stats.embedding.symphony`.
+    The method is Symphony: see `stats.embedding.symphony`.
 
-    The correction is fitted on the null leukocytes of `score`, since the classes of `call` are a
-    cohort's; all other cells are moved by the mean correction of these.
+    The correction is fitted on the null leukocytes of `score`, because the classes of `call` are
+    only known for a whole cohort; all other cells are moved by the mean correction of these.
 
     Parameters
     ----------
@@ -58,22 +58,23 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
         Kept cells of one sample: X (n_cells, n_genes) log-normalised CSR with the slots of `qc`,
         `normalize` and `score`.
     reference
-        What `freeze` left.
+        The bundle that `freeze` made.
     params
-        None: the reference says all.
+        There are no parameters: all are taken from the reference.
 
     Returns
     -------
     AnnData
         obsm `X_pca`, `X_integrated` (n_cells, d), `X_umap` (n_cells, 2), float32; obs `cluster` by
-        vote of the nearest reference cells, weighted by one over their distance; `cell_type` by
-        vote, and among the types that have markers by those around the cell, as in `cluster`;
-        `cell_type_confidence`, the share of the vote; `novelty`; uns `project` (JSON).
+        vote of the nearest reference cells, weighted by one over their distance; `cell_type` by the
+        same vote, and between types that have markers by the marker scores around the cell, as in
+        `cluster`; `cell_type_confidence`, the share of the vote; `novelty`; uns `project` (JSON).
 
-        Genes of the reference that the sample's matrix lacks are not seen, not zero: coordinates
-        follow from the others, and the confidence is multiplied by the share of the components that
-        these hold. Where that is below a half, or values are on another scale, the sample is not
-        mapped: `cell_type` and `cluster` are `not mapped`, all numbers NaN, and uns says why.
+        Genes of the reference that the sample's matrix lacks are treated as unknown, not as zero:
+        coordinates are estimated from the other genes, and the confidence is multiplied by the
+        share of the components that these cover. If this share is below a half, or values are on
+        another scale, the sample is not mapped: `cell_type` and `cluster` are `not mapped`, all
+        numbers NaN, and uns says why.
     """
     by_gene = _by_gene(adata)
     values, lacks = _values(by_gene, adata.var_names, reference.genes)
@@ -86,7 +87,7 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
         return adata
     points = _points(values, reference, lacks)
     moved, reason = _moved(points.astype(np.float64), adata.obs, reference)
-    # what is searched is what is written
+    # search in float32, which is what is written
     moved = moved.astype(np.float32).astype(np.float64)
     placed = _placed(values, moved, adata.obs, reference)
     score = _novelty(placed, adata.obs, reference)
@@ -99,7 +100,7 @@ def project(adata: AnnData, reference: Reference, *, params: ProjectParams) -> A
     report["method"] = "none" if reason else reference.manifest["method"]
     report["reason"] = reason
     report["missing_markers"] = around.lacking
-    # other types have their name by the vote alone
+    # types without enough markers are assigned by the vote alone
     report["types_by_markers"] = list(around.types)
     report["novel"] = int((score > 1).sum())
     io.write_record(adata, keys.PROJECT, report)
@@ -148,7 +149,7 @@ def _why_not(adata: AnnData, reference: Reference, lacks: Flags, share: float) -
 
 
 def _leave(adata: AnnData, reference: Reference) -> None:
-    """Write every slot without a value."""
+    """Write every slot with missing values."""
     n, d = adata.n_obs, reference.loadings.shape[1]
     for slot, width in ((keys.X_PCA, d), (keys.X_INTEGRATED, d), (keys.X_UMAP, 2)):
         adata.obsm[slot.key] = np.full((n, width), np.nan, dtype=np.float32)
@@ -169,7 +170,7 @@ def _points(values: sparse.csr_matrix, reference: Reference, lacks: Flags) -> Po
 
 
 def _by_gene(adata: AnnData) -> sparse.csc_matrix:
-    """Values by gene; a column of zeros after the last one stands in for genes that lack."""
+    """Values by gene; an extra last column of zeros stands in for missing genes."""
     empty = sparse.csr_matrix((adata.n_obs, 1), dtype=np.float32)
     return sparse.hstack([sparse.csr_matrix(adata.X), empty]).tocsc()
 
@@ -177,7 +178,7 @@ def _by_gene(adata: AnnData) -> sparse.csc_matrix:
 def _values(
     by_gene: sparse.csc_matrix, names: pd.Index, genes: npt.NDArray[np.str_]
 ) -> tuple[sparse.csr_matrix, Flags]:
-    """Values of some genes, zero where the sample lacks one, and which those are."""
+    """Values of some genes, zero for those that the sample lacks, and which these are."""
     places = names.get_indexer(pd.Index(genes.astype(object)))
     values = by_gene[:, np.where(places >= 0, places, names.size)].tocsr()
     values.sort_indices()
@@ -185,7 +186,7 @@ def _values(
 
 
 def _moved(points: Matrix, obs: pd.DataFrame, reference: Reference) -> tuple[Matrix, str]:
-    """Corrected points, and why they are not corrected."""
+    """Corrected points, and the reason if they could not be corrected."""
     leukocytes = obs[keys.IS_LEUKOCYTE.key].to_numpy(np.bool_)
     if not reference.cluster_sizes.size and not reference.lineages.size:
         return points, "the reference was not corrected"
@@ -227,7 +228,7 @@ def _placed(
 
 
 def _novelty(placed: Placed, obs: pd.DataFrame, reference: Reference) -> npt.NDArray[np.float64]:
-    """The larger of both measures on the scale of their limits; NaN without limits."""
+    """The larger of both measures of novelty, in units of their limits; NaN without limits."""
     limits = reference.manifest["limits"]
     if not limits["distance"]:
         return np.full(len(obs), np.nan)
@@ -249,7 +250,7 @@ class _Around(NamedTuple):
     types: Labels
     """Scored types that have enough markers here, the columns of `scores`."""
     lacking: int
-    """Markers that lack."""
+    """Number of missing marker genes."""
 
 
 def _scores_around(
@@ -283,10 +284,10 @@ def _label(
     around: _Around,
     seen: float,
 ) -> None:
-    """Add the labels: those of the vote, with borders between types that have markers here.
+    """Add labels by the vote, with borders between types refined by markers where possible.
 
-    `seen` is the share of the components that the sample's genes hold: the rest of the evidence is
-    missing, and so is its part of the confidence.
+    `seen` is the share of the components that the sample's genes cover; the confidence is reduced
+    in proportion.
     """
     clusters, _ = _voted(placed, reference.cluster, reference.manifest["clusters"])
     adata.obs[keys.CLUSTER.key] = pd.Categorical(clusters)
@@ -303,13 +304,13 @@ def _label(
 
 
 def _voted(placed: Placed, codes: npt.NDArray[np.int32], names: list[str]) -> tuple[Labels, Matrix]:
-    """Commonest label of the nearest cells of the reference, and the shares of all."""
+    """Most frequent label among the nearest reference cells, and the shares of all labels."""
     share = votes(placed.indices, placed.shares, codes=codes, n_codes=len(names))
     return np.array(names, dtype=object)[share.argmax(axis=1)], share
 
 
 def _bordered(voted: Labels, scored: Labels, around: Scores) -> Labels:
-    """Draw the borders between types as `cluster` does; a vote for no scored type stays."""
+    """Refine the borders between types as `cluster` does; votes for unscored types are kept."""
     types = border_types(pd.Index(scored).get_indexer(voted), around)
     label = voted.copy()
     label[types >= 0] = scored[types[types >= 0]]

@@ -1,4 +1,4 @@
-"""Measure cells and flag those to set aside; nothing is removed here."""
+"""Quality control: measure cells and flag those to set aside; nothing is removed here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Bools = npt.NDArray[np.bool_]
 Names = npt.NDArray[np.object_]
 Record = dict[str, Any]
 
-_MOST_OF_REFERENCE: Final = 0.1  # the limit on genes is at most this share of the reference
+_MOST_OF_REFERENCE: Final = 0.1  # largest limit on genes, as a share of the file's genes
 _ANUCLEATE_GENES: Final = 0.2  # platelets and erythrocytes show this share of the genes
 _NO_SOUP: Final[NotRun] = {
     "what": "test of droplets",
@@ -55,14 +55,14 @@ def qc(
     *,
     params: QCParams,
 ) -> AnnData:
-    """Measure, decide, flag.
+    """Measure cells, decide which to set aside, and flag them.
 
     Parameters
     ----------
     adata
         Raw counts of one sample.
     unfiltered
-        All droplets of the same library over the same genes, where they were given.
+        All droplets of the same library over the same genes, if they were given.
     panels
         Tumour panels; a gene of any panel is evidence here.
     background
@@ -82,9 +82,9 @@ def qc(
         `pct_counts_hb`, `pct_counts_platelet` (percent, NaN where the reference has no such gene),
         `pct_other_species`; `coarse_lineage`; `tumour_evidence`; `doublet_score`,
         `predicted_doublet`, `aggregate_candidate` (flags only);
-        `qc_flag` (reasons to set aside), `qc_remark` (said only); `keep`. var `ambient_profile`;
-        layers `corrected` where asked for. uns `qc`: limits, distributions, ambient, droplets,
-        ledger, set-aside droplets with tumour evidence, not run.
+        `qc_flag` (reasons to set aside), `qc_remark` (reported only); `keep`. var
+        `ambient_profile`; layers `corrected` if asked for. uns `qc`: limits, distributions, ambient
+        RNA, droplets, ledger, set-aside droplets with tumour evidence, what was not run.
     """
     # thinning and resampling draw random numbers cell by cell: in the order of the barcodes, so
     # that the order of the cells in the file does not matter
@@ -118,8 +118,7 @@ def qc(
         without = _without(sample, judged, keep, ambient_rna, seed=params.seed)
         adata.layers[keys.CORRECTED.key] = without[back]
     not_run = _not_run(sample, doublet, rate, ambient_rna.found)
-    if unfiltered is not None and raw is None:
-        not_run.append(_NO_SOUP)
+    not_run += [_NO_SOUP] if unfiltered is not None and raw is None else []
     basis = "droplets" if raw else "cells"
     found: QC = {
         **_decided(sample, judged, raw, doublet, lower=params.ambient_umis),
@@ -139,7 +138,7 @@ def _without(
     *,
     seed: int,
 ) -> sp.csr_matrix:
-    """Counts without ambient RNA."""
+    """Counts corrected for ambient RNA."""
     return sample_ambient.without(
         sample.counts, lineage=judged.lineage, kept=keep, ambient_rna=ambient_rna, seed=seed
     )
@@ -148,7 +147,7 @@ def _without(
 def _unfiltered(
     sample: Sample, unfiltered: AnnData, known: Known, params: QCParams
 ) -> qc_decisions.Raw | None:
-    """What the unfiltered droplets say; None where they hold no ambient RNA."""
+    """Results from the unfiltered droplets; None if they contain no ambient RNA."""
     raw = qc_decisions.unfiltered(
         sample,
         sp.csr_matrix(unfiltered.X),
@@ -170,7 +169,7 @@ def _decided(
     *,
     lower: int,
 ) -> Decided:
-    """What was decided on the droplets, and what the unfiltered ones say."""
+    """Record of the decisions on droplets, and of results from the unfiltered ones."""
     reads, lineage = sample.quality.reads, judged.lineage
     remarks = {**judged.remarks, "likely doublets": doublet.called}
     return {
@@ -201,7 +200,7 @@ def _ordered(adata: AnnData, order: Ints, technical: pd.DataFrame) -> Sample:
     kinds = np.array(described.get("type", []), dtype=object)
     columns = np.flatnonzero(kinds == keys.OTHER_SPECIES_TYPE)
     foreign = np.zeros(order.size)
-    if columns.size:  # `ingest` keeps genes of another species apart
+    if columns.size:  # `ingest` keeps genes of another species separately
         features = sp.csr_matrix(adata.obsm[keys.OTHER_FEATURES.key])[order][:, columns]
         foreign = np.asarray(features.sum(axis=1), dtype=np.float64).ravel()
     found = quality(counts, genes, technical=technical, foreign=foreign)
@@ -236,7 +235,7 @@ def _rules(sample: Sample, params: QCParams) -> list[lim.Rules]:
 def _doublets(
     adata: AnnData, sample: Sample, keep: Bools, params: QCParams
 ) -> tuple[float | None, doublets.Doublets]:
-    """Rate of the loading, and the scores of the kept cells."""
+    """Expected doublet rate, and the doublet scores of the kept cells."""
     score, called = np.full(keep.size, np.nan), np.zeros(keep.size, dtype=bool)
     rate = params.doublet_rate
     if rate is None and keep.any() and "chemistry" in adata.obs:

@@ -31,7 +31,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 class _Genes(NamedTuple):
-    """Union of the genes of all samples, and per sample what `normalize` found."""
+    """Union of the genes of all samples, and the results of `normalize` per sample."""
 
     names: pd.Index
     ids: npt.NDArray[np.object_]
@@ -42,7 +42,7 @@ class _Genes(NamedTuple):
 
 
 class _Moments(NamedTuple):
-    """Of one sample, by gene: values of `normalize`, and its cells."""
+    """Results of `normalize` for one sample, by gene, and its number of cells."""
 
     names: npt.NDArray[np.object_]
     table: dict[str, npt.NDArray[np.float64]]
@@ -58,8 +58,8 @@ def reduce(
 ) -> AnnData:
     """Choose variable genes over samples and project every cell on principal components.
 
-    A gene that a sample lacks counts as not expressed there. The components are those of the
-    covariance of the log-normalised values, centred and not scaled, as in scanpy.
+    A gene that is missing from a sample counts as not expressed there. The components are those of
+    the covariance of the log-normalised values, centred and not scaled, as in scanpy.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def reduce(
     Returns
     -------
     AnnData
-        Without X. obs_names `sample:barcode`; obs `sample`, `barcode` and what the samples carry;
+        Without X. obs_names `sample:barcode`; obs `sample`, `barcode` and the samples' own columns;
         var (all genes) `gene_id`, `means`, `variances`, `variances_norm`, `highly_variable`,
         `highly_variable_nbatches`, `panel`; obsm `X_pca` (n_cells, k) float32; varm `PCs`
         (n_genes, k); uns `reduce` (JSON). Fewer components where there are fewer cells; none below
@@ -119,7 +119,7 @@ def reduce(
 
 
 def _survey(cohort: Iterable[AnnData]) -> tuple[_Genes, pd.DataFrame]:
-    """Look at every sample once: its genes, their moments and ranks, and its cells."""
+    """Read every sample once: its genes, their moments and ranks, and its cells."""
     moments: list[_Moments] = []
     cells: list[pd.DataFrame] = []
     ids: dict[str, str] = {}
@@ -139,7 +139,7 @@ def _survey(cohort: Iterable[AnnData]) -> tuple[_Genes, pd.DataFrame]:
 
 
 def _pooled(union: pd.Index, ids: npt.NDArray[np.object_], moments: list[_Moments]) -> _Genes:
-    """Moments over all cells of the samples that are large enough for moments."""
+    """Moments over all cells of the samples that have enough cells."""
     total, squares, clipped = np.zeros((3, union.size))
     ranks = np.full((len(moments), union.size), np.nan, dtype=np.float32)
     n_cells, n_samples = 0, 0
@@ -172,7 +172,7 @@ def _cells(sample: AnnData) -> pd.DataFrame:
 
 
 def _all_cells(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Put samples below each other; columns of one type each, so that they can be written."""
+    """Concatenate the samples; each column gets a single type, so that it can be written."""
     first = [keys.SAMPLE.key, keys.BARCODE.key]
     filled = [table.astype(object) for table in tables if len(table)]
     if not filled:
@@ -197,7 +197,7 @@ def _one_type(column: pd.Series) -> pd.Series:
 
 
 def _ranks_of_usable(genes: _Genes, excluded: Flags) -> npt.NDArray[np.float32]:
-    """Ranks among the genes that may be used, so that each sample speaks for as many of them."""
+    """Ranks among the usable genes, so that each sample contributes the same number of them."""
     own = [
         variable_genes.ranks(np.where(excluded | np.isnan(row), np.nan, -row + row.size))
         for row in genes.ranks
@@ -206,7 +206,7 @@ def _ranks_of_usable(genes: _Genes, excluded: Flags) -> npt.NDArray[np.float32]:
 
 
 def _columns(sample: AnnData, names: pd.Index) -> sparse.csr_matrix:
-    """Values of these genes, zero where the sample lacks one."""
+    """Values of these genes, zero for those that the sample lacks."""
     matrix = sparse.csr_matrix(sample.X)
     target = names.get_indexer(sample.var_names)
     kept = np.flatnonzero(target >= 0)

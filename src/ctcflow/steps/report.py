@@ -1,4 +1,4 @@
-"""The page that people read, its figures, and tables for MultiQC."""
+"""The report: an HTML page, its figures, and tables for MultiQC."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _NAVIGATION: Final = (
     ("provenance", "Versions and input"),
 )
 _LIBRARIES: Final = ("anndata", "numpy", "scipy", "harmonypy", "igraph")
-"""Those that numbers depend on most."""
+"""Libraries whose versions affect the numbers most; they are named in the report."""
 
 
 def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, bytes]:
@@ -79,7 +79,7 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
     Parameters
     ----------
     adata
-        What `cluster` leaves: obs `sample`, `class`, `cell_type`, `cluster`, `batch_used` (else
+        Result of `cluster`: obs `sample`, `class`, `cell_type`, `cluster`, `batch_used` (else
         `batch` of the sheet); obsm `X_umap` (n_cells, 2), absent or NaN where it was not run. uns,
         each a JSON object: `integrate` (`method`, `mixing` and `conservation`: `before` and `after`
         with one number per metric, `iLISI_of_random`, `separability`, `batches`, `confounding`:
@@ -90,7 +90,7 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
         `ctcflow` (`steps`: step -> `version`, `params`, `inputs`, `cells_in`, `cells_out`);
         `reduce`, `integrate` and `cluster` may have `reason`. Anything may be missing.
     call
-        What `call` leaves: see `render.tables.of_run`.
+        Result of `call`: see `render.tables.of_run`.
     params
         Title of the page.
 
@@ -218,7 +218,7 @@ def _quality(
 
 
 def _steps(adata: AnnData, call: AnnData) -> dict[str, Mapping[str, Any]]:
-    """Merge what both files record, in the order of the flow."""
+    """Merge the records of both files, in the order of the steps."""
     merged: dict[str, Mapping[str, Any]] = {}
     for source in (call, adata):
         merged.update(io.record(source, keys.CTCFLOW, RunRecord).get("steps") or {})

@@ -45,7 +45,7 @@ def score(
     *,
     params: ScoreParams,
 ) -> AnnData:
-    """Measure how little of a cell is blood and how much is tumour.
+    """Measure the lines of evidence: missing blood identity, tumour panels, copy number and others.
 
     Parameters
     ----------
@@ -54,24 +54,25 @@ def score(
     panels, gene_programs, cell_types
         Gene sets: tumour panels, signatures to score, markers of blood and other types.
     rates
-        `symbol`, then counts per million in each of 12 normal types: genes of a partner.
+        `symbol`, then counts per million in each of 12 normal types, to find partners.
     normal_profiles, normal_types
         `symbol`, then counts per million of each profile of normal cells; `profile`, `type` and
         `group` of each.
     background
-        `symbol`, `max_pct_blood`: largest share of a blood type that shows the gene (percent).
+        `symbol`, `max_pct_blood`: largest share of cells of a blood type that express the gene
+        (percent).
     identity_null
-        `group`, `depth`, `centre`, `spread`: what leukocytes look like where the sample's own
-        are too few.
+        `group`, `depth`, `centre`, `spread`: null distribution of blood identity, used if the
+        sample has too few leukocytes.
     technical
-        Gene sets by name: those of dissociation take no part in the profiles, those of
-        immunoglobulins, T-cell receptors and HLA none in copy number.
+        Gene sets by name: dissociation genes are not used in the profiles; immunoglobulins, T-cell
+        receptors and HLA are not used for copy number.
     genes
         `symbol`, `chromosome`, `arm`, `start` of each gene.
     tissue_markers
         Marker genes of tissues of origin: see `stats.panels.origin.markers`.
     params
-        Panel, how much the shipped rates weigh, and what a reference for copy number needs.
+        Panel, weight of the shipped rates, and size of a reference for copy number.
 
     Returns
     -------
@@ -81,8 +82,9 @@ def score(
         below 0.01 (empty or NaN for all others) obs `other_type`, `other_group`, `p_stroma`,
         `p_stroma_panel`, `over_other_tissue`, `over_blood`, `aneuploidy`, `p_copy_number`, obsm
         `copy_number` (cells x arms, log2), and obs `p_partner` of `partner_lineage`; obs `n_alike`
-        and obsm `alike` (the same lines of evidence, of the cells that a cell cannot be told from,
-        together); obsm `tissue_counts` (cells x marker genes, and the rest); obsm `signatures`
+        and obsm `alike` (the same lines of evidence for the summed counts of the cells that a cell
+        cannot be told from); obsm `tissue_counts` (cells x marker genes, and the rest); obsm
+        `signatures`
         (cells x sets, 0 to 1, from the cell alone); uns `score`.
 
     Raises
@@ -148,7 +150,7 @@ def _record(
 
 
 def _of_lines(found: Mapping[str, Found]) -> dict[str, Any]:
-    """Records of the lines that have one, by their names."""
+    """Records of the lines of evidence that have one, by their names."""
     return {
         name.replace(" ", "_"): line.record
         for name, line in found.items()
@@ -166,7 +168,7 @@ def _on_the_scale_of_molecules(adata: AnnData, technical: pd.DataFrame) -> AnnDa
 
 
 def _panels(adata: AnnData, panels: pd.DataFrame, wanted: str) -> dict[str, frozenset[str]]:
-    """Genes of the panel that is asked for, or of that of the row's cancer type, or of all."""
+    """Genes of the requested panel, or of the panel of the sample's cancer type, or of all."""
     known = genes_of_sets(panels)
     if wanted == "auto":
         cancer = ""
@@ -182,7 +184,7 @@ def _panels(adata: AnnData, panels: pd.DataFrame, wanted: str) -> dict[str, froz
 
 
 def _sample(adata: AnnData, *, are_molecules: bool) -> Sample:
-    """Cells, with the ambient RNA that `qc` measured; no profile and 0 where it could not."""
+    """The cells, with the ambient RNA that `qc` measured; None and 0 if it could not."""
     share = io.record(adata, keys.QC, QC)["ambient"]["share"]
     soup = None if share is None else adata.var[keys.AMBIENT_PROFILE.key].to_numpy(np.float64)
     return Sample(
@@ -208,7 +210,7 @@ def _settings(params: ScoreParams) -> Settings:
 def _write(
     adata: AnnData, of: Looked, found: Mapping[str, Found], back: npt.NDArray[np.intp]
 ) -> None:
-    """What the lines say of each cell, in the order of the file."""
+    """Write the lines of evidence of each cell, in the order of the file."""
     for line in found.values():
         for slot, column in line.cells.items():
             if isinstance(column, pd.DataFrame):
@@ -222,7 +224,7 @@ def _write(
 def _write_together(
     adata: AnnData, of: Looked, found: Mapping[str, Found], back: npt.NDArray[np.intp]
 ) -> None:
-    """The same lines, of all counts of the cells that a cell is judged together with."""
+    """Write the same lines for the summed counts of each cell's group."""
     groups, rows = of.together, of.together.rows
     size = np.ones(of.n, dtype=np.int64)
     size[rows] = np.diff(groups.members.indptr)

@@ -1,4 +1,4 @@
-"""The code that parses the workflow is the code that its jobs run: one ctcflow, wherever it is."""
+"""Ensure that the workflow and all its jobs use the same copy of ctcflow."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ctcflow import __version__
 from ctcflow.files.shipped import package, shipped
 
 MARK: Final = "CTCFLOW_JOB_OF"
-"""Environment variable of every job: the folder of its run."""
+"""Environment variable set for every job: the folder of its run."""
 
 
 def stop_unless_of(folder: object, version: str) -> None:
-    """Stop where rules are parsed that belong to another ctcflow than the one that was imported.
+    """Stop if the parsed rules belong to another copy of ctcflow than the imported one.
 
     Parameters
     ----------
     folder
-        Of the Snakefile (`workflow.current_basedir`): a path, or where git has fetched it from.
+        Folder of the Snakefile (`workflow.current_basedir`): a path, or a git source.
     version
-        Of the rules.
+        Version of the rules.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def stop_unless_of(folder: object, version: str) -> None:
 
 
 def _beside(rules: Path) -> Path:
-    """The package that rules belong to; the imported one where none is with them."""
+    """The package that the rules belong to; the imported one if there is none next to them."""
     for found in (rules.parent / "src" / "ctcflow", rules.parents[1]):
         if (found / "__init__.py").is_file() and found.name == "ctcflow":
             return found
@@ -61,7 +61,7 @@ def _stop(sentence: str) -> NoReturn:
 
 
 def variables(before: Mapping[str, str]) -> dict[str, str]:
-    """What a new process has to know to import this package: nothing where it is installed.
+    """Environment variables that a new process needs to import this package; none if installed.
 
     Parameters
     ----------
@@ -75,25 +75,25 @@ def variables(before: Mapping[str, str]) -> dict[str, str]:
 
 
 def command(run: Path, *, conda: bool) -> str:
-    """How a job starts `ctcflow`, as a shell reads it: this interpreter, this package.
+    """Shell command with which a job starts `ctcflow`: this interpreter, this package.
 
     Parameters
     ----------
     run
         Folder of the run.
     conda
-        Jobs run in an environment that conda made of `workflow/envs`, with what a checkout needs.
-        An installed package has all that it needs beside it.
+        Jobs run in an environment that conda made from `workflow/envs`, which has the libraries
+        that a checkout needs. An installed package has them already.
     """
     given = {MARK: str(run)} | variables(os.environ)
     python = "python" if conda and _is_apart() else quote(sys.executable)
     words = [f"{name}={quote(value)}" for name, value in given.items()]
-    # -P: a folder `ctcflow` in the folder of the run is not the package
+    # -P: do not import a folder named `ctcflow` in the run folder
     return " ".join([*words, python, "-Pm", "ctcflow"])
 
 
 def snakemake(run: Path) -> list[str]:
-    """Command that runs the workflow in a folder, to which options are added.
+    """Command that runs the workflow in a folder; the caller appends options.
 
     Raises
     ------
@@ -105,6 +105,6 @@ def snakemake(run: Path) -> list[str]:
 
 
 def _is_apart() -> bool:
-    """Whether the package is where this interpreter does not look by itself."""
+    """Whether the package is outside of this interpreter's own search path."""
     folders = [*site.getsitepackages(), site.getusersitepackages()]
     return package().parent.resolve() not in {Path(folder).resolve() for folder in folders}

@@ -1,7 +1,7 @@
-"""Memory and time that a job asks for, from the sizes of the files that the run starts from.
+"""Memory and time that jobs request, predicted from the sizes of the run's input files.
 
-Straight lines, fitted by `benchmarks.resources` to runs of 10 to 1,000,000 cells so that none of
-them had needed more. Each further attempt asks for half as much again.
+The models are linear. `benchmarks.resources` fits them to runs of 10 to 1,000,000 cells, such that
+no run needed more than predicted. Each further attempt requests half as much again.
 """
 
 from __future__ import annotations
@@ -15,41 +15,41 @@ from typing import Final
 from ctcflow.formats.size import Size
 
 AXES: Final = ("constant", "few", "cells", "values", "largest", "sketch", "beside")
-"""What the lines are made of, one column of the table each; see `axes`."""
+"""Predictors of the linear models, one column of the table each; see `axes`."""
 FEW: Final = 50
-"""Cells below which `qc` looks for no doublets."""
+"""Fewest cells for which `qc` computes doublet scores."""
 SKETCH: Final = 50_000
-"""Cells of which `cluster` holds all values at once, at most."""
+"""Largest number of cells whose values `cluster` holds in memory at once."""
 TEXT: Final = 20_000_000
-"""Entries of a table of text that `ingest` holds at once, at most."""
+"""Largest number of values of a text table that `ingest` holds in memory at once."""
 _MORE: Final = 1.5
 _STEP: Final = 100
 _STARTER: Final = 250
-"""MiB of the two Snakemake that a job of a cluster holds beside the step."""
+"""MiB of the two Snakemake processes that run next to the step in a cluster job."""
 _SLOWEST: Final = 4
-"""A node may be this much slower than the machine of the fit."""
+"""Factor by which a node may be slower than the machine of the measurements."""
 _SHORTEST: Final = 10
 
 Lines = Mapping[tuple[str, str], Sequence[float]]
 
 
 def axes(sizes: Sequence[Size], *, beside: int = 0) -> list[float]:
-    """What memory and time are reckoned from: one, and numbers of the counts of all samples.
+    """Predictors of memory and time: a constant, and sizes of the counts of all samples.
 
     Parameters
     ----------
     sizes
-        Of the samples that the job reads.
+        Sizes of the samples that the job reads.
     beside
-        What else is held: entries of a table of text, stored counts of unfiltered droplets or of
-        the delivered cohort, or bytes of a frozen reference.
+        Size of other data in memory: values of a text table, stored counts of unfiltered droplets
+        or of the delivered cohort, or bytes of a frozen reference.
 
     Returns
     -------
     list
         In the order of `AXES`: 1; cells as a share of `FEW`, at most 1; then, in millions, cells;
-        values; values of the largest sample; values of the cells in the sketch of `cluster`; what
-        is held beside.
+        values; values of the largest sample; values of the cells in the sketch of `cluster`; other
+        data in memory.
     """
     cells, values = sum(size.cells for size in sizes), sum(size.values for size in sizes)
     sketch = values * min(1.0, SKETCH / cells) if cells else 0.0
@@ -66,36 +66,36 @@ def read_lines(path: Path) -> Lines:
 
 
 def memory(lines: Lines, step: str, where: Sequence[float], *, attempt: int) -> int:
-    """Memory to ask for (MiB, in hundreds).
+    """Memory to request (MiB, rounded up to hundreds).
 
     Parameters
     ----------
     lines
-        Of `read_lines`.
+        Result of `read_lines`.
     step
         Name of the step.
     where
-        Of `axes`.
+        Result of `axes`.
     attempt
-        1 at first.
+        Number of the attempt, from 1.
     """
     needed = (_on(_line(lines, step, "MiB"), where) + _STARTER) * _MORE ** (attempt - 1)
     return math.ceil(needed / _STEP) * _STEP
 
 
 def minutes(lines: Lines, step: str, where: Sequence[float], *, attempt: int) -> int:
-    """Time to ask for (minutes): four times that of the fit, at least ten."""
+    """Time to request (minutes): four times the prediction, at least ten."""
     needed = seconds(lines, step, where) * _SLOWEST / 60
     return math.ceil(max(needed, _SHORTEST) * _MORE ** (attempt - 1))
 
 
 def seconds(lines: Lines, step: str, where: Sequence[float]) -> float:
-    """Time that the fit gives (seconds, on two cores)."""
+    """Predicted time (seconds, on two cores)."""
     return _on(_line(lines, step, "s"), where)
 
 
 def _line(lines: Lines, step: str, of: str) -> Sequence[float]:
-    """Coefficients of a step; of one that was not measured, the largest of all steps."""
+    """Coefficients of a step; for a step that was not measured, the largest of all steps."""
     if (step, of) in lines:
         return lines[step, of]
     return [

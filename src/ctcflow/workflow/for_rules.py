@@ -1,7 +1,7 @@
-"""What the Snakefile asks for: configuration, samples, parameters and digests of code.
+"""What the Snakefile needs: configuration, samples, parameters and digests of code.
 
-Imported when the workflow is parsed, on every start and for every job of a cluster: standard
-library and the configuration only.
+This is imported when the workflow is parsed, at every start and for every cluster job, so it may
+only import the standard library and the configuration.
 """
 
 from __future__ import annotations
@@ -36,31 +36,31 @@ from ctcflow.workflow.sources import brought_to, check_storage, droplets_of, sou
 from ctcflow.workflow.step_code import step_code
 
 _SMALL: Final = 10_000_000
-"""Bytes of input up to which a step of the cohort costs less than its submission to a cluster."""
+"""Bytes of input below which a cohort step takes less time than its submission to a cluster."""
 
 
 class Workflow:
-    """One run: its configuration and samples, and what rules read from them.
+    """One run: its configuration and samples, and the inputs and resources of its rules.
 
     Parameters
     ----------
     raw
-        The configuration as Snakemake merged it.
+        The configuration as merged by Snakemake.
     run
         Working directory of the run.
     results
-        Folder of the results below it.
+        Folder of the results, relative to it.
     storage
-        Makes an input of an address in a storage (Snakemake's `storage`).
+        Turns an address in remote storage into an input (Snakemake's `storage`).
     local
-        Marks an input that is on this machine wherever results are (Snakemake's `local`).
+        Marks an input that is on this machine even if results are elsewhere (Snakemake's `local`).
     conda
-        Jobs run in the environment that conda makes of `workflow/envs`.
+        True if jobs run in the environment that conda makes from `workflow/envs`.
 
     Raises
     ------
     SystemExit
-        A mistake in the configuration, the sheet or the verdicts; its one line is the message.
+        There is a mistake in the configuration, the sheet or the verdicts; the message is one line.
     """
 
     rule_files: Final = (*STEPS, "export")
@@ -112,12 +112,12 @@ class Workflow:
 
     @property
     def cells(self) -> int:
-        """Barcodes of all samples, as far as the heads of their files tell."""
+        """Number of barcodes of all samples, as far as the headers of their files tell."""
         return sum(self._size(source).cells for source in self._sources.values())
 
     @property
     def sample_pattern(self) -> str:
-        """Regular expression of the names of the samples."""
+        """Regular expression that matches the names of the samples."""
         return "|".join(map(re.escape, self._samples))
 
     def counts_files(self, wildcards: Any) -> list[Any]:
@@ -125,15 +125,15 @@ class Workflow:
         return self._inputs(self._sources[wildcards.sample])
 
     def counts_path(self, wildcards: Any, files: Any) -> str:
-        """`path` of a sample; of one in a storage, where its `files` were brought to."""
+        """`path` of a sample; if it is in remote storage, the local copy of its `files`."""
         return brought_to(self._samples[wildcards.sample].path, files)
 
     def droplet_files(self, wildcards: Any) -> list[Any]:
-        """Files that the unfiltered droplets of a sample are read from; none where not given."""
+        """Files that the unfiltered droplets of a sample are read from; empty where not given."""
         return [f for source in self._droplets[wildcards.sample] for f in self._inputs(source)]
 
     def droplet_path(self, wildcards: Any, files: Any) -> str | None:
-        """`raw_path` of a sample, or where its `files` were brought to; None where not given."""
+        """`raw_path` of a sample, or the local copy of its `files`; None where not given."""
         path = self._samples[wildcards.sample].raw_path
         return None if path is None else brought_to(path, files)
 
@@ -144,10 +144,10 @@ class Workflow:
 
     @property
     def targets(self) -> list[str]:
-        """What a run makes when nothing else is asked for.
+        """Files that a run makes by default.
 
-        Files on the way are named too: Snakemake does not make a file again that is missing while
-        what came of it is there. Where a job failed after a parameter was changed, the next run
+        Intermediate files are included, because Snakemake does not rebuild a missing intermediate
+        whose downstream output exists. If a job failed after a parameter was changed, the next run
         would otherwise find nothing to do and leave the old results.
         """
         steps = [*SAMPLE_STEPS, "project"] if self.references else SAMPLE_STEPS
@@ -162,7 +162,7 @@ class Workflow:
         return [*(f"{self._results}/{name}" for name in found), *self.exports]
 
     def result(self, step: str) -> str:
-        """The file of a step, as its rule names it; of a sample step with `{sample}` in it."""
+        """Path of a step's file in its rule; for a sample step, with the wildcard `{sample}`."""
         row = STEPS[step]
         whole = "cohort" if row.delivered else step
         name = "{sample}" if row.scope == "sample" else whole
@@ -173,14 +173,14 @@ class Workflow:
         return {name: files for kind in READS[step] for name, files in kind.sources(self).items()}
 
     def given(self, step: str) -> Callable[[Any, Any], list[str]]:
-        """Inputs of a step as its command names them."""
+        """Function that returns the inputs of a step as arguments of its command."""
         return lambda wildcards, input: [
             word for kind in READS[step] for word in kind.words(self, wildcards, input)
         ]
 
     @property
     def exports(self) -> list[str]:
-        """File of all raw counts; none where not asked for."""
+        """The file of all raw counts; empty if it was not asked for."""
         full = self.config.export == "full"
         return [f"{self._results}/cluster/cohort_counts.h5ad"] if full else []
 
@@ -189,14 +189,14 @@ class Workflow:
         return sample_row(self._samples[wildcards.sample])
 
     def params(self, step: str) -> str | Callable[[Any], str]:
-        """Parameters of a step as JSON; of a sample step per sample."""
+        """Parameters of a step as JSON; for a sample step, a function of the wildcards."""
         if step not in SAMPLE_STEPS:
             return step_params(self.config, step)
         return lambda wildcards: step_params(self.config, step, self._samples[wildcards.sample])
 
     @property
     def is_small(self) -> bool:
-        """Whether the steps of the cohort run where Snakemake runs, and are not submitted."""
+        """Whether cohort steps are so small that they run locally instead of being submitted."""
         sources = [
             *self._sources.values(),
             *(x for given in self._droplets.values() for x in given),
@@ -210,23 +210,23 @@ class Workflow:
         return demand.read_lines(self._rules / "demand.tsv")
 
     def memory(self, step: str) -> Callable[[Any, int], int]:
-        """Memory that a job of a step asks for at an attempt (MiB)."""
+        """Memory that a job of a step requests, by attempt (MiB)."""
         return lambda wildcards, attempt: demand.memory(
             self._lines, step, self.axes(step, wildcards), attempt=attempt
         )
 
     def minutes(self, step: str) -> Callable[[Any, int], int]:
-        """Time that a job of a step asks for at an attempt (minutes)."""
+        """Time that a job of a step requests, by attempt (minutes)."""
         return lambda wildcards, attempt: demand.minutes(
             self._lines, step, self.axes(step, wildcards), attempt=attempt
         )
 
     def seconds(self, step: str) -> Callable[[Any], float]:
-        """Time that a job of a step took where it was measured, on two cores (seconds)."""
+        """Predicted time of a job of a step on two cores (seconds)."""
         return lambda wildcards: demand.seconds(self._lines, step, self.axes(step, wildcards))
 
     def axes(self, step: str, wildcards: Any) -> list[float]:
-        """What memory and time of a job are reckoned from, from the heads of the input files."""
+        """Predictors of memory and time of a job, from the headers of the input files."""
         names = [wildcards.sample] if step in (*SAMPLE_STEPS, "project") else self.samples
         beside = 0
         if step == "ingest":
@@ -241,7 +241,7 @@ class Workflow:
 
     @property
     def _counts_delivered(self) -> int:
-        """Stored counts that the file of the cohort holds beside its values."""
+        """Stored raw counts that the cohort file has in addition to the normalised values."""
         genes = self.config.cluster.genes
         values = sum(self._size(source).values for source in self._sources.values())
         delivered = genes == "full" or (genes == "auto" and values <= MOST_COUNTS)
@@ -263,16 +263,16 @@ class Workflow:
         return step_code(package(), step, [self._resources / SHIPPED[name] for name in names])
 
     def command(self, wildcards: Any, input: Any) -> str:
-        """How a job starts `ctcflow`.
+        """Command with which a job starts `ctcflow`.
 
-        It takes `input` so that Snakemake does not keep it with the results: the same results come
-        from another environment, and are not made again there.
+        It takes `input` so that Snakemake does not record the command as a parameter of the
+        results: another environment gives the same results, and must not re-run the jobs.
         """
         return self._command
 
 
 def _references(config: Config, run: Path) -> list[Path]:
-    """The frozen reference, where there is one and it can be used."""
+    """The frozen reference, if there is one; refuses one that cannot be used."""
     if config.reference is None:
         return []
     path = run / config.reference

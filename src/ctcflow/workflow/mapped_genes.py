@@ -1,4 +1,4 @@
-"""Which samples of a run can be mapped onto its reference, from the names of their genes."""
+"""Check which samples of a run can be mapped onto its reference, by the names of their genes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from ctcflow.workflow.sources import source_of
 
 
 def remarks(run: Workflow) -> list[str]:
-    """Say of each sample what it lacks of the reference's genes, before the first job.
+    """Say which of the reference's genes each sample lacks, before the first job.
 
-    Names that only `ingest` knows to be the same gene (former symbols) count as lacking here.
+    Former symbols, which only `ingest` can resolve, count as missing here.
 
     Parameters
     ----------
@@ -20,11 +20,11 @@ def remarks(run: Workflow) -> list[str]:
 
     Returns
     -------
-    A sentence per sample that lacks a gene; none without a reference.
+    A sentence for each sample that lacks a gene; none without a reference.
     """
     if not run.references:
         return []
-    # only where there is a reference: these import scientific libraries
+    # imported only if there is a reference, because these import scientific libraries
     import numpy as np
 
     from ctcflow.formats.genes import gene_names

@@ -1,4 +1,4 @@
-"""What Snakemake's scheduler is told."""
+"""Settings of Snakemake's scheduler."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ _DEFAULT = (100, 1)
 
 
 def without_limit_on_starts(scheduler: Any) -> None:
-    """Take off Snakemake's default limit of 100 starts per second; a user's own limit stays.
+    """Remove Snakemake's default limit of 100 job starts per second, but not a user's own limit.
 
-    With a limit, Snakemake (9.27) sets a timer at each decision, and each timer leads to a decision
-    and so to a timer: after n jobs it decides n times per second. Of 400 jobs on two cores, half a
-    core went into that (100 samples of 10,000 cells).
+    With a limit, Snakemake (9.27) sets a timer at each scheduling decision, and each timer triggers
+    another decision and timer: after n jobs it decides n times per second. For 400 jobs on two
+    cores (100 samples of 10,000 cells), this took half a core.
 
     Parameters
     ----------
     scheduler
-        `workflow.scheduler`, which is there when the handler `onstart` is called.
+        `workflow.scheduler`, which exists when the handler `onstart` is called.
     """
     limiter = getattr(scheduler, "job_rate_limiter", None)
     if limiter is not None and (limiter.max_jobs, limiter.timespan) == _DEFAULT:

@@ -1,4 +1,4 @@
-"""The page of slots: what each step leaves in its file, generated from the contracts."""
+"""Generate `docs/slots.md`, the page of all slots in the file of each step, from the contracts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def slots_md() -> str:
 
 
 def _meanings() -> dict[keys.Slot, str]:
-    """The sentence below each slot of the module of keys."""
+    """The docstring of each slot in the module `keys`."""
     found = {}
     body = ast.parse(inspect.getsource(keys)).body
     for node, following in zip(body, [*body[1:], None], strict=True):

@@ -1,4 +1,4 @@
-"""Where the counts of a sample come from: files of this machine, or addresses in a storage."""
+"""Where the counts of a sample come from: files on this machine, or remote storage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ctcflow.settings.sample import Sample
 
 
 def brought_to(given: Path | str, files: Any) -> str:
-    """A path of the sheet, or where Snakemake brought the files of an address to."""
+    """A path of the sheet, or the local copy that Snakemake made of an address."""
     if isinstance(given, Path):
         return str(given)
     return str(files[0] if len(files) == 1 else Path(files[0]).parent)
@@ -26,7 +26,7 @@ def _located(path: Path | str, format: str | None) -> Source | Stored:
 
 
 def source_of(sample: Sample) -> Source | Stored:
-    """Find the files of the counts of a sample; a mistake names the sample."""
+    """Find the files of the counts of a sample; an error message names the sample."""
     try:
         return _located(sample.path, sample.format)
     except CtcflowError as error:
@@ -34,7 +34,7 @@ def source_of(sample: Sample) -> Source | Stored:
 
 
 def droplets_of(sample: Sample) -> list[Source | Stored]:
-    """Find the files of its unfiltered droplets; none where not given."""
+    """Find the files of a sample's unfiltered droplets; empty where not given."""
     if sample.raw_path is None:
         return []
     try:
@@ -44,15 +44,15 @@ def droplets_of(sample: Sample) -> list[Source | Stored]:
 
 
 def check_storage(sources: Sequence[Source | Stored], storage: Callable[[str], Any]) -> None:
-    """Refuse an address that Snakemake has no plugin for.
+    """Refuse an address for which Snakemake has no plugin.
 
     Raises
     ------
     CtcflowError
-        Names the address and the plugin to install.
+        A plugin is missing; the message names the address and the plugin to install.
     """
     for address in (source.addresses[0] for source in sources if isinstance(source, Stored)):
-        # Snakemake is loaded already: this runs where it parses the workflow
+        # Snakemake is already imported: this runs while it parses the workflow
         from snakemake.exceptions import WorkflowError
 
         try:

@@ -1,10 +1,10 @@
-"""Digest of what a step runs: an edit re-runs the steps that run what was edited, a touch none.
+"""Digest of the code that a step runs: changed content triggers a re-run, a time stamp does not.
 
-What a step runs are definitions of the package (functions, classes, values at the top of a module):
-those that its row of `contracts.STEPS` names, those that these name, and so on. So a new parameter
-of one step, a slot of another or a comment between definitions changes no other step's digest.
-Files that are not Python (templates, scripts, a style sheet) count for the steps that run a
-definition which names them, or the folder that they are in.
+The code of a step are definitions of the package (functions, classes, module-level values): those
+named in its row of `contracts.STEPS`, those that these name, and so on. So a new parameter of one
+step, a slot of another, or a comment between definitions changes no other step's digest. Files that
+are not Python (templates, scripts, a style sheet) belong to the steps that run a definition which
+names the file or its folder.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _BY_STEP = {
     ("settings/params.py", "StepsParams"),
     ("settings/sample_params.py", "SampleSteps"),
 }
-"""Definitions of which a step runs its own entry only."""
+"""Definitions with one entry per step, of which only the step's own entry counts."""
 
 Definition = tuple[str, str]
-"""Module, as a path below the package, and name in it; the empty name is what a module does when
-it is imported, beside defining."""
+"""Module, as a path below the package, and name in it. The empty name stands for statements that
+run on import and define nothing."""
 
 
 class _Module(NamedTuple):
@@ -49,15 +49,15 @@ class _Module(NamedTuple):
     nodes: dict[str, list[ast.stmt]]
     """Statements that define each name."""
     used: dict[str, dict[tuple[str, str | None], None]]
-    """Names in the statements that define a name, each with the attribute that is taken of it."""
+    """Names used in the statements that define a name, each with the attribute that is accessed."""
     imported: dict[str, set[tuple[str, str | None]]]
     """Local name: module of the package, and the name in it or None for the module itself."""
     bound: dict[str, set[str]]
-    """Local name: what import statements make it stand for, of other libraries too."""
+    """Local name: what import statements bind it to, including other libraries."""
 
 
 def step_code(package: Path, step: str, tables: Sequence[Path]) -> str:
-    """Digest (12 hex digits) of what a step of the package runs.
+    """Digest (12 hex digits) of the code that a step of the package runs.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ def step_code(package: Path, step: str, tables: Sequence[Path]) -> str:
     step
         Name of the step, or `export`.
     tables
-        What it reads of the tables that are shipped: their content is in the digest, and not where
-        they are or when they were installed.
+        The shipped tables that it reads: their content is part of the digest, but not their paths
+        or time stamps.
     """
     digest = hashlib.blake2b(digest_size=6)
     for module, name in sorted(definitions(package, step)):
@@ -85,7 +85,7 @@ def step_code(package: Path, step: str, tables: Sequence[Path]) -> str:
 
 @cache
 def definitions(package: Path, step: str) -> frozenset[Definition]:
-    """Definitions that a step runs, or may run."""
+    """Definitions that a step runs or may run."""
     found = set[Definition]()
     waiting: list[Definition] = list(_STARTS_OF_EXPORT if step == "export" else _STARTS)
     while waiting:
@@ -106,7 +106,7 @@ def definitions(package: Path, step: str) -> frozenset[Definition]:
 
 
 def defined_at(package: Path, module: str, line: int) -> Definition | None:
-    """The definition that a line of a module is part of; None where the module has no such line."""
+    """The definition to which a line of a module belongs; None if there is no such line."""
     for name, nodes in _module(package, module).nodes.items():
         if any(_first_line(node) <= line <= _last_line(node) for node in nodes):
             return module, name
@@ -123,7 +123,7 @@ def _used(package: Path, definition: Definition) -> tuple[Definition, ...]:
 def _targets(
     package: Path, module: str, names: Iterable[tuple[str, str | None]]
 ) -> Iterator[Definition]:
-    """Definitions that names in a module stand for; all of a module that is handed on whole."""
+    """Definitions that names in a module refer to; a module used as a value counts as a whole."""
     here = _module(package, module)
     for name, attribute in names:
         if name in here.nodes:
@@ -157,7 +157,7 @@ def _texts(package: Path, module: str, name: str, step: str) -> Iterator[str]:
 
 @cache
 def _files_named(package: Path, module: str, name: str) -> tuple[str, ...]:
-    """Files that are not Python and that texts of a definition name, beside its module."""
+    """Non-Python files next to a module that strings in a definition name."""
     beside = _not_python(package).get(str(Path(module).parent), {})
     if not beside:
         return ()
@@ -182,7 +182,7 @@ def _entries(module: _Module, name: str, step: str) -> list[ast.AST]:
 
 
 def _first_line(node: ast.AST) -> int:
-    # that of its first decorator, where it has one
+    # the line of the first decorator, if there is one
     return min(int(part.lineno) for part in (node, *getattr(node, "decorator_list", ())))
 
 
@@ -190,7 +190,7 @@ def _last_line(node: ast.AST) -> int:
     return int(getattr(node, "end_lineno", 0))
 
 
-# most modules are reached from many steps, and every Snakemake of a run asks for all of them
+# cached: most modules are reached from many steps, and every Snakemake process needs all of them
 @cache
 def _module(package: Path, module: str) -> _Module:
     text = (package / module).read_text()
@@ -220,7 +220,7 @@ def _read(
 ) -> None:
     """Add the names that a statement uses, and those that it imports from the package.
 
-    Annotations of functions and of the fields of dataclasses are not evaluated, and not read.
+    Annotations of functions and of fields of dataclasses never run, so they are skipped.
     """
     waiting: list[ast.AST] = [node]
     while waiting:
@@ -243,7 +243,7 @@ def _read(
             waiting += [line.value for line in fields if line.value is not None]
             waiting += [line for line in part.body if not isinstance(line, ast.AnnAssign)]
         else:
-            # as `ast.iter_child_nodes`, which takes twice as long
+            # same as `ast.iter_child_nodes`, which takes twice as long
             for field in part._fields:
                 value = getattr(part, field, None)
                 if isinstance(value, ast.AST):
@@ -253,7 +253,7 @@ def _read(
 
 
 def _holds_records(node: ast.ClassDef) -> bool:
-    """Whether it is a dataclass, a named tuple or a protocol: its annotations are never run."""
+    """Whether a class is a dataclass, a named tuple or a protocol: annotations there never run."""
     bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
     calls = [d.func if isinstance(d, ast.Call) else d for d in node.decorator_list]
     decorators = {name.id for name in calls if isinstance(name, ast.Name)}
@@ -274,18 +274,18 @@ def _defined(node: ast.stmt) -> list[str]:
 
 
 def _bound(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
-    """Local names of an import statement, each with what it stands for."""
+    """Local names that an import statement binds, each with what it refers to."""
     for alias in node.names:
         source = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
         local = alias.asname or alias.name
-        # `import a.b` makes the name `a`
+        # `import a.b` binds the name `a`
         yield local.split(".")[0], f"{local} is {source}{alias.name}\n"
 
 
 def _imports(
     package: Path, node: ast.Import | ast.ImportFrom
 ) -> Iterator[tuple[str, tuple[str, str | None]]]:
-    """Local names that stand for something of the package."""
+    """Local names that refer to something in the package."""
     module = str(node.module) if isinstance(node, ast.ImportFrom) else node.names[0].name
     if module.split(".")[0] != "ctcflow":
         return
@@ -308,15 +308,16 @@ def _files(package: Path) -> frozenset[str]:
 
 @cache
 def _not_python(package: Path) -> dict[str, dict[str, list[str]]]:
-    """Files that are not Python, by the folder of modules that they belong to and the name there.
+    """Non-Python files, by the package folder that they belong to and their name in it.
 
-    The name is that of the file, or of the folder without modules that it is in.
+    The name is that of the file, or of the folder without Python modules that contains it.
     """
     modules = {str(Path(file).parent) for file in _files(package)}
     found = defaultdict[str, dict[str, list[str]]](lambda: defaultdict(list))
     for path in package.rglob("*"):
         file = path.relative_to(package)
-        # `__pycache__`, what an editor leaves, and `_shipped`, which only an installed package has
+        # skips `__pycache__`, hidden files of editors, and `_shipped`, which only installed
+        # packages have
         if path.suffix == ".py" or not path.is_file() or any(p[0] in "._" for p in file.parts):
             continue
         owner = next(folder for folder in file.parents if str(folder) in modules)

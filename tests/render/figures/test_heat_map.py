@@ -1,4 +1,4 @@
-"""The heat map of copy number: which cells are on it, in which order, and what is drawn."""
+"""Heat map of copy number: which cells are shown, in which order, and how."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures: what is drawn where, read back from the axes."""
+"""Figures: positions of what is drawn, read back from the axes."""
 
 from __future__ import annotations
 

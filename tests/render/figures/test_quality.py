@@ -1,4 +1,4 @@
-"""Figures of quality control: what is drawn where, read back from the axes."""
+"""Figures of quality control: positions of what is drawn, read back from the axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first screen in words: intervals, blanks, recovery, cut-offs, the claim."""
+"""Texts of the first screen: intervals, blanks, recovery, cut-offs, false calls."""
 
 from __future__ import annotations
 

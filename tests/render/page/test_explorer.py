@@ -1,4 +1,4 @@
-"""The map to look around in: what is embedded, for how many cells, and how large it is."""
+"""Interactive UMAP: which data are embedded, for how many cells, and their size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods in words follow from what ran, and cite what they name."""
+"""The methods text follows from what was run, and cites the methods that it names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page as files: escaping, templates, tables, digits."""
+"""Parts of the page: escaping, templates, tables, number formats."""
 
 from __future__ import annotations
 

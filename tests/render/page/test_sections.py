@@ -1,4 +1,4 @@
-"""The evidence behind the answer: decoy panels and reviewed cells."""
+"""Sections of the page on decoy panels and reviewed cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables for MultiQC: comments that are YAML, one row per sample, fates that add up."""
+"""Tables for MultiQC: valid YAML comments, one row per sample, ledger rows that add up."""
 
 from __future__ import annotations
 

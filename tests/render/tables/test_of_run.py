@@ -1,4 +1,4 @@
-"""Tables: their columns, their rows, their order and their digits."""
+"""Tables of a run: columns, rows, order and number formats."""
 
 from __future__ import annotations
 

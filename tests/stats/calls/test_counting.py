@@ -1,4 +1,4 @@
-"""Counts per draw: intervals, spread, recovery, blanks, cut-offs."""
+"""Counts per draw: intervals, overdispersion, recovery, blanks, cut-offs."""
 
 from __future__ import annotations
 

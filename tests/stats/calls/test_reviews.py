@@ -1,4 +1,4 @@
-"""Verdicts change classes, say so, and lose nothing."""
+"""Verdicts change classes, are mentioned in the reasons, and lose no information."""
 
 from __future__ import annotations
 

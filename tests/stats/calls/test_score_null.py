@@ -1,4 +1,4 @@
-"""P of any score: uniform on null cells whatever the score does with kind and depth."""
+"""P of any score is uniform on null cells, however the score depends on kind and depth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of groups, and borders between types."""
+"""Cell types of groups, and refinement of the borders between types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditions over patients: calibration under the null, pydeseq2 itself, and what is refused."""
+"""Tests between conditions: calibration under the null, agreement with pydeseq2, refusals."""
 
 from __future__ import annotations
 

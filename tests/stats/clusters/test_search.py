@@ -1,4 +1,4 @@
-"""Search by inverted lists against a brute-force search that knows no lists."""
+"""Search with inverted lists against brute force."""
 
 from __future__ import annotations
 

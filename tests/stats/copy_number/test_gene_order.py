@@ -1,4 +1,4 @@
-"""Places of genes that textbooks name, and genes that may not tell of copy number."""
+"""Positions of well-known genes, and genes that must not be used for copy number."""
 
 from __future__ import annotations
 

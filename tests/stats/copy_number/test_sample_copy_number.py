@@ -1,4 +1,4 @@
-"""Who is judged by whom, and that results land in the rows of the judged cells."""
+"""Candidates and references of a sample, and results in the rows of the judged cells."""
 
 from __future__ import annotations
 

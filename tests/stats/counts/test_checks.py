@@ -1,4 +1,4 @@
-"""Kernels of `stats.counts.checks` against plain numpy and against matrices of known making."""
+"""Functions of `stats.counts.checks` against plain numpy and constructed matrices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Technical gene sets against names that belong to them and names that only look like it."""
+"""Technical gene sets: names that belong to them, and names that only look similar."""
 
 from __future__ import annotations
 

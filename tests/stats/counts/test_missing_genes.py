@@ -1,4 +1,4 @@
-"""Genes that a matrix lacks: what the others say, and what they cannot."""
+"""Genes missing from a matrix: what can be recovered from the others, and what cannot."""
 
 from __future__ import annotations
 

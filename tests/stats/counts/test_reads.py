@@ -1,4 +1,4 @@
-"""Reads on the scale of molecules."""
+"""Conversion of read counts to the scale of molecules."""
 
 from __future__ import annotations
 

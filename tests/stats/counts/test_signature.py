@@ -1,4 +1,4 @@
-"""UCell scores against a plain implementation per cell; other cells change nothing."""
+"""UCell scores against a plain implementation per cell; other cells have no influence."""
 
 from __future__ import annotations
 

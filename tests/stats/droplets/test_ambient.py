@@ -1,4 +1,4 @@
-"""Contamination of known amount is recovered; correction keeps what it must."""
+"""A known contamination is recovered, and the correction keeps true expression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Doublet scores: against hashing truth, against sums of real cells, and their invariants."""
+"""Doublet scores: against hashing, against sums of real cells, and invariants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which barcodes are cells: against scipy, against draws of known making, and on real blood."""
+"""Test for empty droplets: against scipy, against simulated droplets, and on real blood."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unfiltered droplets: set differences of barcodes, and planted cells in simulated soup."""
+"""Unfiltered droplets: set differences of barcodes, and planted cells in simulated ambient RNA."""
 
 from __future__ import annotations
 

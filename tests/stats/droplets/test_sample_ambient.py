@@ -1,4 +1,4 @@
-"""Ambient RNA of a sample with known soup; correction only where it was asked for."""
+"""Ambient RNA of a sample with a known profile; correction only where it was asked for."""
 
 from __future__ import annotations
 

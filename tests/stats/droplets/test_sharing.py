@@ -1,4 +1,4 @@
-"""Libraries that share barcodes: planted sharing is named, chance is not."""
+"""Libraries that share barcodes: planted sharing is found, sharing by chance is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Association of batch with other properties of samples: ranks, Bergsma's V, calibration, words."""
+"""Association of batch with other properties: ranks, Cramer's V, calibration, sentences."""
 
 from __future__ import annotations
 

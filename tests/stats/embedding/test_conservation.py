@@ -1,4 +1,4 @@
-"""Labels and rare cells kept: closed forms, and scib's definitions in naive loops."""
+"""Conservation of labels and rare cells: closed forms, and naive loops after scib."""
 
 from __future__ import annotations
 

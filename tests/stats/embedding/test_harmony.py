@@ -1,4 +1,4 @@
-"""What Harmony leaves for new samples, by the Symphony algorithm written out from its paper."""
+"""Results of Harmony for mapping, against the Symphony algorithm written out from its paper."""
 
 from __future__ import annotations
 

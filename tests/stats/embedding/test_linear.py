@@ -1,4 +1,4 @@
-"""Batch effects with lineages held fixed, against dummy variables and limma's contrasts."""
+"""Batch effects adjusted for lineages, against dummy variables and limma's contrasts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of new cells among those of a reference, against one graph of both."""
+"""Smoothed marker scores of mapped cells, against one graph of reference and new cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Novelty: naive sums, limits that hold what they say, labels by vote."""
+"""Novelty: naive sums, limits with the stated share above them, labels by vote."""
 
 from __future__ import annotations
 

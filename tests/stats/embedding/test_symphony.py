@@ -1,4 +1,4 @@
-"""Mapping onto a reference, against the formulas of the paper and what must hold of any mapping."""
+"""Mapping onto a reference: formulas of the paper, and invariants of any mapping."""
 
 from __future__ import annotations
 

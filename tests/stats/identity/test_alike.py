@@ -1,4 +1,4 @@
-"""Which cells cannot be told apart: cells that are drawn from profiles, one or several."""
+"""Groups of cells that cannot be told apart: cells drawn from one profile or several."""
 
 from __future__ import annotations
 

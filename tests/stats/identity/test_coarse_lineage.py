@@ -1,4 +1,4 @@
-"""Coarse lineages against what haematology says, for every type of the shipped profiles."""
+"""Coarse lineage of every type of the shipped profiles, against textbook haematology."""
 
 from __future__ import annotations
 

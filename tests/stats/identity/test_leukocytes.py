@@ -1,4 +1,4 @@
-"""Which cells are leukocytes: cells drawn from the shipped profiles, and planted tumour cells."""
+"""Recognition of leukocytes: cells drawn from the shipped profiles, and planted tumour cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stroma, skin and tumour cells that are drawn from profiles, against what they were drawn from."""
+"""Stroma, skin and tumour cells drawn from known profiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tissue of origin: truth from reference profiles of normal cells, and what must not matter."""
+"""Tissue of origin: cells drawn from profiles of normal cells, and invariances."""
 
 from __future__ import annotations
 

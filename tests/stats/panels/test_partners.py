@@ -1,4 +1,4 @@
-"""Partners of tumour cells: against an integral by hand, simulated droplets and real mixtures."""
+"""Partners of tumour cells: against an explicit integral, simulated droplets and real mixtures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phenotypes and scores of calls."""
+"""Phenotypes and signature scores of calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of the ledger against a walk over the cells, one by one."""
+"""Lines of the ledger against a plain loop over the cells."""
 
 from __future__ import annotations
 

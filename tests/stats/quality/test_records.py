@@ -1,4 +1,4 @@
-"""Records of quality control: what numpy says, in a form that JSON holds."""
+"""Records of quality control: the values of numpy, in a form that JSON can hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence that protects a droplet: against enumeration, plain rules, and simulated blood."""
+"""Evidence that protects a droplet: against enumeration, plain rules and simulated blood."""
 
 from __future__ import annotations
 

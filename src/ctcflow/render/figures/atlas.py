@@ -1,4 +1,4 @@
-"""The map of the cohort, once per column."""
+"""UMAP of the cohort, drawn once per column of obs."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from ctcflow.render.marks import (
 def umap(
     obs: pd.DataFrame, coordinates: Floats | None, panels: Mapping[str, str], reason: str
 ) -> Figure:
-    """Draw the map of the cohort once per column.
+    """Draw the UMAP of the cohort once per column.
 
     Parameters
     ----------
     obs
         One row per cell; a column named `class` is drawn with calls last and large.
     coordinates
-        (n_cells, 2); rows with missing values are left out; None for no map.
+        (n_cells, 2); rows with missing values are left out; None if there is no UMAP.
     panels
-        Column of `obs` -> title.
+        Title by column of `obs`.
     reason
-        Why there is no map, where there is none.
+        Why there is no UMAP, if there is none.
     """
     usable = None if coordinates is None else np.isfinite(coordinates).all(axis=1)
     if coordinates is None or usable is None or not usable.any():
@@ -74,7 +74,7 @@ def _by_class(axis: Axes, places: Floats, values: npt.NDArray[np.object_]) -> No
 def _by_level(axis: Axes, places: Floats, values: npt.NDArray[np.object_], *, label: bool) -> None:
     names, sizes = np.unique(values.astype(str), return_counts=True)
     colours = level_colours(names, sizes)
-    # Mixed, so that no sample lies on top of the others because of its name.
+    # in random order, so that no sample is drawn on top of the others because of its name
     order = np.random.default_rng(0).permutation(len(places))
     paint = np.array([colours[name] for name in values[order]], dtype=object)
     axis.scatter(

@@ -1,4 +1,4 @@
-"""The figure of all barcodes: which of them are cells."""
+"""Barcode rank plot: which barcodes are cells."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _panel(axis: Axes, found: Mapping[str, Any]) -> None:
     for line in (axis.xaxis, axis.yaxis):
         line.set_major_formatter(plain)
         line.set_minor_locator(NullLocator())
-    # Every second decade: more labels than these do not fit side by side.
+    # label every second decade, since more labels do not fit
     axis.xaxis.set_major_locator(LogLocator(base=100.0))
     if len(cells):
         axis.plot(cells[:, 0], cells[:, 1], color=SKY, linewidth=4.5, label="given as cells")
@@ -104,7 +104,7 @@ def _panel(axis: Axes, found: Mapping[str, Any]) -> None:
 
 
 def _points(rows: Sequence[Sequence[Any]] | None) -> Floats:
-    """Rank and counts; a logarithmic axis has no place for zero."""
+    """Rank and counts, without zeros, which a logarithmic axis cannot show."""
     pairs = [[number_or_none(value) for value in row[:2]] for row in rows or []]
     known = [pair for pair in pairs if len(pair) == 2 and all(value for value in pair)]
     return np.array(known, dtype=np.float64).reshape(-1, 2)
@@ -114,7 +114,7 @@ def _on_curve(axis: Axes, curve: Floats, given: Any, name: str, shape: str, colo
     height = number_or_none(given)
     if height is None or height <= 0 or not len(curve):
         return
-    # Counts fall with rank, and np.interp asks for values that rise.
+    # reversed, because counts fall with rank and np.interp needs ascending values
     rank = 10 ** np.interp(np.log(height), np.log(curve[::-1, 1]), np.log10(curve[::-1, 0]))
     axis.plot(
         rank,

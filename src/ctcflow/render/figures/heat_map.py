@@ -1,4 +1,4 @@
-"""The heat map of copy number; call it, and `marks.written`, within `marks.drawing()`."""
+"""Heat map of copy number; call its functions and `marks.written` within `marks.drawing()`."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from ctcflow.render.marks import (
     shown,
 )
 
-_RANGE: Final = 1.0  # log2: one of two copies lost
-_GAIN: Final = 0.25  # log2 from which a gain has a dot, so that it is told from a loss in grey
+_RANGE: Final = 1.0  # log2 ratio at the ends of the colours: loss of one of two copies
+_GAIN: Final = 0.25  # smallest log2 ratio marked by a dot, to show gains in grey-scale prints
 _CAP: Final = 10.0
-_LABEL: Final = 0.14  # inches that a label needs
+_LABEL: Final = 0.14  # height of a label (inches)
 _COLOURS: Final = LinearSegmentedColormap.from_list(
     "dosage", [DARK[0], BLUE, "#FFFFFF", ORANGE, VERMILLION]
 ).with_extremes(bad=GREY)

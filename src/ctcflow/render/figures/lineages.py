@@ -1,4 +1,4 @@
-"""Quality of each coarse lineage of a sample: what the figures of quality are drawn from."""
+"""Data behind the figures of quality control: metrics of each coarse lineage of a sample."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _PERCENT: Final = (0, 2, 5, 10, 20, 50, 100)
 
 
 class Metric(NamedTuple):
-    """One measure: its title, whether it is drawn as log, and its limits."""
+    """One metric: its title, whether its axis is logarithmic, and the keys of its limits."""
 
     key: str
     title: str
     log: bool
     aside: str
-    """Set aside beyond it, below on a logarithmic axis, else above."""
+    """Limit beyond which cells are set aside: below it on a logarithmic axis, else above it."""
     damaged: str
     remark: str
 
@@ -57,7 +57,7 @@ def lineages(sample: int, record: Mapping[str, Any]) -> list[Row]:
 
 
 def _in_pairs(limit: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Leave out the limits of damaged droplets unless both are there: only both set one aside."""
+    """Drop the limits for damaged droplets unless both exist, since they only apply together."""
     pair = [metric.damaged for metric in METRICS if metric.damaged]
     if any(number_or_none(limit.get(key)) is None for key in pair):
         return {key: value for key, value in limit.items() if key not in pair}
@@ -79,7 +79,7 @@ def scale(axis: Axes, which: str, rows: Sequence[Row], metric: Metric) -> None:
         if (drawn < 1).any():
             line.set_label_text("0 is drawn at 1")
     else:
-        # A symmetric log shows living cells at 3 % and dying ones at 90 % in one picture.
+        # symmetric log, to show living cells at 3 % and dying cells at 90 % in one figure
         getattr(axis, f"set_{which}scale")("symlog", linthresh=5.0)
         getattr(axis, f"set_{which}ticks")([t for t in _PERCENT if t <= 1.1 * top], minor=False)
         line.set_major_formatter("{x:g}")

@@ -1,4 +1,4 @@
-"""Figures of a run; each takes tables or arrays and gives a matplotlib `Figure`.
+"""Figures of a run; each function takes tables or arrays and returns a matplotlib `Figure`.
 
 Call them, and `marks.written`, within `marks.drawing()`.
 """
@@ -98,7 +98,7 @@ def _count_scale(axis: Axes, which: str, high: Floats, count: Floats) -> None:
     top = np.nanmax(np.concatenate([high, count, [4.0]]))
     getattr(axis, f"set_{which}lim")(-0.04 * top if top <= 60 else -0.4, top * 1.08)
     if top > 60:
-        # A symmetric log shows 0 and 1,000 in one picture.
+        # symmetric log, to show 0 and 1,000 in one figure
         getattr(axis, f"set_{which}scale")("symlog", linthresh=5.0)
         ticks = [t for t in (0, 1, 2, 5, 10, 20, 50, 100, 1000, 10_000, 100_000) if t <= top]
         getattr(axis, f"set_{which}ticks")(ticks, [f"{t:,}" for t in ticks])
@@ -177,7 +177,7 @@ def calibration(observed: Sequence[Sequence[Any]], reason: str) -> Figure:
     observed
         Rows of nominal, observed, low, high (fractions).
     reason
-        Why there is nothing to draw, where there is nothing.
+        Why there is nothing to draw, if so.
     """
     table = _known(observed)
     if not len(table):
@@ -215,7 +215,7 @@ def calibration(observed: Sequence[Sequence[Any]], reason: str) -> Figure:
 
 
 def _known(observed: Sequence[Sequence[Any]]) -> npt.NDArray[np.float64]:
-    """Rows of nominal, observed, low, high in which the first two are known."""
+    """Rows of nominal, observed, low, high whose nominal and observed values are known."""
     rows = [[np.nan if v is None else v for v in row[:4]] for row in observed]
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
     return table[np.isfinite(table[:, :2]).all(axis=1) & (table[:, 0] > 0)]

@@ -1,4 +1,4 @@
-"""Cells as marks: what the figures with one point per cell share."""
+"""Drawing cells as points: shared by the figures with one point per cell."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ctcflow.render.marks import INK, Mark
 
 Floats = npt.NDArray[np.float64]
 
-# Marks of a class shrink when there are more of it than this.
+# Points of a class get smaller if the class has more cells than this.
 _FULL_SIZE: Final = 60
 
 
 def draw(axis: Axes, points: Floats, mark: Mark, small: float) -> None:
-    """Draw the cells of one class; `small` is the size of what is no call."""
+    """Draw the cells of one class; `small` is the point size of cells that are not called."""
     axis.scatter(
         points[:, 0],
         points[:, 1],
@@ -50,5 +50,5 @@ def handle(mark: Mark, label: str) -> Line2D:
 
 
 def point_size(n_cells: int) -> float:
-    """Choose the area of a point (points squared) so that so many cells can be seen."""
+    """Area of a point (points squared) at which this many cells are visible."""
     return float(np.clip(30_000.0 / max(n_cells, 1), 1.0, 14.0))

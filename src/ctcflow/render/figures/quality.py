@@ -1,4 +1,4 @@
-"""The figure of quality control: distributions per sample and lineage with their limits."""
+"""Figure of quality control: distributions per sample and lineage, with their limits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def quality(records: Sequence[Mapping[str, Any]], samples: Sequence[str]) -> Fig
     records
         One per sample, with `limits` and `distributions`: see `qc` in `render.tables.of_run`.
     samples
-        Names in the order they are drawn in, those without cells too.
+        Names in drawing order, including samples without cells.
     """
     if not samples:
         return blank("no sample")
@@ -48,7 +48,7 @@ def quality(records: Sequence[Mapping[str, Any]], samples: Sequence[str]) -> Fig
 
 
 def _sub_rows(rows: list[list[Row]], headings: Sequence[str]) -> Figure:
-    """Draw a sub-row per lineage below the heading of its sample; few samples."""
+    """Draw a sub-row per lineage below the heading of its sample; used for few samples."""
     lines: list[Row] = []
     for place, own in enumerate(rows):
         lines += [Row(place, headings[place], {}, {}), *own]
@@ -92,7 +92,7 @@ def _distributions(axis: Axes, lines: Sequence[Row], metric: Metric) -> None:
         if values is None:
             continue
         drawn = np.maximum(values, 1.0) if metric.log else values
-        # Spread over the height of the row, so that points that lie close can be told apart.
+        # spread over the height of the row, so that close points can be distinguished
         height = place + 0.44 * (np.arange(drawn.size) * 0.6180339887 % 1.0 - 0.5)
         points.append(np.column_stack([drawn, height]))
         medians.append((float(np.median(drawn)), place))
@@ -103,7 +103,7 @@ def _distributions(axis: Axes, lines: Sequence[Row], metric: Metric) -> None:
 
 
 def _limits(axis: Axes, lines: Sequence[Row], metric: Metric) -> None:
-    """Draw limits, and arrows to the side that is set aside, open where nothing was measured."""
+    """Draw limits, with arrows to the side that is set aside; open arrows if not measured."""
     for key, style, colour in (
         (metric.remark, ":", BLUE),
         (metric.damaged, "--", PURPLE),
@@ -128,14 +128,14 @@ def _limits(axis: Axes, lines: Sequence[Row], metric: Metric) -> None:
 
 
 def _places(lines: Sequence[Row], key: str, metric: Metric) -> Floats:
-    """Limits with their lines; a limit of zero is none, and has no place on a logarithmic axis."""
+    """Limits with their rows, without limits of zero, which limit nothing and have no log."""
     found = [(number_or_none(row.limit.get(key)), place) for place, row in enumerate(lines)]
     known = [(x, y) for x, y in found if x is not None and (x > 0 or not metric.log)]
     return np.array(known, dtype=np.float64).reshape(-1, 2)
 
 
 def _legend(lines: Sequence[Row]) -> list[Line2D]:
-    """Name every mark that is there."""
+    """Legend entries for the marks that occur in the figure."""
 
     def line(style: Style, colour: str, label: str, **marker: Any) -> Line2D:
         return Line2D([], [], linestyle=style, color=colour, linewidth=1.7, label=label, **marker)

@@ -1,4 +1,4 @@
-"""The figure of quality control for many samples: one strip per sample over all its lineages."""
+"""Figure of quality control for many samples: one strip per sample over all its lineages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BANDS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def strips(rows: list[list[Row]], samples: Sequence[str]) -> Figure:
-    """Draw bands of quantiles over all lineages of a sample; many samples."""
+    """Draw bands of quantiles over all lineages of each sample; used for many samples."""
     figure = Figure(figsize=(11.0, 8.4), layout="constrained")
     axes = figure.subplots(3, 1, sharex=True)
     place = np.arange(len(samples), dtype=np.float64)
@@ -49,7 +49,7 @@ def strips(rows: list[list[Row]], samples: Sequence[str]) -> Figure:
 
 
 def _bands(own: list[Row], metric: Metric) -> Floats:
-    """Quantiles over all lineages; each counts for as many droplets as it has."""
+    """Quantiles over all lineages, each weighted by its number of droplets."""
     parts = [(row.values[metric.key], row) for row in own if metric.key in row.values]
     if not parts:
         return np.full(len(_BANDS), np.nan)

@@ -1,1 +1,1 @@
-"""The page as files: templates, scripts and a style sheet, and the little that fills them."""
+"""The HTML page: templates, scripts and a style sheet, and the code that fills the templates."""

@@ -1,4 +1,4 @@
-"""The first screen: what was found in each draw, and how sure that is."""
+"""The first screen of the page: what was found in each draw, and how certain that is."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _COLUMNS: Final = (
 
 
 def draws_of(draws: Sequence[Record], samples: Sequence[Record]) -> list[dict[str, Any]]:
-    """Complete the records of draws with what only their samples know.
+    """Add to the records of draws what is only recorded for their samples.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ def draws_of(draws: Sequence[Record], samples: Sequence[Record]) -> list[dict[st
 
     Returns
     -------
-    Per draw the record, with `libraries` (number), `n_aggregate`, `n_uncertain` and `flags`; by
-    patient and day, controls last.
+    The record of each draw, with `libraries` (number), `n_aggregate`, `n_uncertain` and `flags`;
+    sorted by patient and day, controls last.
     """
     found = draws or [_draw_of(sample) for sample in samples]
     return sorted((_completed(draw, samples) for draw in found), key=_place)
@@ -54,20 +54,20 @@ def first_screen(
     notes: Sequence[Markup],
     confidence: float | None,
 ) -> Markup:
-    """Write the answer: a sentence, what to keep in mind, and one row per draw.
+    """Write the first screen: a sentence, remarks, and one row per draw.
 
     Parameters
     ----------
     draws
-        From `draws_of`.
+        Result of `draws_of`.
     healthy
         False calls in the controls: see `draws_in_words.controls`.
     dispersion
-        `source`: what is known of the spread of counts.
+        `source`: where the overdispersion of counts comes from.
     notes
-        What holds for the whole run.
+        Remarks on the whole run.
     confidence
-        Of the intervals (fraction); None where it is not known.
+        Confidence of the intervals (fraction); None where it is not known.
     """
     patients = [draw for draw in draws if not _is_control(draw)]
     controls = [draw for draw in draws if _is_control(draw)]
@@ -89,11 +89,11 @@ def first_screen(
 
 
 def no_control_note(samples: Sequence[Record], healthy: Record) -> Markup | None:
-    """Say that nothing healthy was run, where that is so; what a frozen reference knows instead."""
+    """Say if no healthy sample was run, and what a frozen reference recorded instead."""
     if any(numbers.text(sample.get("role")) == "healthy" for sample in samples):
         return None
     frozen = numbers.number_or_none(healthy.get("samples"))
-    # a run with blanks only has these in `healthy`
+    # in a run with blanks only, `healthy` is about these
     told = frozen and not any(map(_is_control, samples))
     return fill(
         "notes/no_control",
@@ -166,7 +166,7 @@ def _count(draw: Record) -> float:
 
 
 def _headline(draws: Sequence[Record]) -> dict[str, Any]:
-    """How many were called, in which draws; `where` is empty where none was examined."""
+    """Number of calls, and in which draws; `where` is empty if no draw was examined."""
     people = len({numbers.text(draw.get("patient")) for draw in draws} - {""})
     of = f" of {numbers.plural(people, 'patient')}" if people else ""
     positive = sum(_count(draw) > 0 for draw in draws)

@@ -19,9 +19,9 @@ from ctcflow.render.page.environment import fill
 from ctcflow.render.page.sections import class_mark
 
 MOST_CARDS: Final = 100
-"""Cells that get a card; all are in the table (cells)."""
-_MINI: Final = 96  # pixels of the small map, and bins of its cells
-_TALLEST: Final = 1.0  # log2 ratio at which a bar ends
+"""Largest number of cells that get a card; the table has all of them (cells)."""
+_MINI: Final = 96  # width and height of the small UMAP in pixels, and number of its bins
+_TALLEST: Final = 1.0  # log2 ratio of a bar of full height
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,7 +44,7 @@ class _Arms(NamedTuple):
 
 
 class _Dot(NamedTuple):
-    """Place on the small map, from its lower left corner (%)."""
+    """Position on the small UMAP, from its lower left corner (%)."""
 
     left: str
     bottom: str
@@ -68,11 +68,11 @@ def cards(
         `lineage`, `partner`, `p_panel`, `p_identity`, `p_copy_number`, `n_alike`, `malignancy`,
         `n_panel_genes`, `panel_genes`, `other_type`, `reason`, `phenotype`, `verdict`, `reviewer`.
     n_called
-        Called, uncertain and reviewed cells in all.
+        Total number of called, uncertain and reviewed cells.
     places
-        (n, 2) of these cells on the map; rows may be NaN.
+        (n, 2) UMAP coordinates of these cells; rows may be NaN.
     whole_map
-        (m, 2) of all cells.
+        (m, 2) UMAP coordinates of all cells.
     arms
         (n, a) log2 ratio per chromosome arm; NaN where copy number was not judged.
     params
@@ -93,7 +93,7 @@ def cards(
 
 
 def against(cell: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
-    """Say what would make a cell no CTC, from its own numbers."""
+    """Say what speaks against a cell being a CTC, from its own numbers."""
     said = []
     p, limit = (numbers.number_or_none(v) for v in (cell.get("p"), params.get("max_p")))
     if cell.get("class") in ("CTC", "CTC aggregate") and p is not None and limit is not None:
@@ -110,7 +110,7 @@ def against(cell: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
 
 
 def _card(cell: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of a card, beside its pictures."""
+    """Values of a card, except for its pictures."""
     facts = (
         ("p, q", f"{numbers.probability(cell['p'])}, {numbers.probability(cell['q'])}"),
         *((line.label, line.says(cell)) for line in LINES),
@@ -129,13 +129,13 @@ def _card(cell: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _given(cell: Mapping[str, Any]) -> str:
-    """What reviewers said before this run; their reason is part of the cell's."""
+    """Verdicts that reviewers gave before this run; their reason is part of the cell's reason."""
     said = numbers.text(cell["verdict"])
     return f"{said} by {numbers.text(cell['reviewer'])}" if said else ""
 
 
 def _arms(log2_ratio: pd.Series) -> _Arms | None:
-    """Bars of one cell, an arm a bar; None where none was judged."""
+    """Bars of one cell, one per chromosome arm; None if no arm was judged."""
     values = log2_ratio.to_numpy(np.float64)
     if not np.isfinite(values).any():
         return None
@@ -152,7 +152,7 @@ def _arms(log2_ratio: pd.Series) -> _Arms | None:
 
 
 def _small_map(whole_map: Floats | None) -> tuple[bytes | None, Floats | None]:
-    """Grey picture of all cells as PNG, and the corners of the map."""
+    """Grey picture of all cells on the UMAP as PNG, and the corners of the UMAP."""
     if whole_map is None:
         return None, None
     known = whole_map[np.isfinite(whole_map).all(axis=1)]
@@ -177,16 +177,16 @@ def _place(place: Floats | None, corners: Floats | None) -> _Dot | None:
 
 
 def rows_of(cells: pd.DataFrame, table: pd.DataFrame) -> npt.NDArray[np.intp]:
-    """Places in `cells` of the rows of a table, by sample and barcode; -1 for none."""
+    """Indices in `cells` of the rows of a table, by sample and barcode; -1 for none."""
     names = [keys.SAMPLE.key, keys.BARCODE.key]
     if not set(names) <= set(cells.columns):
         return np.full(len(table), -1, dtype=np.intp)
-    # a cohort may have a million cells and this table a hundred: only those with its barcodes
+    # a cohort may have a million cells and this table a hundred: first select by barcode
     like = np.flatnonzero(cells[names[1]].isin(table[names[1]]))
     whole, part = (
         pd.MultiIndex.from_frame(t[names].astype(str)) for t in (cells.iloc[like], table)
     )
     once = ~whole.duplicated()
     found = whole[once].get_indexer(part)
-    places = np.append(like[once], -1)  # the last one is that of none
+    places = np.append(like[once], -1)  # the last entry is for rows without a match
     return np.asarray(places[found])

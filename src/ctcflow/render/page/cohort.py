@@ -1,4 +1,4 @@
-"""The cohort as a whole: its map, its batches and its clusters."""
+"""Sections on the whole cohort: UMAP, batches and clusters."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _MARKERS: Final = 8
 
 
 def maps(figure: bytes, explorer: Markup) -> Markup:
-    """Write the maps of the cohort: those that print, and the one to look around in."""
+    """Write the UMAPs of the cohort: the static figures and the interactive one."""
     return fill("sections/map", picture=figure, explorer=explorer)
 
 
 def mixing(found: Mapping[str, Any], figure: bytes) -> Markup:
-    """Write batch mixing before and after integration, from what `integrate` left.
+    """Write batch mixing before and after integration, from the record of `integrate`.
 
-    Beside it stand tumour cells apart, batches that were left as they are, and what batch cannot
-    be told from.
+    It is followed by the separation of tumour cells, batches that were not corrected, and
+    properties that are confounded with batch.
     """
     chance = numbers.short(found.get("iLISI_of_random"))
     batches = {} if found.get("reason") else found.get("batches") or {}
@@ -42,7 +42,7 @@ def mixing(found: Mapping[str, Any], figure: bytes) -> Markup:
 
 
 def _apart(found: Mapping[str, Any] | None) -> dict[str, str] | None:
-    """Share of the neighbours of CTCs that are CTCs, as it is shown."""
+    """Share of the neighbours of CTCs that are CTCs, formatted."""
     if not found:
         return None
     counts = {name: numbers.count(found.get(name)) for name in ("neighbors", "cells")}
@@ -52,7 +52,7 @@ def _apart(found: Mapping[str, Any] | None) -> dict[str, str] | None:
 def clusters(
     obs: pd.DataFrame, markers: pd.DataFrame, found: Mapping[str, Any], resolutions: pd.DataFrame
 ) -> Markup:
-    """Write clusters with their cells, classes and markers, from what `cluster` left."""
+    """Write clusters with their cells, classes and markers, from the result of `cluster`."""
     columns = (
         Column("Cluster"),
         Column("Cell type"),
@@ -129,7 +129,7 @@ def _cluster_rows(
 
 
 def _commonest(cells: pd.DataFrame) -> tuple[str, int]:
-    """The commonest type of these cells, and how many have it."""
+    """The most frequent type of these cells, and how many have it."""
     if "cell_type" not in cells:
         return "", 0
     counts = cells["cell_type"].astype(object).map(numbers.text).value_counts()

@@ -1,4 +1,4 @@
-"""One draw in words: its count, its concentration, its place against the blanks."""
+"""Text about one draw: its count, its concentration, and comparison with the blanks."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _NO_CUTOFF: Final = "no cut-off"
 
 
 def remarks(draw: Record) -> list[str]:
-    """List what is to be kept in mind of a draw: its notes, tissue of origin, and its cut-off.
+    """List the remarks on a draw: its notes, tissue of origin, and the cut-off of its cancer.
 
-    Why there is no concentration is said where the concentration would stand.
+    If there is no concentration, the reason is given in its place and not here.
     """
     found = [note for note in _notes(draw) if not note.startswith(_NO_VOLUME)]
     found += [numbers.text(draw["tissue_of_origin"])] if draw.get("tissue_of_origin") else []
@@ -29,7 +29,7 @@ def remarks(draw: Record) -> list[str]:
 
 
 def called(draw: Record, level: str, libraries: str) -> Any:
-    """Show the count with its interval; of no call the upper limit."""
+    """Show the count with its interval; without a call, the upper limit."""
     count = numbers.number_or_none(draw.get("count"))
     if count is None or numbers.number_or_none(draw.get("cells")) == 0:
         return Valued("no cell to examine", -1.0)
@@ -43,7 +43,7 @@ def called(draw: Record, level: str, libraries: str) -> Any:
 
 
 def per_ml(draw: Record) -> Any:
-    """Show the concentration with its interval, and the same corrected for recovery."""
+    """Show the concentration with its interval, also corrected for recovery."""
     value = numbers.number_or_none(draw.get("per_ml"))
     if value is None:
         notes = [note for note in _notes(draw) if note.startswith(_NO_VOLUME)]
@@ -69,20 +69,20 @@ def against_blanks(draw: Record) -> Any:
 
 
 def controls(total: int, cells: float, draws: int, healthy: Record, level: str) -> Markup:
-    """Write the sentence on false calls: observed, with its interval, beside the claim.
+    """Write the sentence on false calls: the observed rate with its interval, and the claimed rate.
 
     Parameters
     ----------
     total
-        Cells called in controls.
+        Number of cells called in controls.
     cells
-        Cells examined in them.
+        Number of cells examined in controls.
     draws
         Number of control draws.
     healthy
         `rate_low`, `rate_high`, `claimed` (per cell), `flag` (a sentence, or empty).
     level
-        Of the interval, in words.
+        Confidence of the interval, in words.
     """
     low, high, claimed = (
         None if value is None else 1000 * value
@@ -101,7 +101,7 @@ def controls(total: int, cells: float, draws: int, healthy: Record, level: str) 
 
 
 def caption(draws: Sequence[Record], dispersion: Record, level: str) -> str:
-    """Say what the numbers of all draws are, which intervals, and what is not compared."""
+    """Caption of the table of draws: meaning of the numbers, kind of intervals, and caveats."""
     interval = f"exact {level} interval" if level != "exact" else "exact interval"
     kinds = ", ".join(dict.fromkeys(numbers.text(draw.get("interval")) for draw in draws))
     source = numbers.text(dispersion.get("source"))

@@ -1,7 +1,7 @@
-"""Fills the templates of the page: every text is escaped, and a value that is missing is an error.
+"""Fill the templates of the page: all text is escaped, and a missing value is an error.
 
-HTML is written in `templates/` and nowhere else. What `fill` gives is `Markup`, which other
-templates take as it is; any other text is escaped when it is filled in.
+HTML is written in `templates/` and nowhere else. `fill` returns `Markup`, which other templates
+insert unchanged; any other text is escaped when it is filled in.
 """
 
 from __future__ import annotations
@@ -42,6 +42,6 @@ def _base64(data: bytes) -> str:
 
 
 def _json(value: Any) -> Markup:
-    """Write data for a script; `<` is written otherwise, so that no text ends the element."""
+    """Write data for a script; `<` is encoded, so that no text can close the script element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c"))

@@ -1,4 +1,4 @@
-"""The map of the cohort to look around in: hover, colour, select. Drawn by BokehJS in the page."""
+"""Interactive UMAP of the cohort (hover, colour, select), drawn by BokehJS in the page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from ctcflow.render.marks import CLASS_MARKS, GREY, INK, level_colours, ramp
 from ctcflow.render.page.environment import fill
 
 MOST_CELLS: Final = 100_000
-"""Cells that are drawn; calls and uncertain cells are always among them (cells)."""
+"""Largest number of cells that are drawn; called and uncertain cells are always included
+(cells)."""
 _CALLS: Final = ("uncertain", "CTC aggregate", "CTC")
 _MARKERS: Final = {"^": "triangle", "D": "diamond", "o": "circle", "s": "square"}
 _LEVELS: Final = {
@@ -45,14 +46,14 @@ class Parts(NamedTuple):
 
 
 def explorer(obs: pd.DataFrame, coordinates: Floats | None) -> Parts:
-    """Make the map that one can look around in.
+    """Make the interactive UMAP.
 
     Parameters
     ----------
     obs
-        One row per cell: `class`, `sample`, `barcode` and any of the columns that can be chosen.
+        One row per cell: `class`, `sample`, `barcode` and any of the columns for colours.
     coordinates
-        (n_cells, 2); rows with missing values are left out; None for no map.
+        (n_cells, 2); rows with missing values are left out; None if there is no UMAP.
 
     Returns
     -------
@@ -87,7 +88,7 @@ def explorer(obs: pd.DataFrame, coordinates: Floats | None) -> Parts:
 def _data(
     cells: pd.DataFrame, places: npt.NDArray[np.float32], about: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Columns of the cells: places, barcodes, codes of levels, amounts."""
+    """Columns of the cells: coordinates, barcodes, codes of categories, amounts."""
     data: dict[str, Any] = {"x": places[:, 0], "y": places[:, 1], "barcode": _barcodes(cells)}
     for name, found in about.items():
         if "names" in found:
@@ -100,7 +101,7 @@ def _data(
 
 
 def _chosen(usable: npt.NDArray[np.bool_], kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-    """Cells to draw: all where there is room, else all calls and a draw of the others."""
+    """Cells to draw: all if they are few enough, else all calls and a random part of the others."""
     found = np.flatnonzero(usable)
     if found.size <= MOST_CELLS:
         return found
@@ -127,7 +128,7 @@ def _about_level(cells: pd.DataFrame, name: str, title: str) -> dict[str, Any]:
         colours = {k: CLASS_MARKS[k].colour if k in CLASS_MARKS else INK for k in order}
     else:
         colours = level_colours(names, sizes)
-        # clusters are numbers: 2 comes before 10
+        # clusters are sorted as numbers: 2 comes before 10
         order = sorted(names.tolist(), key=_in_order)
     count = dict(zip(names.tolist(), sizes.tolist(), strict=True))
     return {
@@ -145,7 +146,7 @@ def _in_order(name: str) -> tuple[bool, int, str]:
 def _about_amount(cells: pd.DataFrame, name: str, title: str) -> dict[str, Any]:
     values = cells[name].to_numpy(np.float64, na_value=np.nan)
     known = values[np.isfinite(values)]
-    # a few extreme cells must not take all the colour: the scale ends at the last of a thousand
+    # a few extreme cells must not dominate the colour scale: it ends at the 99.9th percentile
     low, high = np.quantile(known, [0.0, 0.999]) if known.size else (0.0, 1.0)
     return {
         "title": title,
@@ -160,7 +161,7 @@ def _item(
     about: Mapping[str, Mapping[str, Any]],
     classes: npt.NDArray[np.object_],
 ) -> Mapping[str, Any]:
-    """Draw with Bokeh: one group of points that is coloured, and one per class of calls."""
+    """Draw with Bokeh: one group of coloured points, and one group per class of calls."""
     from bokeh.embed import json_item
     from bokeh.models import BooleanFilter, CDSView, ColumnDataSource
     from bokeh.models.renderers import DataRenderer
@@ -197,7 +198,7 @@ def _empty_plot() -> Any:
 
 
 def _looks(n: int) -> dict[str, dict[str, Any]]:
-    """How the points of each group are drawn, of n in all."""
+    """How the points of each group are drawn, for n points in total."""
     from bokeh.models import LinearColorMapper
 
     mapper = LinearColorMapper(palette=[GREY], low=0, high=1, nan_color=GREY, name="colours")
@@ -217,7 +218,7 @@ def _looks(n: int) -> dict[str, dict[str, Any]]:
 
 
 def _hover(about: Mapping[str, Mapping[str, Any]], drawn: Sequence[Any]) -> Any:
-    """What is said of the point under the pointer."""
+    """Tooltip for the point under the pointer."""
     from bokeh.models import CustomJSHover, HoverTool
 
     lines = [("Barcode", "@barcode")]
@@ -235,7 +236,7 @@ def _taken(values: Any, rows: npt.NDArray[np.intp]) -> Any:
 
 
 def _renumbered(item: Any) -> Any:
-    """Number Bokeh's objects from one: it counts on through a process."""
+    """Renumber Bokeh's objects from one, because Bokeh's counter depends on earlier figures."""
     numbers_of: dict[str, str] = {}
 
     def walked(value: Any, key: str = "") -> Any:
@@ -251,7 +252,7 @@ def _renumbered(item: Any) -> Any:
 
 
 def library() -> tuple[str, ...]:
-    """JavaScript of BokehJS that the map needs."""
+    """JavaScript of BokehJS that the interactive UMAP needs."""
     from bokeh.resources import Resources
 
     return tuple(Resources(mode="inline", components=["bokeh", "bokeh-gl"]).js_raw)

@@ -1,4 +1,4 @@
-"""The methods of a run in words, from what was recorded: to be taken into a paper and checked."""
+"""A methods text for a paper, generated from the records of a run."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _INTEGRATION: Final = {
 def methods(
     steps: Steps, *, versions: Mapping[str, str], resolution: str, compared: bool, mapped: bool
 ) -> Markup:
-    """Write a paragraph per part of the analysis; parts that did not run are left out.
+    """Write a paragraph for each part of the analysis that was run.
 
     Parameters
     ----------
     steps
         Record of each step that ran: `version`, `params`.
     versions
-        Version of each library that is named.
+        Version of each library that the text names.
     resolution
-        Of the clusters that have names; empty where there are none.
+        Leiden resolution of the clusters; empty if there are none.
     compared
-        Conditions were compared.
+        True if conditions were compared.
     mapped
-        Samples were mapped onto a frozen reference.
+        True if samples were mapped onto a frozen reference.
     """
     said = {name: dict(record.get("params") or {}) for name, record in steps.items()}
     parts = [

@@ -1,4 +1,4 @@
-"""What was run with which parameters on which input, and what was not."""
+"""Sections on provenance: parameters, versions, inputs, and what was not run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PARAMETERS: Final = (
 
 
 def not_run(found: pd.DataFrame) -> Markup:
-    """Write what was not run, with its reason."""
+    """Write what was not run, and why."""
     rows = [
         [
             numbers.text(row.what) or "not named",
@@ -42,7 +42,7 @@ def not_run(found: pd.DataFrame) -> Markup:
 
 
 def parameters(steps: Steps, defaults: Mapping[str, Mapping[str, Any]]) -> Markup:
-    """Write every parameter that was recorded; those that differ from the default are marked."""
+    """Write all recorded parameters; those that differ from the default are marked."""
     rows: list[list[Any]] = []
     changed = 0
     for step, record in steps.items():

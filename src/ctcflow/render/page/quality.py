@@ -1,4 +1,4 @@
-"""The sections on the samples: their quality, and aggregates against chance."""
+"""Sections on the samples: their quality, and aggregates compared with chance."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def quality(
     Parameters
     ----------
     figure
-        Of `render.figures.quality`.
+        Figure of `render.figures.quality`.
     droplets
-        From `droplets_figure`; None without unfiltered droplets.
+        Result of `droplets_figure`; None without unfiltered droplets.
     limits, ambient, ledger
-        Of `render.tables.of_run`.
+        Tables of `render.tables.of_run`.
     read_counts
-        Samples without UMIs.
+        Names of samples without UMIs.
     """
     fates = _pivot(ledger)
     return fill(
@@ -53,12 +53,12 @@ def quality(
 
 
 def droplets_figure(figure: bytes, not_shown: str) -> Markup:
-    """Write the figure of all barcodes; `not_shown` says for which samples there is no panel."""
+    """Write the barcode rank plots; `not_shown` says for which samples there is no panel."""
     return fill("sections/droplets", picture=figure, not_shown=not_shown)
 
 
 def aggregates(found: pd.DataFrame) -> Markup:
-    """Write observed against expected droplets of a CTC and a partner."""
+    """Write observed and expected numbers of droplets with a CTC and a partner."""
     columns = (
         Column("Sample"),
         Column("Partner"),
@@ -178,7 +178,7 @@ def _aggregate_row(row: Mapping[str, Any]) -> list[Any]:
     low, high = (numbers.number_or_none(row.get(end)) for end in ("low", "high"))
     between = ""
     if low is not None:
-        # No upper limit: chance expects so little that the data cannot set one.
+        # no upper limit: so few are expected by chance that the data cannot give one
         above = f"{numbers.short(low)} and more" if high is None else numbers.interval(low, high)
         holds = low <= 1 and (high is None or high >= 1)
         between = f"{above} (holds 1)" if holds else above
@@ -194,7 +194,7 @@ def _aggregate_row(row: Mapping[str, Any]) -> list[Any]:
 
 
 def _pivot(ledger: pd.DataFrame) -> pd.DataFrame:
-    """One row per sample, one column per stage and reason, both in the order they came."""
+    """One row per sample, one column per stage and reason, both in order of appearance."""
     if ledger.empty:
         return ledger
     fate = [

@@ -1,4 +1,4 @@
-"""The evidence behind the answer, in the order a sceptic asks for it."""
+"""Sections with the evidence behind the calls, in the order in which a sceptic would ask for it."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _OF_CALLS: Final = {
     "partner": Column("Partner"),
     "reason": Column("Why"),
 }
-"""Columns of the table of calls, by name in `ctc.tsv`."""
+"""Columns of the table of calls, by their names in `ctc.tsv`."""
 _REVIEW: Final = ("class_before_review", "verdict", "reviewer")
 _CLASS_STYLE: Final = {"CTC": "ctc", "CTC aggregate": "aggregate", "uncertain": "uncertain"}
 
 
 def calls(ctc: pd.DataFrame, figure: bytes, cards: Markup) -> Markup:
-    """Write the calls, one line each, the two lines of evidence of every cell, and the cards."""
+    """Write the calls (one row each), the figure of two lines of evidence, and the cards."""
     shown = ctc.head(MOST_CALLS)
     reviewed = [name for name in _REVIEW if (ctc[name] != "").any()]
     scores = list(ctc.columns[list(ctc.columns).index("phenotype") + 1 :])
@@ -63,7 +63,7 @@ def calls(ctc: pd.DataFrame, figure: bytes, cards: Markup) -> Markup:
 
 
 def calibration(found: Mapping[str, Any], figure: bytes) -> Markup:
-    """Write how often null cells reach each p."""
+    """Write how often null cells have a p at or below each level."""
     observed = [list(row)[:4] for row in found.get("observed") or []]
     tail = records_table(found.get("tail"), ("sample", "n_null", "factor"))
     columns = (
@@ -89,7 +89,7 @@ def calibration(found: Mapping[str, Any], figure: bytes) -> Markup:
 
 
 def _decoy_shares(decoys: pd.DataFrame) -> list[str]:
-    """How often blood cells reach a p of panels that have nothing to do with tumours."""
+    """Describe how often blood cells have small p for decoy panels."""
     shares = []
     for level, mine in decoys.groupby("level", sort=False):
         share = (mine["share"] * mine["cells"]).sum() / mine["cells"].sum()
@@ -120,7 +120,7 @@ def _call_row(row: tuple[Any, ...]) -> list[Any]:
 
 
 def class_mark(name: Any) -> Markup:
-    """Write a class with the mark that the figures give it."""
+    """Write a class with the mark that it has in the figures."""
     kind = numbers.text(name)
     return fill("cells/class_mark", name=kind, style=_CLASS_STYLE.get(kind, ""))
 
@@ -132,7 +132,7 @@ def _first(found: int, most: int) -> str:
 def framed(
     caption: str, found: pd.DataFrame, *, search: bool = False, empty: str = "none"
 ) -> Markup:
-    """Write a table with the headings and digits that its columns ask for."""
+    """Write a DataFrame as a table, with headings and number formats chosen by column."""
     columns = [Column(_heading(str(name)), _kind(str(name), found[name])) for name in found.columns]
     rows = [list(row) for row in found.itertuples(index=False, name=None)]
     return table(caption, columns, rows, search=search, empty=empty)

@@ -1,4 +1,4 @@
-"""Tables of the page: how values are shown, and by which number they sort."""
+"""HTML tables: how values are shown, and by which number they are sorted."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Column(NamedTuple):
 
     @property
     def is_number(self) -> bool:
-        """Whether its values are set flush right."""
+        """Whether its values are aligned to the right."""
         return self.kind in ("count", "number", "p")
 
 
 class Valued(NamedTuple):
-    """A cell that shows words and sorts by a number."""
+    """A cell that shows text but is sorted by a number."""
 
     shown: str
     value: float
@@ -49,9 +49,9 @@ class Valued(NamedTuple):
 class _Cell(NamedTuple):
     shown: str
     style: str
-    """Class of its element; may be empty."""
+    """CSS class of its element; may be empty."""
     sorts_by: str
-    """Number as text; empty where it sorts by its words."""
+    """Number to sort by, as text; empty if the cell is sorted by its text."""
     is_code: bool
 
 
@@ -70,13 +70,13 @@ def table(
     caption
         What the table shows.
     columns
-        Headings; the first column is the heading of its row.
+        Columns; values of the first column are headings of their rows.
     rows
-        Values, one per column; `Markup` is taken as it is, a `Valued` sorts by its number.
+        Values, one per column; `Markup` is inserted unchanged, a `Valued` is sorted by its number.
     search
-        The table can be sorted and searched where scripts run.
+        Whether the table can be sorted and searched (if scripts run).
     empty
-        What is said where there are no rows.
+        Text to show if there are no rows.
     """
     return fill(
         "table",
@@ -102,7 +102,7 @@ def _cells(columns: Sequence[Column], row: Sequence[Any]) -> Iterator[_Cell]:
 
 
 def _shown(column: Column, value: Any) -> tuple[str, bool]:
-    """Words of a cell, and whether they are set as code."""
+    """Text of a cell, and whether it is shown as code."""
     if isinstance(value, Markup):
         return value, False
     if isinstance(value, Valued):

@@ -1,4 +1,4 @@
-"""The whole page: one file, which asks for nothing else."""
+"""The whole page: a single self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def whole_page(
     *,
     libraries: Sequence[str] = (),
 ) -> bytes:
-    """Write the whole page: one file that asks for nothing else.
+    """Write the whole page as a single self-contained HTML file.
 
     Parameters
     ----------
@@ -49,5 +49,5 @@ def whole_page(
 
 
 def _own(name: str) -> Markup:
-    """Text of a file beside this module."""
+    """Content of a file in this module's folder."""
     return Markup((_FOLDER / name).read_text(encoding="utf-8"))

@@ -1,1 +1,1 @@
-"""Tables of a run."""
+"""Tables of a run, for TSV files and the page."""

@@ -8,7 +8,7 @@ from ctcflow import keys
 from ctcflow.evidence.lines import columns
 
 LISTED: Final = columns(listed=True)
-"""What the lines of evidence leave of each cell for the tables."""
+"""Columns of the lines of evidence that are in the tables."""
 CELL_COLUMNS: Final = (
     keys.SAMPLE.key,
     keys.BARCODE.key,

@@ -1,7 +1,7 @@
 """Tables of quality control in the form that MultiQC collects (Ewels 2016).
 
-doi:10.1093/bioinformatics/btw354; the form is its "custom content": comments in YAML, then a table
-whose first column names a sample.
+doi:10.1093/bioinformatics/btw354; the format is its "custom content": comments in YAML, then a
+table whose first column is the name of the sample.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ def multiqc(
     Parameters
     ----------
     samples, ledger, limits
-        Of `render.tables.of_run`.
+        Tables of `render.tables.of_run`.
     """
     reasons, stages = ledger["reason"].astype(str), ledger["stage"].astype(str)
-    # of all rows of the ledger these add up to the cells that came in
+    # the rows of the ledger that add up to the cells of the input
     ends = ((stages == "qc") & reasons.str.startswith("set aside: ")) | (stages == "call")
     fates = ledger.assign(fate=reasons.str.removeprefix("class: "))[ends]
     per_fate = fates.pivot_table(
@@ -61,7 +61,7 @@ def _content(name: str, description: str, kind: str, table: pd.DataFrame) -> byt
         "description": description,
         "plot_type": kind,
     }
-    # a text in JSON is a text in YAML
+    # a JSON string is a valid YAML string
     head = "".join(f"# {key}: {json.dumps(value)}\n" for key, value in about.items())
     named = table.rename(columns={"sample": "Sample"})
     rows: str = named.to_csv(sep="\t", index=False, lineterminator="\n", float_format="%.6g")

@@ -1,6 +1,7 @@
 """Tables of a run, as they are written to TSV and shown on the page.
 
-All of them come from the file of `call` (an AnnData without X) or of `cluster`. What `call` leaves:
+All of them are made from the file of `call` (an AnnData without X) or of `cluster`. In that of
+`call`:
 
 obs
     One row per cell: `sample`, `barcode`, `class`, `p`, `q`, `lineage`, `partner`, `phenotype`,
@@ -16,7 +17,7 @@ obsm `copy_number`
 uns `call`
     See `ctcflow.records.call`.
 
-Any key may be missing or null: it gives an empty table or a missing value.
+Any key may be missing or null: the result is then an empty table or a missing value.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def projected_table(gathered: AnnData) -> pd.DataFrame:
     Parameters
     ----------
     gathered
-        What `gather` leaves.
+        Result of `gather`.
     """
     return pd.DataFrame({name: _column(gathered.obs, name) for name in PROJECTED_COLUMNS})
 
@@ -103,7 +104,7 @@ def ctc_table(call: AnnData) -> pd.DataFrame:
         The columns of `cells_table`, then `phenotype`, then one column per signature, then the
         same in standard deviations from the mean of all calls (ending `_z`).
     """
-    # a vetoed cell stays listed, so that nothing vanishes
+    # a vetoed cell stays in the list, so that no cell disappears
     reviewed = _column(call.obs, keys.VERDICT.key) != ""
     called = (_column(call.obs, keys.CLASS.key).isin(CALLED) | reviewed).to_numpy()
     obs = call.obs[called]
@@ -130,7 +131,7 @@ def draws_table(call: AnnData) -> pd.DataFrame:
 
 
 def ledger_table(call: AnnData) -> pd.DataFrame:
-    """How many cells of a sample met which fate, at which stage, for which reason."""
+    """Number of cells per sample that were kept or set aside, by stage and reason."""
     return records_table(io.record(call, keys.CALL, Call).get("ledger"), LEDGER_COLUMNS)
 
 
@@ -150,7 +151,7 @@ def limits_table(call: AnnData) -> pd.DataFrame:
 
 
 def ambient_table(call: AnnData) -> pd.DataFrame:
-    """Ambient RNA (fraction of counts), one row per sample that was looked at."""
+    """Ambient RNA (fraction of counts), one row per sample that was examined."""
     rows = [
         {"sample": sample.get("sample"), **sample["ambient"]}
         for sample in io.record(call, keys.CALL, Call).get("qc") or []
@@ -160,20 +161,20 @@ def ambient_table(call: AnnData) -> pd.DataFrame:
 
 
 def aggregates_table(call: AnnData) -> pd.DataFrame:
-    """Droplets of CTC and partner against random doublets, one row per sample and partner."""
+    """Droplets with CTC and partner, observed and by chance, one row per sample and partner."""
     return records_table(io.record(call, keys.CALL, Call).get("aggregates"), AGGREGATE_COLUMNS)
 
 
 def origin_table(call: AnnData) -> pd.DataFrame:
-    """Classes and tissues that the CTCs of a draw may come from, three of each, likeliest first."""
+    """The three most likely classes and tissues of origin of the CTCs of each draw."""
     return records_table(io.record(call, keys.CALL, Call).get("origin"), ORIGIN_COLUMNS)
 
 
 def not_run_table(call: AnnData, adata: AnnData) -> pd.DataFrame:
     """List what could not be computed, and why: of samples, then of the cohort.
 
-    In `uns` of `reduce`, `integrate` and `cluster` a sentence under `reason`, or `<what>_reason`,
-    says what was not run; empty where it was. `not_run` is a list of `what` and `reason`.
+    In the records of `reduce`, `integrate` and `cluster`, `reason` or `<what>_reason` says why
+    something was not run; it is empty if it was run. `not_run` is a list of `what` and `reason`.
     """
     found = list(io.record(call, keys.CALL, Call).get("not_run") or [])
     for slot in (keys.REDUCE, keys.INTEGRATE, keys.CLUSTERING):
@@ -195,7 +196,7 @@ def markers_table(cluster_adata: AnnData) -> pd.DataFrame:
     Parameters
     ----------
     cluster_adata
-        What `cluster` leaves. uns `markers` is a JSON object: cluster -> list of genes, or of
+        Result of `cluster`. uns `markers` is a JSON object: cluster -> list of genes, or of
         objects with `gene` and any statistics; or a list of objects with `cluster` and `gene`.
 
     Returns
@@ -213,7 +214,7 @@ def markers_table(cluster_adata: AnnData) -> pd.DataFrame:
 
 
 def conditions_table(cluster_adata: AnnData) -> pd.DataFrame:
-    """Genes between conditions in each cell type, over patients; smallest p first."""
+    """Differential expression between conditions in each cell type, smallest p first."""
     found = io.record(cluster_adata, keys.CONDITIONS, Conditions)
     rows = zip(*found.values(), strict=True)
     return records_table([dict(zip(found, row, strict=True)) for row in rows], CONDITION_COLUMNS)

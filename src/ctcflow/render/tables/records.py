@@ -1,4 +1,4 @@
-"""JSON objects of `uns` as tables."""
+"""Convert JSON objects of `uns` to tables."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def records_table(records: Sequence[Mapping[str, Any]] | None, columns: Sequence
     Parameters
     ----------
     records
-        Objects; None is none.
+        The objects; None is the same as an empty list.
     columns
-        Columns that come first and are always there; other keys follow in their order.
+        Columns that come first and always exist; other keys follow in their order.
 
     Returns
     -------
@@ -42,8 +42,7 @@ def records_table(records: Sequence[Mapping[str, Any]] | None, columns: Sequence
 def significant(values: np.ndarray[Any, np.dtype[np.float64]]) -> Any:
     """Round to four significant digits.
 
-    They keep a value on its side of a threshold for all practical purposes, and drop the noise of
-    float32.
+    This is precise enough to compare values with thresholds, and hides the noise of float32.
     """
     return np.array([float(f"{value:.{_DIGITS}g}") for value in values], dtype=np.float64)
 

@@ -1,4 +1,4 @@
-"""Droplets with a tumour cell and a partner, against what random co-loading gives.
+"""Droplets with a tumour cell and a partner, compared with the expectation from random co-loading.
 
 Cells that are loaded independently fall into droplets independently. Among droplets that hold no
 third kind of cell, the presence of a tumour cell and that of a partner then form a 2 x 2 table
@@ -46,9 +46,9 @@ class Empty(NamedTuple):
     """Droplets without cells, and how well that number is known."""
 
     n_droplets: float
-    """Estimate; infinite where no doublet was seen."""
+    """Estimated number; infinite where no doublet was seen."""
     n_doublets: int | None
-    """Doublets of two blood lineages that the estimate rests on; None where the rate was given."""
+    """Doublets of two blood lineages used for the estimate; None where the rate was given."""
 
 
 class Enrichment(NamedTuple):
@@ -56,18 +56,18 @@ class Enrichment(NamedTuple):
 
     observed: int
     expected: float
-    """Random doublets, at the observed numbers of single cells (droplets)."""
+    """Random doublets expected from the observed numbers of single cells (droplets)."""
     ratio: float
     """Observed over expected; NaN where nothing is expected and nothing was seen."""
     low: float
     high: float
-    """Interval of the ratio; `high` is infinite where the data set no upper limit."""
+    """Upper end of the interval of the ratio; infinite where the data set no upper limit."""
     like_random: bool
-    """The interval holds 1."""
+    """Whether the interval contains 1."""
 
 
 def empty_from_rate(n_droplets: int, *, rate: float) -> Empty:
-    """Droplets without cells from the share of droplets with two cells or more.
+    """Estimate droplets without cells from the share of droplets with two cells or more.
 
     Poisson loading with L cells per droplet: rate = 1 - L / (exp(L) - 1), and droplets without
     cells are 1 / (exp(L) - 1) for each one with cells.
@@ -78,7 +78,7 @@ def empty_from_rate(n_droplets: int, *, rate: float) -> Empty:
         Droplets with cells.
     rate
         Share of them with two cells or more (fraction, above 0 and below 1). It is taken as
-        certain: ratios are off by about the factor by which it is off.
+        known exactly: if it is wrong by some factor, ratios are wrong by about the same factor.
 
     Returns
     -------
@@ -91,10 +91,10 @@ def empty_from_rate(n_droplets: int, *, rate: float) -> Empty:
 
 
 def empty_from_doublets(singlets: Sequence[int], *, n_doublets: int) -> Empty:
-    """Droplets without cells from the doublets that two blood lineages form by chance.
+    """Estimate droplets without cells from the doublets that two blood lineages form by chance.
 
-    Blood doublets have to be recognised as often as aggregates are: if half of them are missed,
-    chance is taken for half of what it is, and every ratio doubles.
+    Blood doublets must be recognised as often as aggregates: if half of them are missed, the
+    expectation from chance is halved, and every ratio doubles.
 
     Parameters
     ----------
@@ -143,8 +143,8 @@ def enrichment(
     empty
         Droplets without cells.
     confidence
-        Of the two-sided interval (fraction). Several partner lineages of one sample are several
-        looks: see `shared_confidence`.
+        Confidence of the two-sided interval (fraction). For several partner lineages of one sample
+        it has to be corrected: see `shared_confidence`.
 
     Returns
     -------
@@ -188,7 +188,7 @@ def against_chance(
     n_droplets, rate
         Droplets with cells, and the share of them with two cells or more.
     confidence
-        Of all intervals of the sample together (fraction).
+        Joint confidence of all intervals of the sample (fraction).
 
     Returns
     -------
@@ -227,14 +227,14 @@ def _finite(value: float) -> float | None:
 
 
 def shared_confidence(confidence: float, *, n_partners: int) -> float:
-    """Confidence of each interval for all of them to hold together (Bonferroni).
+    """Confidence of each interval such that all of them hold jointly (Bonferroni).
 
     Parameters
     ----------
     confidence
-        Of all intervals together (fraction).
+        Joint confidence of all intervals (fraction).
     n_partners
-        Number of partner lineages that are looked at.
+        Number of partner lineages.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What blank and healthy draws say about false calls."""
+"""False calls, measured on blank and healthy draws."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from ctcflow.records.call import Blanks, Controls, Healthy, SampleCounts
 from ctcflow.stats.calls.p_values import clopper_pearson
 
 CONTROLS = frozenset({"healthy", "blank"})
-"""Roles in which every call is a false one."""
+"""Roles of samples in which every call is a false call."""
 FEWEST_BLANKS = 20
 FROZEN = ", of the frozen reference"
-"""Said of what was not measured in this run."""
+"""Added to a description of numbers that were not measured in this run."""
 _LEVEL = 0.95
 
 
 class Control(Protocol):
-    """What is asked of a draw."""
+    """The properties of a draw that are used here."""
 
     @property
     def role(self) -> str:
-        """Role in the sheet."""
+        """Role in the sample sheet."""
 
     @property
     def before_review(self) -> int:
-        """Calls, as the machine made them."""
+        """Number of calls before reviewers' verdicts."""
 
 
 def limit_of_blank(counts: npt.NDArray[np.int64]) -> float | None:
@@ -53,15 +53,15 @@ def limit_of_blank(counts: npt.NDArray[np.int64]) -> float | None:
 def blanks(draws: Sequence[Control], *, frozen: Controls | None) -> Blanks:
     """Limit of blank of a run.
 
-    Healthy draws alone where they are enough: medium without blood has nothing that could be
-    called and would pull the limit down. Else healthy and blank draws together.
+    Only healthy draws are used if there are enough of them: blanks of medium without blood contain
+    nothing that could be called, and would lower the limit. Else healthy and blank draws are used.
 
     Parameters
     ----------
     draws
         Role and calls of each draw.
     frozen
-        `blanks` of a frozen reference: they stand in where there is no healthy or blank draw.
+        `blanks` of a frozen reference, used if there is no healthy or blank draw.
 
     Returns
     -------
@@ -84,21 +84,21 @@ def false_calls(
 
     In a sample of null cells only, Benjamini-Hochberg at level a rejects a / (1 - a)^2 cells on
     average, however many there are (Finner & Roters 2002, doi:10.1214/aos/1015362191, for many
-    cells; fewer with few). That is the claim, known before the data: at most so many false calls
-    per sample, spread over its cells. The largest p that was called would not do as a claim, since
-    it grows with the number of calls.
+    cells; fewer with few). This is the claimed rate, fixed before seeing the data: at most so many
+    false calls per sample, divided by its cells. The largest p that was called cannot serve as the
+    claim, because it grows with the number of calls.
 
     Parameters
     ----------
     samples
-        Per sample, `role`, `cells` and `n_before_review`: CTCs and aggregates as the machine called
-        them, since a reviewer who knows what is healthy must not set the error rate.
+        Per sample, `role`, `cells` and `n_before_review`: CTCs and aggregates before reviewers'
+        verdicts, because a reviewer who knows which samples are healthy would bias the error rate.
     fdr
         Level of q at which cells are called (fraction).
     confidence
-        Of the exact binomial interval (fraction).
+        Confidence of the exact binomial interval (fraction).
     frozen
-        `healthy` of a frozen reference: it stands in where there is no control.
+        `healthy` of a frozen reference, used if there is no control.
 
     Returns
     -------

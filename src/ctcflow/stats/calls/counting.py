@@ -1,4 +1,4 @@
-"""Counts of called cells per draw, with exact intervals, and what they may be compared with."""
+"""Counts of called cells per draw, with exact intervals, compared with blanks and cut-offs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ctcflow.stats.calls.cutoffs import cutoff
 from ctcflow.stats.calls.overdispersion import interval, measured_ratio
 
 Row = Mapping[str, Any]
-"""Row of the sheet, with the columns of users."""
+"""Row of the sample sheet, including the user's own columns."""
 
 _LANES = "for every lane"
 
 
 class Counted(NamedTuple):
-    """Counts of all draws, and what they rest on."""
+    """Counts of all draws, with the dispersion and the limit of blank that they use."""
 
     draws: list[Draw]
     dispersion: Dispersion
@@ -29,7 +29,7 @@ class Counted(NamedTuple):
 
 @dataclass(frozen=True)
 class Summed:
-    """One draw before it is judged."""
+    """One draw, summed over its lanes, before intervals are computed."""
 
     draw: str
     patient: str | None
@@ -43,10 +43,10 @@ class Summed:
     before_review: int
     volume_ml: float | None
     blood: float | None
-    """What was looked at (mL)."""
+    """Volume of blood that was examined (mL)."""
     recovery: float | None
     enrichment: list[str | None]
-    """Of each lane."""
+    """Enrichment of each lane."""
     cancer_type: list[str | None]
     note: str
 
@@ -59,27 +59,28 @@ def count_draws(
     dispersion: float | None,
     frozen: Controls | None,
 ) -> Counted:
-    """Count per draw: its lanes are summed, its volume counts once.
+    """Count per draw: lanes are summed, the volume of the draw counts once.
 
     Parameters
     ----------
     samples
         Per sample, `sample`, `draw`, `patient`, `day`, `role`, `cells`, `n_CTC`, `n_aggregate`,
-        `n_diploid` (of both; 0 where it is not given) and `n_before_review` (both, as the machine
-        called them: controls are judged by these).
+        `n_diploid` (CTCs and aggregates; 0 where not given) and `n_before_review` (CTCs and
+        aggregates before reviewers' verdicts: controls are judged by these).
     rows
         Per sample, its row of the sheet: `volume_ml` (mL), `fraction_loaded`, `recovery`
-        (fractions; recovery is taken as known, its own error is not in the limits), `enrichment`,
+        (fractions; recovery is taken as exact, the intervals do not include its error),
+        `enrichment`,
         `cancer_type`.
     confidence
-        Of the exact intervals (fraction).
+        Confidence of the exact intervals (fraction).
     dispersion
         Variance over mean of replicate counts, 1 or more; None to measure it on replicate draws
         (one patient, one day, the same blood), else on healthy and blank draws, else to take it
         as 1 (Poisson).
     frozen
-        `dispersion` and `blanks` of a frozen reference, which stand in where the draws do not tell;
-        None without one.
+        `dispersion` and `blanks` of a frozen reference, used where the draws are too few to measure
+        them; None without one.
     """
     lanes: dict[str, list[tuple[SampleCounts, Row]]] = {}
     for record, row in zip(samples, rows, strict=True):
@@ -91,7 +92,7 @@ def count_draws(
 
 
 def library_intervals(samples: Sequence[SampleCounts], *, ratio: float, confidence: float) -> None:
-    """Write `rate_low` and `rate_high` of each sample: as the intervals of draws are made."""
+    """Write `rate_low` and `rate_high` of each sample, computed like the intervals of draws."""
     for record in samples:
         count = record["n_CTC"] + record["n_aggregate"]
         low, high = interval(count, ratio=ratio, confidence=confidence)
@@ -131,7 +132,7 @@ def _summed(name: str, lanes: list[tuple[SampleCounts, Row]]) -> Summed:
 
 
 def _recovery(given: list[float | None]) -> tuple[float | None, str]:
-    """Recovery of a draw, and why it is not used; silent where the sheet gives none at all."""
+    """Recovery of a draw, and why it is not used; no reason where the sheet gives none at all."""
     values = sorted({float(value) for value in given if value is not None})
     if len(values) > 1:
         found = " and ".join(f"{value:g}" for value in values)
@@ -166,7 +167,7 @@ def _spread(draws: Sequence[Summed], given: float | None, frozen: Controls | Non
 
 
 def _groups(draws: Iterable[Summed], key: str) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
-    """Counts of draws whose expectation is the same: equal key, day and blood."""
+    """Counts of draws with the same expectation: equal key, day and volume of blood."""
     groups: dict[tuple[Any, ...], list[int]] = {}
     for draw in draws:
         day = draw.day if key == "patient" else None

@@ -1,4 +1,4 @@
-"""Prognostic cut-offs of CellSearch, and where they may be spoken of."""
+"""Prognostic cut-offs of CellSearch, and in which cases they may be mentioned."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from ctcflow.records.call import Draw
 _ENRICHMENT = "cellsearch"
 _PER_TUBE = 7.5  # mL
 CUTOFFS = {"breast": 5, "prostate": 5, "colorectal": 3}
-"""CTCs per tube from which on prognosis is worse, by cancer."""
+"""Number of CTCs per tube at or above which the prognosis is worse, by cancer."""
 
 
 def cutoff(draw: Draw, *, enrichment: list[str | None], cancer: list[str | None]) -> str:
-    """State a draw's place against the cut-off of its cancer, and judge nothing.
+    """Say whether a draw is above or below the cut-off of its cancer, without interpreting it.
 
-    At least 5 (breast, prostate) or 3 (colorectal) cells per 7.5 mL of blood
-    (doi:10.1155/2010/426218). They were found with CellSearch and do not transfer to another
-    enrichment; even with it the cells here are called by their RNA and not on CellSearch's images,
-    which the words say.
+    The cut-offs are 5 (breast, prostate) or 3 (colorectal) cells per 7.5 mL of blood
+    (doi:10.1155/2010/426218). They were found with CellSearch and are not valid for another
+    enrichment. Even after enrichment by CellSearch, cells are called here by their RNA and not from
+    its images; the sentence says so.
 
     Parameters
     ----------
     draw
-        `role`, `per_ml`, `per_ml_low`, `per_ml_high` (cells per mL, not corrected for recovery:
-        nor were the counts that the cut-offs were made on).
+        `role`, `per_ml`, `per_ml_low`, `per_ml_high` (cells per mL, not corrected for recovery,
+        as the counts behind the cut-offs were not either).
     enrichment, cancer
-        Of each lane, as the sheet says.
+        One value per lane, from the sample sheet.
     """
     if draw["role"] != "patient":
         return ""

@@ -1,7 +1,7 @@
 """Counts that vary more than Poisson: exact intervals, and the ratio of variance to mean.
 
-Model: negative binomial with variance = ratio x mean at any mean (NB1), which is what a published
-"variance over mean" of a device says. A ratio of 1 is Poisson.
+Model: negative binomial with variance = ratio x mean at any mean (NB1), which matches the
+"variance over mean" that is published for a device. A ratio of 1 is Poisson.
 """
 
 from __future__ import annotations
@@ -16,39 +16,40 @@ from scipy import special
 from ctcflow.stats.calls.p_values import garwood
 
 FEWEST_FREEDOM = 20
-"""Degrees of freedom from which a ratio is measured: its standard error is then sqrt(2 / 20), a
-third of it, or less."""
+"""Fewest degrees of freedom on which a ratio is measured: its relative standard error is then
+sqrt(2 / 20), about a third, or less."""
 FEWEST_CALLS = 20
-"""Calls from which a ratio is measured: with fewer, two in one tube or in two decide it."""
+"""Fewest calls on which a ratio is measured: with fewer, the result depends on whether two calls
+are in the same tube."""
 
 _LARGEST_RATIO = 1e3
 
 
 class Replicates(NamedTuple):
-    """What draws of equal expectation say about the spread of counts."""
+    """Overdispersion of counts, measured on draws of equal expectation."""
 
     ratio: float | None
-    """Variance over mean, 1 or more; None where there is too little to measure it on."""
+    """Variance over mean, 1 or more; None where there are too few data."""
     freedom: int
-    """Degrees of freedom: draws less groups, of groups with two calls or more."""
+    """Degrees of freedom: draws minus groups, over the groups with two calls or more."""
     calls: int
 
 
 def interval(count: int, *, ratio: float, confidence: float) -> tuple[float, float]:
     """Exact interval of the mean behind a count, by inverting both tails.
 
-    The counts of a larger mean are stochastically larger, so each limit is the mean at which the
-    tail beyond the count has half of what the confidence leaves. With a ratio of 1 it is the
-    Poisson interval (Garwood 1936, doi:10.1093/biomet/28.3-4.437).
+    A larger mean gives stochastically larger counts, so each limit is the mean at which the tail at
+    and beyond the count has probability (1 - confidence) / 2. With a ratio of 1 it is the Poisson
+    interval (Garwood 1936, doi:10.1093/biomet/28.3-4.437).
 
     Parameters
     ----------
     count
-        What was counted.
+        The observed count.
     ratio
         Variance over mean, 1 or more.
     confidence
-        Two-sided (fraction).
+        Confidence of the two-sided interval (fraction).
 
     Returns
     -------
@@ -74,13 +75,13 @@ def measured_ratio(groups: Sequence[npt.NDArray[np.int64]]) -> Replicates:
     Parameters
     ----------
     groups
-        Counts of the draws of each group; groups of one draw say nothing.
+        Counts of the draws of each group; groups of one draw contribute nothing.
 
     Returns
     -------
-    No ratio below `FEWEST_FREEDOM` degrees of freedom or `FEWEST_CALLS` calls.
+    The ratio is None below `FEWEST_FREEDOM` degrees of freedom or `FEWEST_CALLS` calls.
     """
-    # a single call in a group is in one of its draws whatever the ratio is
+    # a group with a single call is not informative: the call is in one of the draws at any ratio
     telling = [group.astype(np.float64) for group in groups if group.size > 1 and group.sum() > 1]
     freedom = np.array([group.size - 1 for group in telling], dtype=np.float64)
     total = np.array([group.sum() for group in telling])

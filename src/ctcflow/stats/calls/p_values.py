@@ -1,4 +1,4 @@
-"""Probabilities beyond the reach of an empirical null, by a named tail model."""
+"""P-values, with models of the tail beyond an empirical null, and exact intervals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy import special
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-_HEAVIEST = 0.9  # shape of a Pareto tail: at 1 its mean is infinite, and L-moments fail
+_HEAVIEST = 0.9  # largest shape of a Pareto tail: at 1 its mean is infinite, and L-moments fail
 _EXPONENTIAL = 1e-9  # shape below which a Pareto tail is an exponential one
 
 
@@ -35,25 +35,25 @@ def fit_exponential_tail(
     largest_scale: float,
     prior_values: float,
 ) -> ExponentialTail:
-    """Fit the upper tail of a null whose very top may hold cells that are not null.
+    """Fit the upper tail of a null whose largest values may belong to cells that are not null.
 
-    The scale is the maximum-likelihood one of an exponential truncated at the `1 - trimmed`
-    quantile, so that the values above it do not matter.
+    The scale is the maximum-likelihood estimate for an exponential truncated at the `1 - trimmed`
+    quantile, so that the values above it have no influence.
 
     Parameters
     ----------
     null
         (n,) values of null cells.
     fraction
-        Share of the null that is the tail.
+        Share of the null that belongs to the tail.
     trimmed
-        Share at the top that is left out.
+        Share at the top that is ignored.
     smallest_scale
-        The scale is never below this, so that a thin sample cannot make a light tail.
+        Lower bound of the scale, so that a small sample cannot give too light a tail.
     largest_scale
-        What is measured is cut here: of a few values the truncated scale may be infinite.
+        Upper bound of the measured scale, which may be infinite for a few values.
     prior_values
-        Values in the tail that the smallest scale is worth against what is measured.
+        Weight of the smallest scale as a prior, in number of tail values.
     """
     body = np.sort(null)
     low, high = np.quantile(body, [1 - fraction, 1 - trimmed])
@@ -102,17 +102,18 @@ class ParetoTail(NamedTuple):
 
 
 def fit_pareto_tail(null: Floats, *, n_above: int) -> ParetoTail:
-    """Fit the upper tail of a null of which every value, the very top too, is null.
+    """Fit the upper tail of a null all of whose values, even the largest, belong to null cells.
 
-    The law of excesses over a high threshold whatever the distribution (Pickands 1975,
-    doi:10.1214/aos/1176343003), fitted by L-moments (Hosking & Wallis 1987, doi:10.2307/1269343).
+    The generalised Pareto is the limit for excesses over a high threshold of almost any
+    distribution (Pickands 1975, doi:10.1214/aos/1176343003). It is fitted by L-moments (Hosking &
+    Wallis 1987, doi:10.2307/1269343).
 
     Parameters
     ----------
     null
         (n,) values of null cells, n > `n_above`.
     n_above
-        Largest values that are the tail, 2 or more.
+        Number of largest values that form the tail, 2 or more.
 
     Returns
     -------
@@ -145,16 +146,16 @@ def _pareto_survival(excess: Floats, shape: float) -> Floats:
 
 
 def gamma_rate(evidence: Floats, *, low: float, high: float) -> float:
-    """Rate at which summed -log10 p of null cells exceed the nominal: 1 as claimed, less inflated.
+    """Calibration of summed -log10 p of null cells: 1 as claimed, below 1 if they are inflated.
 
     Two independent p-values give evidence e with P(e > t) = (1 + r t) exp(-r t), r = ln 10
     (Fisher, in -log10 units). The factor on r is estimated from the cells between `low` and
-    `high` (maximum likelihood of the truncated gamma), so that tumour cells above do not matter,
-    and is never above 1: calibration can weaken a p-value, not strengthen it.
+    `high` (maximum likelihood of the truncated gamma), so that tumour cells above have no
+    influence. It is never above 1: calibration can only make a p-value larger.
 
     Returns
     -------
-    Factor in [0.2, 1]; 1 where fewer than 20 cells lie in the window.
+    Factor on r, in [0.2, 1]; 1 where fewer than 20 cells are between `low` and `high`.
     """
     window = evidence[(evidence > low) & (evidence <= high)]
     if window.size < 20:
@@ -172,17 +173,17 @@ def fisher_p(evidence: Floats) -> Floats:
 
 
 def first_alone_or_both_p(first: Floats, both: Floats) -> Floats:
-    """P that a line of evidence has alone or together with another, the smaller times two.
+    """The smaller of two p-values, of one line of evidence alone and of two combined, times two.
 
-    Bonferroni: holds whether the lines are independent or not. A line that mostly has nothing to
-    say, as a panel of which no gene is seen, would cost the other its power in Fisher's method.
+    An uninformative test dilutes Fisher's method: in most cells no panel gene is seen. So the
+    first line is also tested alone (Bonferroni, valid whether the lines are independent or not).
 
     Parameters
     ----------
     first
-        (n,) p of the line that may speak alone.
+        (n,) p of the line that is also tested alone.
     both
-        (n,) p of both together.
+        (n,) p of both lines combined.
     """
     return np.asarray(np.minimum(2.0 * np.minimum(first, both), 1.0))
 
@@ -209,9 +210,9 @@ def garwood(count: int, *, confidence: float) -> tuple[float, float]:
 
 
 def normal_body_exponential_tail_p(z: Floats, *, scale: float) -> Floats:
-    """P of standardised values where no null of the sample's own exists.
+    """P of standardised values where the sample has no null of its own.
 
-    Normal below the upper tenth, exponential with `scale` above it, as measured on blood.
+    The null is normal below its upper tenth, exponential with `scale` above, as measured on blood.
     """
     threshold = float(special.ndtri(0.9))
     p = special.ndtr(-z)
@@ -229,7 +230,7 @@ def clopper_pearson(count: int, total: int, *, confidence: float) -> tuple[float
 
 
 def reached(p: Floats, *, levels: Sequence[float]) -> list[list[float]]:
-    """Level, share of p at or below it, and the exact 95 % binomial interval of that share."""
+    """Per level: the level, the share of p at or below it, and its exact 95 % binomial interval."""
     rows = []
     for level in levels:
         below = int((p <= level).sum())

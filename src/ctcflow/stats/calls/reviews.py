@@ -1,4 +1,4 @@
-"""A reviewer's verdicts on cells, laid over what the machine said."""
+"""Apply a reviewer's verdicts to the classes of cells."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _TUMOUR = ("CTC", "CTC aggregate", "uncertain")
 
 
 class Reviewed(NamedTuple):
-    """Cells after review; text, empty for cells without a verdict where not said otherwise."""
+    """Cells after review; text fields are empty for cells without a verdict unless noted."""
 
     classes: Objects
     """(n,) class of each cell, reviewed or not."""
     reasons: Objects
-    """(n,) reason of each cell; of reviewed cells who said what and why, then the machine's."""
+    """(n,) reason of each cell; for reviewed cells, the verdict comes before ctcflow's reason."""
     before: Objects
-    """(n,) class that the machine gave."""
+    """(n,) class before review."""
     verdict: Objects
     """(n,) `confirm`, `veto`, or `confirm; veto` where reviewers disagree."""
     reviewer: Objects
     """(n,) names, separated by `; `."""
     not_applied: list[NotRun]
-    """`what` and `reason` of verdicts on cells that are not there."""
+    """`what` and `reason` of verdicts on cells that do not exist."""
 
 
 def apply(
@@ -42,22 +42,22 @@ def apply(
     verdicts: pd.DataFrame,
     identity_p: float,
 ) -> Reviewed:
-    """Let the verdicts on one sample change the classes of its cells.
+    """Change the classes of a sample's cells according to the verdicts.
 
-    A confirmed cell is a `CTC`; an aggregate stays one. A vetoed one is what it would be without
-    tumour evidence: `non-blood other` where blood identity is missing, else `blood`. Where
-    reviewers disagree it is `uncertain`.
+    A confirmed cell becomes a `CTC`; an aggregate stays an aggregate. A vetoed cell gets the class
+    that it would have without tumour evidence: `non-blood other` where blood identity is missing,
+    else `blood`. Where reviewers disagree the cell is `uncertain`.
 
     Parameters
     ----------
     classes, reasons
-        (n,) what the machine said; left as they are.
+        (n,) classes and reasons before review; not changed.
     barcodes
-        (n,) of the cells that were kept.
+        (n,) barcodes of the cells that were kept.
     p_identity
         (n,) probability that a leukocyte lacks so much blood identity.
     verdicts
-        `barcode`, `verdict` (`confirm` or `veto`), `reviewer`, `reason`; of this sample.
+        Verdicts on this sample: `barcode`, `verdict` (`confirm` or `veto`), `reviewer`, `reason`.
     identity_p
         Blood identity is missing at or below this.
     """

@@ -1,10 +1,10 @@
-"""How often a normal blood cell has so high a score, whoever made the score.
+"""P-values for any score: how often a normal blood cell scores as high.
 
-The null of a score is its values in the sample's own sure leukocytes, apart for each kind of
-leukocyte. Most scores change with the counts of a cell: from each the median at its depth is taken
-off, and what is left is measured in the spread at its depth. Null cells and judged cells of one
-kind are then exchangeable, and a rank is a valid p (conformal p-values: Bates et al. 2023,
-doi:10.1214/22-AOS2244). Beyond the highest null cell of a kind the rank is carried on by the
+The null distribution of a score is its values in the certain leukocytes of the sample, separately
+for each kind of leukocyte. Most scores depend on the counts of a cell, so each score is first
+standardised by the median and the spread at its depth. Null cells and judged cells of one kind are
+then exchangeable, and a rank is a valid p (conformal p-values: Bates et al. 2023,
+doi:10.1214/22-AOS2244). Above the highest null cell of a kind, p is extrapolated with the
 generalised Pareto tail of all leukocytes together.
 """
 
@@ -23,79 +23,80 @@ Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
 FEWEST: Final = 100
-"""Leukocytes that are a null: with fewer, what one in a hundred does is not seen at all (cells)."""
+"""Fewest leukocytes that form a null: with fewer, an event with p 0.01 is often not seen
+(cells)."""
 ALL: Final = "all leukocytes"
 OTHER: Final = "other leukocytes"
-"""Kinds of leukocytes of which there are too few for a null of their own, together."""
+"""Name of the pooled kinds of leukocytes that are too few for a null of their own."""
 
-_TAIL = 0.1  # share of the leukocytes that is their tail
-_FEWEST_ABOVE = 20  # leukocytes that a tail starts with
-_FEWEST_DISTINCT = 10  # of them that lie above its threshold, where many cells share one value
-_SHALLOWEST = 5  # leukocytes; with fewer counts than these have nothing is extrapolated
-_TOO_SHALLOW = 2.0  # times fewer counts than any leukocyte
-_OF_A_KNOT = 50  # leukocytes that the median at a depth is taken from
+_TAIL = 0.1  # share of the leukocytes that belongs to the tail
+_FEWEST_ABOVE = 20  # fewest leukocytes in a tail
+_FEWEST_DISTINCT = 10  # fewest of them above its threshold, where many cells share one value
+_SHALLOWEST = 5  # no extrapolation for cells below the fifth lowest depth of the leukocytes
+_TOO_SHALLOW = 2.0  # cells with this many times fewer counts than any leukocyte get no p
+_OF_A_KNOT = 50  # leukocytes per median of the trend
 _MOST_KNOTS = 10
-_STEEPEST = 8.0  # power of depth that a spread may follow
+_STEEPEST = 8.0  # largest power of depth that the spread may follow
 
 
 class Judged(NamedTuple):
-    """P of n cells, and which null it is from."""
+    """P of n cells, and the null that it comes from."""
 
     p: Floats
-    """(n,) probability that a leukocyte of the kind that reaches this score most easily has so
-    high a score: the largest p of all sources; NaN for cells too shallow to be judged."""
+    """(n,) largest p over all sources: the probability of such a score in the kind of leukocyte
+    that reaches it most easily; NaN for cells with too few counts."""
     source: Ints
     """(n,) the source with that p, an index into `sources`."""
     sources: tuple[str, ...]
     n_null: Ints
     """(n,) null cells of that source, without the cell itself."""
     beyond_depth: Ints
-    """(n,) 1 deeper than any of these cells, -1 shallower, 0 within."""
+    """(n,) 1 for cells deeper than all null cells of that source, -1 for shallower, 0 else."""
 
 
 class _Trend(NamedTuple):
-    """How a score of null cells changes with the logarithm of depth."""
+    """Median and spread of a score in null cells, as functions of the logarithm of depth."""
 
     at: Floats
-    """(k,) ascending; the first and last are the ends of what the null cells have."""
+    """(k,) log depths, ascending; the first and last are the extremes of the null cells."""
     median: Floats
-    """(k,) at these depths, linear in between."""
+    """(k,) medians at these depths, interpolated linearly."""
     slopes: Floats
-    """(2,) of the median at both ends."""
+    """(2,) slopes of the median at both ends."""
     power: float
-    """The spread goes with depth to this power."""
+    """The spread is proportional to depth to this power."""
 
 
 class _Pooled(NamedTuple):
-    """All leukocytes together, each score in units of the spread at its depth."""
+    """Scores standardised by the trend of all leukocytes together."""
 
     values: Floats
-    """(n,) of all cells."""
+    """(n,) standardised scores of all cells."""
     null: Floats
-    """Sorted."""
+    """Those of the null cells, sorted."""
 
 
 def judge(score: Floats, *, depth: Floats, kind: npt.NDArray[np.object_], is_null: Bools) -> Judged:
-    """Judge scores against the leukocytes of the sample, each of which is judged without itself.
+    """Judge scores against the leukocytes of the sample; a leukocyte is compared with the others.
 
     Parameters
     ----------
     score
-        (n,) finite; higher is more like a tumour.
+        (n,) finite; higher is more tumour-like.
     depth
         (n,) counts of each cell, above 0.
     kind
-        (n,) kind of leukocyte, looked at in null cells only.
+        (n,) kind of leukocyte; only used for null cells.
     is_null
-        (n,) sure leukocytes, `FEWEST` or more; chosen without the score.
+        (n,) certain leukocytes, `FEWEST` or more; they must be chosen without the score.
     """
     members = sources(kind, is_null)
     x = np.log(depth)
     everyone = members[ALL]
     values = _standardised(score, x, _trend(score[everyone], x[everyone]))
     pooled = _Pooled(values, np.sort(values[everyone]))
-    # fewer counts, more noise: where hardly any leukocyte has so few nothing is extrapolated, and
-    # far below them a rank is no p either
+    # Scores are noisier at low counts: there is no extrapolation where hardly any leukocyte has so
+    # few counts, and no p at all far below them.
     shallow = x < np.partition(x[everyone], _SHALLOWEST - 1)[_SHALLOWEST - 1]
     every_p = np.empty((len(members), score.size))
     for number, rows in enumerate(members.values()):
@@ -123,7 +124,7 @@ def _judged(p: Floats, source: Ints, members: Mapping[str, Ints], x: Floats) -> 
 
 
 def sources(kind: npt.NDArray[np.object_], is_null: Bools) -> Mapping[str, Ints]:
-    """Null cells of each source: kinds with `FEWEST` cells, all others together, and all.
+    """Null cells of each source: each kind with `FEWEST` cells, the other kinds pooled, and all.
 
     Parameters
     ----------
@@ -132,8 +133,8 @@ def sources(kind: npt.NDArray[np.object_], is_null: Bools) -> Mapping[str, Ints]
 
     Returns
     -------
-    Rows by name. All leukocytes together stand for kinds too rare for any other null: a score that
-    one leukocyte in fifty has is never rarer than that.
+    Row indices by name. All leukocytes together are a source too, for kinds that are too rare for a
+    null of their own: a score that one leukocyte in fifty has never gets a smaller p than that.
     """
     names, counted = np.unique(kind[is_null].astype(str), return_counts=True)
     large = names[counted >= FEWEST]
@@ -146,12 +147,12 @@ def sources(kind: npt.NDArray[np.object_], is_null: Bools) -> Mapping[str, Ints]
 
 
 def _trend(score: Floats, x: Floats) -> _Trend:
-    """Median and spread of null cells by the logarithm of depth.
+    """Fit median and spread of null cells as functions of the logarithm of depth.
 
-    The spread is that of what lies above the median, the side that is judged; its power of depth
-    maximises the Poisson quasi-likelihood of these excesses, most of which may be 0.
+    The spread is measured above the median, since only high scores are judged. Its power of depth
+    maximises the Poisson quasi-likelihood of the excesses, most of which may be 0.
     """
-    # by score too: cells of one depth have no other order, and that of the file must not matter
+    # sorted by score too, so that the order of equally deep cells in the file does not matter
     order = np.lexsort((score, x))
     n_knots = int(np.clip(order.size // _OF_A_KNOT, 2, _MOST_KNOTS))
     parts = np.array_split(order, n_knots)
@@ -162,7 +163,7 @@ def _trend(score: Floats, x: Floats) -> _Trend:
     if at.size == 1:  # all cells have one depth
         return _Trend(at, np.array([np.median(score)]), np.zeros(2), 0.0)
     ends = np.array([x.min(), x.max()])
-    # of half of the knots: that of the last two alone is mostly noise
+    # slopes are fitted on half of the knots: between the last two alone they are mostly noise
     half = max((at.size + 1) // 2, 2)
     slopes = np.array([_slope(at[:half], median[:half]), _slope(at[-half:], median[-half:])])
     beyond = median[[0, -1]] + slopes * (ends - at[[0, -1]])
@@ -173,7 +174,7 @@ def _trend(score: Floats, x: Floats) -> _Trend:
 
 
 def _slope(x: Floats, y: Floats) -> float:
-    """Least squares."""
+    """Slope of y on x by least squares."""
     off = x - x.mean()
     return float(off @ y / (off @ off))
 
@@ -195,10 +196,10 @@ def _power(excess: Floats, x: Floats) -> float:
 
 
 def _standardised(score: Floats, x: Floats, trend: _Trend) -> Floats:
-    """Scores less the median at their depth, in units of the spread there.
+    """Scores minus the median at their depth, in units of the spread there.
 
-    Beyond the depths of the null cells nothing is known: the trends are followed where they make a
-    score less surprising, and not where they make it more so.
+    Outside the depths of the null cells the trends are unknown: they are extrapolated only where
+    this makes a score less extreme, to be conservative.
     """
     first, last = trend.at[0], trend.at[-1]
     median = np.interp(x, trend.at, trend.median)
@@ -211,14 +212,14 @@ def _standardised(score: Floats, x: Floats, trend: _Trend) -> Floats:
 
 
 def _p_of_source(own: Floats, rows: Ints, pooled: _Pooled, shallow: Bools) -> Floats:
-    """P of all cells by the null cells `rows`; these are judged by all others of them."""
+    """P of all cells by the null cells `rows`; each of these is judged by the others."""
     null, n = np.sort(own[rows]), rows.size
     as_high = n - np.searchsorted(null, own, side="left")
     p = (as_high + 1.0) / (n + 1.0)
     p[rows] = as_high[rows] / n
     beyond = as_high == 0
     p[beyond] *= _carried_on(pooled.values[beyond], pooled.null, pooled.values[rows].max())
-    # the highest null cell, and both of two: without itself, nothing is as high
+    # the highest null cell (or both, if two are equal): no other null cell is as high
     for row in rows[as_high[rows] == 1]:
         others = np.delete(pooled.null, np.searchsorted(pooled.null, pooled.values[row]))
         top = pooled.values[rows[rows != row]].max()
@@ -228,7 +229,10 @@ def _p_of_source(own: Floats, rows: Ints, pooled: _Pooled, shallow: Bools) -> Fl
 
 
 def _carried_on(values: Floats, null: Floats, top: float) -> Floats:
-    """Probability of values among leukocytes that are above `top`, which one of them has."""
+    """Probability of values above `top`, given that a leukocyte is above it.
+
+    `top` is itself the value of a leukocyte. Beyond all leukocytes the tail model is used.
+    """
     above = null.size - np.searchsorted(null, top, side="right")
     as_high = null.size - np.searchsorted(null, values, side="left")
     share = (as_high + 1.0) / (above + 1.0)
@@ -239,16 +243,16 @@ def _carried_on(values: Floats, null: Floats, top: float) -> Floats:
 
 
 def _tail_p(values: Floats, null: Floats) -> Floats:
-    """P by the tail of null values; 1 where they have none."""
+    """P by the fitted tail of the null values; 1 where no tail can be fitted."""
     n_above = max(_FEWEST_ABOVE, int(_TAIL * null.size))
-    # of a score that few leukocytes have at all, such as keratins: those that have it
+    # for a score that few leukocytes have at all (such as keratins), the tail is those that have it
     threshold = null[-n_above - 1] if n_above < null.size else null[-1]
     n_above = int(null.size - np.searchsorted(null, threshold, side="right"))
     if n_above < _FEWEST_DISTINCT:
         return np.ones(values.size)
     fitted = p_values.fit_pareto_tail(null, n_above=n_above)
-    # the scale of m values is not known: mixed over what it may be, an exponential tail is a
-    # Pareto tail of shape 1 / m (F distribution of 2 and 2 m degrees of freedom)
+    # The scale estimated from m values is uncertain: averaged over its distribution, an exponential
+    # tail becomes a Pareto tail of shape 1 / m (F distribution, 2 and 2 m degrees of freedom).
     return p_values.pareto_tail_p(values, fitted._replace(shape=max(fitted.shape, 1.0 / n_above)))
 
 
@@ -260,7 +264,7 @@ def cross_fitted(
     is_null: Bools,
     rng: np.random.Generator,
 ) -> Floats:
-    """P of each null cell by the half of the null cells that it is not in.
+    """P of each null cell when it is judged by the other half of the null cells.
 
     Parameters
     ----------
@@ -269,7 +273,7 @@ def cross_fitted(
 
     Returns
     -------
-    (number of null cells,) in their order; empty where a half has fewer than `FEWEST`.
+    (number of null cells,) p in their order; empty where a half has fewer than `FEWEST` cells.
     """
     rows = np.flatnonzero(is_null)
     if rows.size < 2 * FEWEST:

@@ -1,1 +1,1 @@
-"""Neighbours, clusters, their names and markers."""
+"""Nearest neighbours, clusters, cell types and marker genes."""

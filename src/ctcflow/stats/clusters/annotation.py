@@ -1,4 +1,4 @@
-"""Name groups of cells by marker sets, and draw the borders between types."""
+"""Assign cell types to groups of cells by marker sets, and refine the borders between types."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ Codes = npt.NDArray[np.intp]
 Scores = npt.NDArray[np.float32]
 
 _NOISE: Final = 0.5
-_DIFFUSION_STEPS: Final = 6  # most like pbmc3k's authors' types (macro F1); 4 to 10 are alike
+# best agreement with the authors' types of pbmc3k (macro F1); 4 to 10 steps are about equal
+_DIFFUSION_STEPS: Final = 6
 
 
 class Annotation(NamedTuple):
@@ -27,10 +28,10 @@ class Annotation(NamedTuple):
 
 
 def largest_means(means: Matrix) -> Vector:
-    """Largest mean of each gene over the groups, which expression is read relative to.
+    """Largest mean of each gene over the groups, by which expression is scaled.
 
-    A gene whose largest mean is near zero cannot speak as loud as one that is well expressed: none
-    is below 0.5 (log-normalised units).
+    Values are at least 0.5 (log-normalised units), so that a gene with hardly any expression does
+    not get the same weight as one that is well expressed.
 
     Parameters
     ----------
@@ -47,23 +48,23 @@ def largest_means(means: Matrix) -> Vector:
 def set_weights(
     genes: npt.NDArray[np.intp], *, sets: npt.NDArray[np.intp], directions: Vector, n_genes: int
 ) -> tuple[Matrix, Vector, Vector]:
-    """Lay marker sets out over the genes of the data.
+    """Arrange marker sets as a matrix over the genes of the data.
 
     Parameters
     ----------
     genes : (n_markers,)
-        Place of each marker gene in the data; -1 where it is not there.
+        Index of each marker gene in the data; -1 where it is missing.
     sets : (n_markers,)
         Set of each marker.
     directions : (n_markers,)
-        Positive for an expected gene, negative for one that is expected absent.
+        Positive for a gene that should be expressed, negative for one that should be absent.
     n_genes
-        Genes of the data.
+        Number of genes of the data.
 
     Returns
     -------
     weights, n_expected, n_unexpected
-        As `type_scores` takes them.
+        As `score_loadings` takes them.
     """
     n_sets = int(sets.max()) + 1 if sets.size else 0
     weights = np.zeros((n_sets, n_genes))
@@ -75,23 +76,23 @@ def set_weights(
 
 
 def score_loadings(weights: Matrix, n_expected: Vector, n_unexpected: Vector) -> Matrix:
-    """Part of each gene in the score of each type, with expression relative to its largest mean.
+    """Weight of each gene in the score of each type, for expression scaled by its largest mean.
 
-    A score is the mean over the expected genes minus the mean over the genes expected absent, over
-    all genes of a set: one that the data lack counts as not expressed, so that a set of which two
-    genes are there cannot win with these two.
+    A score is the mean over the expected genes minus the mean over the genes that should be absent.
+    Both are over all genes of a set: a gene missing from the data counts as not expressed, so that
+    a set cannot win with the only two genes that the data have of it.
 
     Parameters
     ----------
     weights : (n_types, n_genes)
-        1 for an expected gene, -1 for one that is expected absent, 0 for all others.
+        1 for an expected gene, -1 for one that should be absent, 0 for all others.
     n_expected, n_unexpected : (n_types,)
-        Genes of each set, whether in the data or not.
+        Number of genes of each set, whether in the data or not.
 
     Returns
     -------
     (n_genes, n_types)
-        NaN for a type of which no expected gene is there.
+        NaN for a type none of whose expected genes is in the data.
     """
     up = np.where(weights > 0, 1.0, 0.0) / np.maximum(n_expected, 1)[:, None]
     down = np.where(weights < 0, 1.0, 0.0) / np.maximum(n_unexpected, 1)[:, None]
@@ -107,7 +108,7 @@ def best_types(scores: Matrix, *, floor: float) -> Annotation:
     scores : (n_groups, n_types)
         NaN where a type cannot be scored.
     floor
-        Groups whose best score is below this stay without a type.
+        Groups whose best score is below this get no type.
 
     Returns
     -------
@@ -134,10 +135,10 @@ def best_types(scores: Matrix, *, floor: float) -> Annotation:
 def diffused_scores(
     scores: Scores, *, ties: sparse.csr_matrix, outside: Scores | None, total: Scores
 ) -> Scores:
-    """Average scores over the neighbours of a cell, and theirs, six times.
+    """Smooth scores over the neighbour graph, in six steps of diffusion.
 
-    Diffusion on the graph (van Dijk 2018, doi:10.1016/j.cell.2018.05.061): a cell counts as much as
-    a neighbour with the strongest tie.
+    See van Dijk 2018, doi:10.1016/j.cell.2018.05.061. In each step a cell itself has the same
+    weight as a neighbour with the strongest possible tie.
 
     Parameters
     ----------
@@ -146,10 +147,10 @@ def diffused_scores(
     ties : (n, n)
         Strengths, 0 to 1.
     outside : (n, n_types)
-        Sum over neighbours that stay as they are (cells of a reference), each times its strength;
-        None without such.
+        Weighted sum of the scores of neighbours whose scores stay fixed (cells of a reference);
+        None without such neighbours.
     total : (n, 1)
-        Sum of the strengths of all neighbours.
+        Sum of the tie strengths over all neighbours.
 
     Returns
     -------
@@ -164,17 +165,16 @@ def diffused_scores(
 
 
 def border_types(types: Codes, scores: Scores) -> Codes:
-    """Draw the borders between types by the markers around each cell.
+    """Reassign cells at the borders between types, by the markers of their neighbourhoods.
 
-    Where one type passes into another, the border between two clusters is where the algorithm
-    happened to cut, and moves with every cell that is added; a cluster of a rare type takes in
-    cells of others. A cell takes the type that scores best around it, if more speaks for it than
-    against it.
+    Where types form a continuum, the border between two clusters is arbitrary and moves with every
+    added cell, and a cluster of a rare type contains cells of others. Each cell gets the type with
+    the best score in its neighbourhood, if this score is positive.
 
     Parameters
     ----------
     types : (n,)
-        Type of the cluster of each cell, -1 for none, which it keeps.
+        Type of each cell's cluster; cells with -1 (no type) keep it.
     scores : (n, n_types)
         Of `diffused_scores`.
 
@@ -187,7 +187,7 @@ def border_types(types: Codes, scores: Scores) -> Codes:
     if at.shape[1] < 2:
         return types
     highest = at.max(axis=1)
-    # of equal scores that of the cluster's type counts
+    # if scores are equal, the type of the cluster is kept
     goes = (highest > at[np.arange(own.size), own]) & (highest > 0)
     found = types.copy()
     found[named] = np.where(goes, at.argmax(axis=1), own)

@@ -19,7 +19,7 @@ QUALITY: Final = {
     "surprise": "SurpriseVertexPartition",
     "significance": "SignificanceVertexPartition",
 }
-"""Quality functions of leidenalg by their names here."""
+"""Names of the quality functions here, and the classes of leidenalg that implement them."""
 _NO_RESOLUTION: Final = ("surprise", "significance")
 _ROUNDS: Final = 2
 
@@ -29,8 +29,8 @@ def leiden(
 ) -> list[Codes]:
     """Find Leiden communities at several resolutions (Traag 2019, doi:10.1038/s41598-019-41695-z).
 
-    Two rounds, as igraph and scanpy do: at 50,000 cells a sixth of the time that it takes until
-    nothing changes, for a modularity that is smaller by 0.002.
+    It makes two iterations, as igraph and scanpy do: at 50,000 cells this takes a sixth of the time
+    until convergence, for a modularity that is lower by 0.002.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def leiden(
         Symmetric, positive weights, no diagonal.
     method
         Quality function: `modularity` (igraph's C core), or one of `QUALITY` (leidenalg).
-        `surprise` and `significance` know no resolution, and `significance` no weights.
+        `surprise` and `significance` have no resolution, and `significance` ignores weights.
     resolutions
         Larger values give more communities.
     seed
@@ -79,7 +79,7 @@ def leiden(
 def _by_leidenalg(
     network: Any, weights: list[float], method: str, resolution: float, seed: int
 ) -> Codes:
-    # under another licence than this package, and imported by nobody who does not ask for it
+    # leidenalg has another licence (GPL) than this package: it is imported only if asked for
     import leidenalg
 
     given: dict[str, Any] = {} if method == "significance" else {"weights": weights}

@@ -1,4 +1,4 @@
-"""Genes that differ between two conditions, tested over patients and never over cells."""
+"""Differential expression between two conditions, with patients (never cells) as replicates."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ Vector = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 MIN_PATIENTS: Final = 2
-"""Below this number of patients in a condition nothing is tested."""
+"""Fewest patients per condition for a test."""
 _MIN_COUNT: Final = 10
 _COLUMNS: Final = ("baseMean", "log2FoldChange", "lfcSE", "pvalue", "padj")
 
 
 class Difference(NamedTuple):
-    """Per gene; NaN where it was not tested."""
+    """Result per gene; NaN where it was not tested."""
 
     mean: Vector
     """Mean of the counts, over patients, on the scale of the median size factor."""
     log2_fold_change: Vector
-    """Second condition over first, not shrunk."""
+    """Log2 ratio of the second condition over the first, without shrinkage."""
     standard_error: Vector
     p: Vector
     q: Vector
-    """Benjamini-Hochberg over the genes that were tested."""
+    """Benjamini-Hochberg q-value over the tested genes."""
 
 
 def comparable_genes(counts: Counts, second: Flags) -> Flags:
-    """Tell which genes have 10 counts in as many patients as the smaller condition has.
+    """Find genes with at least 10 counts in at least as many patients as the smaller condition has.
 
-    Nothing about which condition they come from enters, so that the test stays calibrated.
+    The filter does not use which patient has which condition, so that the test stays calibrated.
 
     Parameters
     ----------
@@ -56,10 +56,10 @@ def between_conditions(counts: Counts, second: Flags) -> Difference:
     """Test each gene for a difference between conditions with DESeq2's model.
 
     Negative-binomial regression with shrunken dispersions (Love 2014,
-    doi:10.1186/s13059-014-0550-8) as pydeseq2 has it (Muzellec 2023,
-    doi:10.1093/bioinformatics/btad547), of pseudobulk counts: cells of one patient are no
-    replicates (Squair 2021, doi:10.1038/s41467-021-25960-2). No outlier is replaced, and no gene
-    is filtered after the test, so that all p are those of the model.
+    doi:10.1186/s13059-014-0550-8) as implemented by pydeseq2 (Muzellec 2023,
+    doi:10.1093/bioinformatics/btad547), on pseudobulk counts, because cells of one patient are not
+    independent replicates (Squair 2021, doi:10.1038/s41467-021-25960-2). Outliers are not replaced
+    and genes are not filtered after the test, so that all p are those of the model.
 
     Parameters
     ----------
@@ -119,22 +119,22 @@ class Comparisons(NamedTuple):
 
     pairs: list[tuple[str, str]]
     not_run: list[tuple[str, str]]
-    """What, and the reason."""
+    """What was not compared, and why."""
 
 
 def comparisons(units: Sequence[tuple[str, str]]) -> Comparisons:
-    """Find the pairs of conditions with enough patients of their own.
+    """Find the pairs of conditions with enough patients, none of whom is in both.
 
     Parameters
     ----------
     units
-        Condition and patient of each draw; an empty condition is none.
+        Condition and patient of each draw; draws with an empty condition are ignored.
 
     Returns
     -------
     Comparisons
-        Pairs in alphabetical order. A patient with draws in both conditions is no independent
-        replicate, so that such a pair is not compared.
+        Pairs in alphabetical order. A pair is not compared if a patient has draws in both
+        conditions, because these are not independent replicates.
     """
     patients: dict[str, set[str]] = {}
     for condition, patient in units:
@@ -163,12 +163,13 @@ def too_few(patients: Mapping[str, int]) -> str:
 
 
 def raw_counts(values: sparse.csr_matrix, *, size_factors: Vector) -> sparse.csr_matrix:
-    """Get counts back from log-normalised values, exactly: float32 has digits to spare.
+    """Recover exact counts from log-normalised values; float32 is precise enough for this.
 
     Parameters
     ----------
     values : (n_cells, n_genes)
-        log1p(counts / size factor), CSR; of counts without ambient RNA the nearest whole numbers.
+        log1p(counts / size factor), CSR. If the counts were corrected for ambient RNA, the result
+        is rounded to integers.
     size_factors : (n_cells,)
         Positive.
 

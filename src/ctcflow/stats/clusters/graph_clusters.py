@@ -1,4 +1,4 @@
-"""Neighbours, communities and map of points: exact for few, by way of a sketch for many."""
+"""Neighbours, clusters and UMAP of cells: exact for few cells, on a sketch (subsample) for many."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Indices = npt.NDArray[np.int64]
 Matrix = npt.NDArray[np.float64]
 
 EXACT: Final = 100_000
-"""Up to here neighbours are exact (cells)."""
+"""Largest number of cells for which neighbours are exact."""
 PROBED: Final = 96
-"""Lists that are searched per block of cells above `EXACT`."""
+"""Lists that `search` probes per block of cells above `EXACT`."""
 _PROBED_OF_SKETCH: Final = 40
 _MOST_RARE: Final = 0.2
 _STABILITY_CELLS: Final = 10_000
@@ -36,20 +36,20 @@ _EPOCHS: Final = 200
 
 
 class Sketched(NamedTuple):
-    """Part of the points with its graph, and where the others lie."""
+    """A sketch (subset) of the points with its graph, and how the other points relate to it."""
 
     chosen: Indices
     graph: sparse.csr_matrix
     others: Indices
     near: Indices
-    """Neighbours in the sketch of each of the others, as places in it."""
+    """Nearest neighbours in the sketch of each point outside it, as indices into the sketch."""
     distances: Matrix
 
 
 def neighbor_graph(
     points: Matrix, *, k: int, n_threads: int
 ) -> tuple[Indices, Matrix, sparse.csr_matrix]:
-    """Neighbours, their distances and the fuzzy graph; near-exact above `EXACT` points."""
+    """Nearest neighbours, distances and the fuzzy graph; approximate above `EXACT` points."""
     n_probed = None if len(points) <= EXACT else PROBED
     found = search(points, points, k=k, n_probed=n_probed, same=True, n_threads=n_threads)
     return *found, fuzzy_graph(*found)
@@ -65,19 +65,19 @@ def sketched(
     seed: int,
     n_threads: int,
 ) -> Sketched:
-    """Choose points that stand for all, with a graph of their own.
+    """Choose a sketch: a subset of the points that represents all, with a graph of its own.
 
     Parameters
     ----------
     points : (n, d)
     rare : (n,)
-        Points that must not be missed, up to a fifth of the sketch.
+        Points that must be in the sketch, up to a fifth of it.
     graph : (n, n)
-        Of all points; it is that of the sketch where all are chosen.
+        Graph of all points; reused where the sketch holds all of them.
     size
-        Points of the sketch.
+        Number of points of the sketch.
     k, seed, n_threads
-        Of the search and the draw.
+        Neighbours per point, seed of the random choice, and threads of the search.
     """
     chosen = sketch.choose(rare, size=size, most_rare=_MOST_RARE, seed=seed)
     others = np.setdiff1d(np.arange(len(points)), chosen, assume_unique=True)
@@ -98,7 +98,7 @@ def sketched(
 def communities(
     part: Sketched, *, method: str, resolutions: Sequence[float], seed: int
 ) -> list[Codes]:
-    """Communities of the sketch, carried to all points by the majority of their neighbours.
+    """Leiden communities of the sketch; other points get that of most of their neighbours.
 
     Returns
     -------
@@ -126,10 +126,11 @@ def stabilities(
     seed: int,
     n_threads: int,
 ) -> list[Stability]:
-    """Stability of the communities under subsampling, beside that of noise.
+    """Stability of the communities under subsampling, compared with that of noise.
 
     Five times, 80 % of at most 10,000 points (a sketch) are clustered again with the ties among
-    them. Noise is one normal cloud with the covariance of the points, of at most 4,000 points.
+    them. The noise is a multivariate normal sample of at most 4,000 points with the covariance of
+    the points.
 
     Returns
     -------
@@ -170,7 +171,7 @@ def stabilities(
 def layout(
     part: Sketched, points: Matrix, *, min_dist: float, seed: int
 ) -> npt.NDArray[np.float32]:
-    """Map of the sketch, with the other points between their neighbours; for display only.
+    """UMAP of the sketch, with the other points placed among their neighbours; for display only.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A map of a neighbour graph in two dimensions, for display only."""
+"""UMAP: a layout of a neighbour graph in two dimensions, for display only."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Matrix = npt.NDArray[np.float64]
 Single = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.intp]
 
-_NEGATIVES: Final = 5  # pushes per tie, as in umap-learn
-_DRAWN: Final = 20  # others that a point is pushed away from in an epoch: fewer blur the map
-_FIRST_STEP: Final = 0.5  # with 1, twice as many epochs keep as many neighbours
+_NEGATIVES: Final = 5  # negative samples per tie, as in umap-learn
+_DRAWN: Final = 20  # points that each point is repelled by in an epoch: fewer blur the map
+_FIRST_STEP: Final = 0.5  # step size; with 1, twice as many epochs are needed for the same quality
 _LARGEST_STEP: Final = np.float32(4.0)
 _DECAY_1: Final = np.float32(0.5)
 _DECAY_2: Final = np.float32(0.9)
@@ -30,7 +30,7 @@ def curve(*, min_dist: float) -> tuple[float, float]:
     Parameters
     ----------
     min_dist
-        Distance up to which points count as equal.
+        Width of the plateau: distance up to which points count as equal.
     """
     from scipy.optimize import curve_fit
 
@@ -45,16 +45,16 @@ def umap_layout(
 ) -> npt.NDArray[np.float32]:
     """Lay out a fuzzy neighbour graph with UMAP's objective (doi:10.21105/joss.00861).
 
-    All ties due in an epoch act at once, and Adam sets the steps (the batch mode of the R package
-    uwot). So the result does not depend on the order of ties or on threads, nothing is compiled,
-    and the sums are in numpy.
+    All ties that are due in an epoch act at once, and Adam sets the step sizes (the batch mode of
+    the R package uwot). So the result does not depend on the order of the ties or the number of
+    threads, and plain numpy is fast enough.
 
     Parameters
     ----------
     graph : (n, n)
-        Of `fuzzy_graph`.
+        Result of `fuzzy_graph`.
     start : (n, 2)
-        First two components; only their shape matters, not their scale
+        First two principal components; only their shape matters, not their scale
         (Kobak 2021, doi:10.1038/s41587-020-00809-z).
     min_dist
         Smallest distance between points.
@@ -71,12 +71,12 @@ def umap_layout(
     rng = np.random.default_rng(seed)
     widest = float(np.abs(start).max()) if n else 0.0
     spread = start * (_START / widest if widest > 0 else 1.0) + rng.normal(0, 1e-4, start.shape)
-    # one row per axis, in float32: half the memory traffic, and nobody reads a map to more digits
+    # one row per axis, in float32: half the memory traffic, and more digits are not visible
     points = np.ascontiguousarray(spread.T, dtype=np.float32)
     if n < 2 or graph.nnz == 0:
         return np.ascontiguousarray(points.T)
     a, b = (np.float32(value) for value in curve(min_dist=min_dist))
-    # the graph is symmetric: each tie is worked on once, for both of its ends
+    # the graph is symmetric: each tie is processed once, for both of its ends
     ties = sparse.triu(graph, k=1, format="coo")
     rate = ties.data.astype(np.float64) / float(ties.data.max())
     # A tie that would not act once in all epochs is left out, as in umap-learn.
@@ -103,9 +103,9 @@ def umap_layout(
 
 
 def _attraction(points: Single, heads: Codes, tails: Codes, a: np.float32, b: np.float32) -> Single:
-    """Sum of the pulls along ties, on both ends.
+    """Sum of the attractive forces along ties, on both ends.
 
-    UMAP moves both ends for each direction of a tie: twice the pull.
+    UMAP moves both ends for each direction of a tie, so the force is doubled here.
     """
     n = points.shape[1]
     apart = points[:, heads] - points[:, tails]
@@ -124,10 +124,10 @@ def _attraction(points: Single, heads: Codes, tails: Codes, a: np.float32, b: np
 def _repulsion(
     points: Single, n_due: Single, a: np.float32, b: np.float32, rng: np.random.Generator
 ) -> Single:
-    """Push each point away from random others, as often as ties of it are due.
+    """Repulsive forces between each point and random others, scaled by the number of ties due.
 
-    UMAP draws five others anew for each tie; here a point draws twenty once, for all of its ties:
-    the same sum on average, at half of the work.
+    UMAP draws five new points for each tie. Here each point draws twenty once, for all of its ties:
+    the same sum on average, at half the cost.
     """
     n = points.shape[1]
     total = np.zeros_like(points)

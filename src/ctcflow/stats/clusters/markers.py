@@ -1,4 +1,4 @@
-"""Genes that tell groups of cells apart: difference of means, and AUC from exact ranks."""
+"""Marker genes of groups of cells: difference of means, and AUC from exact ranks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def group_sums(matrix: sparse.csr_matrix, *, groups: Codes, n_groups: int) -> Ma
     (n_groups, n_genes)
     """
     n_genes = matrix.shape[1]
-    # in place: a sample's values as whole numbers of 64 bits are the largest array of `cluster`
+    # in place: a sample's values as 64-bit integers are the largest array of `cluster`
     flat = np.repeat(groups * n_genes, np.diff(matrix.indptr))
     flat += matrix.indices
     sums = np.bincount(flat, weights=matrix.data, minlength=n_groups * n_genes)
@@ -42,16 +42,16 @@ def group_sums(matrix: sparse.csr_matrix, *, groups: Codes, n_groups: int) -> Ma
 
 
 class ByGene(NamedTuple):
-    """Stored values of some cells, gene after gene, each with the group of its cell."""
+    """Stored values of some cells, sorted by gene, each with the group of its cell."""
 
     pointers: npt.NDArray[np.integer]
-    """Where the values of each gene begin, (n_genes + 1,)."""
+    """Start of the values of each gene, (n_genes + 1,)."""
     values: npt.NDArray[np.float32]
     groups: npt.NDArray[np.integer]
 
 
 def by_gene(matrix: sparse.csr_matrix, *, groups: Codes, n_groups: int) -> ByGene:
-    """Sort the values of cells by gene; five bytes each, up to 256 groups.
+    """Sort the values of cells by gene; takes five bytes per value for up to 256 groups.
 
     Parameters
     ----------
@@ -70,22 +70,22 @@ def by_gene(matrix: sparse.csr_matrix, *, groups: Codes, n_groups: int) -> ByGen
 def group_aucs(parts: Sequence[ByGene], *, sizes: npt.NDArray[np.integer]) -> Matrix:
     """Probability that a cell of the group exceeds a cell of the rest, ties counted half.
 
-    The Mann-Whitney statistic over its maximum, from mid-ranks of the stored values; zeros are one
-    tie below them. Gene, value and group are packed into one whole number, so that the stored
-    values are sorted once for all groups, a block of genes at a time; bits of positive float32 are
-    in the order of the numbers.
+    This is the Mann-Whitney statistic over its maximum, from mid-ranks of the stored values; all
+    zeros are tied below them. Gene, value and group are packed into one integer, so that the stored
+    values are sorted once for all groups, a block of genes at a time. This works because the bit
+    patterns of positive float32 sort like the numbers.
 
     Parameters
     ----------
     parts
-        Cells in several parts, of the same genes.
+        The cells, in several parts with the same genes.
     sizes : (n_groups,)
-        Cells of each group, in all parts.
+        Number of cells of each group, over all parts.
 
     Returns
     -------
     (n_groups, n_genes)
-        NaN for a group that is empty or has all cells.
+        NaN for a group that is empty or contains all cells.
     """
     n_genes = parts[0].pointers.size - 1 if parts else 0
     size = sizes.astype(np.float64)

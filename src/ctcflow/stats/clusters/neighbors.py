@@ -1,4 +1,4 @@
-"""Exact nearest neighbours, and the graph that is made of them."""
+"""Exact nearest neighbours, and the neighbour graph of UMAP."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def nearest(
     -------
     indices : (n, k)
     distances : (n, k)
-        Ascending; equal ones in the order of the points.
+        Ascending; ties in the order of the points.
     """
     return search(points, points, k=k, n_probed=None, same=True, n_threads=n_threads)
 
@@ -61,7 +61,7 @@ def distance_graph(indices: Indices, distances: Distances) -> sparse.csr_matrix:
 
 
 def _one_way(indices: Indices, values: npt.NDArray[np.floating]) -> sparse.csr_matrix:
-    """Lay values out in the columns of the neighbours, without the point itself."""
+    """Sparse matrix with the values in the columns of the neighbours, without the point itself."""
     n, k = indices.shape
     pointers = np.arange(n + 1) * max(k - 1, 0)
     return sparse.csr_matrix((values.ravel(), indices[:, 1:].ravel(), pointers), shape=(n, n))
@@ -143,7 +143,7 @@ def _widths(excess: Distances, target: float) -> npt.NDArray[np.float64]:
         below = open_ & (off <= 0)
         high[above] = width[above]
         low[below] = width[below]
-        # Without an upper end yet, the width doubles.
+        # Double the width until an upper bound is found.
         bounded = np.isfinite(high)
         width = np.where(
             open_, np.where(bounded, (low + np.where(bounded, high, 0)) / 2, width * 2), width

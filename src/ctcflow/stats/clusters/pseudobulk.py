@@ -1,4 +1,4 @@
-"""Comparison of conditions within each cell type, on sums of counts per patient."""
+"""Compare conditions within each cell type, on pseudobulk counts (sums per patient)."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _COLUMNS: Final = (
 
 
 class Sums(NamedTuple):
-    """Of one patient in one condition, per group of cells."""
+    """Pseudobulk of one patient in one condition, per group of cells."""
 
     counts: sparse.csr_matrix
     """(n_groups, n_genes) raw counts."""
     cells: npt.NDArray[np.int64]
-    """(n_groups,)"""
+    """(n_groups,) number of cells."""
 
 
 class Tested(NamedTuple):
-    """One cell type in one pair of conditions."""
+    """Result for one cell type and one pair of conditions."""
 
     cell_type: str
     pair: tuple[str, str]
@@ -48,7 +48,7 @@ class Tested(NamedTuple):
 
 
 def add(known: Sums | None, counts: sparse.csr_matrix, cells: npt.NDArray[np.int64]) -> Sums:
-    """Sum the draws of one patient."""
+    """Add the counts of one more draw to those of its patient."""
     if known is None:
         return Sums(counts, cells)
     return Sums(known.counts + counts, known.cells + cells)
@@ -62,16 +62,16 @@ def compare(
 ) -> tuple[list[Tested], list[tuple[str, str]]]:
     """Test every cell type in every pair of conditions.
 
-    A patient takes part in a type with at least 10 cells of it.
+    For each type, only patients with at least 10 cells of it are used.
 
     Parameters
     ----------
     units
-        Condition and patient -> sums.
+        Sums by condition and patient.
     types
         Cell type of each group; groups of one type are summed, empty ones are left out.
     pairs
-        Of conditions; changes are of the second against the first.
+        Pairs of conditions; changes are of the second relative to the first.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Nearest points by inverted lists: exact where all are searched, near-exact where few are."""
+"""Nearest neighbours with inverted lists: exact if all lists are probed, else approximate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PIECE: Final = 65_536
 
 
 class _Lists(NamedTuple):
-    """Points in the order of their lists; `radius` is squared and holds every point of the list."""
+    """Points sorted by list; `radius` is the squared radius that encloses every point of a list."""
 
     order: Indices
     ends: Indices
@@ -43,10 +43,10 @@ def search(
     """Find the k nearest points of every query in Euclidean distance.
 
     Points are put in about sqrt(n) lists by seeded k-means (an inverted file: Jegou 2011,
-    doi:10.1109/TPAMI.2010.57). Queries of one list are searched together: the k-th distance in the
-    nearest lists is an upper bound; lists that lie beyond it, and points that do in float32
-    products, are left out; what remains is compared in float64. Nothing depends on the number of
-    threads: blocks are fixed, and BLAS runs on one thread in each.
+    doi:10.1109/TPAMI.2010.57). Queries of one list are searched together. The k-th distance within
+    the nearest lists is an upper bound: lists beyond it are skipped, then points beyond it by
+    float32 products, and the remaining points are compared in float64. The result does not depend
+    on the number of threads: blocks are fixed, and BLAS runs on one thread in each.
 
     Parameters
     ----------
@@ -57,18 +57,18 @@ def search(
     k
         Neighbours per query; all points where there are fewer.
     n_probed
-        Lists searched per block of queries, the nearest ones; None for all, which is exact.
+        Number of nearest lists that are searched per block of queries; None for all (exact).
     same
         Queries are the points themselves: each comes first among its own neighbours, even where
         another one is equal to it.
     n_threads
-        Blocks that are worked on at the same time.
+        Blocks that are processed at the same time.
 
     Returns
     -------
     indices : (n_queries, k)
     distances : (n_queries, k)
-        Ascending; equal ones in the order of the points.
+        Ascending; ties in the order of the points.
     """
     from threadpoolctl import threadpool_limits
 
@@ -79,7 +79,7 @@ def search(
     distances = np.zeros((asked.shape[0], k))
     if indices.size == 0:
         return indices, distances
-    # products of float32 lose digits far from the origin
+    # centred, because float32 products lose precision far from the origin
     middle = exact.mean(axis=0)
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
         lists = _lists((exact - middle).astype(np.float32))
@@ -157,12 +157,12 @@ def _nearest_centre(points: Single, centres: Single) -> Indices:
 def _candidates(
     terms: Single, lists: _Lists, k: int, n_probed: int | None, slack: np.float32
 ) -> tuple[Indices, Indices]:
-    """Pairs of query and place in the lists that may be among the k nearest; by both ascending."""
+    """Pairs of query and point that may be among the k nearest, sorted by query, then point."""
     starts = np.concatenate([[0], lists.ends[:-1]])
     sizes = lists.ends - starts
     to_centre = _to_centres(terms, lists.centres)
     ranked = np.argsort(to_centre.min(axis=0), kind="stable")
-    # enough lists for k points, and a few more for a narrow bound
+    # enough lists for k points, and a few more for a tight bound
     n_first = max(int(np.searchsorted(np.cumsum(sizes[ranked]), k)) + 1, _FIRST)
     first = np.sort(ranked[:n_first])
     near = np.hstack([terms @ lists.terms[starts[i] : lists.ends[i]].T for i in first])

@@ -1,4 +1,4 @@
-"""A part of the cells that stands for all of them, and how the others follow it."""
+"""A sketch: a subset of the cells that represents all, and how results reach the others."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _ROWS: Final = 65_536
 
 
 def choose(rare: npt.NDArray[np.bool_], *, size: int, most_rare: float, seed: int) -> Indices:
-    """Choose cells at random, rare ones first.
+    """Choose the cells of a sketch at random, rare ones first.
 
-    All rare cells are taken where they are at most a share `most_rare` of the sketch, else that
-    many of them; the rest is drawn from all other cells with equal probability.
+    All rare cells are taken, up to a share `most_rare` of the sketch; the rest is drawn from all
+    other cells with equal probability.
 
     Parameters
     ----------
     rare : (n,)
-        Cells that must not be missed.
+        Cells that must be in the sketch.
     size
-        Cells of the sketch; all cells where there are no more.
+        Number of cells of the sketch; if there are fewer cells, all are taken.
     most_rare
         Largest share of rare cells (fraction).
     seed
@@ -50,7 +50,7 @@ def choose(rare: npt.NDArray[np.bool_], *, size: int, most_rare: float, seed: in
 
 
 def majority(neighbors: Codes, *, n_groups: int) -> Codes:
-    """Commonest group among the neighbours of each cell; of equals, that of the nearer ones.
+    """Most frequent group among the neighbours of each cell; ties go to the nearer neighbours.
 
     Parameters
     ----------
@@ -70,21 +70,21 @@ def majority(neighbors: Codes, *, n_groups: int) -> Codes:
         votes = np.zeros((part.shape[0], n_groups), dtype=np.float32)
         rows = np.arange(part.shape[0])
         for column in range(k):
-            # the part below one settles ties only: it sums to less than a vote
+            # the fractional part only breaks ties: it sums to less than one vote
             votes[rows, part[:, column]] += 1 + (k - column) / (k * (k + 1))
         found[start : start + _ROWS] = votes.argmax(axis=1)
     return found
 
 
 def beside(places: Matrix, *, neighbors: Indices, distances: Matrix) -> npt.NDArray[np.float32]:
-    """Put cells between the places of their neighbours, nearer ones counting more.
+    """Place cells at the weighted mean position of their neighbours in the sketch.
 
     Weights fall from 1 for the nearest by exp(-(d - d1) / m) with m the mean of d - d1.
 
     Parameters
     ----------
     places : (n_sketch, 2)
-        Places of the sketch.
+        Positions of the cells of the sketch.
     neighbors, distances : (n, k)
         Neighbours in the sketch, nearest first; k at least 1.
 

@@ -1,4 +1,4 @@
-"""How much of a clustering comes back when a part of the cells is left out, and in noise."""
+"""Stability of a clustering under subsampling, for the data and for noise."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def subsample_agreement(
     n_repeats: int,
     seed: int,
 ) -> Matrix:
-    """Compare communities of subsamples with those of all cells, on the cells that both have.
+    """Compare communities of subsamples with those of all cells, on the shared cells.
 
     Parameters
     ----------
     graph : (n, n)
-        Of `fuzzy_graph`; a subsample keeps the ties among its cells.
+        Result of `fuzzy_graph`; a subsample keeps the ties among its cells.
     method
         Quality function, see `leiden`.
     resolutions
-        Of the communities.
+        Leiden resolutions.
     share
-        Of the cells that a subsample holds (fraction).
+        Share of the cells in a subsample (fraction).
     n_repeats
         Number of subsamples.
     seed
@@ -59,9 +59,9 @@ def subsample_agreement(
 
 
 def one_cloud(points: Matrix, *, n: int, seed: int) -> Matrix:
-    """Draw points without groups: one normal cloud with the covariance of the given points.
+    """Draw points without clusters: a normal distribution with the covariance of the given points.
 
-    Leiden finds communities in it too; how well they come back is what noise gives.
+    Leiden finds communities in it too; their stability is the baseline for noise.
 
     Parameters
     ----------
@@ -91,16 +91,16 @@ def finest_stable(
     Parameters
     ----------
     resolutions
-        In any order.
+        Resolutions in any order.
     stability
         Mean adjusted Rand index of each; NaN where not measured.
     share_of_best
-        Stability that is enough, as a share of the best (fraction).
+        Smallest acceptable stability, as a share of the best (fraction).
 
     Returns
     -------
     float
-        The middle one of the resolutions where nothing was measured.
+        The chosen resolution; the median one where no stability was measured.
     """
     known = [(r, s) for r, s in zip(resolutions, stability, strict=True) if not np.isnan(s)]
     if not known:

@@ -1,11 +1,11 @@
-"""Copy number from expression: how aneuploid is a cell for all that its sample's leukocytes say.
+"""Infer aneuploidy from expression, with the sample's own leukocytes as diploid reference.
 
 The null hypothesis is a diploid cell of a type that is not in the reference. Leukocytes, thinned
-to the cell's depth and judged by the lineages that they do not belong to, are such cells; no
-leukocyte is part of the reference that it is judged by. A candidate is judged by the same
-references, each of which lacks one lineage, and the most aneuploid of these answers counts. Beside
-the lineages stands the normal tissue that the candidate is plainly like, if it is like any: what is
-usual for an islet cell against blood is no aberration of one.
+to the cell's depth and compared only with lineages that they do not belong to, are such cells; no
+leukocyte is part of the reference that it is compared with. A candidate is scored against the same
+leave-one-lineage-out references, and the maximum is kept. If the candidate plainly resembles a
+normal tissue, this tissue is added to the references as one more lineage: genes that differ between
+an islet cell and blood, for example, are no aberration of an islet cell.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ Bools = npt.NDArray[np.bool_]
 DEPTHS: Floats = np.array([100.0 * 2.0**step for step in range(6)])
 """Counts in usable genes at which the null is measured (counts per cell).
 
-None above: aneuploid cells are all found at the last, and beyond it what grows is the difference
-between tissues.
+There is no higher level: all aneuploid cells are found at the highest one, and at more counts only
+the differences between tissues grow.
 """
 
 _FEWEST_LINEAGES = 2
-_FEWEST_GENES = 500  # expressed in every lineage
+_FEWEST_GENES = 500  # fewest genes that are expressed in every lineage
 _FEWEST_ARMS = 10
-_FEWEST_AT_DEPTH = 50  # null cells from which a depth has a null of its own
-_AT_ONCE = 500  # cells or groups whose counts are held together
-_MOST_NULL = 300  # null cells per lineage and depth
+_FEWEST_AT_DEPTH = 50  # fewest null cells for a null at a depth
+_AT_ONCE = 500  # cells or groups whose counts are in memory at a time
+_MOST_NULL = 300  # most null cells per lineage and depth
 _TAIL = 0.1
 _TRIMMED = 0.002
 _SMALLEST_SCALE = 0.45  # spreads; blood of three data sets gave 0.65 to 0.84
@@ -46,7 +46,7 @@ _LOWEST_RATIO = 2.0**-3
 
 
 class Bins(NamedTuple):
-    """Where the columns of the profile along the genome lie."""
+    """Positions of the columns of the profile along the genome."""
 
     arm: Ints
     """(b,) arm code."""
@@ -57,37 +57,38 @@ class Bins(NamedTuple):
 
 
 class CopyNumber(NamedTuple):
-    """Profiles of c candidates, aneuploidy of them and of groups; no columns where not run."""
+    """Profiles of c candidates; aneuploidy of candidates and g groups; no columns where not run."""
 
     arms: Ints
     """(a,) arm codes that were judged."""
     arm_log2_ratio: Floats
-    """(c, a) log2 of the dosage against the nearest lineage; 0 where lineages disagree in sign."""
+    """(c, a) log2 dosage relative to the nearest lineage; 0 where lineages disagree in sign."""
     arm_z: Floats
     """(c, a) the relative dosage in standard deviations of the model."""
     bins: Bins
     bin_log2_ratio: Floats
     """(c, b) smoothed along the arm and shrunk to 0 where there are few counts."""
     aneuploidy: Floats
-    """(c + g,) mean square deviation of arms, in spreads of null cells from their median."""
+    """(c + g,) mean square deviation of arms from the median of null cells, in units of their
+    spread."""
     p: Floats
-    """(c + g,) probability that a diploid cell of an unknown type is as aneuploid; NaN where not
+    """(c + g,) probability that a diploid cell of unknown type looks as aneuploid; NaN where not
     judged."""
     depth: Floats
     """(c,) counts in usable genes."""
     n_null: int
-    """Null cells."""
+    """Number of null cells."""
     reason: str
     """Why it did not run; empty where it did."""
 
 
 class NormalTissue(NamedTuple):
-    """What normal cells that are no leukocytes show of each gene against blood."""
+    """Expression of normal cells other than leukocytes, relative to blood."""
 
     ratio: Floats
-    """(k, G) share of counts over that in blood, of each of k profiles; 1 where it is not known."""
+    """(k, G) share of counts of each gene over that in blood, for k profiles; 1 where unknown."""
     nearest: Ints
-    """(m,) profile that each candidate, and behind them each group, is plainly like; -1: none."""
+    """(m,) profile that each candidate, then each group, plainly resembles; -1 for none."""
 
 
 class _Null(NamedTuple):
@@ -99,9 +100,9 @@ class _Null(NamedTuple):
 
 
 class _Against(NamedTuple):
-    """What cells are compared with."""
+    """The references that cells are compared with, and the null."""
 
-    whole: Layout  # all lineages: for the profiles
+    whole: Layout  # with all lineages: for the profiles
     without: list[Layout]  # each lacks one lineage
     null: _Null
 
@@ -133,31 +134,31 @@ def copy_number(
         (G,) position on the chromosome (base pairs).
     usable
         (G,) genes that may be used: without immunoglobulin, T-cell receptor, HLA, mitochondrial
-        and sex-chromosome genes, and without those of another line of evidence.
+        and sex-chromosome genes, and without genes that another line of evidence uses.
     lineage
-        (n,) code of each reference cell's lineage, related types together (T and NK cells, B
-        cells, myeloid cells), since cells judged by their nearest kin make no null for a cell of
-        another tissue; -1: not a reference cell.
+        (n,) code of each reference cell's lineage; -1 if it is not a reference cell. Related types
+        share a code (T and NK cells, B cells, myeloid cells), because leukocytes compared with
+        closely related types are not a valid null for a cell of another tissue.
     candidates
         (c,) rows to judge; not reference cells.
     fewest
-        Cells from which a lineage is a reference.
+        Fewest cells of a lineage that serve as a reference.
     seed
-        Of the thinning.
+        Seed of the thinning.
     groups
-        (g, n) 1 for cells whose counts are judged together: aneuploidy and p are of the c
-        candidates, then of these.
+        (g, n) 1 for cells whose counts are summed and judged as one: aneuploidy and p are those
+        of the c candidates, then of these groups.
     normal
-        Normal tissue that stands beside the lineages; None where only leukocytes do.
+        Normal tissue used as reference in addition to the lineages; None for leukocytes only.
 
     Returns
     -------
     CopyNumber
-        With a reason, and p NaN, where fewer than two lineages have `fewest` cells, they share
-        fewer than 500 expressed genes, or these lie on fewer than ten arms. p is NaN for cells
-        below `DEPTHS[0]` counts. Deeper cells than the null are judged at its deepest depth,
+        With a reason, and p NaN, if fewer than two lineages have `fewest` cells, or they share
+        fewer than 500 expressed genes, or these are on fewer than ten arms. p is NaN for cells
+        below `DEPTHS[0]` counts. Cells deeper than the null are scaled down to its highest depth
         without the noise of thinning, which errs on the side of diploid; profiles use all counts.
-        p beyond the null cells is that of an exponential tail.
+        Beyond the null cells, p comes from an exponential tail.
     """
     placed = np.flatnonzero(usable & (arm >= 0))
     placed = placed[np.lexsort((position[placed], arm[placed]))]
@@ -195,7 +196,7 @@ def _judged(
     against: _Against,
     normal: NormalTissue | None,
 ) -> tuple[Floats, Floats]:
-    """Aneuploidy and p of candidates, then of groups, of which few are summed at once."""
+    """Aneuploidy and p of candidates, then of groups; few groups are summed at a time."""
     chosen = np.ones(candidates.size), (np.arange(candidates.size), candidates)
     asked = sp.csr_matrix(chosen, shape=(candidates.size, matrix.shape[0]))
     if groups is not None:
@@ -215,7 +216,7 @@ def _judged(
 def _against(
     matrix: sp.csr_matrix, *, arm: Ints, lineage: Ints, fewest: int, rng: np.random.Generator
 ) -> _Against | str:
-    """Make all that cells are compared with, or say why there is not enough of it."""
+    """Build the references that cells are compared with, or say why there are too few cells."""
     codes, size = np.unique(lineage[lineage >= 0], return_counts=True)
     if size.sum() < fewest:
         return f"{size.sum()} reference cells, needs {fewest}"
@@ -244,7 +245,7 @@ def _null(
     without: list[Layout],
     rng: np.random.Generator,
 ) -> _Null | None:
-    """Measure leukocytes by the lineages that they do not belong to, at each depth."""
+    """Score leukocytes against the lineages that they do not belong to, at each depth."""
     total = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
     levels: list[Floats] = []
     for level in DEPTHS:
@@ -282,8 +283,9 @@ def _aneuploidy(
     null: _Null,
     normal: NormalTissue | None,
 ) -> Floats:
-    """Largest standardised deviation of each cell over the references that lack one lineage."""
-    # expected instead of drawn counts: no chance, and a result that depends on no other candidate
+    """Largest standardised deviation of each cell over all leave-one-lineage-out references."""
+    # Deep cells are scaled down by expectation instead of random thinning, so that the result has
+    # no random part and does not depend on the other candidates.
     share = np.minimum(1.0, null.depths[-1] / np.maximum(depth, 1.0))
     level = sp.csr_matrix(sp.diags_array(share) @ cells)
     log_depth = np.log(np.clip(depth, null.depths[0], null.depths[-1]))
@@ -295,7 +297,7 @@ def _aneuploidy(
 
 
 def _beside_tissue(cells: sp.csr_matrix, layout: Layout, normal: NormalTissue | None) -> Floats:
-    """Mean square deviation against the lineages and the tissue that each cell is plainly like."""
+    """Mean square deviation from the lineages and the tissue that each cell plainly resembles."""
     if normal is None:
         return _mean_square(cells, layout)
     found = np.empty(cells.shape[0])

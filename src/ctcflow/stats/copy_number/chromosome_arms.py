@@ -1,7 +1,8 @@
-"""Gene dosage of cells summed over chromosome arms, against the lineage each arm is nearest to.
+"""Gene dosage of cells summed over chromosome arms, relative to the nearest lineage for each arm.
 
-A deviation counts where it is seen against every lineage: the one nearest to zero is taken, and
-none where lineages disagree in sign, since one lineage against another alone invents events.
+A deviation only counts if it is seen relative to every lineage: the deviation nearest to zero is
+used, and 0 if lineages disagree in sign. Otherwise differences between two lineages alone would
+look like copy-number changes.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
 VARIANCE = 0.12
-"""Of the relative dosage of altered arms: weighs arms of many counts against those of few."""
+"""Variance of the relative dosage over altered arms; sets the weight of arms by their counts."""
 FEWEST_GENES = 20
-"""Of an arm that is judged."""
+"""Fewest genes of an arm that is judged."""
 _GENES_PER_BIN = 40
-_MOST_FOLD = 16.0  # between a tissue and blood: beyond it profiles do not tell rare from absent
+_MOST_FOLD = 16.0  # cap on tissue over blood: beyond it, rare and absent cannot be distinguished
 _LEAST_SHARE = 1e-9
 
 
 class Layout(NamedTuple):
-    """A reference with its genes laid out in bins and arms."""
+    """A reference with its genes grouped into bins and chromosome arms."""
 
     expected: Reference
     starts: Ints
     """(b,) first gene of each bin."""
     arms: Ints
-    """(a,) codes."""
+    """(a,) arm codes."""
     arm_starts: Ints
     """(a,) first bin of each arm."""
     judged: Bools
@@ -41,20 +42,20 @@ class Layout(NamedTuple):
 
 
 class Deviation(NamedTuple):
-    """Cells x judged arms."""
+    """Deviation of dosage, cells x judged arms unless noted."""
 
     ratio: Floats
-    """Relative dosage over the cell's own median arm, less one; 0 where lineages disagree."""
+    """Dosage relative to the cell's own median arm, minus one; 0 where lineages disagree."""
     z: Floats
     """The same in standard deviations of the model."""
     weight: Floats
     """Share of a typical aberration that the arm's counts can show (0 to 1)."""
     centre: Floats
-    """(l, n) median over arms that was taken off, by lineage."""
+    """(l, n) median over arms that was subtracted, by lineage."""
 
 
 def lay_out(sums: Floats, *, arm: Ints) -> Layout:
-    """Lay the genes that lineages share out in bins of equal size within arms.
+    """Group the genes that all lineages express into bins of equal size within arms.
 
     Parameters
     ----------
@@ -81,10 +82,11 @@ def lay_out(sums: Floats, *, arm: Ints) -> Layout:
 
 
 def beside(layout: Layout, ratio: Floats) -> Layout:
-    """The same layout with one more lineage: a tissue that differs from blood by these factors.
+    """Add one more lineage to a layout: a tissue that differs from blood by the given factors.
 
-    Factors come from other samples on other platforms; what a platform does to a gene, it does in
-    blood too, so that only their ratio to blood is taken, and the rest from the sample's blood.
+    Tissue profiles come from other samples and platforms. Platform effects on a gene are the same
+    in blood, so only the ratio of tissue to blood is used, times the expression in the sample's
+    blood.
 
     Parameters
     ----------
@@ -105,12 +107,12 @@ def beside(layout: Layout, ratio: Floats) -> Layout:
 
 
 def deviation(found: Dosage, *, layout: Layout) -> Deviation:
-    """Compare arms with the cell's own median arm and with the nearest lineage."""
+    """Deviation of each arm from the cell's own median arm, for the nearest lineage."""
     score = np.add.reduceat(found.score, layout.arm_starts, axis=2)[:, :, layout.judged]
     information = np.add.reduceat(found.information, layout.arm_starts, axis=2)
     information = information[:, :, layout.judged]
     ratio = score / np.maximum(information, 1e-6)
-    # a tumour cell spends counts on genes of its own: it is short of all others alike
+    # centred, since a tumour cell also expresses other genes, which lowers all of these alike
     centre = _weighted_median(ratio, information)
     ratio = ratio - centre[:, :, None]
     z = ratio * np.sqrt(information)
@@ -132,9 +134,10 @@ def mean_square(found: Deviation) -> Floats:
 
 
 def along_genome(found: Dosage, *, centre: Floats, layout: Layout) -> Floats:
-    """Relative dosage less one per bin, for the eye.
+    """Relative dosage minus one per bin, for display.
 
-    Neighbours of the same arm enter at half weight, and bins of few counts are shrunk to 0.
+    Neighbouring bins of the same arm are averaged in at half weight, and bins with few counts are
+    shrunk to 0.
 
     Returns
     -------

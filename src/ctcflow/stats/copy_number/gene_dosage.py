@@ -1,10 +1,11 @@
-"""What leukocytes of several lineages lead to expect of each gene, and how far a cell is from it.
+"""Expected expression per gene from the reference lineages, and the deviation of a cell from it.
 
-Counts of a gene are taken as negative binomial around depth x reference share x gene dosage. The
-dispersion is not that of one cell type: it is how far the gene may differ between tissues, so that
-a tumour of another tissue than blood is no surprise gene by gene, and only what many neighbouring
-genes share is. With much dispersion a deep gene says little more than a shallow one: no highly
-expressed tissue gene carries an arm, and the same model holds from some hundred counts to 20,000.
+Counts of a gene are modelled as negative binomial with mean depth x reference share x gene dosage.
+The dispersion is not that within one cell type, but the variation of a gene between tissues. So a
+difference in single genes between a tumour of another tissue and blood is not evidence; only a
+shift shared by many neighbouring genes is. With such a large dispersion a highly expressed gene has
+little more weight than others: no single tissue gene determines an arm, and the same model works
+from some hundred to 20,000 counts.
 """
 
 from __future__ import annotations
@@ -19,37 +20,37 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
-_LOWEST_SHARE = 5e-6  # in every lineage: genes that one lineage lacks differ between tissues
+_LOWEST_SHARE = 5e-6  # in every lineage: genes that are off in one lineage vary between tissues
 _HIGHEST_SHARE = 1e-3  # ribosomal genes shift together between tissues
-_FEWEST_COUNTS = 5.0  # of a gene in every lineage, so that its share is known at all
+_FEWEST_COUNTS = 5.0  # fewest counts of a gene in every lineage, to estimate its share
 _BASE_DISPERSION = 3.0  # tumour against blood: log shares differ by 0.9, with heavy tails
 _LINEAGE_DISPERSION = 3.0  # per variance of log shares between lineages
-_CAP = 4.0  # standard deviations above the mean at which a count is cut
+_CAP = 4.0  # counts are capped at this many standard deviations above the mean
 _ROWS = 256  # cells made dense at a time
 
 
 class Reference(NamedTuple):
-    """Expected shares over the genes that all lineages express, in genomic order."""
+    """Expected shares of the genes that all lineages express, in genomic order."""
 
     genes: Ints
     """(g,) columns of the count matrix."""
     shares: npt.NDArray[np.float32]
     """(l, g) share of a lineage's counts in these genes."""
     dispersion: npt.NDArray[np.float32]
-    """(l, g) squared coefficient of variation between tissues and by sampling of the reference."""
+    """(l, g) squared coefficient of variation, between tissues and from sampling the reference."""
 
 
 class Dosage(NamedTuple):
-    """Scores and information of segments, lineages x cells x segments."""
+    """Score and information of the dosage, lineages x cells x segments."""
 
     score: Floats
     """Sum over genes of (count - expected) / (1 + dispersion x expected)."""
     information: Floats
-    """Its variance, and its derivative by the relative dosage."""
+    """Variance of the score, equal to its derivative by the relative dosage."""
 
 
 def reference(sums: Floats) -> Reference:
-    """Choose genes and measure what is expected of them.
+    """Choose genes and estimate their expected shares and dispersions.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def reference(sums: Floats) -> Reference:
 
     Returns
     -------
-    Genes with a share between 5e-6 and 1e-3 in every lineage; possibly none.
+    Reference with the genes whose share is between 5e-6 and 1e-3 in every lineage; maybe none.
     """
     total = sums.sum(axis=1, keepdims=True)
     shares = sums / np.maximum(total, 1.0)
@@ -80,8 +81,8 @@ def reference(sums: Floats) -> Reference:
 def dosage(counts: sp.csr_matrix, *, expected: Reference, starts: Ints) -> Dosage:
     """Compare cells with every lineage, segment by segment.
 
-    The score is that of a negative binomial in the logarithm of the dosage. Counts are cut four
-    standard deviations above what is expected.
+    The score is the derivative of the negative-binomial log-likelihood by the log dosage. Counts
+    are capped at four standard deviations above their expectation.
 
     Parameters
     ----------
@@ -92,7 +93,8 @@ def dosage(counts: sp.csr_matrix, *, expected: Reference, starts: Ints) -> Dosag
 
     Returns
     -------
-    Divided by the cell's own overdispersion where its genes scatter more than expected.
+    Score and information, divided by the cell's own overdispersion where its genes scatter more
+    than expected.
     """
     n_lineages = expected.shares.shape[0]
     shape = (n_lineages, counts.shape[0], starts.size)

@@ -1,4 +1,4 @@
-"""Where genes lie on the autosomes, and which of them may tell of copy number."""
+"""Positions of genes on the autosomes, and which genes may be used for copy number."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ Ints = npt.NDArray[np.intp]
 
 _AUTOSOMES: Final = 22
 _MASKED: Final = ("immunoglobulin_tcr", "hla")
-"""Technical sets: receptors are rearranged, and HLA differs by activation and not by dosage."""
+"""Technical gene sets that are not used: immune receptor genes are rearranged, and HLA expression
+depends on activation more than on dosage."""
 
 
 class GeneOrder(NamedTuple):
-    """Place of each gene."""
+    """Position of each gene."""
 
     arm: Ints
-    """(G,) code of the chromosome arm, ascending along the genome; -1: on no autosome, or not known
-    on which."""
+    """(G,) code of the chromosome arm, ascending along the genome; -1 if not on an autosome, or
+    unknown."""
     position: npt.NDArray[np.float64]
-    """(G,) start on the chromosome (base pairs); 0 where there is no arm."""
+    """(G,) start on the chromosome (base pairs); 0 where the arm is -1."""
 
 
 def gene_order(names: Names, *, table: pd.DataFrame) -> GeneOrder:
-    """Find the place of each gene; mitochondrial and sex-linked genes have none.
+    """Find the position of each gene; mitochondrial and sex-linked genes have none.
 
     Parameters
     ----------
     names
         (G,) symbols.
     table
-        `symbol`, `chromosome`, `arm` (p or q), `start`. A symbol on several arms has no place; of
-        several places on one arm the first counts.
+        `symbol`, `chromosome`, `arm` (p or q), `start`. A symbol on several arms has no position;
+        of several positions on one arm the first is used.
     """
     number = pd.to_numeric(table["chromosome"], errors="coerce").fillna(0).astype(np.intp)
     autosomal = number.between(1, _AUTOSOMES) & table["arm"].isin(["p", "q"])
@@ -63,7 +64,7 @@ def arm_names(codes: Ints) -> list[str]:
 def usable(
     names: Names, *, technical: pd.DataFrame, left_out: frozenset[str]
 ) -> npt.NDArray[np.bool_]:
-    """Choose genes whose expression follows dosage and that speak in no other line of evidence.
+    """Choose genes whose expression follows dosage and that no other line of evidence uses.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def usable(
     technical
         Gene sets by name or pattern: those of immunoglobulins, T-cell receptors and HLA are masked.
     left_out
-        Genes of another line of evidence.
+        Genes that another line of evidence uses.
 
     Returns
     -------

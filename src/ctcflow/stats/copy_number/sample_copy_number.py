@@ -1,4 +1,4 @@
-"""Copy number of one sample: which cells are judged, and by which of its leukocytes."""
+"""Copy number of one sample: which cells are judged, and which leukocytes are the reference."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
 LINEAGES: Final = ("T and NK", "B", "myeloid")
-"""Coarse lineages that cells are judged by."""
+"""Coarse lineages that serve as reference."""
 
 
 class Roles(NamedTuple):
-    """What each cell of a sample is to its copy number."""
+    """The role of each cell of a sample in the analysis of copy number."""
 
     candidates: Bools
     """(n,) cells that are judged."""
     lineage: Ints
-    """(n,) index into `LINEAGES` of the cells that candidates are judged by; -1 for all others."""
+    """(n,) index into `LINEAGES` of the reference cells; -1 for all others."""
 
 
 class SampleCopyNumber(NamedTuple):
     """Copy number of all cells of a sample; NaN for cells that were not judged."""
 
     aneuploidy: Floats
-    """(n,) see `copy_number.CopyNumber`."""
+    """(n,) see `aneuploidy.CopyNumber`."""
     p: Floats
-    """(n,) see `copy_number.CopyNumber`."""
+    """(n,) see `aneuploidy.CopyNumber`."""
     p_together: Floats
-    """(g,) of the counts of cells that are judged together."""
+    """(g,) p of the summed counts of each group of cells that are judged together."""
     arms: list[str]
     """(a,) names such as `1p`; none where it could not run."""
     arm_log2_ratio: npt.NDArray[np.float32]
-    """(n, a) log2 of the dosage against the nearest lineage."""
+    """(n, a) log2 dosage relative to the nearest lineage."""
     record: CopyNumber
 
 
@@ -56,7 +56,7 @@ def roles(
     p_identity: Floats,
     p_panel: Floats,
 ) -> Roles:
-    """Choose the cells that are judged, and the leukocytes that they are judged by.
+    """Choose the candidates, which are judged, and the leukocytes that serve as reference.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ def roles(
 
     Returns
     -------
-    Judged are cells that lack blood identity, and leukocytes that show the tumour panel (a tumour
-    cell may come with one); these are no reference.
+    Candidates are cells that lack blood identity, and leukocytes that express the tumour panel (a
+    tumour cell may be in the same droplet); the latter are not used as reference.
     """
     shown = p_panel <= SHOWN_P
     kind = coarse(types, lineage=lineage, is_blood=is_leukocyte & ~shown)
@@ -93,28 +93,30 @@ def sample_copy_number(
     fewest: int,
     seed: int,
 ) -> SampleCopyNumber:
-    """Judge the candidates of a sample by its leukocytes.
+    """Judge the candidates of a sample, with its leukocytes as reference.
 
     Parameters
     ----------
     counts
-        (n, G) raw counts, cells in an order that does not depend on the file: see `copy_number`.
+        (n, G) raw counts, cells in an order that does not depend on the file: see
+        `aneuploidy.copy_number`.
     names
         (G,) symbols.
     genes
-        Places of genes: see `gene_order.gene_order`.
+        Positions of genes: see `gene_order.gene_order`.
     usable
         (G,) genes that may be used: see `gene_order.usable`.
     of
-        What each cell is.
+        Role of each cell.
     together
-        (g, n) candidates that are judged together: see `lines.Together.members`.
+        (g, n) groups of candidates that are judged together: see
+        `evidence.look.Together.members`.
     normal
-        Normal tissue that the candidates, and behind them these groups, are plainly like.
+        Normal tissue that the candidates, then these groups, plainly resemble.
     fewest
-        Leukocytes from which a lineage is a reference (cells).
+        Fewest leukocytes of a lineage that serve as reference (cells).
     seed
-        Of the thinning of leukocytes.
+        Seed for thinning the leukocytes.
     """
     place = gene_order.gene_order(names, table=genes)
     rows = np.flatnonzero(of.candidates)

@@ -1,1 +1,1 @@
-"""Counts and genes of one matrix."""
+"""Operations on the counts and genes of one matrix."""

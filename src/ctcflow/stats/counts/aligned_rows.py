@@ -1,4 +1,4 @@
-"""Rows of sparse matrices of several samples, on one set of genes."""
+"""Align sparse matrices of several samples to one set of genes, and stack their rows."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from scipy import sparse
 def on_genes(
     matrix: sparse.csr_matrix, *, places: npt.NDArray[np.intp], n_genes: int
 ) -> sparse.csr_matrix:
-    """Put the columns of a matrix at their places among other genes.
+    """Move the columns of a matrix to their positions in another list of genes.
 
     Parameters
     ----------
     matrix : (n_cells, n_own)
     places : (n_own,)
-        Place of each column; -1 for one that is left out.
+        New index of each column; -1 for a column that is dropped.
     n_genes
         Number of genes.
 
@@ -36,14 +36,14 @@ def on_genes(
 
 
 def stack(blocks: list[sparse.csr_matrix], *, n_genes: int) -> sparse.csr_matrix:
-    """Put matrices below each other, and free each as soon as it is copied.
+    """Stack matrices vertically, and free each as soon as it is copied.
 
-    A million cells take 2 GB; `scipy.sparse.vstack` would hold them twice.
+    A million cells take 2 GB; `scipy.sparse.vstack` would need twice as much.
 
     Parameters
     ----------
     blocks : each (n_cells, n_genes) float32
-        Emptied.
+        The list is emptied.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Is a matrix one of counts, and sums of its columns."""
+"""Checks whether a matrix holds raw counts, and sums of its columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 LARGEST_EXACT: Final = 2.0**53
-"""Whole numbers above this are not exact in float64 (counts)."""
+"""Integers above this are not exact in float64 (counts)."""
 
 _BLOCK: Final = 4_000_000
 _LARGEST_LOG: Final = 20.0
@@ -35,7 +35,7 @@ def first_not_whole(values: npt.NDArray[np.number]) -> int:
     """
     if values.dtype.kind in "iub":
         return -1
-    # In blocks: the comparison of 500 million values at once would double the memory.
+    # In blocks: comparing 500 million values at once would double the memory.
     for start in range(0, values.size, _BLOCK):
         block = values[start : start + _BLOCK]
         bad = (block != np.rint(block)) | (np.abs(block) > LARGEST_EXACT)
@@ -64,9 +64,9 @@ def normalised_sums(matrix: sparse.csr_matrix) -> float:
 def looks_log_normalised(matrix: sparse.csr_matrix) -> bool:
     """Tell whether values look like log(1 + scaled counts), to base e, 2 or 10.
 
-    Either all cells have the same total once the logarithm is undone, or within cells the values
-    are then whole multiples of the smallest one, as counts divided by a size factor are. The first
-    500 cells with values are looked at.
+    After undoing the logarithm, either all cells have the same total, or the values within each
+    cell are integer multiples of its smallest value, as for counts divided by a size factor. Only
+    the first 500 cells with values are examined.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def _common(totals: npt.NDArray[np.float64]) -> float:
 def _whole_multiples(cells: list[npt.NDArray[np.float64]]) -> bool:
     """Tell whether 95 % of small ratios to the smallest value of the cell are whole numbers."""
     ratios = np.concatenate([c[c > c.min()] / c.min() for c in cells])
-    # Near one and far above it, chance and rounding to float32 make any ratio look whole.
+    # Ratios near one, and large ratios, look like integers by chance or by rounding to float32.
     ratios = ratios[(ratios > 1.0 + _WHOLE_STEP) & (ratios < _MAX_STEPS)]
     if ratios.size < 20:
         return False
@@ -144,9 +144,9 @@ def sum_columns(
 def looks_like_reads(matrix: sparse.csr_matrix) -> bool:
     """Tell read counts from counts of molecules.
 
-    A transcript is seen once by most of its molecular identifiers, and many times by its reads. The
-    median of the detected values is 1 in droplets, 2 in deep UMI data (23,000 to 35,000 counts per
-    cell) and 6 to 8 in Smart-seq libraries.
+    One molecule has one UMI but many reads, so reads give larger values. The median of the detected
+    values is 1 in droplet data, 2 in deep UMI data (23,000 to 35,000 counts per cell) and 6 to 8 in
+    Smart-seq libraries.
     """
     values = matrix.data[matrix.data > 0]
     return values.size > 0 and float(np.median(values)) >= _READS

@@ -1,4 +1,4 @@
-"""What genes are called: symbols and Ensembl ids, and genes of another species."""
+"""Names of genes: symbols and Ensembl ids, and recognition of genes of another species."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 Names = npt.NDArray[np.object_]
 
-# Human only: other prefixes tell the genes of the other species of a xenograft.
+# Human prefixes only: in a xenograft, other prefixes mark the genes of the other species.
 _PREFIX: Final = re.compile(r"^(?:hg19|hg38|GRCh3[78](?:-\d{4}-[A-Z])?)[_-]+", re.IGNORECASE)
 _OTHER_SPECIES: Final = re.compile(
     r"^(?:mm(?:9|10|39)|GRCm3[89]|GRCr8|mRatBN7|rn[67]|Rnor)(?:\.\w+)?(?:-\d{4}-[A-Z])?[_-]+"
@@ -22,7 +22,7 @@ _ENSEMBL: Final = re.compile(r"^(ENS[A-Z]{0,4}G\d{11})(?:\.\d+)?(?:_PAR_Y)?$")
 
 
 class Resolved(NamedTuple):
-    """Per gene as found: its name, its Ensembl id; and how many were treated in which way."""
+    """Name and Ensembl id of each gene as found, and how many were changed in which way."""
 
     names: Names
     ids: Names
@@ -31,7 +31,7 @@ class Resolved(NamedTuple):
 
 
 def of_other_species(found: Names, ids: Names | None) -> npt.NDArray[np.bool_]:
-    """Genes that are not human; none where nothing is human, which is refused later."""
+    """Genes that are not human; none if no gene at all is human, which is an error later."""
     foreign = np.array([_OTHER_SPECIES.match(str(name)) is not None for name in found], dtype=bool)
     if ids is not None:
         foreign |= np.array([_OTHER_SPECIES.match(str(i)) is not None for i in ids], dtype=bool)
@@ -47,7 +47,8 @@ def resolve(found: Names, ids: Names | None, genes: pd.DataFrame) -> Resolved:
         listed = [_ensembl(_PREFIX.sub("", str(i))) for i in ids]
         from_file = np.array([i or o for i, o in zip(listed, own_ids, strict=True)], dtype=object)
     symbol_of, id_of = _tables(genes)
-    # An id that the table lacks still replaces a versioned name: versions differ between files.
+    # A versioned id is replaced by the plain id even if the table lacks it: versions differ
+    # between files.
     plain = np.where(own_ids != "", own_ids, bare)
     names = np.array(
         [symbol_of.get(i) or n for i, n in zip(from_file, plain, strict=True)], dtype=object
@@ -72,7 +73,7 @@ def resolve(found: Names, ids: Names | None, genes: pd.DataFrame) -> Resolved:
 
 
 def _ensembl(name: str) -> str:
-    """Take an Ensembl gene id without its version; "" for anything else."""
+    """Ensembl gene id without its version; "" for anything else."""
     found = _ENSEMBL.match(name)
     return found.group(1) if found else ""
 
@@ -87,7 +88,7 @@ def _tables(genes: pd.DataFrame) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def ids_of_groups(ids: Names, groups: npt.NDArray[np.intp], n_groups: int) -> Names:
-    """Take the first id that is not empty among the genes that were summed."""
+    """First non-empty id among the genes that were summed."""
     chosen = np.full(n_groups, "", dtype=object)
     for group, gene_id in zip(groups[::-1], ids[::-1], strict=True):
         if gene_id:

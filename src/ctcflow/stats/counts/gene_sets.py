@@ -1,4 +1,4 @@
-"""Which genes of a sample belong to a set that is given by names or patterns."""
+"""Find the genes of a sample that belong to sets, which are given by names or patterns."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def in_set(
 
 
 def handling(technical: pd.DataFrame) -> frozenset[str]:
-    """Genes that tell what happened to a cell, not what it is.
+    """Genes that reflect how a cell was handled or what it met, not its type.
 
-    Those of dissociation (van den Brink 2017, doi:10.1038/nmeth.4437): the types of the atlas that
-    are not blood come from dissociated tissue, and old or damaged leukocytes show them too. Those
-    of the nucleus (MALAT1, NEAT1): a cell that has lost its cytoplasm shows little else. Those that
-    interferon induces: monocytes of an infected donor are none the less monocytes.
+    Dissociation genes (van den Brink 2017, doi:10.1038/nmeth.4437): the atlas types other than
+    blood come from dissociated tissue, and old or damaged leukocytes express these genes too.
+    Nuclear RNA (MALAT1, NEAT1): a cell that has lost its cytoplasm shows little else. Genes that
+    interferon induces: monocytes of an infected donor are still monocytes.
     """
     chosen = technical["set"].isin(["dissociation", "nuclear", "interferon"])
     return frozenset(technical.loc[chosen, "gene"].dropna())
@@ -50,18 +50,18 @@ def handling(technical: pd.DataFrame) -> frozenset[str]:
 def columns_of_sets(
     names: npt.NDArray[np.object_], sets: pd.DataFrame
 ) -> dict[str, npt.NDArray[np.intp]]:
-    """Where the genes of each set are.
+    """Find the columns of the genes of each set.
 
     Parameters
     ----------
     names
         (G,) symbols.
     sets
-        `set`, `gene`, `direction`; only genes that speak for a set (direction 1) are taken.
+        `set`, `gene`, `direction`; only genes with direction 1 are used.
 
     Returns
     -------
-    Ascending indices of the genes that are in the data, by the name of the set in its order.
+    Ascending indices of the genes that are in the data, by name of the set, in the table's order.
     """
     positive, known = sets[sets["direction"] == 1], pd.Index(names)
     return {
@@ -71,7 +71,7 @@ def columns_of_sets(
 
 
 def genes_of_sets(sets: pd.DataFrame) -> dict[str, frozenset[str]]:
-    """Genes that speak for each set (direction 1), by the name of the set in the table's order.
+    """Genes with direction 1 of each set, by name of the set, in the table's order.
 
     Parameters
     ----------

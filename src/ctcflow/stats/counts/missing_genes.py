@@ -1,4 +1,4 @@
-"""Cells whose matrix lacks genes of a reference: what is not there is not seen, and not zero."""
+"""Map cells whose matrix lacks genes of the reference: missing genes are unknown, not zero."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _RIDGE: Final = 0.05
 
 
 def seen_share(loadings: Matrix, *, seen: Flags) -> float:
-    """Share of what the components are made of that some of the genes hold.
+    """Share of the principal components that is covered by the measured genes.
 
     Parameters
     ----------
     loadings : (G, d)
         Orthonormal columns.
     seen : (G,)
-        Genes that are there.
+        Genes that were measured.
 
     Returns
     -------
@@ -33,22 +33,22 @@ def seen_share(loadings: Matrix, *, seen: Flags) -> float:
 
 
 def points_of_seen(values: sparse.csr_matrix, *, means: Matrix, loadings: Matrix) -> Matrix:
-    """Coordinates that cells would have if all genes were seen, from those that are.
+    """Estimate the coordinates that cells would have if all genes had been measured.
 
-    With orthonormal loadings of which the rows L are seen, a = (x - m) L is what these genes alone
-    give. What the others would add, (I - L'L) f, follows from the coordinates f themselves, for
-    which the seen genes give (L'L + ridge)^-1 a: least squares, held back in a direction of which
-    hardly a gene is seen. Taking what lacks for zero would move every cell of the sample away from
-    those of its kind.
+    Let L be the rows of the orthonormal loadings for the measured genes. These genes alone give
+    a = (x - m) L. The missing genes would add (I - L'L) f, where f are the full coordinates;
+    solving for f gives (L'L + ridge)^-1 a. This is least squares with a ridge, which shrinks
+    directions of which hardly any gene was measured. Setting missing genes to zero would instead
+    move every cell of the sample away from cells of its type.
 
     Parameters
     ----------
     values : (n, g)
-        Log-normalised values of the seen genes.
+        Log-normalised values of the measured genes.
     means : (g,)
-        Of the reference.
+        Their means in the reference.
     loadings : (g, d)
-        Of the seen genes.
+        Their loadings.
 
     Returns
     -------
@@ -58,26 +58,26 @@ def points_of_seen(values: sparse.csr_matrix, *, means: Matrix, loadings: Matrix
     gram = loadings.T @ loadings
     identity = np.eye(gram.shape[0])
     rest = np.linalg.solve(gram + _RIDGE * identity, identity - gram)
-    # one thread for the small product: its sums reach a result
+    # one thread for the small product: its rounding must not depend on the number of threads
     return np.asarray(alone + np.einsum("nd,de->ne", alone, rest))
 
 
 def scaled_loadings(loadings: Matrix, *, seen: Flags, fewest: float) -> tuple[Matrix, Flags]:
-    """Parts of the genes in marker scores, as large in sum as if no gene lacked.
+    """Weights of genes in marker scores, rescaled to the same sum as if no gene were missing.
 
     Parameters
     ----------
     loadings : (m, T)
-        Part of each gene in the score of each type; positive for expected genes.
+        Weight of each gene in the score of each type; positive for expected genes.
     seen : (m,)
-        Genes that are there.
+        Genes that were measured.
     fewest
-        Share of the expected genes of a type from which on it can be scored (fraction).
+        Smallest share of a type's expected genes for which it can be scored (fraction).
 
     Returns
     -------
     scaled : (m, T)
-        Zero for genes that lack.
+        Zero for missing genes.
     usable : (T,)
         Types that can be scored.
     """

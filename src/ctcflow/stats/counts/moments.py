@@ -32,8 +32,8 @@ def column_moments(matrix: sparse.csr_matrix) -> tuple[Vector, Vector]:
     mean = np.bincount(matrix.indices, weights=values, minlength=n_genes) / n_cells
     if n_cells == 1:
         return mean, nothing
-    # Squared distances from the mean, not the mean of squares: no digits are lost for genes whose
-    # spread is small against their level.
+    # Squared distances from the mean, not the mean of squares: this loses no precision for genes
+    # whose spread is small compared with their mean.
     squares = mean[matrix.indices]
     np.square(np.subtract(values, squares, out=squares), out=squares)
     n_zero = n_cells - np.bincount(matrix.indices, minlength=n_genes)
@@ -42,7 +42,7 @@ def column_moments(matrix: sparse.csr_matrix) -> tuple[Vector, Vector]:
 
 
 def log_normalised(matrix: sparse.csr_matrix, *, size_factors: Vector) -> sparse.csr_matrix:
-    """Give log1p(counts / size factor of the cell).
+    """Compute log1p(counts / size factor of the cell).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Rank-based signature scores that depend on one cell alone."""
+"""Rank-based signature scores (UCell), which depend on one cell alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_RANK = 1500
 
 
 def ranks(counts: sp.csr_matrix) -> sp.csr_matrix:
-    """Rank of each seen gene within its cell, 1 for the highest, ties averaged.
+    """Rank of each detected gene within its cell, 1 for the highest, ties averaged.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def ucell(rank: sp.csr_matrix, sets: Sequence[npt.NDArray[np.intp]]) -> npt.NDAr
 
 
 def coverage(columns: Mapping[str, npt.NDArray[np.intp]], sets: pd.DataFrame) -> dict[str, str]:
-    """Genes of each set that are in the data, of all of it, as `12/35`.
+    """Number of genes of each set that are in the data, out of all its genes, as `12/35`.
 
     Parameters
     ----------

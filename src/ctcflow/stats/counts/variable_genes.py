@@ -1,4 +1,4 @@
-"""Genes that vary more than their mean explains: in one sample, and over samples.
+"""Highly variable genes, in one sample and over samples.
 
 Stuart 2019, doi:10.1016/j.cell.2019.05.031 (`seurat_v3` in scanpy).
 """
@@ -15,18 +15,18 @@ from ctcflow.stats.counts.moments import column_moments
 
 Vector = npt.NDArray[np.float64]
 
-# Cleveland's k-d tree splits a cell that holds more than span * this share of the points, and
-# starts from a box that is wider than the points by the margin on both sides.
+# Cleveland's k-d tree splits a cell that has more than span * this share of the points, and
+# starts from a box that extends beyond the points by the margin on both sides.
 _CELL: Final = 0.2
 _MARGIN: Final = 0.005
 _NARROW: Final = 1e-9
 
 
 def clipped_variance(counts: sparse.csr_matrix, *, span: float) -> Vector:
-    """Variance of counts, standardised by what the mean predicts and clipped.
+    """Variance of the counts after standardisation by the variance that their mean predicts.
 
     log10 variance is regressed on log10 mean (`local_regression`); counts are standardised with
-    the predicted variance, clipped at the square root of the number of cells.
+    the predicted variance and clipped at the square root of the number of cells.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def _vertices(xs: Vector, largest_cell: int) -> Vector:
             continue
         middle = (low + high) // 2
         cut = (xs[middle] + xs[middle + 1]) / 2
-        # Among equal points there is nothing to cut.
+        # equal points cannot be split
         if min(cut - left, right - cut) <= _NARROW * (xs[-1] - xs[0]):
             continue
         found.append(cut)
@@ -154,9 +154,9 @@ def ranks(values: Vector) -> npt.NDArray[np.float32]:
 def consensus(sample_ranks: npt.NDArray[np.float32], *, n_genes: int) -> npt.NDArray[np.bool_]:
     """Choose the genes that rank first in the samples in which they are variable.
 
-    Genes are ordered by the median rank in the samples in which they are among the first `n_genes`,
-    ties by the number of these samples, then by position: scanpy's `seurat_v3` with batches, so
-    that a gene of a kind of cell that few samples have (tumour cells) is not outvoted.
+    Genes are ordered by their median rank in the samples in which they are among the first
+    `n_genes`; ties by the number of these samples, then by position. This is scanpy's `seurat_v3`
+    with batches: a gene of a cell type that only few samples have (tumour cells) can be chosen.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def consensus(sample_ranks: npt.NDArray[np.float32], *, n_genes: int) -> npt.NDA
     Returns
     -------
     (n_all_genes,)
-        True for at most `n_genes` genes, none of which is in no sample's first `n_genes`.
+        True for at most `n_genes` genes, each among the first `n_genes` in at least one sample.
     """
     n_all = sample_ranks.shape[1]
     chosen = np.zeros(n_all, dtype=np.bool_)

@@ -1,1 +1,1 @@
-"""What is in a droplet: a cell, two, or ambient RNA."""
+"""The content of droplets: one cell, two cells, or only ambient RNA."""

@@ -1,9 +1,9 @@
-"""How much of a sample's counts is ambient RNA, and counts without it.
+"""Estimate the share of ambient RNA in a sample's counts, and correct counts for it.
 
-A gene that a lineage cannot express is seen in its cells only because it floats in the droplets
-(Young & Behjati 2020, doi:10.1093/gigascience/giaa151). Its counts over what a droplet of nothing
-but ambient RNA would show are an estimate of the contamination; the estimates of many genes in
-several lineages are combined by a weighted median, since some genes are truly expressed after all.
+A gene that a lineage cannot express is only seen in its cells because of ambient RNA (Young &
+Behjati 2020, doi:10.1093/gigascience/giaa151). Its counts, divided by the counts in a droplet with
+nothing but ambient RNA, estimate the contamination. The estimates of many genes in several lineages
+are combined by a weighted median, because some of the genes are truly expressed after all.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
-_FEWEST = 20  # cells of a lineage from which it is used
-_FEWEST_GENES = 5  # genes from which an estimate is made
-_GENE_SPREAD = 0.3  # log units between genes, beyond what counting explains
-_TYPICAL = 0.05  # contamination for which genes are weighed best
+_FEWEST = 20  # fewest cells of a lineage that is used
+_FEWEST_GENES = 5  # fewest genes for an estimate
+_GENE_SPREAD = 0.3  # spread between genes (log units), beyond counting noise
+_TYPICAL = 0.05  # contamination for which the weights of genes are optimal
 _DISPERSION = 0.25  # of the contamination between cells
 _FAR = 3.0  # spreads above what ambient RNA explains: a doublet or a cell of another lineage
 _ROUNDS = 10
@@ -35,7 +35,7 @@ class Contamination(NamedTuple):
     low: float
     high: float
     genes: int
-    """Genes that it was measured on."""
+    """Number of genes that it was measured on."""
     reason: str
     """Why it was not measured, or empty."""
 
@@ -47,7 +47,7 @@ class _Pairs(NamedTuple):
     lineage: Ints
     source: Ints
     keep: Bools
-    """(n, sources) cells whose counts of that source's genes ambient RNA can explain."""
+    """(n, sources) cells in which ambient RNA can explain the counts of the source's genes."""
 
 
 def contamination(
@@ -70,22 +70,22 @@ def contamination(
     lineage
         (n,) lineage of each cell, 0 to L - 1, or -1 where it is not known.
     source
-        (G,) lineage that makes the gene, -1 for genes that are not used.
+        (G,) lineage that expresses the gene, -1 for genes that are not used.
     excluded
         (L, G) lineages that cannot express the gene.
     profile
-        (G,) share of counts per gene in the ambient RNA; None where there are no droplets to
-        measure it on: then the mean profile of the sample stands in for it, the estimates are made
-        per source and weighed by its share of the counts, because the ambient RNA may hold more of
-        one lineage than the cells do, and the interval is wider.
+        (G,) share of counts per gene in the ambient RNA; None if there are no droplets to measure
+        it on. Then the mean profile of the sample is used instead. Because ambient RNA may contain
+        more of one lineage than the cells do, estimates are then made per source lineage and
+        weighted by its share of the counts, and the interval is wider.
     confidence
-        Of the interval, from resampled cells and genes (fraction).
+        Confidence of the interval, from resampled cells and genes (fraction).
 
     Returns
     -------
     Contamination
-        Real expression of a few per cent of the ambient level cannot be told from ambient RNA, so
-        that the estimate of a clean sample is a little too high.
+        True expression at a few per cent of the ambient level cannot be distinguished from ambient
+        RNA, so the estimate of a clean sample is slightly too high.
     """
     n_lineages = excluded.shape[0]
     cells = np.bincount(lineage[lineage >= 0], minlength=n_lineages)
@@ -93,7 +93,7 @@ def contamination(
     share = _mean_profile(counts) if profile is None else profile
     usable = (source >= 0) & (share > 0)
     if profile is None:
-        # without cells of its source, all that is seen of a gene is ambient RNA already
+        # without cells of its source lineage, a gene has no counts but those of ambient RNA
         usable &= cells[source] >= _FEWEST
     columns = np.flatnonzero(usable & excluded[cells >= _FEWEST].any(axis=0))
     if columns.size < _FEWEST_GENES:
@@ -126,7 +126,7 @@ def contamination(
 
 
 def _drawn_again(rng: np.random.Generator, n: int) -> Floats:
-    """How often each of n is drawn, in n draws with replacement."""
+    """Number of times that each of n items is drawn, in n draws with replacement (bootstrap)."""
     return rng.multinomial(n, np.full(n, 1.0 / n)).astype(np.float64)
 
 
@@ -138,7 +138,7 @@ def _mean_profile(counts: sp.csr_matrix) -> Floats:
 def _explained(
     found: Floats, umis: Floats, lineage: Ints, share: Floats, source: Ints, excluded: Bools
 ) -> Bools:
-    """Cells whose counts of a source's genes are no more than ambient RNA can explain."""
+    """Cells in which ambient RNA can explain all counts of a source lineage's genes."""
     keep = np.ones((umis.size, excluded.shape[0]), dtype=bool)
     for code in range(excluded.shape[0]):
         for other in range(excluded.shape[0]):
@@ -165,7 +165,7 @@ def _combined(
     weight: Floats | None,
     times: tuple[Floats, Floats],
 ) -> float:
-    """Weighted median over genes and lineages, of all or per source."""
+    """Weighted median over genes and lineages, overall or per source lineage."""
     n_lineages = int(pairs.lineage.max()) + 1
     seen, depth = np.zeros((n_lineages, share.size)), np.zeros((n_lineages, share.size))
     for at in range(n_lineages):
@@ -189,7 +189,7 @@ def _combined(
 
 
 def weighted_median(values: Floats, weights: Floats) -> float:
-    """Value at which half of the weight lies on either side, interpolated; NaN without weight."""
+    """Weighted median, interpolated; NaN without weight."""
     used = weights > 0
     if not used.any():
         return np.nan
@@ -202,7 +202,7 @@ def weighted_median(values: Floats, weights: Floats) -> float:
 def correct(
     counts: sp.csr_matrix, *, lineage: Ints, rho: float, profile: Floats, seed: int
 ) -> sp.csr_matrix:
-    """Take the expected ambient counts out of each cell.
+    """Subtract the expected ambient counts from each cell.
 
     Parameters
     ----------
@@ -215,15 +215,16 @@ def correct(
     profile
         (G,) share of counts per gene in the ambient RNA.
     seed
-        Of the rounding; the order of the cells does not matter.
+        Seed of the rounding; the order of the cells does not matter.
 
     Returns
     -------
-    Whole numbers, never negative, of the type of `counts`. A single cell has too few counts to tell
-    where its ambient ones are, so a gene's ambient part is taken from all cells of the lineage:
-    each loses that part of what it has, but never more than ambient RNA alone can explain in it,
-    which keeps the genes of a rare cell among others. A lineage loses about `rho` of its counts.
-    Amounts are rounded systematically along a cell's genes, so that each is right on average.
+    Non-negative integers, of the type of `counts`. A single cell has too few counts to locate
+    the ambient ones, so a gene's ambient fraction is estimated over all cells of the lineage:
+    each cell loses this fraction of its counts, but never more than ambient RNA alone can
+    explain in it, so that genes of a rare cell among others are kept. A lineage loses about
+    `rho` of its counts. Amounts are rounded systematically along a cell's genes, so that each
+    is correct on average.
     """
     result = counts.copy()
     result.sort_indices()
@@ -249,17 +250,17 @@ def correct(
 
 
 def _rounded(amount: Floats, indptr: npt.NDArray[np.integer], offset: Floats) -> Floats:
-    """Whole numbers that are the amounts on average and in sum per row, to within one."""
+    """Round so that each amount is correct on average, and each row sum to within one."""
     upto = np.concatenate([[0.0], np.cumsum(amount)])
     rows = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
     start = upto[indptr[:-1]][rows] - offset[rows]
     taken = np.floor(upto[1:] - start) - np.floor(upto[:-1] - start)
-    # the last digits of a long sum must not take more than the amount rounded up
+    # rounding errors of a long sum must not exceed the amount rounded up
     return np.asarray(np.minimum(taken, np.ceil(amount)))
 
 
 def _offsets(counts: sp.csr_matrix, seed: int) -> Floats:
-    """A number in [0, 1) per cell that depends on its counts and the seed alone."""
+    """A number in [0, 1) per cell that depends only on its counts and the seed."""
     own = np.asarray(counts.sum(axis=1), dtype=np.int64).ravel()
     place = np.asarray(counts @ np.arange(1, counts.shape[1] + 1), dtype=np.int64).ravel()
     return np.array(

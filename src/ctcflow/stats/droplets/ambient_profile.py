@@ -1,4 +1,4 @@
-"""What ambient RNA looks like: the profile of droplets that hold no cell."""
+"""The ambient profile: expression in droplets that contain no cell."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import scipy.sparse as sp
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_ALPHAS = np.exp(np.linspace(np.log(10.0), np.log(1e6), 70))  # beyond: a multinomial
-_SMALL = 10  # counts of a gene up to which its share is smoothed
-_SURE = 0.1  # relative error of Turing's estimate up to which it is used
+_ALPHAS = np.exp(np.linspace(np.log(10.0), np.log(1e6), 70))  # larger: same as a multinomial
+_SMALL = 10  # largest count of a gene whose share is smoothed
+_SURE = 0.1  # largest relative error at which Turing's estimate is used
 
 
 class Ambient(NamedTuple):
-    """RNA of droplets that hold no cell."""
+    """Ambient RNA, measured on droplets without a cell."""
 
     profile: Floats
-    """(G,) share of counts per gene, 0 only for genes that no barcode shows; empty where no
-    barcode has few counts."""
+    """(G,) share of counts per gene, 0 only for genes without a count in any barcode; empty if no
+    barcode has few enough counts."""
     alpha: float
-    """Concentration of the Dirichlet-multinomial; infinite where droplets vary no more than
+    """Concentration of the Dirichlet-multinomial; infinite if droplets vary no more than by
     chance."""
     barcodes: int
     """Barcodes that the profile was measured on."""
@@ -48,8 +48,8 @@ def ambient_profile(counts: sp.csr_matrix, *, lower: int) -> Ambient:
 
     Returns
     -------
-    Shares by simple Good-Turing smoothing (Gale & Sampson 1995, doi:10.1080/09296179508590051),
-    so that a gene that only cells show is rare in the ambient RNA, not impossible.
+    Profile with simple Good-Turing smoothing (Gale & Sampson 1995, doi:10.1080/09296179508590051),
+    so that a gene seen only in cells is rare in the ambient RNA, but not impossible.
     """
     umis = totals(counts)
     low = counts[np.flatnonzero((umis > 0) & (umis <= lower))]
@@ -64,7 +64,7 @@ def ambient_profile(counts: sp.csr_matrix, *, lower: int) -> Ambient:
 
 
 def good_turing(sums: Ints) -> Floats:
-    """Shares of counts per gene, with what is left for the unseen spread over them evenly."""
+    """Good-Turing shares of counts per gene; the share of unseen genes is divided equally."""
     total = int(sums.sum())
     if total == 0:
         return np.full(sums.size, 1.0 / max(sums.size, 1))
@@ -75,7 +75,7 @@ def good_turing(sums: Ints) -> Floats:
     smoothed = _smoothed(values.astype(np.float64), times.astype(np.float64))
     shares[sums > 0] = smoothed[place] / smoothed[place].sum() * (1.0 - missing)
     if unseen:
-        # where no gene was seen just once, half a count is what could have been missed
+        # if no gene was seen exactly once, assume half a count for the unseen genes
         missing = missing or 0.5 / (total + 0.5)
         shares[sums > 0] *= (1.0 - missing) / shares[sums > 0].sum()
         shares[sums == 0] = missing / unseen
@@ -85,21 +85,21 @@ def good_turing(sums: Ints) -> Floats:
 def _smoothed(values: Floats, times: Floats) -> Floats:
     """Good-Turing count r* of each small count r; counts above `_SMALL` need no smoothing."""
     small = values <= _SMALL
-    if small.sum() < 5:  # no line through so few points
+    if small.sum() < 5:  # too few points to fit a line
         return values
     left = np.concatenate([[0.0], values[:-1]])
     right = np.concatenate([values[1:], [2 * values[-1] - left[-1]]])
-    thinly = np.log(2 * times / (right - left))  # gaps between counts spread the genes out
+    thinly = np.log(2 * times / (right - left))  # averaged over the gaps between observed counts
     slope = np.polyfit(np.log(values[small]), thinly[small], 1)[0]
     line = (values + 1) * np.exp(slope * np.log1p(1 / values))
-    # Turing's own estimate where it is sure enough, which needs genes seen r + 1 times
+    # Turing's estimate where it is precise enough, which needs genes seen r + 1 times
     after = np.where(np.diff(values, append=np.inf) == 1, np.append(times[1:], 0.0), 0.0)
     sure = 1.0 / times + 1.0 / np.maximum(after, 1e-9) < _SURE**2
     return np.where(small, np.where(sure, (values + 1) * after / times, line), values)
 
 
 def concentration(low: sp.csr_matrix, *, profile: Floats) -> float:
-    """Concentration of the Dirichlet-multinomial that ambient barcodes fit best.
+    """Fit the concentration of the Dirichlet-multinomial to ambient barcodes.
 
     Parameters
     ----------
@@ -110,13 +110,13 @@ def concentration(low: sp.csr_matrix, *, profile: Floats) -> float:
 
     Returns
     -------
-    Maximum of the likelihood over 10 to 1,000,000; infinite at its upper end.
+    Maximum-likelihood estimate between 10 and 1,000,000; infinite at the upper end.
     """
     from scipy.special import gammaln
 
     sizes, times = np.unique(totals(low), return_counts=True)
-    # a count of x adds log(a p) + log(a p + 1) + ... + log(a p + x - 1): the first term is the
-    # same but for log a, so that only counts of two and more need the sum
+    # A count of x adds log(a p) + log(a p + 1) + ... + log(a p + x - 1). The first term depends on
+    # a only through log a, so that the sum is only needed for counts of two or more.
     share, at_least = profile[low.indices], low.data.astype(np.int64)
     several = at_least >= 2
     share, at_least, molecules = share[several], at_least[several], int((low.data > 0).sum())
@@ -131,7 +131,7 @@ def concentration(low: sp.csr_matrix, *, profile: Floats) -> float:
 
 
 def log_likelihood(counts: sp.csr_matrix, *, ambient: Ambient) -> Floats:
-    """Dirichlet-multinomial log-likelihood of each row, without its multinomial coefficient n!."""
+    """Dirichlet-multinomial log-likelihood of each row, without the multinomial coefficient."""
     from scipy.special import gammaln
 
     share = ambient.profile[counts.indices]

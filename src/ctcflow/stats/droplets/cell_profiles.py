@@ -1,4 +1,4 @@
-"""What a droplet may hold besides ambient RNA, on the sample's own scale."""
+"""Profiles of the cells that a droplet may contain, adjusted to the platform of the sample."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ctcflow.stats.droplets.ambient_profile import Ambient, totals
 
 Floats = npt.NDArray[np.float64]
 
-_FEWEST = 10  # cells that a profile of the sample's own is summed over
-_MOST = 3000  # cells that the sample's own profiles are summed over: more change nothing but time
-_OWN_RNA = 0.5  # share of a droplet's counts that is the cell's, in the ratio: bounds it below
-_PSEUDO = 20.0  # ambient counts a gene must have before its absence is believed
+_FEWEST = 10  # fewest cells that a profile of the sample's own is summed over
+_MOST = 3000  # most cells used for the sample's own profiles: more only take time
+_OWN_RNA = 0.5  # assumed share of a droplet's counts from the cell: bounds the ratio below
+_PSEUDO = 20.0  # pseudo-counts: a gene with fewer ambient counts may be absent by chance
 
 
 class Alternatives(NamedTuple):
-    """Profiles of what a droplet may hold besides ambient RNA."""
+    """Profiles of the cells that a droplet may contain in addition to ambient RNA."""
 
     relative: Floats
-    """(k, G) share of counts per gene over that in the ambient profile: reference types."""
+    """(k, G) reference types: share of counts per gene over that in the ambient profile."""
     own: Floats
-    """(K, G) share of counts per gene: types of the sample's own sure cells."""
+    """(K, G) types among the sample's own certain cells: share of counts per gene."""
 
 
 def alternatives(
@@ -35,7 +35,7 @@ def alternatives(
     shares: Floats,
     retain: float,
 ) -> Alternatives:
-    """Profiles of cells that a barcode may hold, on the sample's own scale.
+    """Profiles of cells that a barcode may contain, adjusted to the platform of the sample.
 
     Parameters
     ----------
@@ -46,13 +46,13 @@ def alternatives(
     shares
         (g, k) share of counts of each reference type.
     retain
-        Barcodes with as many counts are surely cells (counts per barcode).
+        Barcodes with at least this many counts are certain cells (counts per barcode).
 
     Returns
     -------
-    The reference types as ratios to the mixture of types that is most like the ambient profile, so
-    that platform effects cancel; and the sample's own sure cells, summed by the type that they are
-    most like, where there are ten or more of a type.
+    The reference types, as ratios to the mixture of types that fits the ambient profile best, so
+    that platform effects cancel; and the sample's own certain cells, summed by the type that fits
+    best, for types with ten cells or more.
     """
     if ambient.profile.size == 0:
         return Alternatives(np.empty((0, counts.shape[1])), np.empty((0, counts.shape[1])))
@@ -87,7 +87,7 @@ def _unit(values: Floats) -> Floats:
 
 
 def log_ratios(profile: Floats, umis: int, types: Alternatives) -> Floats:
-    """Logarithm of (half ambient, half the type) over ambient, per type and gene."""
+    """Log ratio of a mixture (half ambient, half the type) over ambient, per type and gene."""
     pseudo = _PSEUDO / umis
     own = (types.own + pseudo) / (profile + pseudo)
     ratio = np.vstack([types.relative, own])

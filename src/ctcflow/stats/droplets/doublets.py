@@ -1,9 +1,9 @@
-"""Doublets: how much a droplet looks like two cells of the same sample added up.
+"""Doublet scores: how much a droplet resembles the sum of two cells of the same sample.
 
-Two lines of evidence, weighed by a logistic regression that tells simulated doublets from droplets:
-simulated doublets among the neighbours (Wolock 2019, doi:10.1016/j.cels.2018.11.005), and genes
-detected together that exclude each other elsewhere (Bais & Kostka 2020,
-doi:10.1093/bioinformatics/btz698). Library size is left out on purpose: real doublets are not
+Two features are combined by a logistic regression of simulated doublets against droplets: simulated
+doublets among the nearest neighbours (Wolock 2019, doi:10.1016/j.cels.2018.11.005), and genes
+detected together that exclude each other in other cells (Bais & Kostka 2020,
+doi:10.1093/bioinformatics/btz698). Library size is deliberately not used: real doublets are not
 twice as deep as singlets, and tumour cells are deeper than leukocytes.
 """
 
@@ -25,10 +25,10 @@ Matrix = npt.NDArray[np.float64]
 Truth = npt.NDArray[np.bool_]
 
 FEWEST_CELLS: Final = 50
-"""Fewer cells have no neighbourhoods to speak of: their score is NaN."""
+"""Fewest cells for meaningful neighbourhoods; with fewer, the score is NaN."""
 
 _RATE_PER_CELL: Final = 8e-6
-# Kits with more droplets, or with fewer barcodes.
+# Kits with another number of droplets or barcodes, and so another rate.
 _FACTOR: Final = {"ht": 0.5, "gemx": 0.5, "v4": 0.5, "lt": 10.0}
 _LARGEST_RATE: Final = 0.5
 
@@ -47,16 +47,16 @@ _RIDGE: Final = 1.0
 
 
 class Doublets(NamedTuple):
-    """What is said of each cell."""
+    """Doublet score and call of each cell."""
 
     score: Vector
-    """Probability of a doublet with a visible partner, (n_cells,); NaN where not run."""
+    """Probability of a doublet of two different types, (n_cells,); NaN where not run."""
     called: Truth
     """Score above one half, (n_cells,)."""
 
 
 def expected_rate(n_cells: int, *, chemistry: str) -> float | None:
-    """Share of droplets with two cells or more that the loading leads to expect.
+    """Expected share of droplets with two cells or more, from the number of cells and the kit.
 
     10x Chromium, tables of multiplet rates in the user guides: 0.8 % per 1,000 recovered cells for
     v2 to v3.1 (CG000204), 0.4 % for HT and for GEM-X v4 (CG000416, CG000731), 8 % for LT
@@ -86,29 +86,28 @@ def doublet_scores(
 ) -> Doublets:
     """Score each cell of one capture.
 
-    The same seed gives the same scores at any number of threads. Cells are first put into an
-    order that their content decides, so permuting cells permutes scores (cells with identical
-    counts may swap theirs).
+    The same seed gives the same scores at any number of threads. Cells are first sorted by their
+    content, so permuting cells permutes scores (cells with identical counts may swap scores).
 
-    Doublets of two cells of one kind cannot be seen. In a sample of one kind of cell the scores
-    stay near `rate`, and none is called.
+    Doublets of two cells of the same type cannot be detected. In a sample with a single cell type
+    the scores stay near `rate`, and no doublet is called.
 
     Parameters
     ----------
     counts : (n_cells, n_genes)
         Raw counts of one capture, canonical CSR.
     rate
-        Share of doublets expected (fraction, above 0 and below 1). It sets the scale of the
-        score and how many droplets the fit leaves out as likely doublets.
+        Expected share of doublets (fraction, above 0 and below 1). It sets the scale of the
+        score, and how many droplets are excluded from the fit as likely doublets.
     seed
-        Of the pairs that simulated doublets are made of.
+        Seed for choosing the pairs of simulated doublets.
     n_threads
-        Blocks that are worked on at the same time.
+        Blocks that are processed at the same time.
 
     Returns
     -------
     Doublets
-        NaN and not called where there are fewer than `FEWEST_CELLS`, or no genes that vary.
+        NaN and not called if there are fewer than `FEWEST_CELLS` cells, or no variable genes.
     """
     from threadpoolctl import threadpool_limits
 
@@ -126,7 +125,7 @@ def doublet_scores(
 
 
 def content_order(counts: sparse.csr_matrix) -> npt.NDArray[np.int64]:
-    """Order of cells that does not depend on the order in which they are given.
+    """An order of the cells that does not depend on their order in the file.
 
     Parameters
     ----------
@@ -136,20 +135,20 @@ def content_order(counts: sparse.csr_matrix) -> npt.NDArray[np.int64]:
     Returns
     -------
     (n_cells,)
-        Positions, by a hash of the counts: as good as random with respect to what cells are.
+        Indices, sorted by a hash of the counts: effectively random with respect to cell types.
     """
-    # Sums of whole numbers modulo 2**64 are exact, so the order of terms does not matter.
+    # Sums of integers modulo 2**64 are exact, so the order of terms does not matter.
     weights = np.random.default_rng(0).integers(1, 2**63, counts.shape[1], dtype=np.uint64)
     terms = np.zeros(counts.nnz + 1, np.uint64)
     np.multiply(weights[counts.indices], counts.data.astype(np.uint64), out=terms[1:])
     sums = np.cumsum(terms, out=terms)
     hashes = sums[counts.indptr[1:]] - sums[counts.indptr[:-1]]
-    # The last multiplication moves the low bits up: small cells would come first otherwise.
+    # The last multiplication mixes the low bits upwards: small cells would come first otherwise.
     return np.argsort(hashes * np.uint64(0x9E3779B97F4A7C15), kind="stable")
 
 
 def _variable(cells: sparse.csr_matrix) -> npt.NDArray[np.int64]:
-    """Positions of the most variable genes that enough cells have."""
+    """Indices of the most variable genes among those that enough cells express."""
     seen = np.bincount(cells.indices, minlength=cells.shape[1])
     among = np.flatnonzero(seen >= _IN_CELLS)
     if among.size == 0:
@@ -162,7 +161,7 @@ def _variable(cells: sparse.csr_matrix) -> npt.NDArray[np.int64]:
 def _features(
     cells: sparse.csr_matrix, genes: npt.NDArray[np.int64], seed: int, n_threads: int
 ) -> Matrix:
-    """Evidence for cells, then for simulated doublets: neighbours and exclusive pairs."""
+    """The two features (neighbours, exclusive pairs) for cells, then for simulated doublets."""
     n = cells.shape[0]
     rng = np.random.default_rng(seed)
     n_simulated = max(n, _FEWEST_SIMULATED)
@@ -189,11 +188,11 @@ def _log_normalised(counts: sparse.csr_matrix, totals: Vector, target: float) ->
 
 
 def _simulated_nearby(points: npt.NDArray[np.float32], n: int, n_threads: int) -> Vector:
-    """Log odds of simulated doublets among the neighbours; nearer ones count more.
+    """Log odds of simulated doublets among the neighbours, weighted by nearness.
 
-    Large samples are searched in groups, each with its share of cells and of simulated doublets:
-    time then grows with cells and not with their square. Rows are in the order of a hash, so a
-    group is a random part.
+    Large samples are searched in groups, each with its share of cells and of simulated doublets, so
+    that time grows linearly with the number of cells. Rows are sorted by a hash, so a group is a
+    random subset.
     """
     result = np.empty(points.shape[0])
     n_groups = -(-n // _LARGEST_GROUP)
@@ -213,8 +212,8 @@ def _simulated_nearby(points: npt.NDArray[np.float32], n: int, n_threads: int) -
 def _exclusive_pairs(counts: sparse.csr_matrix, n: int) -> Vector:
     """Sum over pairs of genes seen together of -log p that they exclude each other (cxds).
 
-    The weights come from the first n rows; p is the upper tail of the number of cells in which
-    exactly one of the two is seen, in its normal approximation.
+    The weights come from the first n rows; p is the upper tail probability, by normal
+    approximation, of the number of cells in which exactly one of the two genes is seen.
     """
     from scipy.special import log_ndtr
 
@@ -230,7 +229,7 @@ def _exclusive_pairs(counts: sparse.csr_matrix, n: int) -> Vector:
     one = share[:, None] + share - 2 * share[:, None] * share
     spread = np.sqrt(np.maximum(n * one * (1 - one), 1e-12))
     excess = n * (share[:, None] + share - one) - 2 * together
-    # Rounding could leave a trace where the variance is nil.
+    # rounding could leave a tiny value where the variance is zero
     excess[one * (1 - one) * n < 1e-6] = 0.0
     weights = np.where(excess > 0, -log_ndtr(-excess / spread), 0.0)
     np.fill_diagonal(weights, 0.0)
@@ -246,8 +245,8 @@ def _exclusive_pairs(counts: sparse.csr_matrix, n: int) -> Vector:
 def _posterior(features: Matrix, n: int, rate: float) -> Vector:
     """Probability of a doublet for the first n rows, given that `rate` of them are.
 
-    Droplets that look most like doublets are left out when the fit is repeated, since they are
-    not examples of single cells.
+    Droplets that resemble doublets most are left out when the fit is repeated, because they are
+    probably not single cells.
     """
     spread = features.std(axis=0)
     scaled = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
@@ -257,7 +256,7 @@ def _posterior(features: Matrix, n: int, rate: float) -> Vector:
     log_odds = np.zeros(n)
     for _ in range(_ROUNDS):
         used = np.concatenate([single, simulated[n:]])
-        # Both classes weigh the same, whatever their numbers.
+        # both classes get the same total weight, whatever their sizes
         weight = np.where(simulated, float(single.sum()) / float(simulated.sum()), 1.0)
         fit = _logistic(design[used], simulated[used], weight[used])
         log_odds = design[:n] @ fit

@@ -1,9 +1,9 @@
-"""Which barcodes of an unfiltered matrix hold a cell.
+"""Find the barcodes of an unfiltered matrix that contain a cell.
 
-Each barcode is tested against the profile of the ambient RNA with draws of the same total, as
-EmptyDrops does (Lun 2019, doi:10.1186/s13059-019-1662-y). Its statistic, the likelihood under the
-ambient profile, hardly sees small cells: on blood cells thinned to 200 counts it finds one in
-sixteen. The likelihood ratio against profiles of cells finds most of them, so both are used.
+Each barcode is tested against the ambient profile with simulated droplets of the same total, as in
+EmptyDrops (Lun 2019, doi:10.1186/s13059-019-1662-y). Its statistic, the likelihood under the
+ambient profile, has little power for small cells: of blood cells thinned to 200 counts it finds one
+in sixteen. The likelihood ratio against profiles of cells finds most of them, so both are used.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-_BATCH = 250_000  # molecules that are drawn at once: what fits a processor's cache
-_PROFILES = 20  # ambient profiles that the draws are judged by, at least
-_TAIL = 0.01  # share of the draws that the tail beyond all draws is fitted to
-_AMBIENT_LEVEL = 0.1  # part of the error rate that goes to the fit to the ambient profile
+_BATCH = 250_000  # molecules that are drawn at once: they fit into a processor's cache
+_PROFILES = 20  # fewest re-estimated ambient profiles that the draws are judged by
+_TAIL = 0.01  # share of the draws to which the tail beyond all draws is fitted
+_AMBIENT_LEVEL = 0.1  # part of the error rate for the test of the likelihood alone
 
 
 class Barcodes(NamedTuple):
@@ -33,9 +33,9 @@ class Barcodes(NamedTuple):
     umis: Ints
     """(n,) counts per barcode."""
     log_likelihood: Floats
-    """(n,) of the (thinned) counts under the ambient profile."""
+    """(n,) log-likelihood of the (thinned) counts under the ambient profile."""
     log_ratio: Floats
-    """(n,) likelihood ratio of the best cell profile against the ambient profile."""
+    """(n,) log-likelihood ratio of the best cell profile over the ambient profile."""
     p: Floats
     """(n,) probability that a droplet without a cell differs so much."""
 
@@ -57,24 +57,24 @@ def barcodes(
     counts
         (n, G) counts of all barcodes.
     alternatives
-        What may be in a droplet; there may be none.
+        Profiles of cells that may be in a droplet; may be empty.
     lower
         Barcodes with as many counts or fewer are not tested (counts per barcode).
     deepest
-        Barcodes with more counts are thinned to this many first, which keeps the test exact and
-        its cost bounded (counts per barcode).
+        Barcodes with more counts are first thinned to this many, which keeps the test exact and
+        limits its cost (counts per barcode).
     n_draws
-        Droplets without a cell that are drawn, each grown from 1 to `deepest` counts, so that one
-        set of draws serves every total.
+        Number of simulated droplets without a cell. Each is grown from 1 to `deepest` counts, so
+        that one set of draws serves every total.
     seed
-        Of the random numbers; the order of the barcodes does not matter.
+        Seed of the random numbers; the order of the barcodes does not matter.
 
     Returns
     -------
-    The p-value is that of the likelihood ratio, or two-sided that of the likelihood, whichever is
-    smaller after each was given its part of the error rate. Where a barcode lies beyond 99 % of the
-    draws it comes from an exponential tail fitted to them, and so goes below 1 / `n_draws`:
-    otherwise a handful of cells among thousands of barcodes would be lost.
+    The p-value is the smaller of that of the likelihood ratio and the two-sided one of the
+    likelihood, each corrected for its part of the error rate. Beyond 99 % of the draws it comes
+    from an exponential tail fitted to them, so that it can be below 1 / `n_draws`: otherwise a few
+    cells among thousands of barcodes could not be significant.
     """
     umis = totals(counts)
     result = Barcodes(umis, *(np.full(umis.size, np.nan) for _ in range(3)))
@@ -110,8 +110,8 @@ def is_cell(tested: Barcodes, *, fdr: float, retain: float) -> Bools:
     fdr
         Benjamini-Hochberg level over the tested barcodes (fraction).
     retain
-        Barcodes with as many counts are cells whatever their p (counts per barcode, `inf` for
-        none): where all cells are alike, the ambient RNA looks like a cell.
+        Barcodes with at least this many counts are cells whatever their p (counts per barcode,
+        `inf` for none): if all cells are alike, the ambient RNA looks like a cell.
     """
     from ctcflow.stats.calls.p_values import benjamini_hochberg
 
@@ -128,7 +128,8 @@ def _at_most(counts: sp.csr_matrix, *, deepest: int, seed: int) -> sp.csr_matrix
     counts.data = counts.data.astype(np.int64)
     for row in np.flatnonzero(umis > deepest):
         part = slice(counts.indptr[row], counts.indptr[row + 1])
-        # a generator per row, seeded by its content: the order of the rows does not matter
+        # one generator per row, seeded by its content, so that the order of the rows does not
+        # matter
         own = [seed, int(umis[row]), int((counts.indices[part] * counts.data[part]).sum())]
         rng = np.random.default_rng(own)
         counts.data[part] = rng.multivariate_hypergeometric(
@@ -143,9 +144,10 @@ def _draws(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Likelihoods and best ratios of droplets without a cell, each draws x `sizes`.
 
-    Each droplet grows molecule by molecule; its values are read off at every size. It is drawn from
-    the profile, but judged by a profile measured anew on as many counts, as the barcodes come from
-    the true profile and are judged by a measured one: else few ambient counts make p too small.
+    Each droplet grows molecule by molecule, and its values are recorded at every size. It is drawn
+    from the estimated profile, but judged by a profile that is re-estimated from as many simulated
+    counts. This mimics the barcodes, which come from the true profile but are judged by an
+    estimate; without it, p would be too small if there are few ambient counts.
     """
     genes = np.flatnonzero(ambient.profile > 0)
     share = ambient.profile[genes]
@@ -176,9 +178,9 @@ def _draws(
 
 
 def _urn(shape: tuple[int, int], alpha: float, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Which earlier molecule each one copies in Pólya's urn, itself where it is drawn anew."""
+    """Which earlier molecule each molecule copies in Pólya's urn; its own index if it is new."""
     k = np.arange(shape[1])
-    # an earlier one with probability 1 / (alpha + k) each, a new one with what is left
+    # each earlier molecule with probability 1 / (alpha + k), a new one with the rest
     pointer = np.minimum((rng.random(shape) * (alpha + k)).astype(np.int64), k)
     while True:
         further = np.take_along_axis(pointer, pointer, axis=1)
@@ -188,7 +190,7 @@ def _urn(shape: tuple[int, int], alpha: float, rng: np.random.Generator) -> npt.
 
 
 def _earlier(gene: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """How often the gene of each molecule came before in its row."""
+    """Number of earlier molecules of the same gene in the row, for each molecule."""
     order = np.argsort(gene, axis=1, kind="stable")
     ordered = np.take_along_axis(gene, order, axis=1)
     first = np.ones(gene.shape, dtype=bool)
@@ -201,12 +203,12 @@ def _earlier(gene: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 
 def _upper_tail(drawn: Floats, values: Floats) -> Floats:
-    """P of values as high, from sorted draws."""
+    """P of values at least as high, from sorted draws."""
     return _lower_tail(-drawn[::-1], -values)
 
 
 def _lower_tail(drawn: Floats, values: Floats) -> Floats:
-    """P of values as low, from sorted draws, exponential beyond the lowest of them."""
+    """P of values at least as low, from sorted draws; exponential tail below the lowest draw."""
     p = (np.searchsorted(drawn, values, side="right") + 1.0) / (drawn.size + 1.0)
     tail = int(_TAIL * drawn.size)
     if tail >= 20:

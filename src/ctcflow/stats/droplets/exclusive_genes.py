@@ -22,11 +22,12 @@ _SOURCES: Final = {
     "erythrocyte": "HBB HBA1 HBA2 HBD",
 }
 _STICK: Final = {"platelet": ("T and NK",), "erythrocyte": ("T and NK", "B", "myeloid")}
-"""Where the genes of a source tell ambient RNA: platelets stick to myeloid and B cells."""
+"""Lineages in which the genes of a source are a sign of ambient RNA. Platelets stick to myeloid and
+B cells, so platelet genes are no such sign there."""
 
 
 def exclusive(genes: npt.NDArray[np.object_]) -> tuple[Ints, Bools]:
-    """Which lineage of `GROUPS` makes a gene, and which cannot.
+    """Which lineage of `GROUPS` expresses a gene, and which cannot.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where counts per barcode fall off."""
+"""Knee and inflection of the barcode rank plot."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 
-_GRID = 0.02  # decades of rank between points of the curve that knee and inflection are read from
+_GRID = 0.02  # decades of rank between the points on which knee and inflection are sought
 _SMOOTH = 5  # points of that grid on either side
 
 
 class Knee(NamedTuple):
-    """Points of the curve of counts against rank (counts per barcode, NaN for none)."""
+    """Knee and inflection of counts against rank (counts per barcode, NaN for none)."""
 
     knee: float
     inflection: float
 
 
 def knee(umis: Ints, *, lower: int) -> Knee:
-    """Find where counts per barcode fall off, on the log-log curve of counts against rank.
+    """Find the knee and the inflection of the log-log curve of counts against rank.
 
     Parameters
     ----------
@@ -32,8 +32,9 @@ def knee(umis: Ints, *, lower: int) -> Knee:
 
     Returns
     -------
-    The inflection is the steepest point of the curve; the knee lies before it, where the curve is
-    farthest above the straight line to its first barcode. NaN where fewer than three totals differ.
+    The inflection is the steepest point of the curve. The knee is before it, where the curve is
+    farthest above the straight line from the first barcode to the inflection. NaN with fewer than
+    three different totals.
     """
     values, times = np.unique(umis[umis > lower], return_counts=True)
     if values.size < 3:
@@ -43,10 +44,10 @@ def knee(umis: Ints, *, lower: int) -> Knee:
     grid = np.linspace(x[0], x[-1], max(3, int(np.ceil((x[-1] - x[0]) / _GRID))))
     curve = np.interp(grid, x, y)
     padded = np.pad(curve, _SMOOTH, mode="edge")
-    weights = np.hanning(2 * _SMOOTH + 3)[1:-1]  # one peak where a cliff is, not a plateau
+    weights = np.hanning(2 * _SMOOTH + 3)[1:-1]  # gives a peak at a steep drop, not a plateau
     weights /= weights.sum()
     slope = np.gradient(np.convolve(padded, weights, mode="valid"), grid)
-    # the padding bends the ends; the first barcodes are too few for a slope
+    # padding distorts the ends, and the first barcodes are too few to estimate a slope
     inner = slice(min(_SMOOTH, grid.size // 3), max(grid.size - _SMOOTH, grid.size // 3 + 1))
     steepest = inner.start + int(slope[inner].argmin())
     chord = np.interp(grid[: steepest + 1], grid[[0, steepest]], curve[[0, steepest]])

@@ -1,4 +1,4 @@
-"""What a cell's counts look like before anything is known about it."""
+"""Quality metrics of droplets: counts, genes and shares of technical gene sets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def depth(counts: sp.csr_matrix) -> Depth:
 
 
 def percent(counts: sp.csr_matrix, *, genes: Bools, umis: npt.NDArray[np.int64]) -> Floats:
-    """Percent of each cell's counts in some genes; NaN throughout where there is no such gene."""
+    """Percent of each cell's counts in some genes; all NaN if the data have none of them."""
     if not genes.any():
         return np.full(umis.size, np.nan)
     part = np.asarray(counts @ genes.astype(np.float64)).ravel()
@@ -51,7 +51,7 @@ class Quality(NamedTuple):
 
 
 SHARES: Final = ("mitochondrial", "ribosomal", "haemoglobin", "platelet")
-"""Technical gene sets whose share is measured."""
+"""Technical gene sets whose share of the counts is measured."""
 
 
 def quality(

@@ -1,4 +1,4 @@
-"""Unfiltered droplets beside the cells that were given: ambient RNA, and which hold a cell."""
+"""Unfiltered droplets of a sample: compare the given cells and all others with ambient RNA."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 Curve = list[list[int]]
 
-_DEEPEST: Final = 1000  # counts that a droplet is thinned to: more say nothing new, and cost time
+_DEEPEST: Final = 1000  # droplets are thinned to this many counts: more only cost time
 _DRAWS: Final = 5000
-_TOP: Final = 0.99  # quantile of the given cells that stands for the largest of them
-_RETAINED: Final = 0.1  # of it: cells beyond doubt, as in Cell Ranger's first pass
-_CURVE: Final = 200  # points of the curve that is drawn
+_TOP: Final = 0.99  # quantile of the given cells' counts that represents the largest cells
+_RETAINED: Final = 0.1  # this share of it makes a certain cell, as in Cell Ranger's first pass
+_CURVE: Final = 200  # points of the curve in the figure
 
 
 class Beside(NamedTuple):
@@ -33,22 +33,23 @@ class Beside(NamedTuple):
     counts: sp.csr_matrix
     barcodes: npt.NDArray[np.object_]
     found: int
-    """Given droplets that are among all of them."""
+    """Number of given droplets that were found among all droplets."""
 
 
 class Tested(NamedTuple):
-    """What the unfiltered droplets say."""
+    """Results of the test on unfiltered droplets."""
 
     given_empty: Bools
     """(n,) given droplets that cannot be told from ambient RNA."""
     outside: Bools
-    """(m,) other droplets that hold a cell by the same test."""
+    """(m,) other droplets that contain a cell according to the same test."""
     n_tested: int
     retain: float
-    """Given droplets with as many counts are cells without a test (counts per barcode)."""
+    """Given droplets with at least this many counts are cells without a test (counts per
+    barcode)."""
     points: Knee
     curve: Curve
-    """Rank and counts of all barcodes, falling."""
+    """Rank and counts of all barcodes, counts descending."""
     cells_curve: Curve
 
 
@@ -73,7 +74,7 @@ def tested(
     ambient
         Profile of the barcodes with up to `lower` counts.
     reference
-        Types that may be in a droplet.
+        Profiles of the cell types that may be in a droplet.
     lower
         Barcodes with as many counts or fewer are not tested (counts per barcode).
     fdr
@@ -83,7 +84,7 @@ def tested(
 
     Returns
     -------
-    Given droplets with `lower` counts or fewer are not tested and so never called empty here.
+    Given droplets with `lower` counts or fewer are not tested, and so never called empty here.
     """
     mine, rest = totals(given), totals(other)
     top = float(np.quantile(mine, _TOP)) if mine.size else np.inf
@@ -108,7 +109,7 @@ def tested(
     cell = is_cell(found, fdr=fdr, retain=retain)
     known = ~np.isnan(found.p)
     outside = np.zeros(rest.size, dtype=bool)
-    # large ones that nobody called a cell have no such credit: they have to pass the test
+    # this does not apply to large droplets that were not given as cells: they must pass the test
     outside[worth] = is_cell(found, fdr=fdr, retain=np.inf)[mine.size :]
     return Tested(
         known[: mine.size] & ~cell[: mine.size],
@@ -131,9 +132,9 @@ def beside(
     given
         (n,) barcodes of the given droplets.
     droplets, barcodes
-        (N, G) counts of all droplets, and their barcodes. Suffixes that a laboratory adds to one of
-        the two (`-1`, `_P01`) are looked through where no barcode is the same and the bases alone
-        name each droplet once.
+        (N, G) counts of all droplets, and their barcodes. If no barcode is found, suffixes that
+        were added to one of the two (`-1`, `_P01`) are ignored, provided that the bases alone are
+        unique.
     """
     one, all_of_them = pd.Index(given.astype(str)), pd.Index(barcodes.astype(str))
     same = all_of_them.isin(one)

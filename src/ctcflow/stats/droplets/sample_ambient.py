@@ -1,4 +1,4 @@
-"""The ambient RNA of one sample of blood: how much, of what, and the counts without it."""
+"""The ambient RNA of one blood sample: its share, its profile, and counts corrected for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CONFIDENCE: Final = 0.95
 
 
 class SampleAmbient(NamedTuple):
-    """How much, and of what."""
+    """Share and profile of the ambient RNA."""
 
     found: ambient.Contamination
     profile: Floats
@@ -46,15 +46,16 @@ def measured(
     genes
         (G,) symbols.
     lineage
-        (n,) index into `coarse.COARSE`.
+        (n,) index into `coarse_lineage.COARSE`.
     used
-        (n,) cells to measure on: those that are kept and no likely doublets.
+        (n,) cells to measure on: kept cells that are not likely doublets.
     soup
-        (G,) profile of droplets without a cell; None where there are none: then the cells' mean.
+        (G,) profile of droplets without a cell; None if there are none: then the cells' mean.
     reads
-        Read counts come from wells, which share no ambient RNA: not measured.
+        True for read counts: they come from wells, which share no ambient RNA, so nothing is
+        measured.
     seed
-        Of the bootstrap.
+        Seed of the bootstrap.
     """
     nothing = np.full(genes.size, np.nan)
     if reads:
@@ -83,7 +84,7 @@ def measured(
 def without(
     counts: sp.csr_matrix, *, lineage: Ints, kept: Bools, ambient_rna: SampleAmbient, seed: int
 ) -> sp.csr_matrix:
-    """Counts without the ambient ones, in the cells that are kept; the others stay as they are."""
+    """Correct the counts of kept cells for ambient RNA; other cells are not changed."""
     cells = np.flatnonzero(kept)
     corrected = ambient.correct(
         counts[cells],
@@ -98,7 +99,7 @@ def without(
 
 
 def _groups(lineage: Ints) -> Ints:
-    """Lineages of `exclusive_genes`; -1 for cells that are none of them."""
+    """Index into `exclusive_genes.GROUPS`; -1 for cells of other lineages."""
     names = {**dict.fromkeys(exclusive_genes.GROUPS, ""), "neutrophil": "myeloid"}
     codes = [
         exclusive_genes.GROUPS.index(names[name] or name) if name in names else -1

@@ -1,4 +1,4 @@
-"""Do two libraries share more barcodes than chance allows."""
+"""Find pairs of libraries that share more barcodes than expected by chance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from scipy import special
 
 WHITELIST = 737_280
-"""Barcodes of the smallest 10x whitelist: the most sharing that chance allows (barcodes)."""
+"""Size of the smallest 10x whitelist, with which chance gives the most sharing (barcodes)."""
 _SEQUENCE = re.compile(r"[ACGTN]{10,}")
 
 
@@ -27,20 +27,21 @@ class Shared(NamedTuple):
 
 
 def shared_barcodes(cells: Mapping[str, pd.Series], *, alpha: float) -> list[Shared]:
-    """Name pairs of samples that share barcodes beyond chance.
+    """Find pairs of samples that share more barcodes than expected by chance.
 
     Parameters
     ----------
     cells
-        Per sample, total counts indexed by barcode. Names that hold no sequence (wells of plates)
-        do not count.
+        Per sample, total counts indexed by barcode. Names without a sequence (wells of plates) are
+        ignored.
     alpha
         Family-wise level over all pairs (Poisson tail, Bonferroni).
 
     Returns
     -------
-    Pairs in the order of the samples. `same_counts` barcodes also have the same total: the same
-    file twice; without them the barcodes may have hopped between libraries of one run.
+    Pairs in the order of the samples. `same_counts` is the number of barcodes that also have the
+    same total: many mean that the same file was given twice; without them, barcodes may have hopped
+    between libraries of one sequencing run.
     """
     names = list(cells)
     keys = [_sequences(cells[name]) for name in names]
@@ -79,7 +80,7 @@ def _overlaps(keys: list[np.ndarray]) -> sp.coo_matrix:
 
 
 def sentences(cells: Mapping[str, pd.Series], *, alpha: float) -> list[tuple[str, str]]:
-    """Say of both samples of each pair what they share; parameters as of `shared_barcodes`."""
+    """Sentences for both samples of each pair on what they share; see `shared_barcodes`."""
     found = []
     for pair in shared_barcodes(cells, alpha=alpha):
         cause = (

@@ -1,1 +1,1 @@
-"""Coordinates of cells: components, batches, references."""
+"""Embeddings: principal components, batch correction, mapping onto references."""

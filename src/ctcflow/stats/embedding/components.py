@@ -1,4 +1,4 @@
-"""Exact principal components from sums that are added up over samples."""
+"""Exact principal components from sums that are accumulated over samples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SMALLEST: Final = 1e-12
 
 
 class Sums(NamedTuple):
-    """What a set of cells adds: number of cells, sum per gene, cross-products of genes."""
+    """Sums over a set of cells: number of cells, sum per gene, cross-products of genes."""
 
     n_cells: int
     total: Vector
@@ -34,7 +34,7 @@ class Components(NamedTuple):
 
 
 def no_sums(n_genes: int) -> Sums:
-    """Give the sums of no cell."""
+    """The sums of no cells: all zero."""
     return Sums(0, np.zeros(n_genes), np.zeros((n_genes, n_genes)))
 
 
@@ -47,11 +47,11 @@ def add_cells(sums: Sums, matrix: sparse.csr_matrix, *, n_threads: int) -> Sums:
     Parameters
     ----------
     sums
-        Sums so far; its arrays are added to in place.
+        Sums so far; its arrays are changed in place.
     matrix : (n_cells, n_genes)
         Log-normalised values.
     n_threads
-        Blocks that are worked on at once.
+        Blocks that are processed at the same time.
     """
     from threadpoolctl import threadpool_limits
 
@@ -62,7 +62,7 @@ def add_cells(sums: Sums, matrix: sparse.csr_matrix, *, n_threads: int) -> Sums:
     starts = range(0, matrix.shape[0], _BLOCK)
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
         for first in range(0, len(starts), n_threads):
-            # no more products in memory than threads
+            # keep at most as many products in memory as there are threads
             for total, product in pool.map(products, starts[first : first + n_threads]):
                 sums.total.__iadd__(total)
                 sums.products.__iadd__(product)
@@ -75,7 +75,7 @@ def principal_components(sums: Sums, *, n_components: int) -> Components:
     Parameters
     ----------
     sums
-        Of all cells.
+        Sums over all cells.
     n_components
         Number of components wanted.
 

@@ -1,4 +1,4 @@
-"""Whether batch and another property of the samples can be told apart."""
+"""Confounding of batch with other properties of the samples."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ Table = npt.NDArray[np.int64]
 def associate(
     first: Codes, second: Codes, *, name: str, n_permutations: int, seed: int
 ) -> Association | None:
-    """Measure and word the association of batch with another property of the samples.
+    """Measure and describe the association of batch with another property of the samples.
 
     Parameters
     ----------
     first, second : (n,)
-        Batch and property of each sample (the unit; never cells), codes from 0, none left out.
+        Batch and property of each sample (samples are the units, never cells), codes from 0, each
+        code used.
     name
-        Of the property, as in the sample sheet.
+        Name of the property, as in the sample sheet.
     n_permutations, seed
-        Of `association_p`.
+        As for `association_p`.
 
     Returns
     -------
@@ -50,9 +51,9 @@ def associate(
 def design_rank(table: Table) -> int:
     """Rank of the design intercept + row + column, from the table of samples.
 
-    Rows and columns are the two sides of a graph in which a sample is an edge: the rank is their
-    number less that of the graph's components, without rounding. Of rows alone it is their number;
-    where the columns add nothing to it, rows determine columns.
+    Rows and columns are the nodes of a bipartite graph in which each sample is an edge. The rank is
+    the number of nodes minus the number of connected components, so it is exact. The rank of rows
+    alone is their number; if the columns add nothing to it, rows determine columns.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ def association_p(first: Codes, second: Codes, *, n_permutations: int, seed: int
     Parameters
     ----------
     first, second : (n,)
-        Codes of each sample, from 0, none left out.
+        Codes of each sample, from 0, each code used.
     n_permutations
         Permutations m.
     seed
@@ -110,29 +111,29 @@ def association_p(first: Codes, second: Codes, *, n_permutations: int, seed: int
     reached = 0
     for _ in range(n_permutations):
         found = _inertia(first, rng.permutation(second), in_first, in_second)
-        # Sums of the same numbers in another order differ in their last digits.
+        # tolerance: sums of the same numbers in another order differ in their last digits
         reached += found >= seen - 1e-9
     return (reached + 1) / (n_permutations + 1)
 
 
 def _inertia(first: Codes, second: Codes, in_first: Codes, in_second: Codes) -> float:
-    """Chi-squared / n + 1, without the whole table: a thousand samples may be a thousand batches"""
+    """Chi-squared / n + 1, without a dense table: a thousand samples may be a thousand batches."""
     pairs, counts = np.unique(first * in_second.size + second, return_counts=True)
     expected = in_first[pairs // in_second.size] * in_second[pairs % in_second.size]
     return float((counts**2 / expected).sum())
 
 
 def describe(table: Table, *, name: str, p: float, v: float) -> str:
-    """Say in one sentence what batch and another property of the samples have to do.
+    """Describe in one sentence how batch is associated with another property of the samples.
 
     Parameters
     ----------
     table : (n_batches, n_values)
         Samples; no empty row or column, two or more of each.
     name
-        Of the property, as in the sample sheet.
+        Name of the property, as in the sample sheet.
     p, v
-        Of `association_p` and `cramers_v`.
+        Results of `association_p` and `cramers_v`.
     """
     shape, rank, n = table.shape, design_rank(table), int(table.sum())
     if shape[0] == n:

@@ -1,4 +1,4 @@
-"""How well what is not batch outlives a correction: labels, and rare cells apart."""
+"""Conservation of biology by a batch correction: labels, and separation of rare cells."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _ELEMENTS: Final = 16_000_000
 def scaled_clisi(lisi: npt.NDArray[np.float64], *, n_labels: int) -> float:
     """Mean cLISI on scib's scale: (n - cLISI) / (n - 1).
 
-    Luecken 2022, doi:10.1038/s41592-021-01336-8; the mean over cells stands for its median, so
-    that a rare label counts.
+    Luecken 2022, doi:10.1038/s41592-021-01336-8, but with the mean over cells instead of the
+    median, so that rare labels matter.
 
     Parameters
     ----------
     lisi : (n,)
-        Of `mixing.inverse_simpson` with the cells' labels.
+        Result of `mixing.inverse_simpson` for the cells' labels.
     n_labels
         Number of labels, 2 or more.
 
@@ -35,10 +35,10 @@ def scaled_clisi(lisi: npt.NDArray[np.float64], *, n_labels: int) -> float:
 
 
 def graph_connectivity(neighbors: Codes, labels: Codes) -> float:
-    """Share of each label's cells in its largest connected part of the graph, mean over labels.
+    """Share of each label's cells in its largest connected component, mean over labels.
 
-    Luecken 2022, doi:10.1038/s41592-021-01336-8: 1 where each label hangs together. Two cells are
-    tied where either is a neighbour of the other.
+    Luecken 2022, doi:10.1038/s41592-021-01336-8: 1 if the cells of each label are connected. Two
+    cells are connected if either is a neighbour of the other.
 
     Parameters
     ----------
@@ -68,18 +68,18 @@ def neighbor_purity(
 ) -> float:
     """Share of the k nearest neighbours of some cells that are members, over all cells.
 
-    Exact and independent of the number of threads; needs no neighbours of the other cells.
+    Exact, and independent of the number of threads; only neighbours of `rows` are computed.
 
     Parameters
     ----------
     points : (n, d)
         Finite.
     members : (n,)
-        Cells that are counted.
+        Cells that count as members.
     rows : (m,)
-        Cells whose neighbours are looked at, 1 or more.
+        Cells whose neighbours are examined, 1 or more.
     k
-        Neighbours, the cell itself left out; 1 to n - 1.
+        Number of neighbours, without the cell itself; 1 to n - 1.
 
     Returns
     -------

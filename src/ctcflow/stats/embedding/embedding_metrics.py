@@ -1,4 +1,4 @@
-"""What an embedding is like: batches mixed, labels kept, from one set of neighbours."""
+"""Metrics of an embedding: mixing of batches and conservation of labels."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from ctcflow.stats.embedding import conservation, mixing
 Codes = npt.NDArray[np.intp]
 
 NEIGHBORS: Final = 91
-"""Itself included: three times the perplexity of 30 that Korsunsky 2019 use (cells)."""
+"""Number of neighbours, the cell itself included: three times the perplexity of 30 of Korsunsky
+2019, and one (cells)."""
 _TIED: Final = 15  # neighbours of the graph, itself included, as in `cluster`
 _ALPHA: Final = 0.05
 
 
 class Metrics(NamedTuple):
-    """Metric and value."""
+    """Values by name of the metric."""
 
     mixing: dict[str, float]
     """`iLISI` (0 one batch, 1 all equally), `batch_entropy`, `acceptance`:
@@ -32,16 +33,16 @@ class Metrics(NamedTuple):
 def measure(
     points: npt.NDArray[np.float64], *, batches: Codes, labels: Codes, n_threads: int
 ) -> Metrics:
-    """Measure how batches are mixed and labels kept.
+    """Measure how well batches are mixed and labels conserved.
 
     Parameters
     ----------
     points : (n, d)
         Finite.
     batches, labels : (n,)
-        Codes from 0, none left out; 2 batches or more.
+        Codes from 0, each code used; 2 batches or more.
     n_threads
-        Threads of the search for neighbours; no result depends on it.
+        Threads of the search for neighbours; does not change results.
     """
     indices, distances = nearest(points, k=NEIGHBORS, n_threads=n_threads)
     others, distances = indices[:, 1:], distances[:, 1:]

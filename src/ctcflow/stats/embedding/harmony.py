@@ -1,6 +1,6 @@
-"""Batch correction fitted on some cells and applied to all.
+"""Batch correction with Harmony.
 
-harmonypy is GPL-3: it is imported here only.
+harmonypy has another licence (GPL-3) than this package, so it is imported only in this module.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _ROWS: Final = 65_536
 
 
 class Harmony(NamedTuple):
-    """Corrected points, and what mapping new ones on them needs."""
+    """Corrected points, and what is needed to map new points onto them."""
 
     points: Matrix
     """(n, d) corrected."""
     cluster_sizes: Vector
-    """(k,) cells per soft cluster, not whole; they sum to n."""
+    """(k,) cells per soft cluster, not integers; they sum to n."""
     cluster_sums: Matrix
-    """(k, d) sum of the corrected points, each by its share of the cluster."""
+    """(k, d) sum of the corrected points, weighted by their membership in the cluster."""
 
 
 def harmony(
@@ -57,7 +57,7 @@ def harmony(
 
     n, d = points.shape
     found = run_harmony(
-        # Components x cells: the only orientation that is not mistaken where n equals d.
+        # Components x cells: the orientation that harmonypy does not misinterpret if n equals d.
         np.ascontiguousarray(points.T),
         {"batch": batches},
         ["batch"],
@@ -68,7 +68,7 @@ def harmony(
         verbose=False,
     )
     corrected = np.asarray(found.Z_corr, dtype=np.float64)
-    # harmonypy 0.x gave components x cells.
+    # harmonypy 0.x returned components x cells.
     if corrected.shape != (n, d):
         raise RuntimeError(f"harmonypy gave shape {corrected.shape} for {n} cells and {d} PCs")
     return Harmony(corrected, *_compressed(np.asarray(found.R), corrected))
@@ -89,7 +89,7 @@ def _compressed(shares: npt.NDArray[np.floating], points: Matrix) -> tuple[Vecto
 
 
 def mean_shift(shifts: Matrix, *, groups: Codes, n_groups: int) -> Matrix:
-    """Mean of the shifts of each group.
+    """Mean shift (correction) of each group.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the nearest cells of a reference say about a cell."""
+"""Transfer labels and coordinates to a cell from the nearest cells of a reference."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def averages(indices: Codes, shares: Matrix, *, values: npt.NDArray[np.floating]
     indices, shares : (n, k)
         Neighbours in the reference and their weights.
     values : (n_reference, d)
-        Such as coordinates on a map.
+        Values to average, such as UMAP coordinates.
 
     Returns
     -------
@@ -75,16 +75,16 @@ def averages(indices: Codes, shares: Matrix, *, values: npt.NDArray[np.floating]
 
 
 class Placed(NamedTuple):
-    """Where cells fall in a reference."""
+    """Positions of cells in a reference."""
 
     indices: npt.NDArray[np.int64]
     """(n, k) nearest cells of the reference."""
     shares: Matrix
     """(n, k) their weights; rows sum to one."""
     distances: Matrix
-    """(n, k) to them, ascending."""
+    """(n, k) distances to them, ascending."""
     unexpected: npt.NDArray[np.float64]
-    """(n,) expression that their groups do not have: see `novelty.unexpected_expression`."""
+    """(n,) expression beyond that of their groups: see `novelty.unexpected_expression`."""
 
 
 def place(
@@ -99,7 +99,7 @@ def place(
     k: int,
     n_threads: int,
 ) -> Placed:
-    """Find the nearest reference cells, and what speaks against being one of them.
+    """Find the nearest reference cells, and expression that they do not explain.
 
     Parameters
     ----------
@@ -114,11 +114,11 @@ def place(
     group_means : (L, G)
         Mean of each gene in each group.
     batches, fitted : (n,)
-        Batch of each cell, and which cells may speak for it.
+        Batch of each cell, and the cells that are used to measure batch effects.
     k
         Neighbours per cell.
     n_threads
-        Of the search; nothing depends on it.
+        Threads of the search; does not change results.
     """
     indices, distances = search(
         points, embedding, k=k, n_probed=None, same=False, n_threads=n_threads

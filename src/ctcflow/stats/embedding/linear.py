@@ -1,4 +1,4 @@
-"""One shift per batch, estimated with the lineage of each cell held fixed."""
+"""Linear batch correction: one shift per batch, adjusted for the lineage of each cell."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Table = npt.NDArray[np.int64]
 
 
 def connected_sets(shared: npt.NDArray[np.bool_]) -> Codes:
-    """Number the rows of a table by what they share: batches that can be compared.
+    """Number the connected sets of rows: for instance, batches that can be compared.
 
-    Rows are in one set where they share a column, or each shares one with a third row.
+    Two rows are in one set if they share a column, directly or through other rows.
 
     Parameters
     ----------
     shared : (n_rows, n_columns)
-        Whether the row has the column, for instance the batch cells of the lineage.
+        Whether the row has the column; for instance, whether the batch has cells of the lineage.
 
     Returns
     -------
@@ -37,19 +37,19 @@ def connected_sets(shared: npt.NDArray[np.bool_]) -> Codes:
 
 
 def not_comparable(table: Table, *, fewest: int) -> list[str]:
-    """Say of each batch why it cannot be compared with any other.
+    """Say why a batch cannot be compared with any other, for each batch.
 
     Parameters
     ----------
     table : (n_batches, n_lineages)
-        Leukocytes.
+        Number of leukocytes.
     fewest
-        Leukocytes of a lineage from which the batch counts as having it (cells).
+        Fewest leukocytes for which a batch counts as having the lineage (cells).
 
     Returns
     -------
     list of str
-        One per batch; empty where it can.
+        One reason per batch; empty where it can be compared.
     """
     shared = table >= fewest
     sets = connected_sets(shared)
@@ -72,11 +72,11 @@ def batch_effects(
     """Effect of each batch on the points, by least squares on lineage + batch.
 
     The model of limma's removeBatchEffect with the lineages as design (Ritchie 2015,
-    doi:10.1093/nar/gkv007). Differences between batches are those of limma. Their zero is another:
-    within a connected set of batches (see `connected_sets`) the effects sum to zero weighted by
-    cells, so that removing them moves no set's mean; limma's sum to zero unweighted. Sets are not
-    compared with each other, since nothing tells a batch from a lineage there: a batch that shares
-    no lineage has the effect 0.
+    doi:10.1093/nar/gkv007). Differences between batches are the same as with limma, but the zero
+    point differs: within a connected set of batches (see `connected_sets`) the effects sum to zero
+    weighted by cells, so that removing them does not move the mean of a set; limma's sum to zero
+    unweighted. Sets are not compared with each other, because between them batch and lineage are
+    confounded: a batch that shares no lineage has the effect 0.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def batch_effects(
     Returns
     -------
     (n_batches, d)
-        To be taken off the points; 0 for a batch without cells.
+        Effects to subtract from the points; 0 for a batch without cells.
     """
     from threadpoolctl import threadpool_limits
 
@@ -100,9 +100,9 @@ def batch_effects(
     of_lineage = np.nan_to_num(mean_shift(points, groups=lineages, n_groups=n_lineages))
     share = table / np.maximum(in_lineage, 1)
     with threadpool_limits(limits=1, user_api="blas"):
-        # Lineages eliminated from the normal equations; singular within each set of batches,
+        # The normal equations without the lineages are singular within each set of batches;
         matrix = np.diag(in_batch.astype(np.float64)) - share @ table.T
-        # where the constraint takes the place of the missing equation.
+        # there the sum-to-zero constraint replaces the missing equation.
         for members in _members(connected_sets(table > 0)):
             sizes = np.where(members, in_batch, 0).astype(np.float64)
             matrix += np.outer(sizes, sizes) / max(sizes.sum(), 1.0)

@@ -1,4 +1,4 @@
-"""Marker scores of cells that were mapped onto a reference, averaged with those around them."""
+"""Marker scores of mapped cells, smoothed over their neighbours in reference and sample."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ Matrix = npt.NDArray[np.float64]
 def mapped_scores(
     scores: Scores, points: Matrix, *, placed: Placed, of_reference: Scores, k: int, n_threads: int
 ) -> Scores:
-    """Average the marker scores of new cells with those around them, of the reference or new.
+    """Smooth the marker scores of new cells over their neighbours, both reference and new cells.
 
-    As `annotation.diffused_scores` does among the cells of the reference, whose scores stay: each
-    new cell has ties to its nearest cells of both, those to new ones in either direction. A sample
-    with cells that the reference hardly has is so named by its own markers, where the nearest cells
-    of the reference are of another type.
+    This is `annotation.diffused_scores` with the scores of reference cells held fixed: each new
+    cell has ties to its nearest reference cells and to its nearest new cells (in either direction).
+    Cells of a type that is rare in the reference are so labelled by their own markers, although
+    their nearest reference cells are of another type.
 
     Parameters
     ----------
     scores : (n, n_types)
-        Of the new cells alone.
+        Scores of the new cells, not smoothed.
     points : (n, d)
         The cells, mapped onto the reference.
     placed
-        Where they fall in it.
+        Their positions in the reference.
     of_reference : (n_reference, n_types)
-        Averaged.
+        Smoothed scores of the reference cells.
     k
         Neighbours per cell, itself included.
     n_threads
-        Of the search; nothing depends on it.
+        Threads of the search; does not change results.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def mapped_scores(
     indices = np.hstack([own[:, :1], placed.indices, own[:, 1:]])
     new = np.arange(indices.shape[1]) > placed.indices.shape[1]
     order = np.argsort(distances, axis=1, kind="stable")[:, :k]
-    # itself is at no distance, and first
+    # the cell itself comes first, at distance 0
     indices, new = np.take_along_axis(indices, order, axis=1)[:, 1:], new[order][:, 1:]
     strengths = tie_strengths(np.take_along_axis(distances, order, axis=1)).astype(np.float32)
     to_reference = np.where(new, 0, strengths)

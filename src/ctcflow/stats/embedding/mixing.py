@@ -24,14 +24,14 @@ def kernel_weights(distances: Floats, *, perplexity: float) -> Floats:
     Parameters
     ----------
     distances : (n, k)
-        To the neighbours, the cell itself left out.
+        Distances to the neighbours, without the cell itself.
     perplexity
         Effective number of neighbours; below k.
 
     Returns
     -------
     (n, k)
-        Sum to one.
+        Weights; rows sum to one.
     """
     n, k = distances.shape
     weights = np.full((n, k), 1.0 / max(k, 1))
@@ -51,12 +51,12 @@ def kernel_weights(distances: Floats, *, perplexity: float) -> Floats:
 
 
 def inverse_simpson(weights: Floats, neighbors: Codes, *, n_labels: int) -> Vector:
-    """Local inverse Simpson index: how many labels a cell sees among its neighbours.
+    """Local inverse Simpson index (LISI): effective number of labels among the neighbours.
 
     Parameters
     ----------
     weights : (n, k)
-        Of `kernel_weights`.
+        Weights from `kernel_weights`.
     neighbors : (n, k)
         Label of each neighbour, 0 to `n_labels` - 1.
     n_labels
@@ -75,7 +75,7 @@ def inverse_simpson(weights: Floats, neighbors: Codes, *, n_labels: int) -> Vect
 
 def _kernel(distances: npt.NDArray[np.float64], scale: Vector) -> tuple[Vector, Vector]:
     """Weights that sum to one, and their entropy (nats)."""
-    # Distances beyond the nearest: the same weights, and no underflow of all of them.
+    # Subtract the nearest distance: the weights are the same, and they cannot all underflow.
     excess = distances - distances.min(axis=1, keepdims=True)
     raw = np.exp(-excess * scale[:, None])
     total = raw.sum(axis=1)
@@ -103,7 +103,7 @@ def label_shares(neighbors: Codes, *, n_labels: int) -> npt.NDArray[np.float64]:
 
 
 def batch_entropy(neighbors: Codes, *, shares: Vector) -> Vector:
-    """Entropy of the batches around each cell, as a share of what chance would give.
+    """Entropy of the batches among each cell's neighbours, relative to random mixing.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def _entropy(shares: npt.NDArray[np.float64]) -> Vector:
 
 
 def acceptance(neighbors: Codes, *, shares: Vector, alpha: float) -> npt.NDArray[np.bool_]:
-    """Tell in which neighbourhoods the batches may be a random draw (kBET's test).
+    """Test in which neighbourhoods the batches are compatible with random mixing (kBET).
 
     Büttner 2019, doi:10.1038/s41592-018-0254-1: Pearson's chi-squared of the batches among the
     neighbours against their shares of all cells.

@@ -1,4 +1,4 @@
-"""How far a cell is from anything in a reference, beyond what its depth explains."""
+"""Novelty: distance of a cell from the cells of a reference, adjusted for its depth."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Matrix = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float64]
 
 FEWEST: Final = 20
-"""Below this number of null cells there is no limit, and no word on a batch (cells)."""
+"""Fewest null cells for a limit, and fewest cells to estimate a batch effect (cells)."""
 _FLOOR: Final = 0.05
 _BLOCK: Final = 1024
 
 
 class Limit(NamedTuple):
-    """The line of log(1 + value) on log depth, and how much above it the limit lies; NaN: none."""
+    """Regression line of log(1 + value) on log depth, and the limit's distance above; NaN: none."""
 
     intercept: float
     slope: float
@@ -33,24 +33,25 @@ def unexpected_expression(
     batches: npt.NDArray[np.integer],
     fitted: npt.NDArray[np.bool_],
 ) -> Vector:
-    """Expression beyond that of the groups which a cell was taken for.
+    """Expression in excess of the reference groups that a cell was assigned to.
 
-    Per cell the sum over genes of max(x - m, 0)^2 / (m + 0.05): a gene that is hardly expected
-    weighs most. What is expected, m, is the mean of its groups, and what the fitted cells of its
-    batch show above that on average, so that a chemistry which catches a gene better is not new.
+    Per cell this is the sum over genes of max(x - m, 0)^2 / (m + 0.05), so that genes with low
+    expected expression have the largest weight. The expected value m is the mean of its groups plus
+    the average excess of the fitted cells of its batch, so that a chemistry which detects a gene
+    better does not make cells novel.
 
     Parameters
     ----------
     values : (n, G)
         Log-normalised.
     shares : (n, L)
-        Share of each group in what the cell was taken for; rows sum to one.
+        Weight of each group in the assignment of the cell; rows sum to one.
     means : (L, G)
         Mean of each gene in each group of the reference.
     batches : (n,)
         Batch of each cell, from 0.
     fitted : (n,)
-        Cells that may speak for their batch; with fewer than 20 of them nothing is added.
+        Cells used to estimate the batch effect; with fewer than 20 in a batch it is not estimated.
 
     Returns
     -------
@@ -72,7 +73,7 @@ def unexpected_expression(
 
 
 def fit_limit(values: Vector, *, umis: Vector, share: float) -> Limit:
-    """Measure on null cells what is beyond them.
+    """Fit the limit of novelty on null cells.
 
     Parameters
     ----------
@@ -91,19 +92,19 @@ def fit_limit(values: Vector, *, umis: Vector, share: float) -> Limit:
     slope = float(centred @ seen) / spread if spread > 0 else 0.0
     intercept = float(seen.mean()) - slope * float(depth.mean())
     above = float(np.quantile(seen - (intercept + slope * depth), 1 - share))
-    # equal cells have no spread; one that differs is new all the same
+    # if all null cells are equal the spread is 0, but a different cell must still be novel
     return Limit(intercept, slope, max(above, np.finfo(np.float64).eps))
 
 
 def excess(values: Vector, *, umis: Vector, limit: Limit) -> Vector:
-    """Place values on the scale of the limit: 0 is usual at this depth, 1 is at the limit.
+    """Rescale values so that 0 is usual at this depth and 1 is at the limit.
 
     Parameters
     ----------
     values, umis : (n,)
         As for `fit_limit`.
     limit
-        Of `fit_limit`.
+        Result of `fit_limit`.
 
     Returns
     -------

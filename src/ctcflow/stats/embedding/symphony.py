@@ -1,10 +1,10 @@
-"""New cells mapped onto a reference that was corrected for batches, without its cells.
+"""Map new cells onto a batch-corrected reference with Symphony, without the reference cells.
 
-Symphony (Kang 2021, doi:10.1038/s41467-021-25957-x): what the reference contributes is the size of
-each of its soft clusters and the sum of their corrected points. Two things differ from it, since a
-small batch would keep 1 / (1 + its cells per cluster) of its shift: the ridge draws the shift of a
-cluster to the shift of the whole batch instead of to zero, and clusters are assigned again from
-where the points have come to lie, as Harmony does.
+Symphony (Kang 2021, doi:10.1038/s41467-021-25957-x) needs only the size of each soft cluster of the
+reference and the sum of its corrected points. Two things are changed here, because a small batch
+would keep 1 / (1 + its cells per cluster) of its shift: the ridge shrinks the shift of a cluster
+towards the shift of the whole batch instead of zero, and clusters are assigned again after the
+points have moved, as in Harmony.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Flags = npt.NDArray[np.bool_]
 
 _WIDTH: Final = 0.1
 _RIDGE: Final = 1.0
-_ROUNDS: Final = 10  # what is left of a shift of pbmc1k_v3: .053 after one, .004 after five
+_ROUNDS: Final = 10  # remaining shift of pbmc1k_v3: .053 after one round, .004 after five
 
 
 def memberships(points: Matrix, *, cluster_sums: Matrix) -> Matrix:
@@ -49,7 +49,7 @@ def memberships(points: Matrix, *, cluster_sums: Matrix) -> Matrix:
 def cluster_shifts(
     points: Matrix, *, weights: Matrix, cluster_sizes: Vector, cluster_sums: Matrix
 ) -> Matrix:
-    """Difference of a new batch from the reference in each soft cluster, shrunk to that of all.
+    """Shift of a new batch from the reference in each soft cluster, shrunk to the overall shift.
 
     The shift g of the whole batch is the least-squares one with an intercept per cluster: the mean
     of the differences m - M, weighted by N n / (N + n), with sizes N and n and means M and m. Per
@@ -62,7 +62,7 @@ def cluster_shifts(
     points : (n, d)
         Principal components of the batch.
     weights : (n, K)
-        Of `memberships`.
+        Result of `memberships`.
     cluster_sizes : (K,)
         Sizes of the reference's clusters.
     cluster_sums : (K, d)
@@ -71,7 +71,7 @@ def cluster_shifts(
     Returns
     -------
     (K, d)
-        To be taken off points in proportion to their memberships.
+        Shifts to subtract from points in proportion to their memberships.
     """
     own = weights.sum(axis=0)
     both = cluster_sizes * own
@@ -86,7 +86,7 @@ def cluster_shifts(
 
 
 def lineage_shift(points: Matrix, *, lineages: npt.NDArray[np.intp], means: Matrix) -> Vector:
-    """Difference of a new batch from the reference, with the lineage of each cell held fixed.
+    """Shift of a new batch from the reference, adjusted for the lineage of each cell.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def mapped(points: Matrix, *, fitted: Flags, cluster_sizes: Vector, cluster_sums
         Principal components of the batch.
     fitted : (n,)
         Points that the correction is fitted on; at least one. All others are moved by the mean
-        correction of these, so that they can neither pull nor be pulled.
+        correction of these, so that they neither affect the correction nor are distorted by it.
     cluster_sizes : (K,)
         Sizes of the reference's clusters.
     cluster_sums : (K, d)

@@ -1,1 +1,1 @@
-"""Which normal cell a cell is like: reference profiles and likelihoods."""
+"""Compare cells with normal cell types: reference profiles and likelihoods."""

@@ -1,8 +1,8 @@
-"""Cells of a sample that cannot be told apart: their counts together are those of one deep cell.
+"""Group cells of a sample that cannot be told apart, so that their counts can be summed.
 
-A tumour cell of a few hundred counts often shows too little to be told from every normal cell, and
-twenty of them show it plainly. Two cells are alike where they differ no more than the drawing of
-their counts explains; shallow cells are alike more easily, and deep ones mostly stand alone.
+A single tumour cell with a few hundred counts often cannot be distinguished from every normal cell,
+but twenty such cells together can. Two cells are alike if they differ no more than sampling noise
+explains. Cells with few counts are alike more easily; deep cells are mostly judged alone.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from ctcflow.stats.identity.profiles import Profiles
 Floats = npt.NDArray[np.float64]
 
 FEWEST: Final = 4
-"""Cells from which a group is judged together."""
+"""Fewest cells of a group."""
 MOST: Final = 16
-"""Cells of a group."""
-_FEWEST_COUNTS = 100.0  # in the genes of the reference: fewer are like anything
+"""Most cells of a group."""
+_FEWEST_COUNTS = 100.0  # in genes of the reference: cells with fewer counts resemble any cell
 _AXES = 40
 _NOISE = 2.0
-"""Mean squared difference on an axis, in units of that of two draws from one profile (1). Cells of
-one kind have 1.2 to 1.9 at 600 counts, the nearest of another kind mostly more than 2.3."""
+"""Largest mean squared difference per axis of cells that are alike; two draws from one profile have
+1. Cells of one type have 1.2 to 1.9 at 600 counts, the nearest of another type mostly more than
+2.3."""
 
 
 def alike(counts: sp.csr_matrix, *, reference: Profiles, n_threads: int) -> sp.csr_matrix:
-    """For each cell, itself and the nearest cells that it cannot be told from.
+    """For each cell, find the nearest cells that it cannot be told from.
 
-    Cells are compared by their log-likelihoods under the profiles of normal cells, turned to axes
-    on which the drawing of counts makes equal and independent noise.
+    Cells are compared by their log-likelihoods under the profiles of normal cells, whitened so that
+    sampling noise is equal and independent on all axes.
 
     Parameters
     ----------
@@ -43,13 +44,13 @@ def alike(counts: sp.csr_matrix, *, reference: Profiles, n_threads: int) -> sp.c
     reference
         Profiles over the genes of the sample.
     n_threads
-        As of `neighbors.nearest`; the result is the same for any number.
+        As for `neighbors.nearest`; does not change the result.
 
     Returns
     -------
     (m, m)
-        1 for the members of the group of each cell (row), itself among them: `FEWEST` to `MOST`
-        cells, or the cell alone.
+        1 for the members of the group of each cell (row), the cell itself included: `FEWEST` to
+        `MOST` cells, or the cell alone.
     """
     shared = counts[:, reference.columns].astype(np.float64).tocsr()
     depth = np.maximum(total(shared), 1.0)

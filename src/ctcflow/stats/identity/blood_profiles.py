@@ -1,4 +1,4 @@
-"""Profiles of two blood cells at once, and one profile for each blood type."""
+"""Profiles of pairs of blood cells in one droplet, and one mean profile for each blood type."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ TOGETHER: Final = (
     ("Dendritic", "B"),
     ("CD8 T", "NK"),
 )
-"""Two blood types in one droplet, or a cell between two types: half of each."""
+"""Pairs of blood types that are modelled as a mixture, half of each: two cells in one droplet, or a
+cell between two types."""
 
 
 def of_each_type(reference: Profiles) -> tuple[tuple[str, ...], Floats]:
@@ -48,9 +49,9 @@ def of_each_type(reference: Profiles) -> tuple[tuple[str, ...], Floats]:
 
 
 def with_two_at_once(reference: Profiles) -> Profiles:
-    """Add `TOGETHER` behind the types; a pair has the null group of its first type.
+    """Append the pairs of `TOGETHER` to the types; a pair has the null group of its first type.
 
-    Pairs of which the reference lacks a type are not added.
+    Pairs with a type that is missing from the reference are not added.
     """
     names, means = of_each_type(reference)
     types = np.array(reference.types, dtype=object)

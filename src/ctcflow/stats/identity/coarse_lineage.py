@@ -1,4 +1,4 @@
-"""Coarse lineages: what quality limits are set by, and what ambient RNA is measured in."""
+"""Coarse lineages, for which quality limits are set and ambient RNA is measured."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Which cells are leukocytes, and how little of every other cell is blood.
+"""Find the leukocytes of a sample, and test every cell for missing blood identity.
 
-One answer for all steps: `qc` asks for all droplets, `score` for those that were kept.
+Used by `qc` for all droplets, and by `score` for those that were kept.
 """
 
 from __future__ import annotations
@@ -20,45 +20,45 @@ from ctcflow.stats.identity.profiles import GROUPS, Profiles
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 
-_BLOOD_LIKE = -0.25  # nats per count in favour of blood: what a null cell has at least
-_NULL_Z = 3.0  # null cells lie within this many spreads of their group
-_MOST_NULL = 2000  # leukocytes that are thinned for the null: more change nothing but time
-_BEYOND_BLOOD = 0.1  # nats per count in favour of tissue: no two leukocytes come near that
-_AGAIN_P = 0.05  # cells of a smaller p are fitted as mixtures of blood types too
-_LEAST_HAEMOGLOBIN = 0.01  # share of the counts of a red cell or its precursor
-_SMALLEST_SCALE = 0.4  # spreads; healthy blood of four data sets gave 0.36 to 0.53
+_BLOOD_LIKE = -0.25  # largest log ratio per count (nats) of tissue over blood, of a null cell
+_NULL_Z = 3.0  # null cells are within this many spreads of their group
+_MOST_NULL = 2000  # most leukocytes that are thinned for the null: more only take time
+_BEYOND_BLOOD = 0.1  # the same ratio, from which a cell cannot be a mixture of two leukocytes
+_AGAIN_P = 0.05  # cells with a smaller p are fitted again, as mixtures of blood types
+_LEAST_HAEMOGLOBIN = 0.01  # smallest share of the counts of a red cell or its precursor
+_SMALLEST_SCALE = 0.4  # in spreads; healthy blood of four data sets gave 0.36 to 0.53
 _LARGEST_SCALE = 1.0
-_PRIOR_VALUES = 60.0  # of the smallest scale: what 600 leukocytes have in their tail
-_TAIL = 0.1  # share of the null that is its tail
-_FEWEST_IN_TAIL = 50  # blood-like cells that a tail of their own is fitted to
-_LEAST_BLOOD_LIKE_P = 2e-3  # where they are fewer: a handful of dendritic cells, all far out
+_PRIOR_VALUES = 60.0  # weight of the smallest scale: the tail of 600 leukocytes
+_TAIL = 0.1  # share of the null that belongs to the tail
+_FEWEST_IN_TAIL = 50  # fewest blood-like cells in the tail for it to be fitted
+_LEAST_BLOOD_LIKE_P = 2e-3  # smallest p if they are fewer, since rare leukocytes are outliers
 
 
 class Null(NamedTuple):
-    """What leukocytes do: the shipped null, or that of the sample's own with its tails."""
+    """Null distribution of leukocytes: shipped, or of the sample's own with its tails."""
 
     grid: ident.NullGrid
     tail: p_values.ExponentialTail | None
-    """Of leukocytes near their group; None where the null is the shipped one."""
+    """Tail of leukocytes that are near their group; None where the null is the shipped one."""
     odd: p_values.ParetoTail | None
-    """Of all blood-like cells, rare leukocytes among them; None where they are too few."""
+    """Tail of all blood-like cells, including rare leukocytes; None where they are too few."""
 
 
 class Leukocytes(NamedTuple):
-    """Fit of each cell to blood, and the null that it is judged by."""
+    """Fit of each cell to blood, and the null that it is judged against."""
 
     lineage: npt.NDArray[np.intp]
-    """(n,) index of the best blood type in `Profiles.types`, each taken alone."""
+    """(n,) index of the best single blood type in `Profiles.types`."""
     is_leukocyte: npt.NDArray[np.bool_]
     """(n,) null cells: blood identity as expected at their depth."""
     p: Floats
-    """(n,) probability that a leukocyte of this lineage and depth lacks so much blood identity."""
+    """(n,) probability that a leukocyte of this lineage and depth fits blood so badly."""
     n_blood_like: int
-    """Cells that the null could be measured on."""
+    """Number of cells on which the null could be measured."""
     own_null: bool
-    """The null was measured on the sample's own leukocytes."""
+    """Whether the null was measured on the sample's own leukocytes."""
     null: Null
-    """To judge other counts of the sample by."""
+    """The null, to judge other counts of the sample."""
 
 
 def leukocytes(
@@ -69,7 +69,7 @@ def leukocytes(
     shipped_null: pd.DataFrame,
     fewest: int,
 ) -> Leukocytes:
-    """Fit cells to reference profiles and judge what is missing against leukocytes of that depth.
+    """Fit cells to the reference profiles, and compare the fit with leukocytes of the same depth.
 
     Parameters
     ----------
@@ -79,12 +79,11 @@ def leukocytes(
     reference
         Types over the genes of the sample.
     suspect
-        (n,) cells that show a tumour panel: they are never learned from.
+        (n,) cells that express a tumour panel: they are never used to learn the null.
     shipped_null
-        `group`, `depth`, `centre`, `spread`: what leukocytes look like where the sample's own are
-        too few.
+        `group`, `depth`, `centre`, `spread`: null used if the sample has too few leukocytes.
     fewest
-        Blood-like cells from which the sample's own null is used.
+        Fewest blood-like cells for which the sample's own null is used.
     """
     prior = _shipped_grid(shipped_null)
     given = _against(counts, reference)
@@ -93,7 +92,7 @@ def leukocytes(
     null = Null(prior, None, None)
     if sure.size >= fewest:
         null = _own_null(given, sure, blood_like=blood_like, prior=prior)
-    # suspect cells stay: a null of the panel without the cells that show it would be none
+    # suspect leukocytes stay in this set: without them, panel p-values would be too small
     z = ident.standardised(given.fit, grid=null.grid, group=given.types.group)
     leukocyte = blood_like & (z < _NULL_Z)
     p, z, blood_like = _p_of(given, null)
@@ -106,16 +105,16 @@ def leukocytes(
 def judged(
     counts: sp.csr_matrix, *, reference: Profiles, null: Null
 ) -> tuple[npt.NDArray[np.intp], Floats]:
-    """Judge other counts by the null of a sample: nothing is learned from them.
+    """Judge other counts by the null of a sample, without changing the null.
 
     Parameters
     ----------
     counts
-        (m, G) raw counts, of several cells together or of one.
+        (m, G) raw counts, of one cell or summed over several.
     reference
         As of `leukocytes`.
     null
-        What `leukocytes` found.
+        Null from `leukocytes`.
 
     Returns
     -------
@@ -130,7 +129,7 @@ def judged(
 def beyond_doubt(
     counts: sp.csr_matrix, *, reference: Profiles
 ) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """Tell leukocytes by the shipped profiles alone, so that no other cell of the sample matters.
+    """Find leukocytes with the shipped profiles alone, independent of the sample's other cells.
 
     Parameters
     ----------
@@ -144,7 +143,7 @@ def beyond_doubt(
     lineage
         (n,) as of `Leukocytes`.
     is_leukocyte
-        (n,) cells that blood explains better than any tissue by `_BLOOD_LIKE` nats per count.
+        (n,) cells that blood fits better than any tissue, by `_BLOOD_LIKE` nats per count.
     """
     given = _against(counts, reference)
     return given.single, _is_blood_like(given.fit, given.unseen)
@@ -155,19 +154,19 @@ def _is_blood_like(fit: ident.Identity, unseen: Floats) -> npt.NDArray[np.bool_]
 
 
 class _Against(NamedTuple):
-    """Cells against the reference profiles."""
+    """Fit of cells to the reference profiles."""
 
     shared: sp.csr_matrix
     reference: Profiles
     types: Profiles
-    """With two leukocytes at once."""
+    """The reference profiles, with pairs of leukocytes added."""
     barred: npt.NDArray[np.bool_]
     single: Ints
-    """(n,) best blood type alone."""
+    """(n,) best single blood type."""
     fit: ident.Identity
     unseen: Floats
-    """(n,) what is to be added to the distance for genes that no cell of the sample shows (nats per
-    count): a leukocyte of a file without them is as far from tissue as of one with them."""
+    """(n,) correction of the distance for genes that the file lacks because no cell expresses them
+    (nats per count), so that the distance is the same as with these genes."""
 
 
 def _against(counts: sp.csr_matrix, reference: Profiles) -> _Against:
@@ -187,7 +186,7 @@ def _against(counts: sp.csr_matrix, reference: Profiles) -> _Against:
 
 
 def _p_of(given: _Against, null: Null) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
-    """P, distances in spreads, and which cells are blood-like, those of small p as mixtures too."""
+    """P, standardised distances and blood-like cells; cells of small p are refitted as mixtures."""
     fit = given.fit
     p = _p(ident.standardised(fit, grid=null.grid, group=given.types.group), fit.depth, null)
     again = np.flatnonzero((p <= _AGAIN_P) & (fit.depth > 0) & (fit.distance < _BEYOND_BLOOD))
@@ -239,40 +238,40 @@ def _p(z: Floats, depth: Floats, null: Null) -> Floats:
 def among_blood_like(
     p: Floats, z: Floats, *, blood_like: npt.NDArray[np.bool_], odd: p_values.ParetoTail | None
 ) -> Floats:
-    """Weaken p of cells that fit blood far better than tissue to what their own tail says.
+    """For cells that fit blood far better than tissue, take p from the tail of such cells.
 
-    Rare leukocytes that no profile was fitted to (a handful of dendritic cells, a doublet of odd
-    types) lie many spreads from their group, and the light tail of the others makes of that a p of
-    1e-15 that their likelihood, which is on the side of blood by hundreds of nats, does not bear
-    out. Tumour cells are not blood-like, so nothing needs to be trimmed from this tail.
+    Rare leukocytes without a profile of their own (a few dendritic cells, a doublet of unusual
+    types) are many spreads away from their group. The light tail of the other leukocytes would give
+    them a p of 1e-15, although their likelihood favours blood by hundreds of nats. Tumour cells are
+    not blood-like, so nothing needs to be trimmed from this tail.
 
     Parameters
     ----------
     p
-        (n,) by the tail of the leukocytes that lie near their group.
+        (n,) p from the tail of the leukocytes that are near their group.
     z
-        (n,) distances in spreads of the group.
+        (n,) distances in units of the group's spread.
     blood_like
-        (n,) cells that are judged again.
+        (n,) cells whose p is revised.
     odd
-        Tail of all blood-like cells that show no tumour panel; None where they are too few.
+        Tail of all blood-like cells without tumour panel; None where they are too few.
 
     Returns
     -------
-    (n,) never smaller than `p`, and the same for cells that are not blood-like.
+    (n,) p, never smaller than before, and unchanged for cells that are not blood-like.
     """
     least = _LEAST_BLOOD_LIKE_P if odd is None else p_values.pareto_tail_p(z, odd)
     return np.where(blood_like, np.maximum(p, least), p)
 
 
 def odd_tail(z: Floats) -> p_values.ParetoTail | None:
-    """Tail of the distances (n,) of blood-like cells; None where they are too few."""
+    """Fit the tail of the distances (n,) of blood-like cells; None where they are too few."""
     n_above = int(_TAIL * z.size)
     return p_values.fit_pareto_tail(z, n_above=n_above) if n_above >= _FEWEST_IN_TAIL else None
 
 
 def _barred(counts: sp.csr_matrix, types: Profiles) -> npt.NDArray[np.bool_]:
-    """Types that a cell cannot be: one without haemoglobin is no red cell or its precursor."""
+    """Types that a cell cannot be: without haemoglobin it is no red cell and no precursor."""
     total = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
     globin = np.asarray(counts[:, types.haemoglobin].sum(axis=1), dtype=np.float64).ravel()
     without = globin < _LEAST_HAEMOGLOBIN * total

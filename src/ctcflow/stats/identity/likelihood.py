@@ -1,9 +1,9 @@
-"""How much blood identity a cell lacks: multinomial likelihoods against reference profiles.
+"""Blood identity from multinomial likelihoods of a cell's counts under reference profiles.
 
-The likelihood of a cell's counts under each reference profile (normal blood and other types) gives
-its best blood lineage and, per count, the distance between the best non-blood and the best blood
-type. What that distance is worth depends on depth; it is therefore compared with the sample's own
-leukocytes thinned to the same depth.
+The likelihood under each reference profile (normal blood and other types) gives the best blood
+lineage of a cell and its distance: the log-likelihood ratio per count of the best non-blood over
+the best blood type. The spread of this distance depends on depth, so it is compared with the
+sample's own leukocytes thinned to the same depth.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Bools = npt.NDArray[np.bool_]
 
 DEPTHS: Floats = np.array([20.0 * 2.0**step for step in range(11)])
 """Counts in reference genes at which the null is measured (counts per cell)."""
-_FEWEST = 30  # cells of one lineage group that its spread is taken from
-_UPPER_TENTH = 1.2816  # standard deviations above the median where the upper tenth begins
+_FEWEST = 30  # fewest cells of a lineage group to measure its spread
+_UPPER_TENTH = 1.2816  # start of the upper tenth of a normal distribution (standard deviations)
 
 
 class Identity(NamedTuple):
@@ -37,19 +37,19 @@ class Identity(NamedTuple):
     """(n,) index of the best non-blood type."""
 
 
-_ROUNDS = 25  # of expectation and maximisation: the likelihood changes little after ten
-_AT_ONCE = 400  # cells whose shares are held in memory together
+_ROUNDS = 25  # of expectation-maximisation: the likelihood changes little after ten
+_AT_ONCE = 400  # cells whose mixture shares are in memory at a time
 
 
 class NullGrid(NamedTuple):
-    """Centre and spread of the distance of leukocytes, lineage groups x `DEPTHS`."""
+    """Centre and spread of the leukocytes' distance, lineage groups x `DEPTHS`."""
 
     centre: Floats
     spread: Floats
 
 
 def log_likelihood(counts: sp.csr_matrix, *, log_rates: Floats, barred: Bools | None) -> Floats:
-    """Multinomial log-likelihood of each cell under each profile, less what all have in common.
+    """Multinomial log-likelihood of each cell under each profile, without the common constant.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def log_likelihood(counts: sp.csr_matrix, *, log_rates: Floats, barred: Bools | 
     log_rates
         (g, k) logarithm of each type's share of counts per gene.
     barred
-        (n, k) types that a cell cannot be, which get minus infinity; None where it may be any.
+        (n, k) types that a cell cannot be, which get minus infinity; None for no restriction.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def log_likelihood(counts: sp.csr_matrix, *, log_rates: Floats, barred: Bools | 
 
 
 def identity(fit: Floats, *, depth: Floats, is_blood: Bools) -> Identity:
-    """Compare the best blood type of each cell with its best other type.
+    """Compare the best blood type of each cell with the best other type.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def identity(fit: Floats, *, depth: Floats, is_blood: Bools) -> Identity:
 
     Returns
     -------
-    The distance is 0 for cells without a count.
+    Fit of each cell; the distance is 0 for cells without a count.
     """
     blood, other = np.flatnonzero(is_blood), np.flatnonzero(~is_blood)
     best_blood, best_other = blood[fit[:, blood].argmax(1)], other[fit[:, other].argmax(1)]
@@ -101,20 +101,20 @@ def total(counts: sp.csr_matrix) -> Floats:
 def as_a_mixture(
     counts: sp.csr_matrix, fit: Identity, *, rows: Ints, rates: Floats, other: Floats
 ) -> Identity:
-    """Fit chosen cells again, by the best mixture of all blood types instead of one of them.
+    """Fit some cells again, with the best mixture of all blood types instead of a single type.
 
-    Two leukocytes in one droplet have any share of its RNA, and some cells lie between types. The
-    shares of the types maximise the likelihood (expectation-maximisation from equal shares); they
-    can only bring a cell nearer to blood.
+    Two leukocytes in one droplet can contribute any shares of its RNA, and some cells are between
+    types. The shares maximise the likelihood (expectation-maximisation from equal shares); they can
+    only make a cell fit blood better.
 
     Parameters
     ----------
     counts
-        As of `identity`.
+        As for `identity`.
     fit
-        What `identity` found.
+        Result of `identity`.
     rows
-        Cells to fit again, each with a count.
+        Cells to fit again, each with at least one count.
     rates
         (g, b) share of counts of each blood type.
     other
@@ -122,7 +122,7 @@ def as_a_mixture(
 
     Returns
     -------
-    `fit` with the distance of these cells.
+    `fit` with new distances for these cells.
     """
     distance = fit.distance.copy()
     for part in np.array_split(rows, range(_AT_ONCE, rows.size, _AT_ONCE)):
@@ -176,7 +176,7 @@ def null_grid(
     counts
         (n, g) counts of leukocytes in the reference genes.
     barred
-        (n, k) types that a cell cannot be; None where it may be any.
+        (n, k) types that a cell cannot be; None for no restriction.
     group
         (k,) lineage group of each type, 0, 1, ...; groups of blood have a null of their own.
 
@@ -205,27 +205,27 @@ def null_grid(
 
 
 def upper_moments(values: Floats) -> tuple[float, float]:
-    """Median, and how far the upper tenth lies above it, in standard deviations of a normal law.
+    """Median, and spread: distance of the upper tenth above it, scaled to a standard deviation.
 
-    A group of leukocytes may hold several kinds (CD14 and CD16 monocytes): what is judged is its
-    upper end, not the width of its middle.
+    A group may contain several types of leukocytes (CD14 and CD16 monocytes). Cells are judged by
+    its upper end, so the spread is measured there and not in the middle.
     """
     median, upper = np.quantile(values, [0.5, 0.9])
     return float(median), max(float(upper - median) / _UPPER_TENTH, 1e-3)
 
 
 def robust_moments(values: Floats) -> tuple[float, float]:
-    """Median, and the upper half's scaled deviation from it (the side that is judged)."""
+    """Median, and scaled deviation of the upper half from it (only high values are judged)."""
     median = float(np.median(values))
     upper = values[values >= median] - median
     return median, max(1.4826 * float(np.median(upper)), 1e-3)
 
 
 def shrunk_grid(own: NullGrid, *, prior: NullGrid) -> NullGrid:
-    """Fill what the sample could not measure.
+    """Fill in the depths and groups that the sample could not measure.
 
-    Where a group was measured at some depths, its offset from the prior at the nearest of them is
-    carried to the others; where it never was, the prior stands.
+    If a group was measured at some depths, its offset from the prior at the nearest of them is used
+    for the others; if it was never measured, the prior is used.
     """
     centre, spread = own.centre.copy(), own.spread.copy()
     for row in range(centre.shape[0]):

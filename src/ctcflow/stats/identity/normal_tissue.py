@@ -1,7 +1,8 @@
-"""Which normal cell that does not belong into blood a cell looks like, and whether it may be one.
+"""Find the normal cell type outside blood that fits a cell best, and test whether it may be one.
 
-A tube holds more normal cells than leukocytes: endothelium and stroma of the needle's way, skin. A
-cell that is none of blood is compared with all profiles of normal cells, tumour panels included.
+A blood tube contains normal cells other than leukocytes: endothelium, stroma and skin from the path
+of the needle. A cell without blood identity is compared with all profiles of normal cells, by all
+genes, including those of the tumour panels.
 """
 
 from __future__ import annotations
@@ -24,39 +25,41 @@ Objects = npt.NDArray[np.object_]
 
 STROMA: Final = "stroma"
 _RNA_OF_ITS_TISSUE: Final = 8e-6
-"""Share of a stroma cell's counts that any panel gene may be because it was near an epithelium."""
+"""Share of a stroma cell's counts that RNA from a nearby epithelium may give to any panel gene."""
 _PLAIN: Final = 0.1
-"""Nats per count for one group of tissue and against any other: most normal cells have it, whether
-the reference knows their tissue or not, and hardly any tumour cell, which is like several. Chosen
-at the tumours and tissues of `make bench-calling`; not held out."""
-_TAIL_SCALE: Final = 0.4  # spreads, as of leukocytes where a sample has no null of its own
+"""Log-likelihood ratio per count (nats) of one group of tissue over any other, from which a cell
+plainly resembles it. Most normal cells reach it, even if their tissue is not in the reference, but
+hardly any tumour cell, because tumour cells resemble several tissues. Chosen on the tumours and
+tissues of `make bench-calling`, not validated on held-out data."""
+_TAIL_SCALE: Final = 0.4  # in spreads; as for leukocytes of a sample without a null of its own
 
 
 class Tissue(NamedTuple):
-    """What n cells look like beside blood."""
+    """Comparison of n cells with normal tissue."""
 
     nearest: Objects
-    """(n,) type of the best profile that is not blood; empty for cells without a count."""
+    """(n,) type of the best profile outside blood; empty for cells without a count."""
     p_stroma: Floats
-    """(n,) probability that a cell of stroma or endothelium looks so little like it."""
+    """(n,) probability that a cell of stroma or endothelium resembles its own type so little."""
     p_stroma_panel: Floats
-    """(n,) probability that one of the type it is nearest to shows so much of a tumour panel."""
+    """(n,) probability that a stroma cell of the nearest type expresses so much of a panel."""
     margin: Floats
-    """(n, len(NORMAL_GROUPS)) log-likelihood per count of each group over the best other group
-    that is not blood."""
+    """(n, len(NORMAL_GROUPS)) log-likelihood ratio per count of each group over the best other
+    group outside blood."""
     over_blood: Floats
-    """(n,) log-likelihood per count of the best profile that is not blood over the best that is."""
+    """(n,) log-likelihood ratio per count of the best profile outside blood over the best of
+    blood."""
     depth: Floats
     """(n,) counts in the genes of the reference."""
 
 
 def beyond_stroma(likelihood: Floats, *, depth: Floats, types: Profiles) -> Floats:
-    """Log-likelihood per count of the best tissue that is not stroma over the best stroma.
+    """Log-likelihood ratio per count of the best tissue other than stroma over the best stroma.
 
     Parameters
     ----------
     likelihood
-        (n, k) from `identity.log_likelihood`.
+        (n, k) from `likelihood.log_likelihood`.
     depth
         (n,) counts in the reference genes.
     types
@@ -66,7 +69,7 @@ def beyond_stroma(likelihood: Floats, *, depth: Floats, types: Profiles) -> Floa
 
 
 def margins(likelihood: Floats, *, depth: Floats, types: Profiles) -> Floats:
-    """Log-likelihood per count of each of `NORMAL_GROUPS` over the best other of them.
+    """Log-likelihood ratio per count of each of `NORMAL_GROUPS` over the best other one.
 
     Parameters
     ----------
@@ -95,16 +98,16 @@ def normal_tissue(
     shipped_null: pd.DataFrame,
     panel_genes: Bools,
 ) -> Tissue:
-    """Compare cells with all normal cells.
+    """Compare cells with the profiles of all normal cell types.
 
     Parameters
     ----------
     counts
         (n, G) raw counts.
     reference
-        Types over the genes of the sample, those of the panels too.
+        Profiles over the genes of the sample, including panel genes.
     shipped_null
-        `group`, `depth`, `centre`, `spread`: of `beyond_stroma` in the group `stroma`.
+        `group`, `depth`, `centre`, `spread`: null of `beyond_stroma` in the group `stroma`.
     panel_genes
         (g,) which genes of the reference are in the panel that stroma is judged by.
     """
@@ -134,7 +137,7 @@ def normal_tissue(
 
 
 def plainly_like(counts: sp.csr_matrix, *, reference: Profiles) -> npt.NDArray[np.intp]:
-    """Find the normal tissue that each cell is plainly like.
+    """Find the normal tissue that each cell plainly resembles.
 
     Parameters
     ----------
@@ -145,7 +148,7 @@ def plainly_like(counts: sp.csr_matrix, *, reference: Profiles) -> npt.NDArray[n
 
     Returns
     -------
-    (n,) the best profile that is not blood; -1 where its group is not well ahead of all others.
+    (n,) the best profile outside blood; -1 if its group is not clearly better than all others.
     """
     shared = counts[:, reference.columns].astype(np.float64).tocsr()
     depth = ident.total(shared)
@@ -157,14 +160,14 @@ def plainly_like(counts: sp.csr_matrix, *, reference: Profiles) -> npt.NDArray[n
 
 
 def against_blood(reference: Profiles, profiles: npt.NDArray[np.intp], *, n_genes: int) -> Floats:
-    """Share of counts of each gene in each profile over its geometric mean in those of blood.
+    """Share of counts of each gene in each profile over its geometric mean in the blood profiles.
 
     Parameters
     ----------
     reference
-        Normal cells.
+        Profiles of normal cells.
     profiles
-        (k,) which of them.
+        (k,) indices of the profiles.
     n_genes
         Genes of the sample, G.
 
@@ -196,13 +199,13 @@ def _panel_p(
     reference: Profiles,
     genes: npt.NDArray[np.intp],
 ) -> Floats:
-    """P that stroma of the type a cell is nearest to shows so much of a panel."""
+    """P that a stroma cell of the nearest type expresses so much of a panel."""
     stroma = np.flatnonzero(reference.group == len(GROUPS) + NORMAL_GROUPS.index(STROMA))
     if stroma.size == 0 or genes.size == 0:
         return np.ones(depth.size)
     types = np.array(reference.types, dtype=object)[stroma]
     rates = np.exp(reference.log_rates[np.ix_(genes, stroma)])
-    # the median of a type: some author profiles carry RNA of the epithelium beside it
+    # median over the profiles of a type: some contain ambient RNA of nearby epithelium
     usual = {name: np.median(rates[:, types == name], axis=1) for name in dict.fromkeys(types)}
     rates = np.column_stack([usual[name] for name in types]) + _RNA_OF_ITS_TISSUE
     seen = shared.tocsc()[:, genes].toarray() > 0

@@ -23,35 +23,37 @@ GROUPS: Final = (
 )
 """Lineage groups of blood, each with a null distribution of its own."""
 NORMAL_GROUPS: Final = ("stroma", "epithelium", "skin", "endocrine", "melanocyte", "neuron", "germ")
-"""Groups of cells that do not belong into blood."""
+"""Groups of normal cells outside blood."""
 AMBIENT_SHARE: Final = 0.05
-"""Share of every profile that is ambient RNA where it was measured in droplets and not in cells."""
+"""Ambient share of every profile, used if the ambient RNA was measured in droplets but not in
+cells."""
 
-_FLOOR = 5.0  # counts per million below which author profiles do not tell absence from chance
+_FLOOR = 5.0  # counts per million below which the profiles cannot show that a gene is absent
 _COMMON = 50.0
-"""Mean counts per million in blood from which leukocytes would show a gene."""
+"""Mean counts per million in blood above which a gene counts as common in leukocytes."""
 _LEAST_COMMON = 0.65
-"""Share of the common genes that a file of whole transcriptomes has at least."""
+"""Smallest share of the common genes that a file of whole transcriptomes has."""
 _HAEMOGLOBIN = ("HBB", "HBA1", "HBA2", "HBD", "HBG1", "HBG2")
 
 
 class Profiles(NamedTuple):
-    """Types over the genes that sample and reference share."""
+    """Profiles of cell types over the genes that sample and reference share."""
 
     columns: npt.NDArray[np.intp]
     """(g,) column of each gene in the sample's matrix, genes in the order of their names."""
     log_rates: npt.NDArray[np.float64]
-    """(g, k) logarithm of the share of counts; the shares of a profile sum to one with those of the
-    genes, common in blood, that the sample lacks since no cell shows them."""
+    """(g, k) logarithm of the share of counts. The shares of a profile sum to one together with
+    those of genes that are common in blood but missing from the file because no cell expresses
+    them."""
     log_seen: npt.NDArray[np.float64]
-    """(k,) logarithm of the share of a profile that lies in these genes, where the sample lacks
-    others since hardly a cell shows them; else 0."""
+    """(k,) logarithm of the share of a profile in these genes, if the file lacks other genes
+    because hardly any cell expresses them; else 0."""
     types: tuple[str, ...]
     """(k,) names; several profiles may be of one type."""
     is_blood: npt.NDArray[np.bool_]
     """(k,) blood types."""
     group: npt.NDArray[np.intp]
-    """(k,) index into `GROUPS`, or behind them into `NORMAL_GROUPS`."""
+    """(k,) index into `GROUPS` followed by `NORMAL_GROUPS`."""
     haemoglobin: npt.NDArray[np.intp]
     """(h,) columns of the haemoglobin genes, which no profile uses."""
 
@@ -65,7 +67,7 @@ def profiles(
     ambient: npt.NDArray[np.float64] | None,
     ambient_share: float,
 ) -> Profiles:
-    """Lay the reference types over a sample's genes. Nothing of it is fitted to the sample's cells.
+    """Align the reference profiles with a sample's genes; nothing is fitted to the sample's cells.
 
     Parameters
     ----------
@@ -76,7 +78,7 @@ def profiles(
     types
         `profile`, `type`, `group` of each profile.
     left_out
-        Genes that another line of evidence uses, or that do not tell what a cell is.
+        Genes that another line of evidence uses, or that do not reflect the cell type.
     ambient
         (G,) share of each gene in the ambient RNA; None where it was not measured.
     ambient_share
@@ -86,13 +88,13 @@ def profiles(
     places = known.get_indexer(pd.Index(genes))
     usable = (places >= 0) & ~pd.Index(genes).isin(list(left_out))
     columns = np.flatnonzero(usable)
-    # by name: thinning draws gene by gene, and the order of the genes in a file must not matter
+    # sorted by name: thinning draws gene by gene, and the order of genes in a file must not matter
     columns = columns[np.argsort(genes[columns].astype(str), kind="stable")]
     is_blood = types["group"].isin(GROUPS).to_numpy()
     told = ~known.isin(list(left_out))
     in_blood = reference[types["profile"][is_blood]].to_numpy(np.float64).mean(axis=1)
     no_blood, hardly_shown = _never_seen(in_blood, has=known.isin(genes), told=told)
-    # in place: a profile of every gene is 16 MB of each copy
+    # in place: each copy of the profiles takes 16 MB
     share = np.empty((columns.size, len(types)))
     log_seen = np.zeros(len(types))
     for column, name in enumerate(types["profile"]):
@@ -122,10 +124,10 @@ def _never_seen(
     has: npt.NDArray[np.bool_],
     told: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Genes that a file lacks since hardly a cell shows them: they were measured, and are zero.
+    """Genes that a file lacks because hardly any cell expresses them: measured, and zero.
 
-    Files are often handed on without the genes that no cell or few cells show. A file that lacks
-    many of the genes that are common in blood is one of chosen genes: what it lacks was not
+    Files are often filtered for genes that are seen in at least a few cells. But if a file lacks
+    many of the genes that are common in blood, its genes were selected, and missing genes were not
     measured.
 
     Parameters
@@ -139,8 +141,8 @@ def _never_seen(
 
     Returns
     -------
-    (r,) those that are common in blood: none of the cells are leukocytes that express them; and
-    (r,) the others, which a few cells that are no leukocytes may have shown.
+    (r,) missing genes that are common in blood: no cell is a leukocyte that expresses them; and
+    (r,) the other missing genes, which a few cells other than leukocytes may have expressed.
     """
     common = in_blood >= _COMMON
     lacks = told & ~has

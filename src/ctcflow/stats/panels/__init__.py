@@ -1,1 +1,1 @@
-"""Genes of tumours, and what of them a cell shows."""
+"""Tumour panels, decoy panels, partners, phenotypes and tissue of origin."""

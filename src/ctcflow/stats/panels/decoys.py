@@ -1,7 +1,7 @@
-"""Decoy panels: random genes as frequent in blood as a tumour panel's, judged as that panel is.
+"""Decoy panels: random genes with the same background expression as those of a tumour panel.
 
-Blood cells must reach a p of a decoy as often as that p says. Where they do so more often, genes go
-together in blood in ways that the null of the panel does not know.
+If panel p-values are calibrated, the p of a decoy is uniform (or conservative) in blood cells. If
+small p are too frequent, genes are correlated in blood in ways that the null does not model.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 
 LEVELS = (1e-2, 1e-3)
-"""Nominal p at which shares are given."""
+"""Nominal p-values at which shares are reported."""
 
-_NEAREST = 50  # candidates of nearly the same rate that a decoy gene is drawn from
-_FLOOR = 1e-6  # rate of a gene that no blood cell shows, as for panel genes never measured
+_NEAREST = 50  # a decoy gene is drawn from this many candidates of the most similar rate
+_FLOOR = 1e-6  # rate of a gene without counts in blood, as for panel genes never measured
 
 
 def candidates_of(
@@ -57,11 +57,11 @@ def decoy_shares(
     weight: float,
     rng: np.random.Generator,
 ) -> Floats:
-    """Share of blood cells whose p of a decoy panel is at or below each of `LEVELS`.
+    """Share of blood cells whose p for a decoy panel is at or below each of `LEVELS`.
 
-    Each panel gene is replaced by one of the candidates nearest to it in rate; a decoy has no gene
-    twice. A decoy has no shipped background: its rates are the sample's own, per lineage and
-    shrunk to all lineages, so the shares say nothing about the shipped rates.
+    Each panel gene is replaced by a candidate with a similar rate; no gene occurs twice. Decoys
+    have no shipped background: their rates are measured on the sample, per lineage and shrunk
+    towards all lineages, so the shares do not validate the shipped rates.
 
     Parameters
     ----------
@@ -76,19 +76,19 @@ def decoy_shares(
     n_decoys
         Number of decoy panels.
     weight
-        Counts that all lineages together are worth for one of them.
+        Weight of all lineages together in the rate of one lineage (counts).
     rng
         Draws the genes.
 
     Returns
     -------
-    (n_decoys, 2); no rows without cells or panel genes, or with fewer candidates than these.
+    (n_decoys, 2); no rows if there are no cells or panel genes, or too few candidates.
     """
     if counts.shape[0] == 0 or members.size == 0 or candidates.size < members.size:
         return np.empty((0, len(LEVELS)))
     depth = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
     rates = np.asarray(counts.sum(axis=0), dtype=np.float64).ravel() / max(depth.sum(), 1.0)
-    # by rate once, so that genes alike stand together
+    # sorted by rate, so that genes with similar rates are adjacent
     ordered = candidates[np.argsort(rates[candidates], kind="stable")]
     columns = counts.tocsc()
     shares = np.empty((n_decoys, len(LEVELS)))
@@ -118,7 +118,7 @@ def _matched(wanted: Floats, *, among: Floats, rng: np.random.Generator) -> Ints
         places = np.flatnonzero(free)
         left = int(np.searchsorted(among[places], rate, side="left"))
         right = int(np.searchsorted(among[places], rate, side="right"))
-        # all of the very same rate, or as many beside them as make up the number
+        # all candidates of exactly this rate, extended on both sides if they are too few
         beside = max(0, _NEAREST - (right - left) + 1) // 2
         low, high = max(0, left - beside), min(places.size, right + beside)
         chosen[gene] = rng.choice(places[low:high])

@@ -1,10 +1,10 @@
-"""Tissue of origin of the called cells of a draw, pooled: a ranked list, or that it cannot be told.
+"""Tissue of origin of the pooled called cells of a draw: a ranked list, or that it is unknown.
 
-Each tissue is a set of shares: how many of its tumours express each marker gene. A gene that is
-expressed has any of a range of rates, one that is not has the background of blood; the evidence of
-one gene is thereby bounded, and several have to agree. An answer stands where it keeps its weight
-whichever single cell or single gene is left out. Normal profiles do not serve: tumour lines look
-like dividing basal cells, whatever they come from.
+Each tissue is described by the share of its tumours that express each marker gene. An expressed
+gene has one of a range of rates, any other gene has the background expression of blood; so the
+evidence from one gene is bounded, and several genes have to agree. An answer is only reported if it
+keeps its weight when any single cell or gene is left out. Normal profiles cannot be used for this:
+tumour cell lines look like dividing basal cells, whatever tissue they come from.
 """
 
 from __future__ import annotations
@@ -23,39 +23,40 @@ Bools = npt.NDArray[np.bool_]
 Objects = npt.NDArray[np.object_]
 
 LEAST: Final = 0.8
-"""Weight that an answer keeps with any one cell or gene left out, else it cannot be told. Leaving
-out each tumour in turn would allow 0.5; chosen higher since other tumours will come."""
+"""Smallest weight that an answer must keep when any one cell or gene is left out; else the origin
+is reported as unknown. Leave-one-tumour-out tests would allow 0.5; a higher value is used because
+other tumours will be met."""
 CLASS, TISSUE = "class", "tissue"
 OTHER: Final = "other"
-"""Name of an answer that is none of those known here; it is never told."""
+"""Name of an answer for tissues that are not known here; it is never reported as the origin."""
 SHOWN: Final = 3
-"""Answers listed of each level."""
+"""Number of answers listed per level."""
 
 _ABSENT: Final = 0.05
-"""Share of tumours that express a gene that is no marker of their tissue."""
+"""Share of tumours that express a gene that is not a marker of their tissue."""
 _RATES: Final = np.array([20.0, 60.0, 200.0, 600.0, 2000.0]) * 1e-6
-"""Share of counts that a gene may have where it is expressed, each as likely as the others."""
+"""Possible shares of counts of an expressed gene, equally likely."""
 _FLOOR: Final = 3e-6  # share of counts of a gene that is not expressed
 _BLOOD: Final = 0.1  # share of a called droplet's counts that may be ambient RNA of blood
 _MOST_COUNTS: Final = 200_000.0
-"""Counts beyond which more of them tell traces and not the tissue: they are scaled down to it."""
-_AT_ONCE: Final = 200  # variants that are held in memory together
+"""Pools with more counts are scaled down to this many, since beyond it traces of genes dominate."""
+_AT_ONCE: Final = 200  # leave-one-out variants in memory at a time
 
 
 class Markers(NamedTuple):
-    """Marker genes of t tissues; some rows are a class of tumours of no tissue known here."""
+    """Marker genes of t tissues; some entries are the rest of a class, without a known tissue."""
 
     genes: Objects
     """(g,) symbols, sorted."""
     tissues: Objects
     """(t,) names; empty for the rest of a class."""
     classes: Objects
-    """(t,) class of each; empty for tumours that have lost what would tell theirs, and (the last)
-    for cells that express no marker at all."""
+    """(t,) class of each; empty for tumours that have lost the markers of their class, and (the
+    last) for cells that express no marker at all."""
     shares: Floats
     """(g, t) share of tumours that express a gene (fraction)."""
     background: Floats
-    """(g,) share of counts where a gene is not expressed."""
+    """(g,) share of counts of a gene that is not expressed."""
 
 
 class Pool(NamedTuple):
@@ -77,30 +78,30 @@ class Answer(NamedTuple):
     name: str
     """Class or tissue, or `OTHER`."""
     weight: float
-    """Posterior probability, all tissues as likely before (fraction)."""
+    """Posterior probability, with a uniform prior over tissues (fraction)."""
     lower: float
     """Smallest weight with any one cell or gene left out."""
     upper: float
     """Largest such weight."""
     told: bool
-    """Whether it stands as the answer."""
+    """Whether it is reported as the origin."""
 
 
 class Origin(NamedTuple):
-    """What the called cells of a draw say of their origin."""
+    """Tissue of origin of the called cells of a draw."""
 
     answers: list[Answer]
-    """The first `SHOWN` classes, then tissues; empty where there is no cell."""
+    """The best `SHOWN` classes, then tissues; empty where there is no cell."""
     cells: int
-    """Cells that were pooled."""
+    """Number of cells that were pooled."""
     counts: int
-    """Their counts."""
+    """Number of their counts."""
     sentence: str
     """The answer in words; empty where there is no cell."""
 
 
 def markers(table: pd.DataFrame) -> Markers:
-    """Lay out the table of marker genes.
+    """Convert the table of marker genes to arrays.
 
     Parameters
     ----------
@@ -129,14 +130,14 @@ def markers(table: pd.DataFrame) -> Markers:
 
 
 def counts_in_markers(counts: sp.csr_matrix, *, cells: Bools, genes: Objects, of: Markers) -> Pool:
-    """Take what `origin` needs of a sample's cells.
+    """Extract from a sample's cells the counts that `origin` needs.
 
     Parameters
     ----------
     counts
         (n, G) counts of molecules.
     cells
-        (n,) those that may be called; the rows of all others are left empty.
+        (n,) cells that may be called; the rows of all others are left empty.
     genes
         (G,) symbols of the sample.
     of
@@ -156,17 +157,18 @@ def counts_in_markers(counts: sp.csr_matrix, *, cells: Bools, genes: Objects, of
 def origin(pools: Sequence[Pool], *, of: Markers) -> Origin:
     """Rank classes and tissues by how well they explain the marker genes of all cells together.
 
-    Genes that a sample lacks say nothing. Naive Bayes over the genes, each count Poisson with an
-    unknown rate; jackknifed over cells and over genes. The sources of the markers are in the table.
+    The model is naive Bayes over the genes, each count Poisson with an unknown rate, with a
+    jackknife over cells and over genes. Genes that a sample lacks are ignored. The sources of the
+    markers are in the table.
 
     Parameters
     ----------
     pools
-        Called cells of the samples of one draw, one at least; cells without a count say nothing.
+        Called cells of the samples of one draw, at least one; cells without a count are ignored.
     of
         Marker genes.
     """
-    # a library without a called cell says nothing, whatever genes it lacks
+    # a library without a called cell is ignored, whatever genes it lacks
     with_cells = [pool for pool in pools if pool.counts.shape[0]] or list(pools)
     measured = np.logical_and.reduce([pool.measured for pool in with_cells])
     cells = sp.vstack([pool.counts for pool in pools]).tocsr().astype(np.float64)
@@ -191,7 +193,7 @@ def _sentence(answers: Sequence[Answer], n_cells: int) -> str:
 
 
 def _ranked(level: str, names: Objects, weights: Floats) -> list[Answer]:
-    """Answers of one level from (variants, names) weights, the first variant with everything."""
+    """Answers of one level from weights (variants, names); the first variant leaves out nothing."""
     first, lower, upper = weights[0], weights.min(axis=0), weights.max(axis=0)
     order = np.argsort(-first, kind="stable")[:SHOWN]
     return [
@@ -209,7 +211,7 @@ def _ranked(level: str, names: Objects, weights: Floats) -> list[Answer]:
 
 
 def _weights(cells: sp.csr_matrix, measured: Bools, of: Markers) -> Floats:
-    """(1 + n + g', t): of all, with each cell left out, with each gene that is seen left out."""
+    """Weights (1 + n + g', t): of all data, without each cell, without each gene that is seen."""
     used = np.flatnonzero(measured)
     marked, totals = cells[:, used], np.asarray(cells.sum(axis=1)).ravel()
     pooled, total = np.asarray(marked.sum(axis=0)).ravel(), float(totals.sum())
@@ -228,10 +230,10 @@ def _weights(cells: sp.csr_matrix, measured: Bools, of: Markers) -> Floats:
 
 
 def _log_evidence(counts: Floats, totals: Floats, shares: Floats, background: Floats) -> Floats:
-    """(v, g, t) log-likelihood of v pools beyond that of genes that are not expressed."""
+    """(v, g, t) log-likelihood ratio of v pools over genes that are not expressed."""
     scale = np.minimum(1.0, _MOST_COUNTS / np.maximum(totals, 1.0))
     counts, totals = counts * scale[:, None], totals * scale
-    # of a Poisson count at each rate over that at the background; the rates' mean
+    # Poisson likelihood ratio of each rate over the background, averaged over the rates
     beyond = counts[:, :, None] * np.log1p(_RATES / background[:, None])
     expressed = logsumexp(beyond - totals[:, None, None] * _RATES, axis=2) - np.log(_RATES.size)
     beyond_none = np.log(shares) + expressed[:, :, None]

@@ -1,4 +1,4 @@
-"""How surprising a cell's tumour-panel genes are for a blood cell of its lineage and depth."""
+"""P-values of tumour panels: how unexpected a cell's panel genes are for blood of its depth."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
 TUMOUR_RATE = 150e-6
-"""Share of a tumour cell's counts that one panel gene typically has; sets the weights only."""
+"""Typical share of one panel gene in the counts of a tumour cell; only affects the weights."""
 PRIOR_UMIS = 50_000.0
-"""Weight of a shipped rate against measured ones where no parameter sets it (counts)."""
+"""Weight of a shipped rate as a prior for measured rates, if no parameter sets it (counts)."""
 _ROUNDS = 2
-_ORDINARY_P = 1e-3  # droplets with a smaller p do not take part in the rates
+_ORDINARY_P = 1e-3  # droplets with a smaller p are not used to measure rates
 _BACKGROUND_DEPTH = 3000.0  # counts per cell at which the shipped background was measured
 _FLOOR = 1e-6
-_UNIT = 0.5  # nats per step of the integer weights: finer changes no p by more than rounding
+_UNIT = 0.5  # nats per step of the integer weights: finer steps hardly change any p
 
 
 def background_rates(
     panel: Floats, *, depth: Floats, lineage: Ints, n_lineages: int, prior: Floats, weight: float
 ) -> Floats:
-    """Panel counts per count of blood cells, per lineage, shrunk to all lineages and to a prior.
+    """Background expression of panel genes per lineage, shrunk to all lineages and to a prior.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def background_rates(
     prior
         (p,) shipped rate of each gene in blood (share of counts).
     weight
-        Counts that the prior, and all lineages together, are worth.
+        Weight of the prior, and of all lineages together for one lineage (counts).
 
     Returns
     -------
@@ -56,17 +56,17 @@ def background_rates(
 
 
 def weights(rates: Floats) -> Ints:
-    """Integer weight of seeing a gene: log of tumour over blood rate, in steps of half a nat."""
+    """Integer weight of a detected gene: log ratio of tumour to blood rate, in half nats."""
     return np.maximum(1, np.rint(np.log1p(TUMOUR_RATE / rates) / _UNIT)).astype(np.intp)
 
 
 def panel_p(seen: Bools, *, expected: Floats, weight: Ints) -> Floats:
-    """Exact probability that a blood cell shows at least this weight of panel genes.
+    """Exact probability that a blood cell shows panel genes of at least this total weight.
 
-    A gene is seen with probability 1 - exp(-expected); the distribution of the weighted number of
-    genes seen is summed exactly (Poisson-binomial convolution), so that the tail holds at any
-    depth. Seeing a gene counts once however many counts it has: one gene that leaks in one cell is
-    not many lines of evidence.
+    A gene is seen with probability 1 - exp(-expected). The distribution of the weighted number of
+    genes seen is computed exactly (Poisson-binomial convolution), so that the tail is correct at
+    any depth. A gene counts once, however many counts it has: many counts of one gene that a
+    leukocyte happens to express are not independent evidence.
 
     Parameters
     ----------
@@ -87,19 +87,19 @@ def panel_p(seen: Bools, *, expected: Floats, weight: Ints) -> Floats:
     if rows.size == 0:
         return p
     order = rows[np.argsort(score[rows], kind="stable")]
-    # blocks of similar score share one width, so that the many weak cells stay cheap
+    # cells are processed in blocks of similar score, so that the many low scores are cheap
     for block in np.array_split(order, max(1, order.size // 512)):
         p[block] = _tail(1.0 - np.exp(-expected[block]), weight, score[block])
     return p
 
 
 class ByLineage(NamedTuple):
-    """What several panels say of n cells."""
+    """Result of several panels for n cells."""
 
     p: Floats
-    """(n,) smallest p of the panels after the price of looking at several, at most 1."""
+    """(n,) smallest p of the panels, corrected for testing several of them, at most 1."""
     panel: Ints
-    """(n,) the panel of that p."""
+    """(n,) index of the panel with that p."""
     seen: Bools
     """(n, p) genes of that panel that are seen."""
 
@@ -107,7 +107,7 @@ class ByLineage(NamedTuple):
 def by_lineage(
     counts: Floats, *, umis: Floats, lineage: Ints, rates: Floats, panels: Sequence[Bools]
 ) -> ByLineage:
-    """Judge panels by what the sample's leukocytes of the cell's lineage show of their genes.
+    """Test panels against their background expression in the sample's leukocytes of each lineage.
 
     Parameters
     ----------
@@ -118,9 +118,9 @@ def by_lineage(
     lineage
         (n,) lineage of each cell, 0 .. n_lineages - 1.
     rates
-        (n_lineages + 1, p) of `background_rates`.
+        (n_lineages + 1, p) from `background_rates`.
     panels
-        (p,) which genes are in each panel; looking at many has its price (Bonferroni).
+        (p,) which genes are in each panel; p is corrected for their number (Bonferroni).
     """
     seen, weight_of = counts > 0, weights(rates[-1])
     expected = umis[:, None] * rates[lineage]
@@ -136,10 +136,10 @@ def by_lineage(
 
 
 def price(n_panels: int) -> Floats:
-    """What p of each panel is multiplied with where several are looked at (n_panels, 1).
+    """Factor on the p of each panel when several are tested (n_panels, 1).
 
-    Weighted Bonferroni (doi:10.1093/biomet/93.3.509): half of the error is for the first panel of
-    the table, which most tumours need, the other half for all others.
+    Weighted Bonferroni (doi:10.1093/biomet/93.3.509): half of the error rate is for the first panel
+    of the table, which fits most tumours, the other half for all other panels.
     """
     if n_panels == 1:
         return np.ones((1, 1))
@@ -148,7 +148,7 @@ def price(n_panels: int) -> Floats:
 
 def _tail(probability: Floats, weight: Ints, score: Ints) -> Floats:
     width = int(score.max())
-    # columns 0 .. width - 1: exactly that weight so far; the last: width or more
+    # columns 0 .. width - 1: probability of exactly that weight so far; last: width or more
     mass = np.zeros((score.size, width + 1))
     mass[:, 0] = 1.0
     for gene, step in enumerate(weight):
@@ -164,7 +164,7 @@ def _tail(probability: Floats, weight: Ints, score: Ints) -> Floats:
 
 
 def surprise(counts: sp.csr_matrix, *, umis: Floats, prior: Floats) -> tuple[Floats, Ints]:
-    """Judge panel genes before lineages are known.
+    """Test panel genes before lineages are known.
 
     Parameters
     ----------
@@ -178,14 +178,14 @@ def surprise(counts: sp.csr_matrix, *, umis: Floats, prior: Floats) -> tuple[Flo
     Returns
     -------
     p
-        (n,) as `panel_p`, with the rates of the droplets that do not surprise themselves: a tumour
-        cell must not set the rate that it is compared with.
+        (n,) as `panel_p`, with rates measured only on droplets that are not significant themselves:
+        a tumour cell must not contribute to the rate that it is compared with.
     n_seen
         (n,) panel genes seen.
     """
     n_seen = np.diff(counts.indptr).astype(np.intp)
     p, rate = np.ones(umis.size), prior
-    # most droplets show none: only the others are made dense
+    # most droplets have no panel gene: only the others are made dense
     some = np.flatnonzero(n_seen)
     seen = counts[some].toarray() > 0
     for _ in range(_ROUNDS):
@@ -198,7 +198,7 @@ def surprise(counts: sp.csr_matrix, *, umis: Floats, prior: Floats) -> tuple[Flo
 
 
 def prior_rates(genes: npt.NDArray[np.object_], background: pd.DataFrame) -> Floats:
-    """Shipped blood rate of panel genes: from the largest share of a blood type that shows them.
+    """Shipped blood rate of panel genes, from the largest share of cells that express them.
 
     Parameters
     ----------

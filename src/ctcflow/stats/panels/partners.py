@@ -1,11 +1,12 @@
-"""Which blood cell shares a droplet with a tumour cell.
+"""Find the blood cell (partner) that shares a droplet with a tumour cell.
 
-A droplet that may hold a tumour cell is searched for genes that one blood lineage shows and tissue
-does not. A tumour cell alone shows them as far as ambient RNA explains, and some because no tumour
-keeps to the genes of its tissue: any of them may be such a stray. What exceeds both is a partner.
+A droplet that may contain a tumour cell is searched for genes that one blood lineage expresses and
+tissue does not. Without a partner they can come from ambient RNA, and from the tumour itself:
+tumours express some blood genes, so one gene never proves a partner. Expression beyond both
+indicates a partner.
 
-Constants were set on one triple-negative breast cancer and pbmc4k. Genes that three lung cancer
-lines were seen to show are left out for all cancers, so these lines are no independent check.
+Constants were chosen on one triple-negative breast cancer and pbmc4k. Genes that three lung cancer
+cell lines express are left out for all cancers, so these lines are no independent validation.
 """
 
 from __future__ import annotations
@@ -32,28 +33,29 @@ _OF_ATLAS: Final = {
     "Plasma": "Plasma",
     "Monocyte": "Monocyte",
 }
-"""Column of the rate table of each lineage."""
+"""Column of the rate table for each lineage."""
 _OF_MARKERS: Final = {"Neutrophil": "Monocyte", "Platelet": None}
-"""Lineages that the atlas lacks, and the one whose genes they show beside their markers."""
+"""Lineages missing from the atlas, and the lineage whose genes they express besides their
+markers."""
 LINEAGES: Final = (*_OF_ATLAS, *_OF_MARKERS)
-"""In the order of their codes; types of `profiles`."""
+"""Lineages in the order of their codes; they are types of `profiles`."""
 
 _TISSUE: Final = ["Fibroblast", "Endothelial", "Epithelial"]
 _LEAST_RATE: Final = 60e-6
 _TIMES_TISSUE: Final = 15.0
-_MARKER_RATE: Final = 1e-3  # the atlas lacks these lineages: what a strong marker has
+_MARKER_RATE: Final = 1e-3  # rate of a strong marker, for the lineages missing from the atlas
 _CARCINOMA: Final = (
     "S100A8 S100A9 LYZ CXCR4 CCL5 IL7R RAC2 EMB LCP1 EVI2A EVI2B RHOF MYBL1 SLAMF7 EREG C15orf48"
     " CSF2RA KYNU MMP9 POU2F2 TMEM156 ADAM28 RALGPS2 NRGN"
 )
-"""Genes of leukocytes and platelets that carcinoma cells show too."""
+"""Genes of leukocytes and platelets that carcinoma cells express too."""
 
-_PARTNER_SHARE: Final = 0.2  # of the droplet's counts; sets the weights only
-_UNIT: Final = 0.5  # nats per step of the integer weights: finer changes no p by more than rounding
-_TUMOUR_RATE: Final = 2e-6  # share of a tumour cell's counts that such a gene has
-_STRAY: Final = 0.05  # chance that a tumour shows a gene of these
-_STRAY_RATE: Final = 1e-4  # and the share of its counts then
-_SEEN_BY_CHANCE: Final = 0.2  # what ambient RNA may do to a gene that counts as seen
+_PARTNER_SHARE: Final = 0.2  # of the droplet's counts; only affects the weights
+_UNIT: Final = 0.5  # nats per step of the integer weights: finer steps hardly change any p
+_TUMOUR_RATE: Final = 2e-6  # share of a tumour's counts in a gene that it does not express
+_STRAY: Final = 0.05  # probability that a tumour expresses any one of these genes
+_STRAY_RATE: Final = 1e-4  # share of its counts if it does
+_SEEN_BY_CHANCE: Final = 0.2  # how often ambient RNA alone may reach the counts of a seen gene
 _DISPERSION: Final = 0.1  # of ambient RNA between droplets: variance over squared mean
 _NODES: Final = 5
 
@@ -68,13 +70,13 @@ class LineageGenes(NamedTuple):
 
 
 class Partners(NamedTuple):
-    """The most surprising lineage of each droplet."""
+    """The most likely partner lineage of each droplet."""
 
     lineage: npt.NDArray[np.object_]
-    """(n,) one of `LINEAGES`; empty where no lineage surprises or none was searched for."""
+    """(n,) one of `LINEAGES`; empty where no lineage is unexpected, or for other droplets."""
     p: Floats
     """(n,) probability that a tumour cell without a partner shows so much of any lineage; NaN for
-    droplets that are no candidates."""
+    droplets that are not candidates."""
 
 
 def lineage_genes(
@@ -84,7 +86,7 @@ def lineage_genes(
     markers: pd.DataFrame,
     left_out: frozenset[str],
 ) -> dict[str, LineageGenes]:
-    """Genes that tell a blood lineage from tissue and from carcinoma cells.
+    """Genes that distinguish a blood lineage from tissue and from carcinoma cells.
 
     Parameters
     ----------
@@ -95,7 +97,7 @@ def lineage_genes(
     markers
         Marker sets: `set`, `gene`, `direction`.
     left_out
-        Genes that another line of evidence uses, or that tell how cells were handled.
+        Genes that another line of evidence uses, or that reflect the handling of cells.
 
     Returns
     -------
@@ -111,7 +113,7 @@ def lineage_genes(
         if nearest is not None:
             own = own.combine_first(found[nearest])
         found[name] = own
-    # a name may be in a sample's genes once only: the first column would be as good as any
+    # assumes that each name occurs once among the sample's genes
     places = pd.Series(np.arange(names.size), index=pd.Index(names))
     places = places[~places.index.isin(left_out.union(_CARCINOMA.split()))]
     result = {}
@@ -131,12 +133,13 @@ def partners(
     genes: Mapping[str, LineageGenes],
     ambient: Floats,
 ) -> Partners:
-    """Find the lineage whose genes surprise most beside a tumour cell.
+    """Find the blood lineage whose genes are least expected in addition to a tumour cell.
 
-    A gene counts as seen where it has more counts than ambient RNA gives in four of five droplets,
-    and counts once however many more it has. Its chance of that is the Poisson tail, with ambient
-    RNA that varies between droplets (gamma), and the chance that it is a stray of this tumour. The
-    weighted number of genes seen is summed exactly (`panel.panel_p`).
+    A gene is seen if it has more counts than ambient RNA gives in four of five droplets; it counts
+    once, however many more it has. Without a partner, its probability is a Poisson tail, with
+    ambient RNA that varies between droplets (gamma), plus the probability that this tumour
+    expresses the gene. The distribution of the weighted number of genes seen is exact
+    (`panel.panel_p`).
 
     Parameters
     ----------
@@ -152,8 +155,8 @@ def partners(
     Returns
     -------
     Partners
-        p holds for all lineages together (Bonferroni), for a tumour cell; it is no line of
-        evidence about cells that may be blood.
+        p is corrected for the number of lineages (Bonferroni). It assumes a tumour cell, and means
+        nothing for cells that may be blood.
     """
     columns = counts[np.flatnonzero(candidates)].tocsc()
     umis = np.asarray(columns.sum(axis=1), dtype=np.float64).ravel()
@@ -186,9 +189,9 @@ def _p(found: Floats, umis: Floats, *, rate: Floats, ambient: Floats) -> Floats:
 
 
 def poisson_quantile(q: float, mean: Floats) -> Floats:
-    """Smallest count whose Poisson distribution function reaches q; the values of `scipy.stats`.
+    """Smallest count whose Poisson distribution function reaches q, as `scipy.stats` gives it.
 
-    That module takes a second to import, which every sample would pay.
+    Importing `scipy.stats` takes a second, which is avoided here for every sample.
 
     Parameters
     ----------

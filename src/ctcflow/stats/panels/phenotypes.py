@@ -1,4 +1,4 @@
-"""What called tumour cells are like: their programmes, each from the cell alone."""
+"""Phenotype of called tumour cells, from the gene programmes that each cell expresses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 Bools = npt.NDArray[np.bool_]
 
-_ON: Final = 0.1  # UCell score from which a programme is on
+_ON: Final = 0.1  # smallest UCell score at which a programme is on
 _EPITHELIAL: Final = "epithelial"
 _MESENCHYMAL: Final = "mesenchymal_blood_safe"
 

@@ -1,4 +1,4 @@
-"""Who was set aside and why, so that the lines add up."""
+"""The ledger: how many cells were set aside and why, with lines that add up to all cells."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ def ledger(
     Parameters
     ----------
     reasons
-        Per reason to set aside, (n,) the cells that it holds for.
+        Per reason to set aside, (n,) the cells that it applies to.
     rescued
-        (n,) cells that are kept whatever holds for them.
+        (n,) cells that are kept in spite of any reason.
     remarks
-        Per remark, (n,) cells; those that were kept are counted, as a part of them.
+        Per remark, (n,) the cells that it applies to; only kept cells are counted.
 
     Returns
     -------
-    Lines with `stage`, `reason`, `cells`: what came in is what was kept and all that was set aside.
+    Lines with `stage`, `reason`, `cells`. The cells of the input are the sum of those that were
+    kept and those that were set aside.
     """
     flagged = np.logical_or.reduce(list(reasons.values()))
     kept, waiting = ~flagged | rescued, flagged & ~rescued
@@ -44,7 +45,7 @@ def ledger(
 
 
 def joined(words: Mapping[str, Bools], *, n: int) -> Names:
-    """Words that hold for each of `n` cells, separated by `;`."""
+    """Words that apply to each of `n` cells, separated by `;`."""
     text = np.full(n, "", dtype=object)
     for word, cells in words.items():
         text[cells] = [f"{before};{word}" if before else word for before in text[cells]]

@@ -1,8 +1,8 @@
-"""Quality limits of each coarse lineage, from its own cells.
+"""Quality limits for each coarse lineage, measured on its own cells.
 
-A limit for all cells together follows the commonest lineage: it takes neutrophils and platelets,
-which have few genes, for debris, and tumour cells, which are large and rich in mitochondrial RNA,
-for doublets and dying cells.
+A limit for all cells together would follow the most frequent lineage. It would remove neutrophils
+and platelets, which have few genes, as debris, and tumour cells, which are large and rich in
+mitochondrial RNA, as doublets or dying cells.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
-_FEWEST = 20  # cells of a lineage that its limits are measured on
+_FEWEST = 20  # fewest cells of a lineage on which its limits are measured
 _MAD = 1.4826  # makes the median absolute deviation of a normal its standard deviation
 _PSEUDO = 0.5  # counts added to either side of the odds of a mitochondrial count
 
 
 class Rules(NamedTuple):
-    """What limits are made from; every value comes from the parameters."""
+    """The rules for limits; every value comes from the parameters."""
 
     umis: tuple[float, float] | None
-    """Lowest and highest lower limit on counts (counts per cell); None for read counts, which say
-    more about sequencing than about the cell."""
+    """Smallest and largest lower limit on counts (counts per cell); None for read counts, which
+    depend on sequencing depth more than on the cell."""
     genes: tuple[float, float]
-    """Lowest and highest lower limit on genes (genes per cell)."""
+    """Smallest and largest lower limit on genes (genes per cell)."""
     pct_mt: tuple[float, float]
-    """Lowest and highest limit on the mitochondrial share (percent of counts)."""
+    """Smallest and largest limit on the mitochondrial share (percent of counts)."""
     lower_mads: float
     mt_mads: float
     damage_mads: float
@@ -39,11 +39,11 @@ class Rules(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """Limits of one lineage (counts and genes per cell, percent); NaN for none."""
+    """Limits of one lineage (counts and genes per cell, percent); NaN for no limit."""
 
     cells: int
     adaptive: bool
-    """Measured on the lineage's own cells; else there were too few of them."""
+    """True if measured on the lineage's own cells; False if there were too few of them."""
     min_umis: float
     min_genes: float
     max_pct_mt: float
@@ -114,7 +114,7 @@ def _own(umis: Floats, genes: Floats, pct_mt: Floats, cells: Bools, rules: Rules
 
 
 def _whole(logarithm: float) -> float:
-    """Whole number at or below, so that cells which are all alike are not below their own limit."""
+    """Limit rounded down, so that a lineage of equal cells is not below its own limit."""
     return float(np.floor(np.exp(logarithm) * (1.0 + 1e-9)))
 
 
@@ -130,9 +130,9 @@ def _mitochondrial(umis: Floats, pct_mt: Floats, rules: Rules) -> tuple[float, f
 def reasons(
     umis: Floats, genes: Floats, pct_mt: Floats, *, lineage: Ints, limits: Sequence[Limits]
 ) -> dict[str, Bools]:
-    """Which cells break which limit of their lineage, by the words that the ledger has.
+    """Which cells break which limit of their lineage, by the reason given in the ledger.
 
-    A droplet without a single count breaks the limit on counts even where that is zero.
+    A droplet without any count breaks the limit on counts even if the limit is zero.
     """
     own = {name: np.array([getattr(row, name) for row in limits])[lineage] for name in _COMPARED}
     with np.errstate(invalid="ignore"):
@@ -147,7 +147,7 @@ def reasons(
 def remarks(
     umis: Floats, genes: Floats, *, lineage: Ints, limits: Sequence[Limits]
 ) -> dict[str, Bools]:
-    """Which cells are unusually large for their lineage: said, never acted on."""
+    """Which cells are unusually large for their lineage: reported, but never set aside for it."""
     own = {name: np.array([getattr(row, name) for row in limits])[lineage] for name in _COMPARED}
     with np.errstate(invalid="ignore"):
         return {

@@ -35,12 +35,12 @@ _REMARKED_PCT: Final = {"haemoglobin": 5.0, "platelet": 1.0}
 
 
 class Known(NamedTuple):
-    """The shipped facts that a sample is compared with."""
+    """The reference tables that a sample is compared with."""
 
     members: frozenset[str]
     """Genes of any tumour panel."""
     handling: frozenset[str]
-    """Genes that tell how cells were handled, which no profile uses."""
+    """Genes that reflect the handling of cells, which are left out of the profiles."""
     background: pd.DataFrame
     reference: pd.DataFrame
     types: pd.DataFrame
@@ -48,7 +48,7 @@ class Known(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """Given droplets, in the order of their barcodes."""
+    """The droplets given as cells, in the order of their barcodes."""
 
     counts: sp.csr_matrix
     genes: Names
@@ -57,7 +57,7 @@ class Sample(NamedTuple):
 
 
 class Raw(NamedTuple):
-    """What the unfiltered droplets say."""
+    """Results from the unfiltered droplets."""
 
     beside: raw_droplets.Beside
     soup: Floats
@@ -65,7 +65,7 @@ class Raw(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What is said of each given droplet, and which others are listed."""
+    """Decisions on each given droplet, and the other droplets that are listed."""
 
     lineage: Ints
     limits: list[lim.Limits]
@@ -112,7 +112,7 @@ def unfiltered(
 
     Returns
     -------
-    None where no droplet has 1 to `lower` counts, so that there is nothing to compare with.
+    None where no droplet has 1 to `lower` counts, so that there is no ambient RNA to compare with.
     """
     found = ambient_profile.ambient_profile(droplets, lower=lower)
     if found.profile.size == 0:
@@ -138,11 +138,11 @@ def judged(
     Parameters
     ----------
     raw
-        What the unfiltered droplets say, where there are any.
+        Results from the unfiltered droplets; None without any.
     rules
         Floors, ceilings and factors of the limits of each coarse lineage.
     min_umis
-        Counts from which a missing blood identity protects a droplet.
+        Fewest counts at which a missing blood identity protects a droplet from being set aside.
     """
     umis, genes, n = sample.quality.umis, sample.quality.genes, sample.quality.umis.size
     reference = _profiles(sample, known, raw.soup if raw else None)
@@ -186,7 +186,7 @@ def judged(
 
 
 def _remarks(sample: Sample, lineage: Ints, limits: Sequence[lim.Limits]) -> dict[str, Bools]:
-    """What is unusual and no reason to set a droplet aside."""
+    """Unusual properties that are no reason to set a droplet aside."""
     quality = sample.quality
     many = lim.remarks(quality.umis, quality.genes, lineage=lineage, limits=limits)
     return many | {

@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 
 OUTSIDE: Final = "not among the given cells"
-"""Why a droplet is listed that quality control was never given."""
+"""Reason given for listed droplets that were not among the input of quality control."""
 
 _QUANTILES: Final = np.linspace(0.0, 1.0, 41)
 
@@ -30,7 +30,7 @@ def number(value: float) -> float | None:
 
 
 def limits(rows: Sequence[Limits], *, lineage: Ints, reads: bool) -> list[Limit]:
-    """Limits per coarse lineage that has a cell; those on counts are null where these are reads."""
+    """Limits per coarse lineage that has cells; limits on counts are None for read counts."""
     found = []
     for code, row in enumerate(rows):
         cells = int((lineage == code).sum())
@@ -78,7 +78,7 @@ def distributions(quality: Quality, *, lineage: Ints) -> list[Distribution]:
 
 
 def contamination(found: Contamination, *, measured_on: str, corrected: bool) -> Ambient:
-    """Ambient share with its interval, on what it was measured, or why not."""
+    """Ambient share with its interval and what it was measured on, or why it was not measured."""
     return {
         "share": number(found.rho),
         "low": number(found.low),
@@ -91,7 +91,7 @@ def contamination(found: Contamination, *, measured_on: str, corrected: bool) ->
 
 
 def droplets(found: Tested, *, lower: int) -> Droplets:
-    """What the unfiltered droplets say: the test, the knee, and the curve to draw."""
+    """Results from the unfiltered droplets: the test, the knee, and the curve to draw."""
     return {
         "barcodes": found.given_empty.size + found.outside.size,
         "lower": lower,
@@ -106,7 +106,7 @@ def droplets(found: Tested, *, lower: int) -> Droplets:
 
 
 def outside(found: Tested, listed: Sequence[SetAside]) -> list[LedgerLine]:
-    """Lines of the ledger on droplets that are not among the given ones; no part of its sums."""
+    """Ledger lines for droplets that are not among the given ones; not included in its sums."""
     of_these = sum(record["reason"] == OUTSIDE for record in listed)
     return [
         {

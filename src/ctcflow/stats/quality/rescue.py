@@ -1,4 +1,4 @@
-"""Tumour evidence that quality control respects: enough not to remove a droplet, not a call."""
+"""Tumour evidence that protects a droplet from quality control; weaker than for a call."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from ctcflow.stats.thresholds import MISSING_P, SHOWN_P
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-_STRONG_P: Final = 1e-3  # panel, with two genes or more
-_AMBIENT_OF_A_CELL: Final = 0.2  # share of a cell's counts that is rarely exceeded
-_OUTSIDE_FDR: Final = 0.05  # panel, over all droplets outside the given matrix
+_STRONG_P: Final = 1e-3  # of the panel, if two genes or more are seen
+_AMBIENT_OF_A_CELL: Final = 0.2  # ambient share of a cell's counts that is rarely exceeded
+_OUTSIDE_FDR: Final = 0.05  # for the panel, over all droplets outside the given matrix
 
 
 class Panel(NamedTuple):
     """Panel genes of each droplet."""
 
     p: Floats
-    """(n,) probability of so many in a droplet without a tumour cell."""
+    """(n,) probability of so many panel genes in a droplet without a tumour cell."""
     n_seen: npt.NDArray[np.intp]
 
 
 class Evidence(NamedTuple):
-    """Which droplets must not be lost in silence."""
+    """Droplets with tumour evidence, which must not be removed without a trace."""
 
     rescued: Bools
     """(n,) kept whatever else is wrong with them."""
     listed: Bools
-    """(n,) listed by barcode where they are set aside."""
+    """(n,) listed by barcode if they are set aside."""
 
 
 def panel_evidence(
@@ -54,8 +54,8 @@ def panel_evidence(
     soup
         (p,) share of each gene in the ambient RNA, or in the sample.
     ambient_only
-        (n,) droplets all of whose counts may be ambient, because they cannot be told from ambient
-        RNA or hold a cell of another species: RNA of dead tumour cells in the soup is no cell.
+        (n,) droplets whose counts may all be ambient, because they cannot be told from ambient RNA
+        or hold a cell of another species: ambient RNA of dead tumour cells is not a tumour cell.
     """
     p, n_seen = panel.surprise(counts, umis=umis, prior=prior)
     rows = np.flatnonzero(ambient_only)
@@ -84,15 +84,15 @@ def evidence(
     Parameters
     ----------
     p_identity
-        (n,) probability that a leukocyte lacks so much blood identity.
+        (n,) probability that a leukocyte lacks so much of its blood identity.
     readable
-        (n,) droplets whose missing blood identity means something: neither ambient RNA nor cells of
-        another species.
+        (n,) droplets in which a missing blood identity is meaningful: neither ambient RNA nor
+        cells of another species.
     intact
-        (n,) droplets that hold more than mitochondria: of all others the few further counts may be
-        ambient, so that a missing identity gets them listed, but not protected.
+        (n,) droplets with more than mitochondrial counts: in the others the few further counts
+        may be ambient, so that a missing identity gets them listed, but not protected.
     min_umis
-        Counts from which a missing identity is believed; listed from half of them.
+        Fewest counts at which a missing identity protects; half as many to be listed.
     """
     both = fisher_p(-np.log10(p_identity) - np.log10(found.p))
     missing = readable & (np.minimum(p_identity, both) <= MISSING_P)
@@ -114,8 +114,8 @@ def outside(
     prior, soup
         (p,) rate of each gene in blood, and its share in the ambient RNA.
     p_identity
-        (m,) p of the missing blood identity; NaN for droplets that hold no cell, all of whose
-        counts may be ambient.
+        (m,) p of the missing blood identity; NaN for droplets without a cell, whose counts may all
+        be ambient.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def listed(
     found: Panel,
     p_identity: Floats,
 ) -> list[SetAside]:
-    """One record per row: barcode, why it is not among the cells, and what its evidence is."""
+    """One record per row: barcode, why it is not among the cells, and its evidence."""
     return [
         {
             "barcode": str(barcodes[row]),

@@ -131,7 +131,7 @@ def cells_of(adata: AnnData, tables: Mapping[str, pd.DataFrame]) -> Cells:
     adata
         A sample, as `ingest` returns it.
     tables
-        As of `calibrate`.
+        As for `calibrate`.
     """
     barcode = adata.obs_names.to_numpy(dtype=object)
     umis = np.asarray(adata.X.sum(axis=1), dtype=np.float64).ravel()
@@ -167,7 +167,7 @@ def judged(cells: Cells, score: Floats, *, name: str, lower: bool) -> Calibrated
     name
         Name of the score.
     lower
-        As of `calibrate`.
+        As for `calibrate`.
     """
     given = np.isfinite(score) & (cells.counts > 0)
     table = _empty_table(cells, score)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Exports:
-    """Tables that are written beside a step's file."""
+    """Tables that are written next to a step's file."""
 
     functions: dict[str, str]
     """Function of `render.tables.of_run` that makes each output from the step's result, by name

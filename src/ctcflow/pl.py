@@ -31,7 +31,7 @@ def evidence(called: AnnData) -> Figure:
     Parameters
     ----------
     called
-        Of `tl.call`, or `results/call/call.h5ad`.
+        Result of `tl.call`, or `results/call/call.h5ad`.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def draws(called: AnnData) -> Figure:
     Parameters
     ----------
     called
-        Of `tl.call`, or `results/call/call.h5ad`.
+        Result of `tl.call`, or `results/call/call.h5ad`.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def copy_number(called: AnnData) -> Figure:
     Parameters
     ----------
     called
-        Of `tl.call`, or `results/call/call.h5ad`.
+        Result of `tl.call`, or `results/call/call.h5ad`.
 
     Raises
     ------

@@ -44,7 +44,7 @@ UNDER_BLOOD: Final = -0.12
 leukocyte fits better."""
 _OVER_BLOOD: Final = 0.03  # the same (nats per count), from which a cell is plainly epithelial
 PARTNER_P: Final = 1e-6
-"""Genes of a blood cell beside those of the tumour cell."""
+"""Largest p at which a blood cell shares the droplet of a tumour cell."""
 
 ANEUPLOID: Final = "aneuploid"
 DIPLOID: Final = "diploid as far as seen"

@@ -134,7 +134,7 @@ class Looked(NamedTuple):
     plainly: npt.NDArray[np.intp]
     """Normal tissue that each candidate plainly resembles: see `normal_tissue.plainly_like`."""
     ambient: Floats
-    """(G,) share of a cell's counts that ambient RNA of each gene may be."""
+    """(G,) largest share of a cell's counts that ambient RNA of each gene may explain."""
     roles: Roles
     """Which cells are candidates (judged by every line), and which serve as reference."""
     together: Together
@@ -370,7 +370,7 @@ class Judge(NamedTuple):
 
 
 def _ambient(counts: sp.csr_matrix, soup: Floats | None, share: float) -> Floats:
-    """Share of a cell's counts that ambient RNA of each gene may be."""
+    """Largest share of a cell's counts that ambient RNA of each gene may explain."""
     if soup is None:
         profile, most = np.asarray(counts.sum(axis=0), dtype=np.float64).ravel(), _UNMEASURED_SHARE
     else:

@@ -36,7 +36,7 @@ def for_cellxgene(
     Parameters
     ----------
     adata
-        What `cluster` delivers, with layers `counts` (n_cells, n_genes).
+        Result of `cluster`, with layers `counts` (n_cells, n_genes).
     terms
         `column`, `value`, `term`: ontology terms of cell types, cancer types and chemistries.
     retired

@@ -39,7 +39,7 @@ class Table(NamedTuple):
     Attributes
     ----------
     kind
-        What it holds.
+        Kind of the features.
     source
         Where it was found, in words for a note.
     x : (n_rows, n_features)

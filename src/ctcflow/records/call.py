@@ -112,7 +112,7 @@ class Blanks(TypedDict):
 
 
 class Healthy(TypedDict):
-    """Observed call rate of healthy and blank samples beside the claimed one."""
+    """Observed call rate of healthy and blank samples, and the claimed rate."""
 
     samples: int
     cells: int

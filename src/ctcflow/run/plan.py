@@ -65,7 +65,7 @@ def configuration(folder: Path) -> Any:
     Raises
     ------
     CtcflowError
-        There is none, or it is not YAML.
+        The file does not exist, or is not YAML.
     """
     path = folder / "config" / "config.yaml"
     if not path.is_file():

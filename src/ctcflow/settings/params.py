@@ -1,6 +1,6 @@
 """Every parameter of every step: name, type, bounds, default and one sentence with its unit.
 
-Those of steps that see one sample are in `sample_params`. `config/defaults.yaml`,
+Those of steps that process one sample are in `sample_params`. `config/defaults.yaml`,
 `workflow/schemas/config.schema.json` and the table in `docs/parameters.md` are generated from these
 models (`python -m ctcflow schema`). Both modules import pydantic only.
 """
@@ -40,7 +40,7 @@ class ReduceParams(Params):
     n_genes: Annotated[int, Field(ge=10)] = 2000
     """Number of variable genes (genes)."""
     include_panel: bool = True
-    """Panel genes are used whether variable or not, so that rare tumour cells have a direction."""
+    """Use panel genes whether variable or not, so that rare tumour cells separate from blood."""
     exclude: tuple[
         Literal[
             "mitochondrial",

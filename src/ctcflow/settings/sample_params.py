@@ -71,16 +71,16 @@ class QCParams(Params):
     log odds of a mitochondrial count lie this many scaled median absolute deviations above its
     median."""
     ambient: Literal["estimate", "correct"] = "estimate"
-    """`estimate` measures the ambient RNA and hands it to `score`; `correct` also takes it out of
-    the counts that `normalize`, `reduce` and `cluster` see."""
+    """`estimate` measures the ambient RNA and passes it to `score`; `correct` also removes it from
+    the counts that `normalize`, `reduce` and `cluster` use."""
     ambient_umis: Annotated[int, Field(ge=1)] = 100
     """With unfiltered droplets: those with up to this many counts are taken for ambient RNA (counts
     per barcode)."""
     empty_fdr: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """With unfiltered droplets: false-discovery rate of the test for a cell (fraction)."""
     doublet_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Share of droplets with two cells or more; empty for that of the chemistry and its cells
-    (fraction)."""
+    """Share of droplets with two cells or more; null to derive it from the chemistry and the number
+    of cells (fraction)."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the random numbers (simulated doublets, droplets and resampled cells)."""
 

@@ -19,11 +19,11 @@ _SHOWN: Final = {
     "number": numbers.short,
     "p": numbers.probability,
 }
-# Columns from which on a table is wider than the page whatever is done, and scrolls.
+# Number of columns at which a table is always wider than the page, and scrolls.
 _WIDE: Final = 9
-# Rows up to which the whole table is shown; a longer one scrolls in its box.
+# Largest number of rows of a table that is shown completely; longer tables scroll.
 _TALL: Final = 25
-# Text up to this length is kept on one line.
+# Text up to this length is not wrapped.
 _WORD: Final = 18
 
 

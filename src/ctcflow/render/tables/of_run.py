@@ -69,7 +69,7 @@ def cells_table(call: AnnData) -> pd.DataFrame:
     Parameters
     ----------
     call
-        What `call` leaves (see the module).
+        Result of `call` (see the module docstring).
 
     Returns
     -------
@@ -96,7 +96,7 @@ def ctc_table(call: AnnData) -> pd.DataFrame:
     Parameters
     ----------
     call
-        What `call` leaves (see the module).
+        Result of `call` (see the module docstring).
 
     Returns
     -------

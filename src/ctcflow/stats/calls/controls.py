@@ -80,7 +80,7 @@ def blanks(draws: Sequence[Control], *, frozen: Controls | None) -> Blanks:
 def false_calls(
     samples: Sequence[SampleCounts], *, fdr: float, confidence: float, frozen: Controls | None
 ) -> Healthy:
-    """Observed call rate of healthy and blank samples beside the claimed one.
+    """Observed call rate of healthy and blank samples, compared with the claimed rate.
 
     In a sample of null cells only, Benjamini-Hochberg at level a rejects a / (1 - a)^2 cells on
     average, however many there are (Finner & Roters 2002, doi:10.1214/aos/1015362191, for many

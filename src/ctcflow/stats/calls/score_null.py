@@ -129,7 +129,7 @@ def sources(kind: npt.NDArray[np.object_], is_null: Bools) -> Mapping[str, Ints]
     Parameters
     ----------
     kind, is_null
-        As of `judge`.
+        As for `judge`.
 
     Returns
     -------
@@ -269,7 +269,7 @@ def cross_fitted(
     Parameters
     ----------
     score, depth, kind, is_null
-        As of `judge`.
+        As for `judge`.
 
     Returns
     -------

@@ -176,7 +176,7 @@ def border_types(types: Codes, scores: Scores) -> Codes:
     types : (n,)
         Type of each cell's cluster; cells with -1 (no type) keep it.
     scores : (n, n_types)
-        Of `diffused_scores`.
+        Result of `diffused_scores`.
 
     Returns
     -------

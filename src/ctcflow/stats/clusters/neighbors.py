@@ -32,7 +32,7 @@ def nearest(
     k
         Neighbours per point, itself included; all points where there are fewer.
     n_threads
-        Blocks that are worked on at the same time.
+        Blocks that are processed at the same time.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def distance_graph(indices: Indices, distances: Distances) -> sparse.csr_matrix:
     Parameters
     ----------
     indices, distances : (n, k)
-        Of `nearest`.
+        Result of `nearest`.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def fuzzy_graph(indices: Indices, distances: Distances) -> sparse.csr_matrix:
     Parameters
     ----------
     indices, distances : (n, k)
-        Of `nearest`.
+        Result of `nearest`.
 
     Returns
     -------

@@ -112,7 +112,7 @@ def table(tested: Sequence[Tested], genes: npt.NDArray[np.object_]) -> dict[str,
     Parameters
     ----------
     tested
-        Of `compare`.
+        Result of `compare`.
     genes : (n_genes,)
         Names.
 

@@ -80,7 +80,7 @@ def tested(
     fdr
         Benjamini-Hochberg level over given and other droplets together (fraction).
     seed
-        Of the random numbers; the order of the barcodes does not matter.
+        Seed of the random numbers; the order of the barcodes does not matter.
 
     Returns
     -------

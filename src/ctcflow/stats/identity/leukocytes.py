@@ -112,7 +112,7 @@ def judged(
     counts
         (m, G) raw counts, of one cell or summed over several.
     reference
-        As of `leukocytes`.
+        As for `leukocytes`.
     null
         Null from `leukocytes`.
 
@@ -136,7 +136,7 @@ def beyond_doubt(
     counts
         (n, G) raw counts.
     reference
-        As of `leukocytes`.
+        As for `leukocytes`.
 
     Returns
     -------

@@ -74,7 +74,7 @@ def margins(likelihood: Floats, *, depth: Floats, types: Profiles) -> Floats:
     Parameters
     ----------
     likelihood, depth, types
-        As of `beyond_stroma`.
+        As for `beyond_stroma`.
 
     Returns
     -------

@@ -49,7 +49,7 @@ class Mutant(NamedTuple):
     """A module with one change."""
 
     module: str
-    """Path below the package, such as `stats/tail.py`."""
+    """Path below the package, such as `stats/calls/p_values.py`."""
     number: int
     """Which change of the module."""
     lines: tuple[int, int]

@@ -8,7 +8,8 @@ methods import their libraries themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, override
@@ -83,25 +84,25 @@ class Given(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Input:
+class Input(ABC):
     """One input of a step."""
 
     begins = False
     """Whether the record of a sample starts with this input."""
 
     @property
+    @abstractmethod
     def names(self) -> tuple[str, ...]:
         """Its names on the command line (`--in NAME=PATH`)."""
-        raise NotImplementedError
 
     @property
     def tables(self) -> tuple[str, ...]:
         """Names of the shipped tables that it reads unless the user gives another one."""
         return ()
 
+    @abstractmethod
     def sources(self, run: Run) -> dict[str, Any]:
         """Named inputs of a rule: files, or a function from wildcards to files."""
-        raise NotImplementedError
 
     def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
         """`NAME=PATH` for each name, for the command of a rule."""
@@ -111,6 +112,7 @@ class Input:
         """Files whose digests are recorded."""
         return {name: [given.path(name)] for name in self.names}
 
+    @abstractmethod
     def read(self, given: Given, first: AnnData | None) -> Any:
         """Read the input.
 
@@ -121,7 +123,6 @@ class Input:
         first
             The object of the step's first input; None if this is the first.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -368,22 +369,37 @@ class Table(Input):
 
 
 @dataclass(frozen=True)
-class Verdicts(Input):
+class FromConfig(Input):
+    """A file that the configuration may name; without it the step gets None."""
+
+    @abstractmethod
+    def paths(self, run: Run) -> Sequence[Path]:
+        """The file, or none."""
+
+    @override
+    def sources(self, run: Run) -> dict[str, Any]:
+        (name,) = self.names
+        return {name: [run.local(str(path)) for path in self.paths(run)]}
+
+    @override
+    def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
+        (name,) = self.names
+        return [f"{name}={path}" for path in self.paths(run)]
+
+    @override
+    def files(self, given: Given) -> dict[str, list[Path]]:
+        return {name: [given.path(name)] for name in self.names if name in given.paths}
+
+
+@dataclass(frozen=True)
+class Verdicts(FromConfig):
     """A reviewer's verdicts on cells of the cohort: a DataFrame; None where not given."""
 
     names = ("verdicts",)
 
     @override
-    def sources(self, run: Run) -> dict[str, Any]:
-        return {"verdicts": [run.local(str(path)) for path in run.verdicts]}
-
-    @override
-    def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
-        return [f"verdicts={path}" for path in run.verdicts]
-
-    @override
-    def files(self, given: Given) -> dict[str, list[Path]]:
-        return {"verdicts": [given.path("verdicts")]} if "verdicts" in given.paths else {}
+    def paths(self, run: Run) -> Sequence[Path]:
+        return run.verdicts
 
     @override
     def read(self, given: Given, first: AnnData | None) -> pd.DataFrame | None:
@@ -398,18 +414,14 @@ class Verdicts(Input):
 
 
 @dataclass(frozen=True)
-class Reference(Input):
-    """A frozen reference: a `bundle.Reference`."""
+class Reference(FromConfig):
+    """A frozen reference: a `bundle.Reference`; a run without one does not map."""
 
     names = ("reference",)
 
     @override
-    def sources(self, run: Run) -> dict[str, Any]:
-        return {"reference": [run.local(str(path)) for path in run.references]}
-
-    @override
-    def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
-        return [f"reference={path}" for path in run.references]
+    def paths(self, run: Run) -> Sequence[Path]:
+        return run.references
 
     @override
     def read(self, given: Given, first: AnnData | None) -> Any:
@@ -421,10 +433,6 @@ class Reference(Input):
 @dataclass(frozen=True)
 class Controls(Reference):
     """The controls recorded in a frozen reference; None where the run has no reference."""
-
-    @override
-    def files(self, given: Given) -> dict[str, list[Path]]:
-        return {"reference": [given.path("reference")]} if "reference" in given.paths else {}
 
     @override
     def read(self, given: Given, first: AnnData | None) -> dict[str, Any] | None:

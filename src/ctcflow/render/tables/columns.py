@@ -6,6 +6,7 @@ from typing import Final
 
 from ctcflow import keys
 from ctcflow.evidence.lines import columns
+from ctcflow.records.cluster import Conditions
 
 LISTED: Final = columns(listed=True)
 """Columns of the lines of evidence that are in the tables."""
@@ -133,16 +134,4 @@ ORIGIN_COLUMNS: Final = (
 )
 NOT_RUN_COLUMNS: Final = ("sample", "what", "reason")
 MARKER_COLUMNS: Final = ("cluster", "rank", "gene")
-CONDITION_COLUMNS: Final = (
-    "cell_type",
-    "condition",
-    "against",
-    "gene",
-    "mean",
-    "log2_fold_change",
-    "standard_error",
-    "p",
-    "q",
-    "patients",
-    "patients_against",
-)
+CONDITION_COLUMNS: Final = tuple(Conditions.__annotations__)

@@ -9,24 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from ctcflow.records.cluster import Conditions
 from ctcflow.stats.clusters.conditions import Difference, between_conditions, too_few
 
 Unit = tuple[str, str]
 
 _MIN_CELLS: Final = 10
-_COLUMNS: Final = (
-    "cell_type",
-    "condition",
-    "against",
-    "gene",
-    "mean",
-    "log2_fold_change",
-    "standard_error",
-    "p",
-    "q",
-    "patients",
-    "patients_against",
-)
+_COLUMNS: Final = tuple(Conditions.__annotations__)
 
 
 class Sums(NamedTuple):

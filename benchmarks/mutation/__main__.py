@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,9 +35,9 @@ from benchmarks.mutation.mutants import Mutant, mutated, of_package
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "ctcflow"
 TESTS = (
-    *("tests/stats", "tests/steps", "tests/test_contracts.py", "tests/test_python_use.py"),
-    *("tests/test_calibrate.py", "tests/test_export.py"),
-    *("tests/test_calling_claims.py", "tests/test_quality_claims.py"),
+    *("tests/test_calling_claims.py", "tests/stats", "tests/steps", "tests/evidence"),
+    *("tests/test_contracts.py", "tests/test_python_use.py", "tests/test_calibrate.py"),
+    *("tests/files", "tests/test_quality_claims.py"),
     *("tests/test_integration_claims.py", "tests/test_projection_claims.py"),
 )
 MOST_SECONDS = 12.0
@@ -65,7 +66,7 @@ def main() -> None:
     options.table.parent.mkdir(parents=True, exist_ok=True)
     lines = options.table.with_name(options.table.name + ".lines.json")
     if not lines.exists():
-        measure_lines(lines)
+        measure_lines(lines, options.processes)
     tests = {name: test for name, test in json.loads(lines.read_text()).items() if test["passed"]}
     drawn = draw(of_package(PACKAGE), count=options.count, seed=options.seed)
     done = pd.read_csv(options.table, sep="\t") if options.table.exists() else None
@@ -85,11 +86,28 @@ def draw(every: list[Mutant], *, count: int, seed: int) -> list[Mutant]:
     return random.Random(seed).sample(every, min(count, len(every)))
 
 
-def measure_lines(file: Path) -> None:
-    """Run the tests once and write which lines each comes by."""
+def measure_lines(file: Path, processes: int) -> None:
+    """Run the tests once and write which lines each comes by.
+
+    Raises
+    ------
+    SystemExit
+        A path of `TESTS` gave no test.
+    """
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(processes) as pool:
+        parts = [Path(folder) / f"{number}.json" for number in range(len(TESTS))]
+        list(pool.map(_measure, TESTS, parts))
+        tests = [json.loads(part.read_text()) if part.exists() else {} for part in parts]
+    empty = [path for path, of_path in zip(TESTS, tests, strict=True) if not of_path]
+    if empty:
+        raise SystemExit(f"no test ran in {', '.join(empty)}: correct TESTS")
+    file.write_text(json.dumps({name: test for part in tests for name, test in part.items()}))
+
+
+def _measure(path: str, part: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "benchmarks.mutation.covering", "-p"]
-        + ["no:cacheprovider", "--lines-to", str(file.resolve()), *TESTS],
+        + ["no:cacheprovider", "--lines-to", str(part), path],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         check=False,

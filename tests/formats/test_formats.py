@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import anndata
 import h5py
@@ -17,7 +19,8 @@ import pytest
 from scipy import io, sparse
 
 from ctcflow.errors import CtcflowError
-from ctcflow.formats.detect import FORMATS, input_files, locate
+from ctcflow.formats.detect import input_files, locate
+from ctcflow.formats.known import FORMATS, FormatName
 from ctcflow.formats.read import RawCounts, read_counts
 
 ROOT = Path(__file__).parents[2]
@@ -642,6 +645,16 @@ def test_every_format_is_detected(tmp_path: Path) -> None:
         ),
     }
     assert seen == set(FORMATS)
+
+
+def test_what_the_sheet_may_say_are_the_formats_that_are_known() -> None:
+    assert get_args(FormatName) == tuple(FORMATS)
+
+
+def test_an_ending_belongs_to_one_format() -> None:
+    endings = [ending for known in FORMATS.values() for ending in known.endings]
+    assert len(endings) == len(set(endings))
+    assert all(re.fullmatch(r"(\.[a-z0-9]+)+", ending) for ending in endings)
 
 
 def test_detect_imports_no_scientific_library() -> None:

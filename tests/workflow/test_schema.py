@@ -89,5 +89,6 @@ def test_every_column_is_explained_to_the_user() -> None:
     text = (REPOSITORY / "config" / "README.md").read_text(encoding="utf-8")
     for column in COLUMNS:
         assert f"| `{column}` |" in text
+    formats = (REPOSITORY / "docs" / "formats.md").read_text(encoding="utf-8")
     for choice in ("10x_mtx", "10x_h5", "starsolo", "h5ad", "h5mu", "table", "per_cell"):
-        assert f"| `{choice}` |" in text
+        assert f"| `{choice}` |" in formats

@@ -6,19 +6,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ctcflow.errors import CtcflowError
+from ctcflow.formats.known import FORMATS
 
-FORMATS: Final = ("10x_mtx", "10x_h5", "starsolo", "h5ad", "h5mu", "table", "per_cell")
-"""The values of the `format` column of the sample sheet."""
-
-TABLE_SUFFIXES: Final = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
-FILE_SUFFIXES: Final = {
-    "h5ad": (".h5ad",),
-    "h5mu": (".h5mu",),
-    "10x_h5": (".h5", ".hdf5"),
-    "table": TABLE_SUFFIXES,
-}
-"""File name endings of the formats that consist of one file."""
-_FOLDER_FORMATS: Final = ("10x_mtx", "starsolo", "per_cell")
+_FOLDER_FORMATS: Final = tuple(name for name, known in FORMATS.items() if not known.endings)
+_ENDINGS: Final = tuple(end for known in FORMATS.values() for end in known.endings)
 _MATRIX: Final = ("matrix.mtx", "matrix.mtx.gz")
 _BARCODES: Final = ("barcodes.tsv", "barcodes.tsv.gz")
 _FEATURES: Final = ("features.tsv", "features.tsv.gz", "genes.tsv", "genes.tsv.gz")
@@ -100,12 +91,12 @@ def _locate_file(path: Path, format: str | None) -> Source:
         )
     if format is not None:
         return Source(format, (path,))
-    for known, suffixes in FILE_SUFFIXES.items():
-        if path.name.lower().endswith(suffixes):
-            return Source(known, (path,))
+    for name, known in FORMATS.items():
+        if known.endings and path.name.lower().endswith(known.endings):
+            return Source(name, (path,))
     raise CtcflowError(
-        f"`{path}` has an ending that is not known: rename it to one of .h5ad, .h5mu, .h5, .csv,"
-        " .tsv, .txt (or .gz of the last three) or set the format"
+        f"`{path}` has an ending that is not known: rename it to one of {', '.join(_ENDINGS)}"
+        " or set the format"
     )
 
 
@@ -123,7 +114,7 @@ def _locate_folder(path: Path, format: str | None) -> Source:
             return Source(format, found.files)
         if found is not None and format in (None, found.format):
             return found
-    tables = tuple(path / n for n in names if n.lower().endswith(TABLE_SUFFIXES))
+    tables = tuple(path / n for n in names if n.lower().endswith(FORMATS["table"].endings))
     if tables and format in (None, "per_cell"):
         return Source("per_cell", tables)
     raise CtcflowError(

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ctcflow.formats.detect import Source, locate
-from ctcflow.formats.raw import Parts, RawCounts, assemble
+from ctcflow.formats.detect import locate
+from ctcflow.formats.known import FORMATS
+from ctcflow.formats.raw import RawCounts, assemble
 
 
 def read_counts(
@@ -22,9 +23,9 @@ def read_counts(
     Parameters
     ----------
     path
-        A file or folder of one of `detect.FORMATS`.
+        A file or folder of one of `known.FORMATS`.
     format
-        One of `detect.FORMATS`, or None to detect it.
+        One of `known.FORMATS`, or None to detect it.
     genes
         Table with `gene_id` and `symbol`. It is used to tell genes from cells in a `table`, and to
         recognise genes among features without a type. Without it only Ensembl ids are recognised.
@@ -49,24 +50,5 @@ def read_counts(
     source = locate(path, format=format)
     named = source.files[0] if len(source.files) == 1 else path
     known = set[str]() if genes is None else {*genes["gene_id"], *genes["symbol"]}
-    parts = _parts(source, genes)
+    parts = FORMATS[source.format].read(source.files, genes)
     return assemble(named, parts, source.format, known_genes=known, genes_only=genes_only)
-
-
-def _parts(source: Source, genes: pd.DataFrame | None) -> Parts:
-    format, files = source
-    # Import only the reader that is needed: h5py, anndata and the text parsers are slow to import.
-    if format in ("10x_mtx", "starsolo"):
-        from ctcflow.formats.mtx import read_mtx
-
-        return read_mtx(files)
-    if format in ("table", "per_cell"):
-        from ctcflow.formats import tables
-
-        if format == "per_cell":
-            return tables.read_per_cell(files)
-        return tables.read_table(files[0], genes)
-    from ctcflow.formats import h5
-
-    readers = {"10x_h5": h5.read_10x_h5, "h5ad": h5.read_h5ad, "h5mu": h5.read_h5mu}
-    return readers[format](files[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from ctcflow.errors import CtcflowError
-from ctcflow.formats.detect import FILE_SUFFIXES
+from ctcflow.formats.known import FORMATS
 
 _FOLDER: Final = "10x_mtx"
 _CELL_RANGER: Final = ("matrix.mtx.gz", "features.tsv.gz", "barcodes.tsv.gz")
@@ -26,7 +26,7 @@ def locate_stored(address: str, *, format: str | None) -> Stored:
     address
         A file, or an output folder of Cell Ranger 3 or later.
     format
-        One of `detect.FORMATS`, or None to infer it from the ending; an address without the ending
+        One of `known.FORMATS`, or None to infer it from the ending; an address without the ending
         of a known file format is taken as a folder.
 
     Raises
@@ -34,12 +34,12 @@ def locate_stored(address: str, *, format: str | None) -> Stored:
     CtcflowError
         The format needs a folder to be listed, which is not possible in remote storage.
     """
-    endings = {end: known for known, ends in FILE_SUFFIXES.items() for end in ends}
+    endings = {end: name for name, known in FORMATS.items() for end in known.endings}
     by_ending = (kind for end, kind in endings.items() if address.lower().endswith(end))
     format = format or next(by_ending, _FOLDER)
     if format == _FOLDER:
         return Stored(format, tuple(f"{address.rstrip('/')}/{name}" for name in _CELL_RANGER))
-    if format in FILE_SUFFIXES:
+    if FORMATS[format].endings:
         return Stored(format, (address,))
     raise CtcflowError(
         f"`{address}`: a folder of format `{format}` cannot be listed in a storage: give one file"

@@ -16,7 +16,6 @@ from scipy import sparse
 
 from ctcflow.errors import CtcflowError
 from ctcflow.formats.bounds import opened
-from ctcflow.formats.detect import TABLE_SUFFIXES
 from ctcflow.formats.raw import Names, Parts, reading
 
 _ENSEMBL: Final = re.compile(r"(?:\w+?_+)?ENS[A-Z]{0,4}G\d{11}(?:\.\d+)?(?:_PAR_Y)?$")
@@ -232,8 +231,7 @@ def _is_number(text: str) -> bool:
 
 
 def _stem(path: Path) -> str:
-    suffix = next(s for s in reversed(TABLE_SUFFIXES) if path.name.lower().endswith(s))
-    return path.name[: -len(suffix)]
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).stem
 
 
 def _first(names: Names) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ctcflow import keys
+from ctcflow.formats.known import FormatName
 from ctcflow.settings.mistakes import closest, shown, submodels
 from ctcflow.settings.params import StepsParams
 from ctcflow.settings.sample_params import Params, SampleSteps
@@ -41,9 +42,7 @@ class Sample(Params):
     raw_path: Address | Path | None = None
     """Unfiltered droplets of the library, for the ambient estimate (path, relative to the
     sheet; or an address)."""
-    format: Literal["10x_mtx", "10x_h5", "starsolo", "h5ad", "h5mu", "table", "per_cell"] | None = (
-        None
-    )
+    format: FormatName | None = None
     """Format of `path`; empty to detect it."""
     patient: str = Field(default_factory=lambda row: row["sample"])
     """Patient or donor; empty for the name of the sample."""

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from ctcflow.errors import CtcflowError
+from ctcflow.formats.known import FORMATS
 from ctcflow.settings.config import (
     Config,
     load_config,
@@ -260,8 +261,8 @@ def test_every_column_is_read(tmp_path: Path) -> None:
         ('sample,"path\nA,a\n', 'line 1: has an unpaired quote ("): pair it or remove it'),
         ("sample\tpath\trole\nA\ta\tdonor\n", "line 2: role is 'donor': must be one of patient, "
          "healthy, blank"),
-        ("sample\tpath\tformat\nA\ta\t10x\n", "line 2: format is '10x': must be one of 10x_mtx, "
-         "10x_h5, starsolo, h5ad, h5mu, table, per_cell"),
+        ("sample\tpath\tformat\nA\ta\t10x\n", "line 2: format is '10x': must be one of "
+         + ", ".join(FORMATS)),
         ("sample\tpath\n../A\ta\n", "line 2: sample is '../A': must be letters, digits, _ . - "
          "(first a letter or digit; no ..)"),
         ("sample\tpath\nA..b\ta\n", "line 2: sample is 'A..b': must be letters, digits, _ . - "

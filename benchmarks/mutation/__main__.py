@@ -29,8 +29,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
-from benchmarks.mutation.mutants import Mutant, mutated, of_package
+# before numpy is loaded: as many processes as cores run side by side, each with one thread
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+import pandas as pd  # noqa: E402
+from benchmarks.mutation.mutants import Mutant, mutated, of_package  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "ctcflow"
@@ -109,7 +112,6 @@ def _measure(path: str, part: Path) -> None:
         [sys.executable, "-m", "pytest", "-p", "benchmarks.mutation.covering", "-p"]
         + ["no:cacheprovider", "--lines-to", str(part), path],
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         check=False,
     )
 

@@ -32,8 +32,8 @@ from typing import Any, NamedTuple
 # before numpy is loaded: as many processes as cores run side by side, each with one thread
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
-import pandas as pd  # noqa: E402
-from benchmarks.mutation.mutants import Mutant, mutated, of_package  # noqa: E402
+import pandas as pd
+from benchmarks.mutation.mutants import Mutant, mutated, of_package
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "ctcflow"

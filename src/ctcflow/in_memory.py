@@ -115,7 +115,8 @@ def as_read(adata: AnnData, genes: pd.DataFrame) -> AnnData:
     if counts is None:
         raise CtcflowError("the matrix has no values (X is empty): give an AnnData with raw counts")
     known = {*genes["gene_id"], *genes["symbol"]}
-    return assemble(Path("adata"), parts_of(adata, counts), "AnnData", known_genes=known).adata
+    parts = parts_of(adata, counts, var=adata.var)
+    return assemble(Path("adata"), parts, "AnnData", known_genes=known).adata
 
 
 def needs(adata: AnnData, step: str, before: str) -> None:

@@ -151,7 +151,9 @@ class Counts(Input):
         from ctcflow.formats.read import read_counts
 
         genes = _read_table("genes", given)
-        return read_counts(given.path("data"), format=given.row.get("format"), genes=genes).adata
+        row = given.row
+        path, matrix = given.path("data"), row.get("matrix")
+        return read_counts(path, format=row.get("format"), genes=genes, matrix=matrix).adata
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from ctcflow.formats.beside import SLOTS, Table
+from ctcflow.formats.beside import SLOTS, Table, are_counts
 from ctcflow.formats.features import kind_of
 from ctcflow.formats.raw import Names, Parts, strings
 
@@ -17,24 +17,97 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _ID_COLUMNS: Final = ("gene_ids", "gene_id", "ensembl_id", "ensembl", "ensembl_ids", "feature_id")
+_COUNTS: Final = ("count", "raw", "umi")
+_CHANGED: Final = ("norm", "log", "scale", "correct", "denois", "smooth", "imput", "cpm", "tpm")
+"""Words in the name of a layer that holds counts, and of one that does not, in lower case."""
 _TYPE_COLUMNS: Final = ("feature_types", "feature_type")
 
 
-def parts_of(adata: AnnData, counts: Any) -> Parts:
+def matrices_of(adata: AnnData) -> dict[str, Any]:
+    """Matrices of an AnnData in memory, by the words that a user knows them by."""
+    found = {f'layers["{name}"]': x for name, x in adata.layers.items()}
+    raw = {} if adata.raw is None else {"raw.X": adata.raw.X}
+    return {k: x for k, x in {"X": adata.X, **found, **raw}.items() if x is not None}
+
+
+def may_be_counts(where: str) -> bool:
+    """Whether a matrix may hold counts, by the place where it stands: X, raw.X, some layers."""
+    if not where.startswith("layers"):
+        return True
+    name = where.lower()
+    return any(word in name for word in _COUNTS) and not any(word in name for word in _CHANGED)
+
+
+def best_of(
+    matrices: Iterable[tuple[str, sparse.csr_matrix]],
+) -> tuple[str, sparse.csr_matrix, list[str]]:
+    """Choose the matrix with the counts: whole numbers, most genes, and a name that says so.
+
+    Parameters
+    ----------
+    matrices
+        Place and values of each, X first; read one at a time.
+
+    Returns
+    -------
+    where, x, notes
+        Place and values of the best one, or of the first if none holds whole numbers, so that
+        `ingest` can say what is wrong with it. Notes say which was taken and why, and where
+        another that holds counts too differs from it.
+    """
+    first: str = ""
+    best: tuple[tuple[bool, int, bool], str, sparse.csr_matrix] | None = None
+    notes = list[str]()
+    for where, x in matrices:
+        first = first or where
+        rank = are_counts(x) and x.nnz > 0, x.shape[1], where.startswith("layers")
+        if best is None or (rank[0] and rank > best[0]):
+            before, best = best, (rank, where, x)
+            if before is not None and before[0][0]:
+                notes.append(_how_they_differ(where, x, before[1], before[2]))
+        elif rank[0]:
+            notes.append(_how_they_differ(best[1], best[2], where, x))
+    if best is None:
+        raise ValueError("no matrix to choose from")
+    _, where, x = best
+    if where != first and not any(note for note in notes):
+        notes.append(f"{first} does not hold counts, {where} is used")
+    return where, x, [note for note in notes if note]
+
+
+def _how_they_differ(taken: str, x: sparse.csr_matrix, other: str, y: sparse.csr_matrix) -> str:
+    if x.shape != y.shape:
+        return (
+            f"{taken} and {other} both hold counts, of {x.shape[1]} and {y.shape[1]} genes:"
+            f" {taken} is used, which has more"
+        )
+    n_values = int((x != y).nnz)
+    if n_values == 0:
+        return ""
+    return (
+        f"{taken} and {other} both hold whole numbers and differ in {n_values} values (sums"
+        f" {x.sum():.0f} and {y.sum():.0f}): {taken} is used; set `matrix` in the sample sheet to"
+        " use the other"
+    )
+
+
+def parts_of(adata: AnnData, counts: Any, *, var: pd.DataFrame) -> Parts:
     """Convert an AnnData in memory to what the readers of files return.
 
     Parameters
     ----------
     adata
-        With its names, `var` and `obsm`.
+        With its names and `obsm`.
     counts : (n_cells, n_features)
-        The counts, dense or sparse: X or a layer.
+        The counts, dense or sparse: X, raw.X or a layer.
+    var
+        Features of the counts.
     """
-    ids, types = ids_and_types(adata.var, strings)
+    ids, types = ids_and_types(var, strings)
     notes = list[str]()
     tables = tuple(tables_of(adata.obsm, lambda found: found, notes))
     x = sparse.csr_matrix(counts)
-    names = strings(adata.obs_names), strings(adata.var_names)
+    names = strings(adata.obs_names), strings(var.index)
     return Parts(x, *names, ids, types, notes, tables)
 
 

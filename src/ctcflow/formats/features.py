@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from typing import Final, Literal
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from ctcflow.errors import CtcflowError
 
 Names = npt.NDArray[np.object_]
 Kind = Literal["gene", "protein", "hashtag", "other"]
@@ -58,6 +60,51 @@ _HASHTAG: Final = re.compile(
 )
 _ENSEMBL: Final = re.compile(r"ENSG\d{11}(?:\.\d+)?")
 
+_PATTERNS: Final[tuple[tuple[Kind, str, str], ...]] = (
+    (
+        "other",
+        "reads without a gene",
+        r"__\w+"  # HTSeq: __no_feature, __ambiguous ...
+        r"|N_(unmapped|multimapping|noFeature|ambiguous)"  # STAR
+        r"|no_?feature|ambiguous|too_low_aqual|not_aligned|alignment_not_unique|unmapped"
+        r"|unassigned(_\w+)?|\*|intergenic|multi_?mapped|multimapping",
+    ),
+    ("other", "spike-in", r"ERCC[-._]\d{5}|SIRV\w*|Lexogen\w*|R[12]_\d+_\d+"),
+    (
+        "other",
+        "sum or measure of a cell",
+        r"(grand_?)?totals?([_ .-]?(counts?|reads|umis?|genes))?|sums?"
+        r"|n[_ ]?(counts?|genes?|umis?|reads)|n(count|feature)_\w+|log(10|1p)?_?(total|n)_\w+"
+        r"|(percent|pct)[._ ]\w+([._ ]\w+)*|(lib(rary)?|size)[_ .]?(size|factors?)"
+        r"|s_score|g2m_score|doublet_score",
+    ),
+    (
+        "other",
+        "description of a cell",
+        r".*\(\s*\w+\s*=.*|.*[=?].*|barcode|cell_?(type|id|name)",
+    ),
+    (
+        "protein",
+        "Antibody Capture",
+        r"(adt|ab|abseq|abc|prot|protein|antibody|cite|totalseq-?[abc]?)[_:.-].+"
+        r"|.+[|_.:-](adt|totalseq-?[abc]?|pabo|protein|prot|antibody|abseq)"
+        r"|.+\|(AHS|AMM)\d+(\|.*)?"  # BD AbSeq
+        r"|anti[- _](human|mouse).*",
+    ),
+)
+"""Names of rows that are not genes, as tools write them into one table with genes. The kind, the
+feature type in words, and a pattern of the whole name, in any case."""
+_NOT_GENES: Final = tuple(
+    (kind, words, re.compile(pattern, re.IGNORECASE)) for kind, words, pattern in _PATTERNS
+)
+_SHARE_OF_GENES: Final = 0.5
+_SHARE_OF_OTHERS: Final = 0.2
+_FEWEST: Final = 3
+_BIOTYPE: Final = re.compile(
+    r"coding|rna|pseudogene|\b(ig|tr)[_ ]|gene|transcript|sense|intron|tec"
+)
+"""What biotypes of Ensembl contain."""
+
 
 def kind_of(word: str) -> Kind | None:
     """Kind named by a feature type, a modality or a table of obsm; None for unknown words."""
@@ -69,10 +116,19 @@ def is_hashtag(*names: str) -> bool:
     return any(_HASHTAG.search(name) is not None for name in names)
 
 
+class Told(NamedTuple):
+    """What each feature measures."""
+
+    kinds: Names
+    """(n_features,) `Kind` of each."""
+    types: Names
+    """(n_features,) feature type of each, as in the file or as its name says."""
+
+
 def kinds_of_features(
     names: Names, ids: Names, types: Names | None, genes: Collection[str]
-) -> Names:
-    """Kind of each feature of a matrix.
+) -> Told:
+    """Kind of each feature of a matrix, by its type and its name.
 
     Parameters
     ----------
@@ -83,13 +139,44 @@ def kinds_of_features(
 
     Returns
     -------
-    (n_features,) `Kind` of each. All are genes where the types do not say what is measured (but,
-    for example, the biotype of a gene). If only some types are known words, the rest are `other`.
+    Kind and type of each. All are genes where the types do not say what is measured (but, for
+    example, the biotype of a gene). If only some types are known words, the rest are `other`.
+    Among the genes, a name that is no gene and that a tool is known to write for something else
+    (`__no_feature`, `ERCC-00002`, `Total`, `ADT_CD3`) is what that tool means.
+
+    Raises
+    ------
+    CtcflowError
+        The types are unknown words of which some stand for genes and others do not.
     """
+    kinds = _kinds_by_type(names, ids, types, genes)
+    told: Names = np.full(names.size, GENE_EXPRESSION, dtype=object) if types is None else types
+    told = told.copy()
+    for at in np.flatnonzero(kinds == "gene"):
+        name = str(names[at])
+        if not _is_gene(name, str(ids[at]), genes) and (other := _not_a_gene(name)) is not None:
+            kinds[at], told[at] = other
+    return Told(kinds, told)
+
+
+def _not_a_gene(name: str) -> tuple[Kind, str] | None:
+    for kind, words, pattern in _NOT_GENES:
+        if pattern.fullmatch(name):
+            return ("hashtag", words) if kind == "protein" and is_hashtag(name) else (kind, words)
+    if is_hashtag(name):
+        return "hashtag", "Multiplexing Capture"
+    return None
+
+
+def _kinds_by_type(names: Names, ids: Names, types: Names | None, genes: Collection[str]) -> Names:
     if types is None:
         return np.full(names.size, "gene", dtype=object)
     codes, words = pd.factorize(types.astype(str))
     plain = [_plain(word) for word in words]
+    known = np.array(
+        [_is_gene(str(n), str(i), genes) for n, i in zip(names, ids, strict=True)], dtype=bool
+    )
+    _refuse_unknown_words(words, plain, codes, known)
     if not _is_about_kinds(set(plain)):
         return np.full(names.size, "gene", dtype=object)
     found: Names = np.array([_KINDS.get(word, "other") for word in plain], dtype=object)[codes]
@@ -97,10 +184,31 @@ def kinds_of_features(
         if is_hashtag(str(names[at]), str(ids[at])):
             found[at] = "hashtag"
     untyped = np.array([word in _UNTYPED for word in plain], dtype=bool)[codes]
-    for at in np.flatnonzero(untyped):
-        if _is_gene(str(names[at]), str(ids[at]), genes):
-            found[at] = "gene"
+    found[untyped & known] = "gene"
     return found
+
+
+def _refuse_unknown_words(
+    words: Iterable[object],
+    plain: Sequence[str],
+    codes: npt.NDArray[np.intp],
+    known: npt.NDArray[np.bool_],
+) -> None:
+    """Refuse types that nobody knows, if genes and other things stand under them."""
+    unknown = [k for k, word in enumerate(plain) if word not in _KINDS and word not in _UNTYPED]
+    if not known.any() or all(_BIOTYPE.search(plain[k]) for k in unknown):
+        return
+    share = {k: float(known[codes == k].mean()) for k in range(len(plain))}
+    size = np.bincount(codes, minlength=len(plain))
+    of_genes = [k for k in unknown if share[k] >= _SHARE_OF_GENES and size[k] >= _FEWEST]
+    of_others = [k for k in unknown if share[k] <= _SHARE_OF_OTHERS and size[k] >= _FEWEST]
+    has_words_for_genes = any(_KINDS.get(word) == "gene" for word in plain)
+    if (of_genes and has_words_for_genes) or (of_genes and of_others):
+        shown = ", ".join(f"`{word}` {size[k]}" for k, word in enumerate(words))
+        raise CtcflowError(
+            f"the feature types are not all known ({shown}), and genes stand under unknown ones:"
+            f" write `{GENE_EXPRESSION}`, `Antibody Capture` or `Multiplexing Capture`"
+        )
 
 
 def _is_about_kinds(words: set[str]) -> bool:

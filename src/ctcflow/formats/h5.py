@@ -13,8 +13,15 @@ import pandas as pd
 from scipy import sparse
 
 from ctcflow.errors import DAMAGED, CtcflowError
-from ctcflow.formats.annotated import ids_and_types, parts_of, tables_of
-from ctcflow.formats.beside import SLOTS, Table, are_counts
+from ctcflow.formats.annotated import (
+    best_of,
+    ids_and_types,
+    matrices_of,
+    may_be_counts,
+    parts_of,
+    tables_of,
+)
+from ctcflow.formats.beside import SLOTS, Table
 from ctcflow.formats.bounds import check_arrays
 from ctcflow.formats.features import kind_of
 from ctcflow.formats.raw import Names, Parts, check_shape, reading, strings
@@ -106,23 +113,30 @@ def _layout(path: Path, file: h5py.File) -> str:
     )
 
 
-def read_h5ad(path: Path) -> Parts:
-    """Read counts of an .h5ad file: `X`, else `layers["counts"]`, else `raw.X`.
+def read_h5ad(path: Path, matrix: str | None = None) -> Parts:
+    """Read counts of an .h5ad file, from the matrix that holds them (see `annotated.best_of`).
+
+    Parameters
+    ----------
+    path
+        The file.
+    matrix
+        `X`, `raw.X` or the name of a layer; None to look at all that may hold counts.
 
     Raises
     ------
     CtcflowError
-        The file is damaged or holds no matrix.
+        The file is damaged, or holds no matrix or not this one.
     """
     with opened(path) as file:
         if "encoding-type" in file.attrs:
-            return _read_group(path, file)
+            return _read_group(path, file, matrix)
         if not {"obs", "var"} <= set(file):
             raise CtcflowError(
                 f"`{path}` is HDF5 but not AnnData (found groups {', '.join(file) or 'none'}):"
                 " set the format to 10x_h5 if it is a Cell Ranger matrix, or give another file"
             )
-    return _read_legacy(path)
+    return _read_legacy(path, matrix)
 
 
 def read_obs(path: Path) -> pd.DataFrame:
@@ -139,10 +153,17 @@ def read_obs(path: Path) -> pd.DataFrame:
     return pd.DataFrame(_legacy(path).obs)
 
 
-def read_h5mu(path: Path) -> Parts:
+def read_h5mu(path: Path, matrix: str | None = None) -> Parts:
     """Read counts of the modality `rna` of an .h5mu file, and proteins and hashtags as tables.
 
     Other modalities are not read, only named in the notes.
+
+    Parameters
+    ----------
+    path
+        The file.
+    matrix
+        As in `read_h5ad`, of the modality.
 
     Raises
     ------
@@ -157,7 +178,7 @@ def read_h5mu(path: Path) -> Parts:
                 f"`{path}` has no single modality `rna` (found {', '.join(modalities) or 'none'}):"
                 " name the one with the RNA counts `rna`"
             )
-        parts = _read_group(path, file["mod"][rna[0]])
+        parts = _read_group(path, file["mod"][rna[0]], matrix)
         groups = {m: file["mod"][m] for m in modalities if m != rna[0]}
         tables = {m: _table_of(path, m, group) for m, group in groups.items()}
     others = [m for m, table in tables.items() if table is None]
@@ -179,33 +200,42 @@ def _table_of(path: Path, name: str, group: h5py.Group) -> Table | None:
     return Table(kind, f"modality `{name}`", found.x, found.barcodes, found.names, ids, types)
 
 
-def _read_group(path: Path, group: h5py.Group) -> Parts:
+def _read_group(path: Path, group: h5py.Group, matrix: str | None = None) -> Parts:
     """Read a group that holds an AnnData, without metadata, embeddings and other layers."""
-    where, x, notes = _counts_of(path, group)
+    where, x, notes = _counts_of(path, group, matrix)
     names, ids, types = _genes_of(group["raw/var"] if where == "raw.X" else group["var"])
     obs = group["obs"]
     tables = tuple(tables_of(group.get("obsm", {}), _element, notes))
     return Parts(x, _strings_of(obs[obs.attrs["_index"]]), names, ids, types, notes, tables)
 
 
-def _counts_of(path: Path, group: h5py.Group) -> tuple[str, sparse.csr_matrix, list[str]]:
+def _counts_of(
+    path: Path, group: h5py.Group, matrix: str | None
+) -> tuple[str, sparse.csr_matrix, list[str]]:
+    """Read the matrix that holds the counts, and say where another one differs from it."""
     there = _matrices(group)
     if not there:
         raise CtcflowError(f"`{path}` holds no matrix (X is empty): give a file with raw counts")
-    first: tuple[str, sparse.csr_matrix, list[str]] | None = None
-    for where, key in there.items():
-        x = _matrix(group[key])
-        if are_counts(x):
-            notes = [] if first is None else [f"X does not hold counts, {where} is used"]
-            return where, x, notes
-        # Kept, so that `ingest` can report what is wrong with it, or round it if asked to.
-        first = first or (where, x, [])
-    return first or ("X", x, [])
+    if matrix is not None:
+        wanted = {where: key for where, key in there.items() if matrix in (where, key)}
+        wanted |= {where: key for where, key in there.items() if f"layers/{matrix}" == key}
+        if not wanted:
+            raise CtcflowError(
+                f"`{path}` has no matrix `{matrix}` (found {', '.join(there)}): name one of these"
+            )
+        where, key = next(iter(wanted.items()))
+        return where, _matrix(group[key]), [f"counts are read from {where}, as asked"]
+    there = {where: key for where, key in there.items() if may_be_counts(where)}
+    found = ((where, _matrix(group[key])) for where, key in there.items())
+    where, x, notes = best_of(found)
+    return where, x, notes
 
 
 def _matrices(group: h5py.Group) -> dict[str, str]:
-    """The places where counts may be, with the key of each that exists."""
-    places = {"X": "X", 'layers["counts"]': "layers/counts", "raw.X": "raw/X"}
+    """Matrices by the words that a user knows them by, each with its key in the file."""
+    layers = group.get("layers", {})
+    places = {f'layers["{name}"]': f"layers/{name}" for name in layers}
+    places = {"X": "X", **places, "raw.X": "raw/X"}
     return {k: v for k, v in places.items() if v in group and _is_matrix(group[v])}
 
 
@@ -250,12 +280,22 @@ def _by_anndata(read: Callable[[Any], Any], given: Any) -> Any:
         raise ValueError(f"anndata does not know it, is it of a newer one? {error}") from error
 
 
-def _read_legacy(path: Path) -> Parts:
+def _read_legacy(path: Path, matrix: str | None) -> Parts:
     """Read a file of anndata before 0.8, which `read_elem` cannot read."""
     adata = _legacy(path)
-    if adata.X is None:
-        raise CtcflowError(f"`{path}` holds no matrix (X is empty): give a file with raw counts")
-    return parts_of(adata, adata.X)
+    there = matrices_of(adata)
+    if matrix is not None:
+        there = {where: x for where, x in there.items() if matrix in (where, where[8:-2])}
+    else:
+        there = {where: x for where, x in there.items() if may_be_counts(where)}
+    if not there:
+        raise CtcflowError(
+            f"`{path}` holds no matrix{f' `{matrix}`' if matrix else ' (X is empty)'}: give a file"
+            " with raw counts"
+        )
+    where, x, notes = best_of((where, sparse.csr_matrix(x)) for where, x in there.items())
+    found = parts_of(adata, x, var=adata.raw.var if where == "raw.X" else adata.var)
+    return found._replace(notes=[*notes, *found.notes])
 
 
 def _legacy(path: Path) -> Any:

@@ -100,7 +100,10 @@ def assemble(
     _check_values(path, parts)
     ids = parts.ids if parts.ids is not None else np.full(parts.names.size, "", dtype=object)
     notes = list(parts.notes)
-    kinds = kinds_of_features(parts.names, ids, parts.types, known_genes)
+    try:
+        kinds, types = kinds_of_features(parts.names, ids, parts.types, known_genes)
+    except CtcflowError as error:
+        raise CtcflowError(f"`{path}`: {error}") from error
     _refuse_without_genes(path, parts, kinds)
     genes = np.flatnonzero(kinds == "gene")
     # Names are set afterwards: the constructor warns about duplicates, which `ingest` handles.
@@ -109,17 +112,17 @@ def assemble(
     adata.var_names = pd.Index(parts.names[genes], dtype=object)
     adata.var[keys.GENE_ID.key] = pd.Series(ids[genes], index=adata.var.index, dtype=object)
     if not genes_only:
-        notes += _keep_apart(adata, parts, ids, kinds)
+        notes += _keep_apart(adata, parts, ids, kinds, types)
     adata.uns[keys.INGEST.key] = json.dumps({"format": format, "notes": notes})
     return RawCounts(adata, format, notes)
 
 
-def _keep_apart(adata: AnnData, parts: Parts, ids: Names, kinds: Names) -> list[str]:
+def _keep_apart(adata: AnnData, parts: Parts, ids: Names, kinds: Names, types: Names) -> list[str]:
     """Keep features that are not genes in obsm; return notes for the user."""
     tables = list[beside.Table]()
     notes = list[str]()
-    if parts.types is not None and (kinds != "gene").any():
-        whole = beside.Table("other", "", parts.x, None, parts.names, ids, parts.types)
+    if (kinds != "gene").any():
+        whole = beside.Table("other", "", parts.x, None, parts.names, ids, types)
         for kind in beside.SLOTS:
             table = whole.columns(kind, kinds == kind)
             if table.names.size and not beside.why_left(table, adata.obs_names):

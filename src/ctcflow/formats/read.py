@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from ctcflow.formats.detect import locate
+from ctcflow.errors import CtcflowError
+from ctcflow.formats.detect import Source, locate
 from ctcflow.formats.known import FORMATS
-from ctcflow.formats.raw import RawCounts, assemble
+from ctcflow.formats.raw import Parts, RawCounts, assemble
 
 
 def read_counts(
@@ -17,6 +18,7 @@ def read_counts(
     format: str | None,
     genes: pd.DataFrame | None = None,
     genes_only: bool = False,
+    matrix: str | None = None,
 ) -> RawCounts:
     """Read a count matrix, without renaming, rounding or dropping anything.
 
@@ -31,6 +33,9 @@ def read_counts(
         recognise genes among features without a type. Without it only Ensembl ids are recognised.
     genes_only
         Drop modalities other than RNA.
+    matrix
+        Which matrix of an .h5ad or .h5mu holds the counts: `X`, `raw.X` or the name of a layer.
+        None to look at all that may.
 
     Returns
     -------
@@ -50,5 +55,20 @@ def read_counts(
     source = locate(path, format=format)
     named = source.files[0] if len(source.files) == 1 else path
     known = set[str]() if genes is None else {*genes["gene_id"], *genes["symbol"]}
-    parts = FORMATS[source.format].read(source.files, genes)
+    if matrix is None:
+        parts = FORMATS[source.format].read(source.files, genes)
+    else:
+        parts = _chosen(source, matrix)
     return assemble(named, parts, source.format, known_genes=known, genes_only=genes_only)
+
+
+def _chosen(source: Source, matrix: str) -> Parts:
+    if source.format not in ("h5ad", "h5mu"):
+        raise CtcflowError(
+            f"`{source.files[0]}` is of format `{source.format}` and has one matrix: leave `matrix`"
+            " empty"
+        )
+    from ctcflow.formats.h5 import read_h5ad, read_h5mu
+
+    read = read_h5ad if source.format == "h5ad" else read_h5mu
+    return read(source.files[0], matrix)

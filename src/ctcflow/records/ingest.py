@@ -5,6 +5,17 @@ from __future__ import annotations
 from typing import NotRequired, TypedDict
 
 
+class OfNames(TypedDict):
+    """How names of genes were resolved: numbers of genes."""
+
+    genes_recognised: int
+    prefixes_removed: int
+    ids_to_symbols: int
+    ids_unknown: int
+    symbols_updated: int
+    symbols_without_id: int
+
+
 class Ingest(TypedDict):
     """What was read, and what had to be corrected."""
 
@@ -16,7 +27,13 @@ class Ingest(TypedDict):
     genes_of_other_species: NotRequired[int]
     n_genes: NotRequired[int]
     duplicates_summed: NotRequired[int]
-    values_rounded: NotRequired[bool]
+    values_rounded: NotRequired[int]
+    genes_recognised: NotRequired[int]
+    prefixes_removed: NotRequired[int]
+    ids_to_symbols: NotRequired[int]
+    ids_unknown: NotRequired[int]
+    symbols_updated: NotRequired[int]
+    symbols_without_id: NotRequired[int]
 
 
 class Features(TypedDict):

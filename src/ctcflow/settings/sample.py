@@ -44,6 +44,9 @@ class Sample(Params):
     sheet; or an address)."""
     format: FormatName | None = None
     """Format of `path`; empty to detect it."""
+    matrix: str | None = None
+    """Which matrix of an `.h5ad` or `.h5mu` holds the counts: `X`, `raw.X` or the name of a layer;
+    empty to take the one with whole numbers and most genes."""
     patient: str = Field(default_factory=lambda row: row["sample"])
     """Patient or donor; empty for the name of the sample."""
     day: Annotated[int, Field(ge=0, le=36500)] | None = None

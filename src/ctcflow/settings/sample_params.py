@@ -36,6 +36,12 @@ class IngestParams(Params):
     counts: Literal["integer", "expected"] = "integer"
     """`integer` refuses values that are not whole numbers; `expected` (RSEM, kallisto) rounds them
     and records it."""
+    unspliced: Literal["refuse", "add", "leave out"] = "refuse"
+    """With alevin-fry's columns of spliced, unspliced (`-U`) and ambiguous (`-A`) counts: `add`
+    sums all three, as Cell Ranger counts since version 7; `leave out` sums spliced and ambiguous
+    ones, as it did before."""
+    not_genes: tuple[str, ...] = ()
+    """Names of features that are kept apart from the genes, such as a transgene or a virus."""
 
 
 class QCParams(Params):

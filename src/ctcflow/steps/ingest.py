@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,17 @@ from scipy import sparse
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.files import io
+from ctcflow.records.ingest import Features, Ingest
 from ctcflow.settings.sample_params import IngestParams
 from ctcflow.stats.counts import checks as counts
-from ctcflow.stats.counts.gene_names import ids_of_groups, of_other_species, resolve
+from ctcflow.stats.counts.gene_names import (
+    Resolved,
+    agreement,
+    ids_of_groups,
+    of_other_species,
+    resolve,
+    splicing_of,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -30,6 +38,13 @@ _BESIDE: Final = (
 """Slots of the other modalities, and of the names of their columns."""
 _MIN_GENES: Final = 200
 _MIN_SHARE: Final = 0.1
+_MOST_UNKNOWN: Final = 0.05
+"""Largest share of all counts in a feature that is no known gene."""
+_FEWEST_PAIRS: Final = 20
+_LEAST_AGREEMENT: Final = 0.9
+"""Of genes whose id and name are both known, in files that were not damaged: above .98."""
+_UNSPLICED: Final = "unspliced counts"
+_NAMED: Final = "named in ingest.not_genes"
 
 
 def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnData:
@@ -70,28 +85,105 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
     x, rounded = _whole(x, barcodes, found, params)
     ids = adata.var.get(keys.GENE_ID.key, None)
     ids = None if ids is None else ids.to_numpy(dtype=object)
-    foreign = of_other_species(found, ids)
-    adata = _with_features(adata, x, found, ids, foreign)
-    if foreign.any():
-        mine = np.flatnonzero(~foreign)
-        x, found, ids = x[:, mine], found[mine], None if ids is None else ids[mine]
-    resolved = resolve(found, ids, genes)
-    _refuse_foreign(resolved.recognised, found)
+    apart = _kept_apart(found, ids, genes, params)
+    adata = _with_features(adata, x, found, ids, apart)
+    if (apart != "").any():
+        of_genes = np.flatnonzero(apart == "")
+        x, found = x[:, of_genes], found[of_genes]
+        ids = None if ids is None else ids[of_genes]
+    _refuse_ids_out_of_step(found, ids, genes)
+    resolved = resolve(_without_marks(found, params), ids, genes)
+    _refuse_foreign(resolved.recognised, found, int((apart == keys.OTHER_SPECIES_TYPE).sum()))
+    _refuse_disguised(x, barcodes, found, resolved.recognised)
     groups, names = pd.factorize(resolved.names)
     summed = counts.sum_columns(x, groups=groups, n_groups=names.size)
     _refuse_all_zero(summed, found.size)
-    log: dict[str, Any] = {
-        **io.record(adata, keys.INGEST, dict),
+    record: Ingest = {
+        **io.record(adata, keys.INGEST, Ingest),
         "n_cells": int(barcodes.size),
         "n_genes_found": int(found.size),
-        "genes_of_other_species": int(foreign.sum()),
+        "genes_of_other_species": int((apart == keys.OTHER_SPECIES_TYPE).sum()),
         "n_genes": int(names.size),
         **resolved.counted,
         "duplicates_summed": int(found.size - names.size),
         "values_rounded": rounded,
     }
-    log.setdefault("notes", [])
-    return _build(adata, summed, names, ids_of_groups(resolved.ids, groups, names.size), log)
+    record["notes"] = [*record.get("notes", []), *_said_of(resolved, apart)]
+    return _build(adata, summed, names, ids_of_groups(resolved.ids, groups, names.size), record)
+
+
+def _kept_apart(
+    found: Names, ids: Names | None, genes: pd.DataFrame, params: IngestParams
+) -> Names:
+    """Why each feature is kept apart from the genes; empty for genes."""
+    apart = np.full(found.size, "", dtype=object)
+    if params.unspliced == "leave out":
+        apart[splicing_of(found) == "U"] = _UNSPLICED
+    apart[of_other_species(found, ids, set(genes["symbol"]))] = keys.OTHER_SPECIES_TYPE
+    apart[np.isin(found.astype(str), params.not_genes)] = _NAMED
+    return apart
+
+
+def _without_marks(found: Names, params: IngestParams) -> Names:
+    """Names without alevin-fry's marks of spliced, unspliced and ambiguous counts."""
+    marks = splicing_of(found)
+    marked = marks != ""
+    if not marked.any():
+        return found
+    if params.unspliced == "refuse":
+        n_unspliced, n_ambiguous = int((marks == "U").sum()), int((marks == "A").sum())
+        raise CtcflowError(
+            f"the file has spliced, unspliced and ambiguous counts of genes apart ({n_unspliced}"
+            f" names end in -U, {n_ambiguous} in -A, as alevin-fry writes them): set"
+            " ingest.unspliced to `add` (as Cell Ranger 7 and later count) or to `leave out`"
+        )
+    return np.where(marked, [str(name)[:-2] for name in found], found)
+
+
+def _refuse_ids_out_of_step(found: Names, ids: Names | None, genes: pd.DataFrame) -> None:
+    if ids is None:
+        return
+    n_agree, n_pairs = agreement(found, ids, genes)
+    if n_pairs >= _FEWEST_PAIRS and n_agree < _LEAST_AGREEMENT * n_pairs:
+        raise CtcflowError(
+            f"ids and names of genes do not belong together: of {n_pairs} genes of which both are"
+            f" known, {n_agree} agree (first: `{ids[0]}` is named `{found[0]}`): a column is out of"
+            " step, write the file again from its source"
+        )
+
+
+def _refuse_disguised(
+    x: sparse.csr_matrix, barcodes: Names, found: Names, recognised: npt.NDArray[np.bool_]
+) -> None:
+    """Refuse whole numbers that are no counts, a cell that is none, a gene that is none."""
+    what = counts.whole_but_no_counts(x)
+    if what:
+        raise CtcflowError(f"X holds {what}: give raw counts")
+    row, why = counts.no_cell(x)
+    if row >= 0:
+        raise CtcflowError(
+            f"`{barcodes[row]}` stands among the cells and is none ({why}): remove it"
+        )
+    share = counts.share_of_columns(x)
+    of_ensembl = np.array([str(name).startswith("ENSG") for name in found], dtype=bool)
+    share[recognised | of_ensembl] = 0.0
+    if share.size and share.max() > _MOST_UNKNOWN:
+        at = int(share.argmax())
+        raise CtcflowError(
+            f"`{found[at]}` is no known gene and holds {share[at]:.0%} of all counts: remove it, or"
+            " name it in ingest.not_genes to keep it apart"
+        )
+
+
+def _said_of(resolved: Resolved, apart: Names) -> list[str]:
+    """What was done with names, in words."""
+    notes = [
+        f"{len(pairs)} names were mended: {why} (e.g. `{pairs[0][0]}` to `{pairs[0][1]}`)"
+        for why, pairs in resolved.mended.items()
+    ]
+    for why in dict.fromkeys(apart[apart != ""]):
+        notes.append(f"{int((apart == why).sum())} features are kept apart from the genes: {why}")
+    return notes
 
 
 def _refuse_bad_names(barcodes: Names, names: Names) -> None:
@@ -188,37 +280,38 @@ def _with_features(
     x: sparse.csr_matrix,
     found: Names,
     ids: Names | None,
-    foreign: npt.NDArray[np.bool_],
+    apart: Names,
 ) -> AnnData:
-    """Move genes of another species to the features that are not genes."""
-    if not foreign.any():
+    """Move what is kept apart to the features that are not genes."""
+    columns = np.flatnonzero(apart != "")
+    if not columns.size:
         return adata
-    columns = np.flatnonzero(foreign)
-    added = {
-        "name": found[columns].tolist(),
-        "id": [""] * columns.size if ids is None else ids[columns].tolist(),
-        "type": [keys.OTHER_SPECIES_TYPE] * columns.size,
-    }
-    before = io.record(adata, keys.OTHER_FEATURE_NAMES, dict)
+    before = io.record(adata, keys.OTHER_FEATURE_NAMES, Features)
     parts = [adata.obsm[keys.OTHER_FEATURES.key]] if before else []
     adata.obsm[keys.OTHER_FEATURES.key] = sparse.hstack([*parts, x[:, columns]]).tocsr()
-    joined = {key: [*before.get(key, []), *values] for key, values in added.items()}
+    no_ids = [""] * columns.size
+    joined: Features = {
+        "name": [*before.get("name", []), *found[columns]],
+        "id": [*before.get("id", []), *(no_ids if ids is None else ids[columns])],
+        "type": [*before.get("type", []), *apart[columns]],
+    }
     io.write_record(adata, keys.OTHER_FEATURE_NAMES, joined)
     return adata
 
 
-def _refuse_foreign(recognised: npt.NDArray[np.bool_], found: Names) -> None:
+def _refuse_foreign(recognised: npt.NDArray[np.bool_], found: Names, n_other_species: int) -> None:
     n, share = int(recognised.sum()), float(recognised.mean())
     if n < _MIN_GENES and share < _MIN_SHARE:
         shown = ", ".join(f"`{g}`" for g in found[:5])
         raise CtcflowError(
-            f"only {n} of {found.size} gene names are known human genes (first names: {shown}):"
-            " name genes by human symbol or Ensembl id"
+            f"only {n} of {found.size} gene names are known human genes (first names: {shown}"
+            + (f"; {n_other_species} of another species beside" if n_other_species else "")
+            + "): name genes by human symbol or Ensembl id"
         )
 
 
 def _build(
-    adata: AnnData, x: sparse.csr_matrix, names: Names, ids: Names, log: dict[str, Any]
+    adata: AnnData, x: sparse.csr_matrix, names: Names, ids: Names, record: Ingest
 ) -> AnnData:
     from anndata import AnnData
 
@@ -233,7 +326,7 @@ def _build(
         var=pd.DataFrame(
             {keys.GENE_ID.key: ids}, index=pd.Index(names, dtype=object), dtype=object
         ),
-        uns={keys.INGEST.key: json.dumps(log)},
+        uns={keys.INGEST.key: json.dumps(record)},
     )
     for table, described in _BESIDE:
         if table.key in adata.obsm and described.key in adata.uns:

@@ -51,8 +51,8 @@ def names(*text: str) -> np.ndarray:
     ],
 )
 def test_genes_of_another_species_are_told(gene: str) -> None:
-    assert of_other_species(names(gene, "EPCAM"), None).tolist() == [True, False]
-    assert of_other_species(names("EPCAM", gene), names("", "")).tolist() == [False, True]
+    assert of_other_species(names(gene, "EPCAM"), None, ()).tolist() == [True, False]
+    assert of_other_species(names("EPCAM", gene), names("", ""), ()).tolist() == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -75,20 +75,20 @@ def test_genes_of_another_species_are_told(gene: str) -> None:
     ],
 )
 def test_human_genes_are_not(gene: str) -> None:
-    assert of_other_species(names(gene, "mm10_Actb"), None).tolist() == [False, True]
+    assert of_other_species(names(gene, "mm10_Actb"), None, ()).tolist() == [False, True]
 
 
 def test_ids_tell_where_names_do_not() -> None:
     found = of_other_species(
-        names("Actb", "ACTB", "mm10_X"), names("ENSMUSG00000029580", "ENSG00000075624", "")
+        names("Actb", "ACTB", "mm10_X"), names("ENSMUSG00000029580", "ENSG00000075624", ""), ()
     )
     assert found.tolist() == [True, False, True]
 
 
 def test_where_nothing_is_human_nothing_is_told_apart() -> None:
-    assert not of_other_species(names("mm10_Actb", "mm10_Gapdh"), None).any()
-    assert not of_other_species(names("Actb"), names("ENSMUSG00000029580")).any()
-    none = of_other_species(names(), None)
+    assert not of_other_species(names("mm10_Actb", "mm10_Gapdh"), None, ()).any()
+    assert not of_other_species(names("Actb"), names("ENSMUSG00000029580"), ()).any()
+    none = of_other_species(names(), None, ())
     assert none.dtype == bool
     assert none.size == 0
 
@@ -104,7 +104,7 @@ def test_where_nothing_is_human_nothing_is_told_apart() -> None:
 def test_each_gene_is_told_by_itself(found: list[str]) -> None:
     foreign = [name in ("mm10_Actb", "ENSMUSG00000029580") for name in found]
     expected = foreign if not all(foreign) else [False] * len(found)
-    assert of_other_species(names(*found), None).tolist() == expected
+    assert of_other_species(names(*found), None, ()).tolist() == expected
 
 
 def test_ids_become_symbols_whatever_their_form() -> None:
@@ -188,7 +188,8 @@ def test_every_shipped_gene_comes_back(
     again = resolve(found.names, found.ids, tables["genes"])
     np.testing.assert_array_equal(again.names, found.names)
     assert again.counted["symbols_updated"] == again.counted["prefixes_removed"] == 0
-    assert not of_other_species(found.names, found.ids).any()
+    symbols = set(tables["genes"]["symbol"])
+    assert not of_other_species(found.names, found.ids, symbols).any()
 
 
 @settings(max_examples=60, deadline=None)

@@ -18,6 +18,15 @@ _EQUAL_SUMS: Final = 0.01
 _WHOLE_STEP: Final = 0.02
 _MAX_STEPS: Final = 40.0
 _READS: Final = 4.0
+_FEWEST_CELLS: Final = 10
+_FEWEST_GENES: Final = 50
+_SPREAD: Final = 0.05
+_SCALED_CELLS: Final = 0.9
+_SAME_CELLS: Final = 0.9
+_NO_CELL: Final = 0.9
+_NEXT_CELL: Final = 1.5
+_DEEP: Final = 1000.0
+_LARGEST_ROUNDED_LOG: Final = 12
 
 
 def first_not_whole(values: npt.NDArray[np.number]) -> int:
@@ -108,6 +117,123 @@ def _whole_multiples(cells: list[npt.NDArray[np.float64]]) -> bool:
         return False
     near = np.abs(ratios - np.rint(ratios)) < _WHOLE_STEP
     return bool(near.mean() > 0.95)
+
+
+def whole_but_no_counts(matrix: sparse.csr_matrix) -> str:
+    """Tell whole numbers that are no counts: rounded CPM, TPM or logarithms, yes and no.
+
+    Counts of a cell vary from cell to cell, and its least expressed genes have one or two.
+
+    Parameters
+    ----------
+    matrix : (n_cells, n_genes)
+        Whole numbers, not negative.
+
+    Returns
+    -------
+    str
+        What it looks like, in words; empty where these may be counts. Cells with fewer than 50
+        detected genes are not judged, nor a matrix with fewer than 10 other cells.
+    """
+    n_genes = np.diff(matrix.indptr)
+    cells = np.flatnonzero(n_genes >= _FEWEST_GENES)
+    if cells.size < _FEWEST_CELLS or matrix.nnz == 0:
+        return ""
+    totals = np.asarray(matrix.sum(axis=1, dtype=np.float64)).ravel()[cells]
+    starts = matrix.indptr[:-1][cells]
+    positive = np.where(matrix.data > 0, matrix.data, np.inf)
+    smallest = np.minimum.reduceat(positive, matrix.indptr[:-1][n_genes > 0])
+    smallest = smallest[np.isin(np.flatnonzero(n_genes > 0), cells)]
+    largest = float(matrix.data.max())
+    if largest == 1:
+        return "only 0 and 1: whether a gene was seen, not how often"
+    if totals.std() <= _SPREAD * totals.mean():
+        return f"values normalised to about {totals.mean():.6g} per cell and rounded"
+    if np.mean(smallest > 1) >= _SCALED_CELLS and starts.size:
+        return (
+            f"scaled and rounded values (the smallest of a cell is {np.median(smallest):.4g}, and"
+            " counts begin at 1)"
+        )
+    if largest <= _LARGEST_ROUNDED_LOG and np.median(totals) >= _DEEP:
+        return f"rounded logarithms (the largest is {largest:.0f})"
+    return ""
+
+
+def no_cell(matrix: sparse.csr_matrix) -> tuple[int, str]:
+    """Find a row that is no cell: lengths of genes, or the sum of all cells.
+
+    Parameters
+    ----------
+    matrix : (n_cells, n_genes)
+        Whole numbers, not negative.
+
+    Returns
+    -------
+    row, why
+        -1 and an empty text for none. Fewer than 3 rows or 50 genes are not judged.
+    """
+    n_cells, n_columns = matrix.shape
+    if n_cells < 3 or n_columns < _FEWEST_GENES or matrix.nnz == 0:
+        return -1, ""
+    n_genes = matrix.getnnz(axis=1)
+    order = np.argsort(-n_genes, kind="stable")
+    first, second = int(order[0]), int(order[1])
+    if n_genes[first] >= max(_NO_CELL * n_columns, _NEXT_CELL * n_genes[second]):
+        return first, (
+            f"it has {n_genes[first]} of {n_columns} genes, and the next has {n_genes[second]}"
+        )
+    totals = np.asarray(matrix.sum(axis=1, dtype=np.float64)).ravel()
+    largest = int(totals.argmax())
+    if totals[largest] * 2 == totals.sum():
+        rest = np.asarray(matrix.sum(axis=0, dtype=np.float64)).ravel()
+        if np.array_equal(2 * matrix[largest].toarray().ravel(), rest):
+            return largest, "it is the sum of all the others"
+    return -1, ""
+
+
+def share_of_columns(matrix: sparse.csr_matrix) -> npt.NDArray[np.float64]:
+    """Share of all counts in each column; zero where there are none.
+
+    Parameters
+    ----------
+    matrix : (n_cells, n_genes)
+
+    Returns
+    -------
+    (n_genes,)
+    """
+    totals = np.asarray(matrix.sum(axis=0, dtype=np.float64)).ravel()
+    return np.asarray(totals / max(totals.sum(), 1.0))
+
+
+def own_droplets(cells: sparse.csr_matrix, droplets: sparse.csr_matrix) -> float:
+    """Share of cells that resemble the droplet of their barcode more than that of another cell.
+
+    Parameters
+    ----------
+    cells, droplets : (n, G)
+        Counts of the same barcodes and genes in two files.
+
+    Returns
+    -------
+    float
+        Near 1 for two files of one library, whatever was corrected in one of them; near 0.5 for two
+        libraries. Similarity is the cosine; ties count half; NaN for fewer than two cells.
+    """
+    if cells.shape[0] < 2:
+        return float("nan")
+    lengths = [np.sqrt(np.asarray(m.multiply(m).sum(axis=1))).ravel() for m in (cells, droplets)]
+    scale = np.maximum(lengths[0], 1e-300)
+    own = np.asarray(cells.multiply(droplets).sum(axis=1)).ravel()
+    own = own / scale / np.maximum(lengths[1], 1e-300)
+    n, better = cells.shape[0], np.zeros(cells.shape[0])
+    others = [step for step in (1, 2, 3) if step < n]
+    for step in others:
+        at = np.roll(np.arange(n), -step)
+        other = np.asarray(cells.multiply(droplets[at]).sum(axis=1)).ravel()
+        other = other / scale / np.maximum(lengths[1][at], 1e-300)
+        better += np.where(own > other, 1.0, np.where(own == other, 0.5, 0.0))
+    return float(better.mean() / len(others))
 
 
 def sum_columns(

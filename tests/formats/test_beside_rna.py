@@ -428,7 +428,7 @@ def test_no_antibody_of_two_real_panels_is_taken_for_a_hashtag() -> None:
 def test_types_that_are_not_about_what_is_measured_leave_all_genes() -> None:
     names = np.array(["A", "B", "C"], dtype=object)
     for types in (["protein_coding", "lncRNA", "gene"], ["gene"] * 3, ["nan", "x", "RNA"]):
-        found = kinds_of_features(names, names, np.array(types, dtype=object), ())
+        found = kinds_of_features(names, names, np.array(types, dtype=object), ()).kinds
         assert found.tolist() == ["gene"] * 3
 
 
@@ -436,7 +436,7 @@ def test_a_feature_without_a_type_is_a_gene_if_it_is_a_known_one() -> None:
     names = np.array(["EPCAM", "CD3_protein", "x", "y"], dtype=object)
     ids = np.array(["", "", "ENSG00000000009.2", ""], dtype=object)
     types = np.array(["nan", "nan", "", "Gene Expression"], dtype=object)
-    found = kinds_of_features(names, ids, types, {"EPCAM"})
+    found = kinds_of_features(names, ids, types, {"EPCAM"}).kinds
     assert found.tolist() == ["gene", "other", "gene", "gene"]
     assert kind_of("Unheard of") is None
 

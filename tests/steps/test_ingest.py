@@ -66,7 +66,8 @@ def assert_contract(adata: anndata.AnnData) -> None:
     assert adata.obs_names.is_unique
     assert list(adata.obs) == []
     assert list(adata.var) == ["gene_id"]
-    assert set(adata.uns) - {"protein_features", "hashtag_features"} == {"ingest"}
+    beside = {"protein_features", "hashtag_features", "other_features"}
+    assert set(adata.uns) - beside == {"ingest"}
 
 
 @needs_real
@@ -101,8 +102,11 @@ def test_ensembl_ids_become_symbols(genes: pd.DataFrame) -> None:
         done[:, "KRT8"].X.toarray(), found[:, krt8].X.toarray().astype(np.int32)
     )
     assert log_of(done)["ids_to_symbols"] > 27_000
-    # Spike-ins and retired ids keep their names.
-    assert any(n.startswith("ERCC-") for n in done.var_names)
+    # spike-ins are kept apart from the genes
+    assert not any(n.startswith("ERCC-") for n in done.var_names)
+    apart = json.loads(done.uns["other_features"])
+    assert len(apart["name"]) > 50
+    assert {*apart["type"]} == {"spike-in"}
 
 
 @needs_real
@@ -131,9 +135,8 @@ def test_expected_counts_are_refused_then_rounded(genes: pd.DataFrame) -> None:
 
 @needs_real
 def test_proteins_are_not_genes(genes: pd.DataFrame) -> None:
-    found = read_real("adt_dsb_87proteins_cells_and_empty_droplets.h5ad", genes)
-    with pytest.raises(CtcflowError, match="only 0 of 87 gene names.*`AnnexinV_PROT`"):
-        ingest(found, genes, params=INTEGER)
+    with pytest.raises(CtcflowError, match=r"holds no `Gene Expression` .*found Antibody Capture"):
+        read_real("adt_dsb_87proteins_cells_and_empty_droplets.h5ad", genes)
 
 
 @needs_real

@@ -104,7 +104,7 @@ def assemble(
         kinds, types = kinds_of_features(parts.names, ids, parts.types, known_genes)
     except CtcflowError as error:
         raise CtcflowError(f"`{path}`: {error}") from error
-    _refuse_without_genes(path, parts, kinds)
+    _refuse_without_genes(path, kinds, types)
     genes = np.flatnonzero(kinds == "gene")
     # Names are set afterwards: the constructor warns about duplicates, which `ingest` handles.
     adata = AnnData(X=parts.x if genes.size == kinds.size else parts.x[:, genes])
@@ -175,9 +175,9 @@ def _check_values(path: Path, parts: Parts) -> None:
         raise CtcflowError(f"`{path}` holds {parts.x.dtype} values: give raw counts as numbers")
 
 
-def _refuse_without_genes(path: Path, parts: Parts, kinds: Names) -> None:
-    if parts.types is not None and kinds.size and not (kinds == "gene").any():
+def _refuse_without_genes(path: Path, kinds: Names, types: Names) -> None:
+    if kinds.size and not (kinds == "gene").any():
         raise CtcflowError(
             f"`{path}` holds no `{GENE_EXPRESSION}` features (found"
-            f" {', '.join(sorted(set(parts.types)))}): give the library with the RNA counts"
+            f" {', '.join(sorted(set(types)))}): give the library with the RNA counts"
         )

@@ -39,7 +39,9 @@ _BESIDE: Final = (
 _MIN_GENES: Final = 200
 _MIN_SHARE: Final = 0.1
 _MOST_UNKNOWN: Final = 0.05
-"""Largest share of all counts in a feature that is no known gene."""
+_FEWEST_GENES: Final = 100
+"""Largest share of all counts in a feature that is no known gene, and how many genes a matrix must
+have for this to tell something."""
 _FEWEST_PAIRS: Final = 20
 _LEAST_AGREEMENT: Final = 0.9
 """Of genes whose id and name are both known, in files that were not damaged: above .98."""
@@ -167,7 +169,7 @@ def _refuse_disguised(
     share = counts.share_of_columns(x)
     of_ensembl = np.array([str(name).startswith("ENSG") for name in found], dtype=bool)
     share[recognised | of_ensembl] = 0.0
-    if share.size and share.max() > _MOST_UNKNOWN:
+    if share.size >= _FEWEST_GENES and share.max() > _MOST_UNKNOWN:
         at = int(share.argmax())
         raise CtcflowError(
             f"`{found[at]}` is no known gene and holds {share[at]:.0%} of all counts: remove it, or"

@@ -16,6 +16,7 @@ from ctcflow.records.ingest import Features
 from ctcflow.records.qc import QC, Decided
 from ctcflow.records.run import NotRun
 from ctcflow.settings.sample_params import QCParams
+from ctcflow.stats.counts.checks import own_droplets
 from ctcflow.stats.counts.gene_sets import handling
 from ctcflow.stats.droplets import ambient, doublets, sample_ambient
 from ctcflow.stats.droplets.metrics import SHARES, Quality, quality
@@ -35,6 +36,11 @@ Bools = npt.NDArray[np.bool_]
 Names = npt.NDArray[np.object_]
 Record = dict[str, Any]
 
+_FEWEST_COMPARED: Final = 10
+_MOST_COMPARED: Final = 500
+_LEAST_OWN: Final = 0.8
+"""Cells that are held against their droplets in the unfiltered file; the smallest share of them
+that resembles its own droplet more than another. In files of one library it is above .99."""
 _MOST_OF_REFERENCE: Final = 0.1  # largest limit on genes, as a share of the file's genes
 _ANUCLEATE_GENES: Final = 0.2  # platelets and erythrocytes show this share of the genes
 _NO_SOUP: Final[NotRun] = {
@@ -158,6 +164,7 @@ def _unfiltered(
         seed=params.seed,
     )
     _refuse_another_library(sample, raw)
+    _refuse_other_counts(sample, unfiltered)
     return raw
 
 
@@ -190,6 +197,24 @@ def _refuse_another_library(sample: Sample, raw: qc_decisions.Raw | None) -> Non
             f"{raw.beside.found} of the {n} barcodes of path are among the"
             f" {raw.beside.barcodes.size + raw.beside.found} of raw_path: give the unfiltered"
             " droplets of the same library, with the same barcodes"
+        )
+
+
+def _refuse_other_counts(sample: Sample, unfiltered: AnnData) -> None:
+    """Refuse droplets of another library whose barcodes are from the same list."""
+    places = unfiltered.obs_names.get_indexer(pd.Index(sample.barcodes, dtype=object))
+    shared = np.flatnonzero(places >= 0)
+    if shared.size < _FEWEST_COMPARED:
+        return
+    shared = shared[np.unique(np.linspace(0, shared.size - 1, _MOST_COMPARED).astype(np.intp))]
+    droplets = sp.csr_matrix(sp.csr_matrix(unfiltered.X)[places[shared]]).astype(np.float64)
+    share = own_droplets(sample.counts[shared].astype(np.float64), droplets)
+    if share < _LEAST_OWN:
+        raise CtcflowError(
+            f"the cells of path are not the droplets of these barcodes in raw_path (of"
+            f" {shared.size} cells compared, {share:.0%} resemble their own droplet more than"
+            " another's, and by chance it would be half): give the unfiltered droplets of the same"
+            " library"
         )
 
 

@@ -129,8 +129,10 @@ def test_expected_counts_are_refused_then_rounded(genes: pd.DataFrame) -> None:
     assert_contract(done)
     fractional = int((found.X.data != np.rint(found.X.data)).sum())
     assert log_of(done)["values_rounded"] == fractional > 0
-    expected = np.rint(found[:5].X.toarray())
-    np.testing.assert_array_equal(done[:5, found.var_names].X.toarray(), expected)
+    same = [name for name in found.var_names if name in done.var_names]
+    assert len(same) > 20_000
+    expected = np.rint(found[:5, same].X.toarray())
+    np.testing.assert_array_equal(done[:5, same].X.toarray(), expected)
 
 
 @needs_real

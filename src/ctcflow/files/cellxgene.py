@@ -101,18 +101,16 @@ def _obs(obs: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
     for name in columns:
         if not pd.api.types.is_numeric_dtype(columns[name]):
             columns[name] = pd.Categorical(columns[name].astype(str))
-    terms_of = {
+    term = {
         kind: dict(zip(table["value"], table["term"], strict=True))
         for kind, table in terms.groupby("column")
     }
     schema_columns: dict[str, Any] = {
-        "cell_type_ontology_term_id": obs[keys.CELL_TYPE.key]
-        .astype(str)
-        .map(terms_of["cell_type"]),
+        "cell_type_ontology_term_id": obs[keys.CELL_TYPE.key].astype(str).map(term["cell_type"]),
         "assay_ontology_term_id": _text(obs, "chemistry").map(
-            {name: assay(name, terms_of["chemistry"]) for name in set(_text(obs, "chemistry"))}
+            {name: assay(name, term["chemistry"]) for name in set(_text(obs, "chemistry"))}
         ),
-        "disease_ontology_term_id": _diseases(obs, terms_of["cancer_type"]),
+        "disease_ontology_term_id": _diseases(obs, term["cancer_type"]),
         "tissue_ontology_term_id": _BLOOD,
         "tissue_type": "tissue",
         "suspension_type": "cell",

@@ -245,10 +245,10 @@ def _doublets(
         )
     if rate is None or sample.quality.reads:
         return rate, doublets.Doublets(score, called)
-    scores = doublets.doublet_scores(
+    of_kept = doublets.doublet_scores(
         sample.counts[np.flatnonzero(keep)], rate=rate, seed=params.seed, n_threads=blas_threads()
     )
-    score[keep], called[keep] = scores.score, scores.called
+    score[keep], called[keep] = of_kept.score, of_kept.called
     return rate, doublets.Doublets(score, called)
 
 

@@ -115,9 +115,9 @@ def is_cell(tested: Barcodes, *, fdr: float, retain: float) -> Bools:
     """
     from ctcflow.stats.calls.p_values import benjamini_hochberg
 
-    has_p = np.flatnonzero(~np.isnan(tested.p))
+    with_p = np.flatnonzero(~np.isnan(tested.p))
     result = tested.umis >= retain
-    result[has_p] |= benjamini_hochberg(tested.p[has_p]) <= fdr
+    result[with_p] |= benjamini_hochberg(tested.p[with_p]) <= fdr
     return np.asarray(result & (tested.umis > 0))
 
 

@@ -57,12 +57,12 @@ class Chosen(NamedTuple):
 
 
 def main() -> None:
-    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    given.add_argument("table", type=Path)
-    given.add_argument("--count", type=int, default=300)
-    given.add_argument("--seed", type=int, default=0)
-    given.add_argument("--processes", type=int, default=1)
-    options = given.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=1)
+    options = parser.parse_args()
     options.table.parent.mkdir(parents=True, exist_ok=True)
     lines = options.table.with_name(options.table.name + ".lines.json")
     if not lines.exists():
@@ -70,8 +70,8 @@ def main() -> None:
     tests = {name: test for name, test in json.loads(lines.read_text()).items() if test["passed"]}
     drawn = draw(of_package(PACKAGE), count=options.count, seed=options.seed)
     done = pd.read_csv(options.table, sep="\t") if options.table.exists() else None
-    known = set() if done is None else set(zip(done["module"], done["number"], strict=True))
-    waiting = [one for one in drawn if (one.module, one.number) not in known]
+    finished = set() if done is None else set(zip(done["module"], done["number"], strict=True))
+    waiting = [mutant for mutant in drawn if (mutant.module, mutant.number) not in finished]
     for name in WARM:
         __import__(name)
     import pytest  # noqa: F401 - each mutant is a fork of this process
@@ -118,19 +118,19 @@ def choose(mutant: Mutant, tests: dict[str, dict[str, Any]]) -> Chosen:
     """Tests that come by the changed lines, or by lines that name the changed constant."""
     wanted = _lines_of(mutant)
     name = Path(mutant.module).stem
-    own = re.compile(rf"tests/.*test_{name}\.py::")
-    found = [
-        (not own.match(test), record["seconds"], test)
+    own_test = re.compile(rf"tests/.*test_{name}\.py::")
+    covering = [
+        (not own_test.match(test), record["seconds"], test)
         for test, record in tests.items()
         if any((module, line) in wanted for module, line in record["lines"])
     ]
     chosen, seconds = [], 0.0
-    for _, took, test in sorted(found):
+    for _, took, test in sorted(covering):
         if chosen and seconds + took > MOST_SECONDS:
             break
         chosen.append(test)
         seconds += took
-    return Chosen(chosen, seconds, len(found) - len(chosen))
+    return Chosen(chosen, seconds, len(covering) - len(chosen))
 
 
 def _lines_of(mutant: Mutant) -> set[tuple[str, int]]:

@@ -65,8 +65,8 @@ class Recorder:
             seconds = time.perf_counter() - start
             info = getattr(item, "_fixtureinfo", None)
             for defined in info.name2fixturedefs.values() if info else ():
-                for one in defined:
-                    self.lines |= self.of_fixtures.get(f"{one.baseid}:{one.argname}", set())
+                for fixture in defined:
+                    self.lines |= self.of_fixtures.get(f"{fixture.baseid}:{fixture.argname}", set())
             self.tests[item.nodeid] |= {"seconds": seconds, "lines": sorted(self.lines)}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -92,21 +92,21 @@ def kinds_of_features(
     plain = [_plain(word) for word in words]
     if not _is_about_kinds(set(plain)):
         return np.full(names.size, "gene", dtype=object)
-    found: Names = np.array([_KINDS.get(word, "other") for word in plain], dtype=object)[codes]
-    for at in np.flatnonzero(found == "protein"):
+    kinds: Names = np.array([_KINDS.get(word, "other") for word in plain], dtype=object)[codes]
+    for at in np.flatnonzero(kinds == "protein"):
         if is_hashtag(str(names[at]), str(ids[at])):
-            found[at] = "hashtag"
+            kinds[at] = "hashtag"
     untyped = np.array([word in _UNTYPED for word in plain], dtype=bool)[codes]
     for at in np.flatnonzero(untyped):
         if _is_gene(str(names[at]), str(ids[at]), genes):
-            found[at] = "gene"
-    return found
+            kinds[at] = "gene"
+    return kinds
 
 
 def _is_about_kinds(words: set[str]) -> bool:
     """Whether types say what is measured; biotypes match at most one word, such as `gene`."""
-    known = {_KINDS[word] for word in words if word in _KINDS}
-    return _plain(GENE_EXPRESSION) in words or bool(known - {"gene"})
+    kinds = {_KINDS[word] for word in words if word in _KINDS}
+    return _plain(GENE_EXPRESSION) in words or bool(kinds - {"gene"})
 
 
 def _is_gene(name: str, own_id: str, genes: Collection[str]) -> bool:

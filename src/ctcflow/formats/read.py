@@ -49,6 +49,6 @@ def read_counts(
     """
     source = locate(path, format=format)
     named = source.files[0] if len(source.files) == 1 else path
-    known = set[str]() if genes is None else {*genes["gene_id"], *genes["symbol"]}
+    known_genes = set[str]() if genes is None else {*genes["gene_id"], *genes["symbol"]}
     parts = FORMATS[source.format].read(source.files, genes)
-    return assemble(named, parts, source.format, known_genes=known, genes_only=genes_only)
+    return assemble(named, parts, source.format, known_genes=known_genes, genes_only=genes_only)

@@ -63,31 +63,35 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
         or names that are not human genes.
     """
     barcodes = adata.obs_names.to_numpy(dtype=object)
-    found = adata.var_names.to_numpy(dtype=object)
-    _refuse_bad_names(barcodes, found)
+    names_in_file = adata.var_names.to_numpy(dtype=object)
+    _refuse_bad_names(barcodes, names_in_file)
     x = _csr(adata)
-    _refuse_bad_values(x, barcodes, found)
-    x, rounded = _whole(x, barcodes, found, params)
+    _refuse_bad_values(x, barcodes, names_in_file)
+    x, rounded = _whole(x, barcodes, names_in_file, params)
     ids = adata.var.get(keys.GENE_ID.key, None)
     ids = None if ids is None else ids.to_numpy(dtype=object)
-    foreign = of_other_species(found, ids)
-    adata = _with_features(adata, x, found, ids, foreign)
+    foreign = of_other_species(names_in_file, ids)
+    adata = _with_features(adata, x, names_in_file, ids, foreign)
     if foreign.any():
-        mine = np.flatnonzero(~foreign)
-        x, found, ids = x[:, mine], found[mine], None if ids is None else ids[mine]
-    resolved = resolve(found, ids, genes)
-    _refuse_foreign(resolved.recognised, found)
+        human = np.flatnonzero(~foreign)
+        x, names_in_file, ids = (
+            x[:, human],
+            names_in_file[human],
+            None if ids is None else ids[human],
+        )
+    resolved = resolve(names_in_file, ids, genes)
+    _refuse_foreign(resolved.recognised, names_in_file)
     groups, names = pd.factorize(resolved.names)
     summed = counts.sum_columns(x, groups=groups, n_groups=names.size)
-    _refuse_all_zero(summed, found.size)
+    _refuse_all_zero(summed, names_in_file.size)
     log: dict[str, Any] = {
         **io.record(adata, keys.INGEST, dict),
         "n_cells": int(barcodes.size),
-        "n_genes_found": int(found.size),
+        "n_genes_found": int(names_in_file.size),
         "genes_of_other_species": int(foreign.sum()),
         "n_genes": int(names.size),
         **resolved.counted,
-        "duplicates_summed": int(found.size - names.size),
+        "duplicates_summed": int(names_in_file.size - names.size),
         "values_rounded": rounded,
     }
     log.setdefault("notes", [])
@@ -186,7 +190,7 @@ def _refuse_all_zero(x: sparse.csr_matrix, n_found: int) -> None:
 def _with_features(
     adata: AnnData,
     x: sparse.csr_matrix,
-    found: Names,
+    names_in_file: Names,
     ids: Names | None,
     foreign: npt.NDArray[np.bool_],
 ) -> AnnData:
@@ -195,7 +199,7 @@ def _with_features(
         return adata
     columns = np.flatnonzero(foreign)
     added = {
-        "name": found[columns].tolist(),
+        "name": names_in_file[columns].tolist(),
         "id": [""] * columns.size if ids is None else ids[columns].tolist(),
         "type": [keys.OTHER_SPECIES_TYPE] * columns.size,
     }
@@ -207,13 +211,13 @@ def _with_features(
     return adata
 
 
-def _refuse_foreign(recognised: npt.NDArray[np.bool_], found: Names) -> None:
+def _refuse_foreign(recognised: npt.NDArray[np.bool_], names_in_file: Names) -> None:
     n, share = int(recognised.sum()), float(recognised.mean())
     if n < _MIN_GENES and share < _MIN_SHARE:
-        shown = ", ".join(f"`{g}`" for g in found[:5])
+        shown = ", ".join(f"`{g}`" for g in names_in_file[:5])
         raise CtcflowError(
-            f"only {n} of {found.size} gene names are known human genes (first names: {shown}):"
-            " name genes by human symbol or Ensembl id"
+            f"only {n} of {names_in_file.size} gene names are known human genes (first names:"
+            f" {shown}): name genes by human symbol or Ensembl id"
         )
 
 

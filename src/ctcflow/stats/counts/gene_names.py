@@ -30,17 +30,19 @@ class Resolved(NamedTuple):
     counted: dict[str, int]
 
 
-def of_other_species(found: Names, ids: Names | None) -> npt.NDArray[np.bool_]:
+def of_other_species(names_in_file: Names, ids: Names | None) -> npt.NDArray[np.bool_]:
     """Genes that are not human; none if no gene at all is human, which is an error later."""
-    foreign = np.array([_OTHER_SPECIES.match(str(name)) is not None for name in found], dtype=bool)
+    foreign = np.array(
+        [_OTHER_SPECIES.match(str(name)) is not None for name in names_in_file], dtype=bool
+    )
     if ids is not None:
         foreign |= np.array([_OTHER_SPECIES.match(str(i)) is not None for i in ids], dtype=bool)
-    return foreign if not foreign.all() else np.zeros(found.size, dtype=bool)
+    return foreign if not foreign.all() else np.zeros(names_in_file.size, dtype=bool)
 
 
-def resolve(found: Names, ids: Names | None, genes: pd.DataFrame) -> Resolved:
+def resolve(names_in_file: Names, ids: Names | None, genes: pd.DataFrame) -> Resolved:
     """Give every gene its symbol and Ensembl id."""
-    bare = np.array([_PREFIX.sub("", str(n)) for n in found], dtype=object)
+    bare = np.array([_PREFIX.sub("", str(n)) for n in names_in_file], dtype=object)
     own_ids = np.array([_ensembl(n) for n in bare], dtype=object)
     from_file = own_ids
     if ids is not None:
@@ -63,7 +65,7 @@ def resolve(found: Names, ids: Names | None, genes: pd.DataFrame) -> Resolved:
     )
     counted = {
         "genes_recognised": int(recognised.sum()),
-        "prefixes_removed": int((bare != found.astype(str)).sum()),
+        "prefixes_removed": int((bare != names_in_file.astype(str)).sum()),
         "ids_to_symbols": int(((own_ids != "") & (names != plain)).sum()),
         "ids_unknown": int(((own_ids != "") & (names == plain)).sum()),
         "symbols_updated": int(((own_ids == "") & (names != plain)).sum()),
@@ -74,8 +76,8 @@ def resolve(found: Names, ids: Names | None, genes: pd.DataFrame) -> Resolved:
 
 def _ensembl(name: str) -> str:
     """Ensembl gene id without its version; "" for anything else."""
-    found = _ENSEMBL.match(name)
-    return found.group(1) if found else ""
+    match = _ENSEMBL.match(name)
+    return match.group(1) if match else ""
 
 
 def _tables(genes: pd.DataFrame) -> tuple[dict[str, str], dict[str, str]]:

@@ -50,19 +50,19 @@ def tumour_cells() -> ad.AnnData:
 def lung_cancer_lines() -> ad.AnnData:
     """H1975, H2228 and HCC827 on two platforms, through `ingest`, since they have Ensembl ids."""
     genes = io.read_table(REPOSITORY / "resources" / SHIPPED["genes"])
-    found = [ingest(read(name), genes, params=IngestParams()) for name in LINES.values()]
-    return ad.concat(found, keys=list(LINES), index_unique="_", join="inner")
+    lines = [ingest(read(name), genes, params=IngestParams()) for name in LINES.values()]
+    return ad.concat(lines, keys=list(LINES), index_unique="_", join="inner")
 
 
 def cell_lines(platform: str) -> ad.AnnData:
     """Single cells of the lines on one platform, through `ingest`; obs `line`."""
     genes = io.read_table(REPOSITORY / "resources" / SHIPPED["genes"])
-    given = read(LINES[platform])
-    given = given[(given.obs["demuxlet_cls"] == "SNG").to_numpy()].copy()
-    lines = given.obs["cell_line_demuxlet"].astype(str)
-    found = ingest(given, genes, params=IngestParams())
-    found.obs["line"] = lines.reindex(found.obs_names).to_numpy(dtype=object)
-    return found
+    cells = read(LINES[platform])
+    cells = cells[(cells.obs["demuxlet_cls"] == "SNG").to_numpy()].copy()
+    lines = cells.obs["cell_line_demuxlet"].astype(str)
+    ingested = ingest(cells, genes, params=IngestParams())
+    ingested.obs["line"] = lines.reindex(ingested.obs_names).to_numpy(dtype=object)
+    return ingested
 
 
 def measured_soup(names: pd.Index) -> npt.NDArray[np.float64]:
@@ -100,8 +100,8 @@ def empties(
     upto = np.cumsum(share)
     gene = np.searchsorted(upto / upto[-1], rng.random(int(totals.sum())), side="right")
     droplet = np.repeat(np.arange(totals.size), totals)
-    one = np.ones(gene.size, dtype=np.int64)
-    return sp.coo_matrix((one, (droplet, gene)), shape=(totals.size, share.size)).tocsr()
+    ones = np.ones(gene.size, dtype=np.int64)
+    return sp.coo_matrix((ones, (droplet, gene)), shape=(totals.size, share.size)).tocsr()
 
 
 def over(adata: ad.AnnData, names: pd.Index) -> Counts:
@@ -126,9 +126,9 @@ def _shipped(name: str) -> pd.DataFrame:
 
 def tables(step: str, instead: Mapping[str, pd.DataFrame] | None = None) -> list[pd.DataFrame]:
     """The tables of a step in the order of its arguments: those given, and the shipped ones."""
-    given = instead or {}
+    own_tables = instead or {}
     names = tables_of(step)
-    return [given[name] if name in given else _shipped(name).copy() for name in names]
+    return [own_tables[name] if name in own_tables else _shipped(name).copy() for name in names]
 
 
 def measured(

@@ -48,22 +48,22 @@ MARKS = {True: "ok   ", False: "short", None: "     "}
 
 
 def main() -> None:
-    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    given.add_argument("folder", type=Path)
-    given.add_argument("--part", choices=PARTS, action="append", help="all parts without it")
-    given.add_argument("--processes", type=int, default=2)
-    given.add_argument("--null-cells", type=int, default=10_000_000, help="simulated null cells")
-    given.add_argument("--seed", type=int, default=0)
-    options = given.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--part", choices=PARTS, action="append", help="all parts without it")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--null-cells", type=int, default=10_000_000, help="simulated null cells")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     for name in options.part or PARTS:
         start = time.perf_counter()
         make = partial(PARTS[name].table, processes=options.processes, seed=options.seed)
-        found = make(n_cells=options.null_cells) if name == "null_cells" else make()
-        for title, rows in found.items():
+        tables = make(n_cells=options.null_cells) if name == "null_cells" else make()
+        for title, rows in tables.items():
             path = options.folder / f"{title}.tsv"
             rows.to_csv(path, sep="\t", index=False, float_format="%.5g")
-        made = list(PARTS[name].claims(found))
+        made = list(PARTS[name].claims(tables))
         for what, seen, reached in made:
             print(f"{MARKS[reached]}  {what}: {seen}", flush=True)
         columns = ["claim", "seen", "reached"]

@@ -51,21 +51,23 @@ def lines_of(task: Task) -> tuple[Lines, pd.DataFrame, object]:
     checked = measured(sample({"blood": cells}, blood.var_names))
     kept = checked[checked.obs["keep"].to_numpy(dtype=bool)]
     kept = kept[np.argsort(kept.obs_names.to_numpy(dtype=str), kind="stable")]
-    given = dict(zip(tables_of("score"), tables("score"), strict=True))
-    panels = given["panels"][given["panels"]["direction"] == 1].groupby("set", sort=False)["gene"]
+    table_of = dict(zip(tables_of("score"), tables("score"), strict=True))
+    panels = table_of["panels"][table_of["panels"]["direction"] == 1].groupby("set", sort=False)[
+        "gene"
+    ]
     share = json.loads(str(kept.uns[keys.QC.key]))["ambient"]["share"]
     params = ScoreParams()
     counts = kept.X.tocsr()
     lines = lines_of_evidence(
         counts,
         genes=kept.var_names.to_numpy(dtype=object),
-        panels={str(name): frozenset(mine) for name, mine in panels},
+        panels={str(name): frozenset(genes) for name, genes in panels},
         shipped=Shipped(
-            given["normal_profiles"],
-            given["normal_types"],
-            given["background"],
-            given["identity_null"],
-            handling(given["technical"]),
+            table_of["normal_profiles"],
+            table_of["normal_types"],
+            table_of["background"],
+            table_of["identity_null"],
+            handling(table_of["technical"]),
         ),
         soup=None if share is None else kept.var[keys.AMBIENT_PROFILE.key].to_numpy(np.float64),
         ambient_share=share or 0.0,
@@ -92,13 +94,13 @@ def run(task: Task) -> pd.DataFrame:
     rows = []
     for which in CHOSEN:
         asked = chosen(lines, which)
-        found = lines.judge.together(counts.astype(np.float64), asked=asked, n_threads=1)
+        groups = lines.judge.together(counts.astype(np.float64), asked=asked, n_threads=1)
         row = {"blood": task.blood, "umis": task.umis, "chosen": which, "cells": int(asked.sum())}
         row |= {
-            "groups": found.rows.size,
-            "looks like blood": int((found.tissue.over_blood < 0).sum()),
+            "groups": groups.rows.size,
+            "looks like blood": int((groups.tissue.over_blood < 0).sum()),
         }
-        for name, p in (("identity", found.p_identity), ("panel", found.panels.p)):
+        for name, p in (("identity", groups.p_identity), ("panel", groups.panels.p)):
             row |= {f"{name} {level:g}": int((p <= level).sum()) for level in LEVELS}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -114,15 +116,17 @@ def table(*, processes: int, seed: int) -> dict[str, pd.DataFrame]:
 
 def claims(found: dict[str, pd.DataFrame]) -> Iterator[Claim]:
     """All files together, per choice."""
-    for which, mine in found["alike"].groupby("chosen", sort=False):
-        n = int(mine["groups"].sum())
+    for which, rows in found["alike"].groupby("chosen", sort=False):
+        n = int(rows["groups"].sum())
         for name in ("identity", "panel"):
             for level in LEVELS:
-                k = int(mine[f"{name} {level:g}"].sum())
+                k = int(rows[f"{name} {level:g}"].sum())
                 low, high = clopper_pearson(k, n, confidence=0.95) if n else (0.0, 1.0)
                 share = k / n if n else 0.0
-                said = f"{share / level:.2f} times the level: {k} of {n} ({low:.4f} to {high:.4f})"
+                sentence = (
+                    f"{share / level:.2f} times the level: {k} of {n} ({low:.4f} to {high:.4f})"
+                )
                 held = None
                 if name == "panel" or which == CHOSEN[0]:
                     held = bool(share <= MOST_TIMES * level)
-                yield f"groups of {which}, p of {name} at {level:g}", said, held
+                yield f"groups of {which}, p of {name} at {level:g}", sentence, held

@@ -66,8 +66,8 @@ def known(adata: ad.AnnData) -> Cells:
 def mean_of(counts: sp.csr_matrix, names: pd.Index, genes: frozenset[str] | tuple) -> Floats:
     """Mean of log(1 + counts per 10,000) of some genes."""
     total = np.maximum(np.asarray(counts.sum(axis=1), dtype=np.float64).ravel(), 1.0)
-    own = counts[:, np.flatnonzero(names.isin(list(genes)))].toarray()
-    return np.asarray(np.log1p(1e4 * own / total[:, None]).mean(axis=1))
+    counts_of_genes = counts[:, np.flatnonzero(names.isin(list(genes)))].toarray()
+    return np.asarray(np.log1p(1e4 * counts_of_genes / total[:, None]).mean(axis=1))
 
 
 @lru_cache
@@ -80,13 +80,13 @@ def arm_of() -> pd.Series:
 def arms(counts: sp.csr_matrix, names: pd.Index) -> Floats:
     """Squared deviation of chromosome arms from other blood (v3), less what counts scatter."""
     other = blood_source("pbmc1k_v3")
-    found = arm_of().reindex(names)
-    places = found.notna().to_numpy() & names.isin(other.var_names)
-    codes, labels = pd.factorize(found[places], sort=True)
+    arm = arm_of().reindex(names)
+    places = arm.notna().to_numpy() & names.isin(other.var_names)
+    codes, labels = pd.factorize(arm[places], sort=True)
     member = sp.csr_matrix((np.ones(codes.size), (np.arange(codes.size), codes)))
-    mine = counts[:, np.flatnonzero(places)] @ member
+    by_arm = counts[:, np.flatnonzero(places)] @ member
     usual = np.asarray((over(other, names[places]) @ member).sum(axis=0)).ravel()
-    seen = mine.toarray()[:, usual > 0]
+    seen = by_arm.toarray()[:, usual > 0]
     expected = seen.sum(axis=1, keepdims=True) * (usual[usual > 0] / usual.sum())
     noise = (seen - expected) ** 2 - expected
     return np.asarray(noise.sum(axis=1) / np.maximum((expected**2).sum(axis=1), 1.0))
@@ -124,11 +124,11 @@ def of_blood(job: tuple[str, np.random.SeedSequence]) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     adata = blood_source(name)
     cells = known(adata)
-    one = np.full(cells.kind.size, "leukocyte", dtype=object)
+    one_kind = np.full(cells.kind.size, "leukocyte", dtype=object)
     third = pd.qcut(cells.counts[cells.is_leukocyte], 3, labels=["low", "middle", "high"])
     rows = []
     for score, values in scores(adata, rng).items():
-        for judged_by, kind in (("the largest over kinds", cells.kind), ("all together", one)):
+        for judged_by, kind in (("the largest over kinds", cells.kind), ("all together", one_kind)):
             p = np.concatenate(
                 [
                     cross_fitted(
@@ -143,10 +143,11 @@ def of_blood(job: tuple[str, np.random.SeedSequence]) -> pd.DataFrame:
             )
             depth = np.tile(np.asarray(third), HALVES)
             for part in ("all", "low", "middle", "high"):
-                mine = p if part == "all" else p[depth == part]
+                p_of_part = p if part == "all" else p[depth == part]
                 where = {"blood": name, "score": score, "judged_by": judged_by, "depth": part}
                 rows += [
-                    {**where, **_reached(mine, mine.size // HALVES, level)} for level in LEVELS
+                    {**where, **_reached(p_of_part, p_of_part.size // HALVES, level)}
+                    for level in LEVELS
                 ]
     return pd.DataFrame(rows)
 
@@ -170,9 +171,9 @@ def of_depth(job: tuple[str, np.random.SeedSequence]) -> pd.DataFrame:
             ("shallower", deeper, less),
         ):
             p = judge(values, depth=cells.counts, kind=cells.kind, is_null=null).p
-            mine = p[judged_cells & np.isfinite(p)]
+            p_of_side = p[judged_cells & np.isfinite(p)]
             where = {"blood": name, "score": score, "side": side}
-            rows += [{**where, **_reached(mine, mine.size, level)} for level in LEVELS]
+            rows += [{**where, **_reached(p_of_side, p_of_side.size, level)} for level in LEVELS]
     return pd.DataFrame(rows)
 
 
@@ -206,10 +207,10 @@ def of_shares(task: Task) -> pd.DataFrame:
 def _compared(task: Task, name: str, both: list) -> dict[str, object]:
     p, row = [], {"tumour": task.tumour, "umis": task.umis, "score": name}
     for share, (part, cells, values) in zip(SHARES, both, strict=True):
-        found = judged(cells, values[name], name=name, lower=False).table
+        calibrated = judged(cells, values[name], name=name, lower=False).table
         is_tumour = part.obs["part"].to_numpy() == "tumour"
-        few = (found["expected_false"] <= 1).to_numpy()
-        p.append(found["p"].to_numpy(np.float64))
+        few = (calibrated["expected_false"] <= 1).to_numpy()
+        p.append(calibrated["p"].to_numpy(np.float64))
         at = f"{share:.0%}"
         row[f"tumour cells, {at}"] = int(is_tumour.sum())
         row[f"taken for leukocytes, {at}"] = int(cells.is_leukocyte[is_tumour].sum())
@@ -228,20 +229,20 @@ def _compared(task: Task, name: str, both: list) -> dict[str, object]:
 
 def claims(found: dict[str, pd.DataFrame]) -> Iterator[Claim]:
     null = found["calibrate_null"]
-    for (score, judged_by), mine in null[null["depth"] == "all"].groupby(
+    for (score, judged_by), group in null[null["depth"] == "all"].groupby(
         ["score", "judged_by"], sort=False
     ):
-        pooled = mine.groupby("level", sort=False).apply(_pooled, include_groups=False)
+        pooled = group.groupby("level", sort=False).apply(_pooled, include_groups=False)
         seen = ", ".join(f"{ratio:.2f} at {level:g}" for level, ratio in pooled.items())
         yield f"{score}, {judged_by}: observed over nominal", seen, bool((pooled <= WITHIN).all())
-    for (side, score), mine in found["calibrate_depth"].groupby(["side", "score"], sort=False):
-        pooled = mine.groupby("level", sort=False).apply(_pooled, include_groups=False)
+    for (side, score), group in found["calibrate_depth"].groupby(["side", "score"], sort=False):
+        pooled = group.groupby("level", sort=False).apply(_pooled, include_groups=False)
         seen = ", ".join(f"{ratio:.2f} at {level:g}" for level, ratio in pooled.items())
         what = f"{score}, leukocytes {side} than the null: observed over nominal"
         yield what, seen, bool((pooled <= WITHIN).all())
     rows = found["calibrate_shares"]
-    for (tumour, score), mine in rows.groupby(["tumour", "score"], sort=False):
-        for _, row in mine.iterrows():
+    for (tumour, score), group in rows.groupby(["tumour", "score"], sort=False):
+        for _, row in group.iterrows():
             change = max(row["median change, blood"], row["median change, tumour"])
             seen = (
                 f"median change of log10 p {row['median change, blood']:.3f} (blood),"
@@ -257,6 +258,6 @@ def claims(found: dict[str, pd.DataFrame]) -> Iterator[Claim]:
     )
 
 
-def _pooled(mine: pd.DataFrame) -> float:
+def _pooled(files: pd.DataFrame) -> float:
     """Mean over files, weighted by their leukocytes."""
-    return float(np.average(mine["observed_over_nominal"], weights=mine["n_null"]))
+    return float(np.average(files["observed_over_nominal"], weights=files["n_null"]))

@@ -104,13 +104,13 @@ def place(
     genes: npt.NDArray[np.object_], table: pd.DataFrame
 ) -> tuple[Ints, Floats, npt.NDArray[np.bool_]]:
     """Arm, position, and which genes may be used."""
-    found = table.drop_duplicates("symbol").set_index("symbol").reindex(genes)
+    placed = table.drop_duplicates("symbol").set_index("symbol").reindex(genes)
     panels = io.read_gene_sets(RESOURCES / "signatures" / "tumour_panels.tsv")
     panel = set(panels.loc[panels["set"] == "pan_epithelial", "gene"])
-    number = pd.to_numeric(found["chromosome"], errors="coerce").fillna(0).to_numpy(np.intp)
-    arm = np.where(number > 0, 2 * number + (found["arm"] == "q").to_numpy(), -1)
+    number = pd.to_numeric(placed["chromosome"], errors="coerce").fillna(0).to_numpy(np.intp)
+    arm = np.where(number > 0, 2 * number + (placed["arm"] == "q").to_numpy(), -1)
     usable = np.array([not MASKED.match(gene) and gene not in panel for gene in genes])
-    position = pd.to_numeric(found["start"]).fillna(0).to_numpy(np.float64)
+    position = pd.to_numeric(placed["start"]).fillna(0).to_numpy(np.float64)
     return arm.astype(np.intp), position, usable
 
 
@@ -129,11 +129,9 @@ def kinds(adata: ad.AnnData) -> npt.NDArray[np.object_]:
     )
     null = io.read_table(RESOURCES / "genes" / "identity_null.tsv")
     nobody = np.zeros(adata.n_obs, dtype=bool)  # is suspect in blood alone
-    found = leukocytes(
-        adata.X, reference=reference, suspect=nobody, shipped_null=null, fewest=FEWEST
-    )
-    kind = np.array(reference.types, dtype=object)[found.lineage]
-    kind[~found.is_leukocyte] = ""
+    fit = leukocytes(adata.X, reference=reference, suspect=nobody, shipped_null=null, fewest=FEWEST)
+    kind = np.array(reference.types, dtype=object)[fit.lineage]
+    kind[~fit.is_leukocyte] = ""
     return kind
 
 
@@ -244,7 +242,10 @@ def line_rows(sample: Blood, platform: str, adata: ad.AnnData) -> list[dict]:
     levels = sp.vstack([to_depth(cells, depth, rng) for depth in DEPTHS]).tocsr()
     p = judge(sample, levels, sample.lineage).p.reshape(len(DEPTHS), -1)
     for row, depth in enumerate(DEPTHS):
-        rows += [line(sample, one, depth, p[row, name == one]) for one in np.unique(name)]
+        rows += [
+            line(sample, line_name, depth, p[row, name == line_name])
+            for line_name in np.unique(name)
+        ]
     return rows
 
 
@@ -258,8 +259,8 @@ def blood_rows(sample: Blood) -> list[dict]:
     for name, members in LEFT_OUT.items():
         out = np.isin(sample.kind, members)
         if out.any():
-            found = judge(sample, sample.counts[out], np.where(out, -1, sample.lineage))
-            rows.append(line(sample, f"left out: {name}", None, found.p, found.reason))
+            judgement = judge(sample, sample.counts[out], np.where(out, -1, sample.lineage))
+            rows.append(line(sample, f"left out: {name}", None, judgement.p, judgement.reason))
     return rows
 
 
@@ -279,10 +280,10 @@ def smoother(sample: Blood, cells: Counts, lineage: Ints) -> Floats:
     chromosome = sample.arm[usable][expressed] // 2
     windows = []
     for number in np.unique(chromosome):
-        mine = excess[:, chromosome == number]
-        if mine.shape[1] <= 101:
+        genes = excess[:, chromosome == number]
+        if genes.shape[1] <= 101:
             continue
-        run = np.cumsum(np.hstack([np.zeros((mine.shape[0], 1)), mine]), axis=1)
+        run = np.cumsum(np.hstack([np.zeros((genes.shape[0], 1)), genes]), axis=1)
         windows.append((run[:, 101:] - run[:, :-101]) / 101)
     profile = np.hstack(windows)
     profile -= np.median(profile, axis=1, keepdims=True)
@@ -298,7 +299,7 @@ def area(positive: Floats, negative: Floats) -> float:
 def roc_rows(sample: Blood, tumour: ad.AnnData) -> list[dict]:
     """Reference without myeloid cells: these are negatives of a type that is not in it."""
     rows, rng = [], np.random.default_rng(2)
-    value_of = {"ours": lambda *given: judge(*given).aneuploidy, "smoother": smoother}
+    value_of = {"ours": lambda *arguments: judge(*arguments).aneuploidy, "smoother": smoother}
     mixed = shuffled(sample, rng)
     cells = sp.csr_matrix(tumour[:, sample.genes].X)
     aneuploid = (tumour.obs["copykat_pred"] == "aneuploid").to_numpy()

@@ -31,12 +31,12 @@ def run() -> dict[str, float]:
     checked = measured(sample(parts, names))
     shipped = tables("score")
     start = time.perf_counter()
-    found = scored(checked, panel=PANEL, shipped=shipped)
+    scored_cells = scored(checked, panel=PANEL, shipped=shipped)
     seconds = time.perf_counter() - start
     # the peak of the whole process: files and `qc` are in it
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    not_run = json.dumps(json.loads(found.uns["score"])["not_run"])
-    return {"cells": found.n_obs, "seconds": seconds, "peak_gb": peak, "not_run": not_run}
+    not_run = json.dumps(json.loads(scored_cells.uns["score"])["not_run"])
+    return {"cells": scored_cells.n_obs, "seconds": seconds, "peak_gb": peak, "not_run": not_run}
 
 
 def table(*, processes: int, seed: int) -> dict[str, pd.DataFrame]:

@@ -114,12 +114,15 @@ def classes(
     """
     checked = measured(adata, instead=instead)
     judged = scored(checked, panel=panel, shipped=tables("score", instead))
-    return [everyone(called(judged, copy_number=given), checked) for given in copy_number]
+    return [
+        everyone(called(judged, copy_number=with_copy_number), checked)
+        for with_copy_number in copy_number
+    ]
 
 
-def everyone(found: pd.DataFrame, checked: ad.AnnData) -> pd.DataFrame:
-    result = found.reindex(checked.obs_names)
-    named = found["class"].astype(str).reindex(checked.obs_names).fillna("set aside")
+def everyone(cells: pd.DataFrame, checked: ad.AnnData) -> pd.DataFrame:
+    result = cells.reindex(checked.obs_names)
+    named = cells["class"].astype(str).reindex(checked.obs_names).fillna("set aside")
     return result.assign(**{"class": named})
 
 
@@ -155,8 +158,8 @@ def _ours(adata: ad.AnnData, panels: tuple[str, ...]) -> Iterator[tuple]:
         start = time.perf_counter()
         judged = scored(checked, panel=panel, shipped=tables("score"))
         with_p = judged.obs["p_copy_number"].notna().sum() if "p_copy_number" in judged.obs else 0
-        for given, tail in ((True, ""), (False, WITHOUT)):
-            names = everyone(called(judged, copy_number=given), checked)["class"]
+        for with_copy_number, tail in ((True, ""), (False, WITHOUT)):
+            names = everyone(called(judged, copy_number=with_copy_number), checked)["class"]
             spent = for_qc + time.perf_counter() - start
             for point, counted in POINTS.items():
                 yield panel, point + tail, names.isin(counted).to_numpy(), spent, int(with_p)
@@ -176,14 +179,14 @@ def _mixtures(task: Task) -> Iterator[tuple[npt.NDArray[np.intp], ad.AnnData]]:
     rng = np.random.default_rng(task.seed)
     tumour, blood = tumour_source(task.tumour), blood_source(task.blood)
     names = blood.var_names.union(tumour.var_names)
-    own, cells = over(blood, names), over(tumour, names)
+    blood_counts, cells = over(blood, names), over(tumour, names)
     lysate = np.asarray(cells.sum(axis=0), dtype=np.float64).ravel()
     thin = thinned(cells, task.umis, rng)
     order = rng.permutation(thin.shape[0])
-    at_once = max(1, round(own.shape[0] * task.rate))
+    at_once = max(1, round(blood_counts.shape[0] * task.rate))
     for start in range(0, order.size, at_once)[: task.most_draws]:
         chosen = order[start : start + at_once]
-        adata = sample({"blood": own, "tumour": thin[chosen]}, names)
+        adata = sample({"blood": blood_counts, "tumour": thin[chosen]}, names)
         if task.ambient > 0:
             share = lysate / lysate.sum()
             soiled = mixed(adata.X, fraction=task.ambient, share=share, rng=rng)
@@ -231,8 +234,8 @@ def each(function: Callable, tasks: Iterable, *, processes: int) -> list:
         return list(pool.map(function, tasks))
 
 
-def together(found: list[Found]) -> Found:
-    return Found(*(pd.concat(frames, ignore_index=True) for frames in zip(*found, strict=True)))
+def together(parts: list[Found]) -> Found:
+    return Found(*(pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True)))
 
 
 def interval(share: float, n: int) -> tuple[float, float]:

@@ -97,25 +97,28 @@ def measure(path: Path) -> list[list[Floats]]:
     red = np.array(types.types) == "Erythroid"
     fit = fitted(shared, types, red)
     leukocytes = np.flatnonzero(fit.distance < BLOOD_LIKE)[:1500]
-    rng, found = np.random.default_rng(0), [[np.empty(0)] * identity.DEPTHS.size for _ in GROUPS]
+    rng, distances = (
+        np.random.default_rng(0),
+        [[np.empty(0)] * identity.DEPTHS.size for _ in GROUPS],
+    )
     for column, depth in enumerate(identity.DEPTHS):
         deep = leukocytes[fit.depth[leukocytes] >= depth]
         fit_now = fitted(identity.thinned(shared[deep], depth=depth, rng=rng), types, red)
         for group in range(len(GROUPS)):
-            found[group][column] = fit_now.distance[types.group[fit_now.blood] == group]
-    return found
+            distances[group][column] = fit_now.distance[types.group[fit_now.blood] == group]
+    return distances
 
 
 def fitted(
     counts: sp.csr_matrix, types: Profiles, barred: npt.NDArray[np.bool_]
 ) -> identity.Identity:
     """Fit of cells that cannot be of the barred types."""
-    found = identity.log_likelihood(
+    likelihoods = identity.log_likelihood(
         counts,
         log_rates=types.log_rates,
         barred=np.broadcast_to(barred, (counts.shape[0], barred.size)),
     )
-    return identity.identity(found, depth=identity.total(counts), is_blood=types.is_blood)
+    return identity.identity(likelihoods, depth=identity.total(counts), is_blood=types.is_blood)
 
 
 @cache
@@ -153,18 +156,18 @@ def drawn(folder: Path, groups: Sequence[str]) -> Iterator[tuple[str, str, Float
 
 
 def _distances(share: Floats, types: Profiles, stroma: bool, rng: np.random.Generator) -> Floats:
-    found = np.empty((identity.DEPTHS.size, CELLS))
+    distances = np.empty((identity.DEPTHS.size, CELLS))
     for row, depth in enumerate(identity.DEPTHS):
-        own = share * rng.gamma(1 / SCATTER, SCATTER, (CELLS, share.size))
-        chance = own / own.sum(axis=1, keepdims=True)
+        rates = share * rng.gamma(1 / SCATTER, SCATTER, (CELLS, share.size))
+        chance = rates / rates.sum(axis=1, keepdims=True)
         counts = sp.csr_matrix(rng.poisson(depth * chance).astype(np.float64))
         if stroma:
             like = identity.log_likelihood(counts, log_rates=types.log_rates, barred=None)
             depth_of = identity.total(counts)
-            found[row] = normal_tissue.beyond_stroma(like, depth=depth_of, types=types)
+            distances[row] = normal_tissue.beyond_stroma(like, depth=depth_of, types=types)
         else:
-            found[row] = fitted(counts, types, np.zeros(types.is_blood.size, bool)).distance
-    return found
+            distances[row] = fitted(counts, types, np.zeros(types.is_blood.size, bool)).distance
+    return distances
 
 
 def simulated(folder: Path) -> dict[str, identity.NullGrid]:
@@ -176,7 +179,7 @@ def simulated(folder: Path) -> dict[str, identity.NullGrid]:
     grids = {}
     for group, values in parts.items():
         # of each author profile, so that what two kinds differ by is no scatter
-        moments = np.array([[identity.upper_moments(row) for row in one] for one in values])
+        moments = np.array([[identity.upper_moments(row) for row in profile] for profile in values])
         if group == normal_tissue.STROMA:
             together = np.concatenate(values, axis=1)
             of_all = np.array([identity.upper_moments(row) for row in together])
@@ -194,7 +197,7 @@ def widest(files: Sequence[list[list[Floats]]], group: int) -> identity.NullGrid
     centre = np.full(identity.DEPTHS.size, np.nan)
     spread = centre.copy()
     for column in range(identity.DEPTHS.size):
-        parts = [found[group][column] for found in files]
+        parts = [distances[group][column] for distances in files]
         enough = [values for values in parts if values.size >= FEWEST]
         together = np.concatenate(parts)
         if not enough and together.size >= FEWEST:
@@ -215,9 +218,9 @@ def combined(
     for group in (*GROUPS, normal_tissue.STROMA):
         measured = group not in other
         grid = widest(files, GROUPS.index(group)) if measured else other[group]
-        known = np.flatnonzero(~np.isnan(grid.centre))
+        with_centre = np.flatnonzero(~np.isnan(grid.centre))
         for column, depth in enumerate(identity.DEPTHS):
-            near = int(known[np.abs(known - column).argmin()])
+            near = int(with_centre[np.abs(with_centre - column).argmin()])
             note = "measured" if measured else "drawn from profiles"
             width = max(float(grid.spread[near]), LEAST_SPREAD[note])
             note = note if near == column else "carried from the nearest depth"

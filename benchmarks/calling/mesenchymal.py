@@ -51,19 +51,19 @@ def run(task: Task) -> pd.DataFrame:
     rng = np.random.default_rng(task.seed)
     blood, tumour = blood_source(task.blood), tumour_source(TNBC)
     names = blood.var_names.union(tumour.var_names)
-    own, cells = over(blood, names), over(tumour, names).tolil()
+    blood_counts, cells = over(blood, names), over(tumour, names).tolil()
     cells[:, np.flatnonzero(names.isin(members(PANEL)))] = 0
     thin = thinned(cells.tocsr(), task.umis, rng)
     order = rng.permutation(thin.shape[0])
-    at_once = max(1, round(own.shape[0] * RATE))
+    at_once = max(1, round(blood_counts.shape[0] * RATE))
     rows = []
     for start in range(0, order.size, at_once)[: task.most_draws]:
         chosen = order[start : start + at_once]
-        adata = sample({"blood": own, "tumour": thin[chosen]}, names)
+        adata = sample({"blood": blood_counts, "tumour": thin[chosen]}, names)
         is_blood = (adata.obs["part"] == "blood").to_numpy()
-        cell = np.append(np.arange(own.shape[0]), chosen)
-        for used, found in zip(_GIVEN, classes(adata, copy_number=_GIVEN), strict=True):
-            named = found["class"].to_numpy(dtype=object)
+        cell = np.append(np.arange(blood_counts.shape[0]), chosen)
+        for used, verdicts in zip(_GIVEN, classes(adata, copy_number=_GIVEN), strict=True):
+            named = verdicts["class"].to_numpy(dtype=object)
             shown = ~is_blood | np.isin(named, [*COUNTED, "CTC aggregate"])
             part = np.where(is_blood, "blood", "tumour")[shown]
             rows.append(pd.DataFrame({"part": part, "cell": cell[shown], "class": named[shown]}))
@@ -76,10 +76,10 @@ def table(*, processes: int, seed: int, draws: int = AS_THEY_ARE) -> dict[str, p
     where = [(blood, umis) for umis in DEPTHS for blood in BLOOD]
     seeds = np.random.SeedSequence(seed).spawn(len(where))
     tasks = [Task(*at, draws, child) for at, child in zip(where, seeds, strict=True)]
-    found = pd.concat(each(run, tasks, processes=processes), ignore_index=True)
-    found = pd.concat([found, found.assign(umis=0)])
+    cells = pd.concat(each(run, tasks, processes=processes), ignore_index=True)
+    cells = pd.concat([cells, cells.assign(umis=0)])
     rows = []
-    for (umis, used), group in found.groupby(["umis", "copy_number"], sort=False):
+    for (umis, used), group in cells.groupby(["umis", "copy_number"], sort=False):
         files = dict(iter(group.groupby("blood", sort=False))) | {"all": group}
         rows += [_row(umis, used, blood, part) for blood, part in files.items()]
     return {"mesenchymal": pd.DataFrame(rows)}

@@ -115,11 +115,11 @@ def train(tumours: list[ad.AnnData], blood: ad.AnnData, *, seen: pd.Index, umis:
     # of the genes that all have, so that depth is of the same genes everywhere
     rng = np.random.default_rng(0)
     thin = [thinned(over(adata, genes), umis, rng) for adata in tumours]
-    given = sp.vstack([*thin, over(blood, genes)]).tocsr()
-    is_tumour = np.zeros(given.shape[0], dtype=bool)
+    counts = sp.vstack([*thin, over(blood, genes)]).tocsr()
+    is_tumour = np.zeros(counts.shape[0], dtype=bool)
     is_tumour[: -blood.n_obs] = True
     model = LogisticRegression(class_weight="balanced", max_iter=1000)
-    return Trained(genes, model.fit(log_normalised(given), is_tumour))
+    return Trained(genes, model.fit(log_normalised(counts), is_tumour))
 
 
 def baselines(
@@ -149,5 +149,5 @@ def baselines(
 
 
 def _logistic(adata: ad.AnnData, classifier: Trained) -> Bools:
-    given = log_normalised(over(adata, classifier.genes))
-    return np.asarray(classifier.model.predict(given), dtype=bool)
+    values = log_normalised(over(adata, classifier.genes))
+    return np.asarray(classifier.model.predict(values), dtype=bool)

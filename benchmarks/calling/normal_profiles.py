@@ -50,8 +50,8 @@ def author_profiles(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     for name, tissue in FILES.items():
         adata = anndata.read_h5ad(folder / name)
         tissues = [tissue] * adata.n_obs if tissue else adata.obs["tissue"].astype(str)
-        for own, label in zip(tissues, adata.obs["label"].astype(str), strict=True):
-            rows.append((own, label, *kind(own, label)))
+        for own_tissue, label in zip(tissues, adata.obs["label"].astype(str), strict=True):
+            rows.append((own_tissue, label, *kind(own_tissue, label)))
         own_unit = adata.to_df().astype(np.float64).reset_index(drop=True)
         rates.append(own_unit.mul(1e6 / own_unit.sum(axis=1), axis=0))
     kinds = pd.DataFrame(rows, columns=["tissue", "label", "type", "group", "left_out"])
@@ -81,10 +81,10 @@ def condensed(
         part = near_each_other(values)
         for number in range(1, part.max() + 1):
             name = f"{type_} {number}"
-            mine = rows.index[part == number]
-            by_tissue = rates.loc[mine].groupby(kinds.loc[mine, "tissue"]).mean()
+            members = rows.index[part == number]
+            by_tissue = rates.loc[members].groupby(kinds.loc[members, "tissue"]).mean()
             columns[name] = by_tissue.to_numpy().mean(axis=0)
-            kinds.loc[mine, "profile"] = name
+            kinds.loc[members, "profile"] = name
             types.append((name, str(type_), str(group)))
     for name, values in _cycling(rates, kinds, used).items():
         columns[f"{name} cycling"] = values
@@ -93,16 +93,18 @@ def condensed(
         )
     table = pd.DataFrame(columns, index=rates.columns)
     profiles = _two_digits(table).rename_axis("symbol").reset_index()
-    known = pd.DataFrame(types, columns=["profile", "type", "group"])
-    return profiles, known.assign(sources=[_sources(name, kinds) for name in known["profile"]])
+    described = pd.DataFrame(types, columns=["profile", "type", "group"])
+    return profiles, described.assign(
+        sources=[_sources(name, kinds) for name in described["profile"]]
+    )
 
 
 def _sources(profile: str, kinds: pd.DataFrame) -> str:
     """Author types of a profile, as `tissue: label`."""
     if profile.endswith("cycling"):
         return f"{profile.removesuffix(' cycling')}, dividing as decidual natural killer cells do"
-    mine = kinds[kinds["profile"] == profile]
-    return "; ".join(mine["tissue"] + ": " + mine["label"])
+    members = kinds[kinds["profile"] == profile]
+    return "; ".join(members["tissue"] + ": " + members["label"])
 
 
 def _two_digits(table: pd.DataFrame) -> pd.DataFrame:
@@ -134,12 +136,14 @@ def _cycling(rates: pd.DataFrame, kinds: pd.DataFrame, used: pd.Series) -> dict[
     if not (dividing.any() and resting.any()):
         return {}
     ratio = _shares(rates[dividing]).mean(axis=0) / _geometric_mean(_shares(rates[resting]))
-    found = {}
+    dividing_profiles = {}
     for name in _CYCLING:
-        own = _geometric_mean(_shares(rates[used & ~dividing & (kinds["type"] == name)]))
-        share = own * np.maximum(ratio, 1.0)
-        found[name] = np.maximum(share / share.sum() * 1e6 - FLOOR, 0.0)
-    return found
+        resting_profile = _geometric_mean(
+            _shares(rates[used & ~dividing & (kinds["type"] == name)])
+        )
+        share = resting_profile * np.maximum(ratio, 1.0)
+        dividing_profiles[name] = np.maximum(share / share.sum() * 1e6 - FLOOR, 0.0)
+    return dividing_profiles
 
 
 def _shares(rates: pd.DataFrame) -> Floats:

@@ -56,7 +56,9 @@ def table(
     drawn = identity_null.simulated(TYPES)
     jobs = []
     for name in (*BLOOD.values(), ECCITE):
-        others = [found for path, found in zip(paths, files, strict=True) if path != REAL / name]
+        others = [
+            distances for path, distances in zip(paths, files, strict=True) if path != REAL / name
+        ]
         jobs.append((name, identity_null.combined(others, drawn)))
     real = pd.concat(each(of_real, jobs, processes=processes), ignore_index=True)
     sizes = [PER_SAMPLE] * (n_cells // PER_SAMPLE) + [n_cells % PER_SAMPLE] * (
@@ -90,8 +92,8 @@ def of_real(job: tuple[str, pd.DataFrame]) -> pd.DataFrame:
     instead = {"identity_null": null}
     checked = measured(adata, instead=instead)
     judged = scored(checked, panel=PANEL, shipped=tables("score", instead))
-    found = called(judged, copy_number=True)
-    return _counted(found, REAL_LEVELS).assign(kind="real", source=name, cells="all")
+    cells = called(judged, copy_number=True)
+    return _counted(cells, REAL_LEVELS).assign(kind="real", source=name, cells="all")
 
 
 def of_simulated(task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -99,29 +101,29 @@ def of_simulated(task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
     made = simulated(task.blood, task.n_cells, np.random.default_rng(task.seed))
     left_out = _NOT_NEEDED if task.copy_number else (*_NOT_NEEDED, "genes")
     shipped = dict(zip(tables_of("score"), tables("score"), strict=True))
-    given = [rows.iloc[:0] if name in left_out else rows for name, rows in shipped.items()]
-    found = called(scored(made.adata, panel=PANEL, shipped=given), copy_number=True)
+    step_tables = [rows.iloc[:0] if name in left_out else rows for name, rows in shipped.items()]
+    cells = called(scored(made.adata, panel=PANEL, shipped=step_tables), copy_number=True)
     groups = {
-        "all": np.ones(len(found), dtype=bool),
+        "all": np.ones(len(cells), dtype=bool),
         "single cells": ~made.is_doublet,
         "doublets": made.is_doublet,
-        "lysate above 2.5 %": np.full(len(found), made.lysate > 0.025),
+        "lysate above 2.5 %": np.full(len(cells), made.lysate > 0.025),
     }
     counts = pd.concat(
-        _counted(found[mine], LEVELS).assign(kind="simulated", source="all", cells=name)
-        for name, mine in groups.items()
+        _counted(cells[in_group], LEVELS).assign(kind="simulated", source="all", cells=name)
+        for name, in_group in groups.items()
     )
     classes = pd.concat(
-        found.loc[mine, "class"].value_counts().rename("n").reset_index().assign(cells=name)
-        for name, mine in groups.items()
+        cells.loc[in_group, "class"].value_counts().rename("n").reset_index().assign(cells=name)
+        for name, in_group in groups.items()
     )
     return counts, classes
 
 
-def _counted(found: pd.DataFrame, levels: tuple[float, ...]) -> pd.DataFrame:
+def _counted(cells: pd.DataFrame, levels: tuple[float, ...]) -> pd.DataFrame:
     rows = []
-    for line in (line for line in LINES if line in found):
-        p = found[line].dropna().to_numpy(np.float64)
+    for line in (line for line in LINES if line in cells):
+        p = cells[line].dropna().to_numpy(np.float64)
         rows += [(line, level, int((p <= level).sum()), p.size) for level in levels]
     return pd.DataFrame(rows, columns=["line", "level", "observed", "n"])
 

@@ -86,15 +86,15 @@ def alias(rate: Floats) -> Alias:
 @lru_cache
 def blood(name: str) -> Blood:
     """Mean profiles of the leukocytes of each lineage, as `score` finds them."""
-    given = dict(zip(tables_of("score"), tables("score"), strict=True))
-    known = {*given["normal_profiles"]["symbol"], *given["rates"]["symbol"]}
-    known |= {*given["cell_types"]["gene"], "HBB", "HBA1", "HBA2"}
-    known |= set(given["panels"].loc[given["panels"]["set"] == PANEL, "gene"])
+    table_of = dict(zip(tables_of("score"), tables("score"), strict=True))
+    genes = {*table_of["normal_profiles"]["symbol"], *table_of["rates"]["symbol"]}
+    genes |= {*table_of["cell_types"]["gene"], "HBB", "HBA1", "HBA2"}
+    genes |= set(table_of["panels"].loc[table_of["panels"]["set"] == PANEL, "gene"])
     source = blood_source(name)
     checked = measured(source.copy())
     judged = scored(checked, panel=PANEL, shipped=tables("score"))
     named = source.var_names
-    kept = named.isin(list(known))
+    kept = named.isin(list(genes))
     lineage = judged.obs["lineage"].astype(str).where(judged.obs["is_leukocyte"], "")
     sizes = lineage[lineage != ""].value_counts()
     sizes = sizes[sizes >= _FEWEST]
@@ -137,8 +137,8 @@ def simulated(name: str, n_cells: int, rng: np.random.Generator) -> Simulated:
     lysate = float(rng.uniform(0.0, _MOST_LYSATE))
     shape = rng.uniform(*_NOISE) ** -2.0
     drawn = [
-        _events(cell[mine], depth[mine] * (1 - lysate), profile, shape, rng)
-        for profile, mine in (
+        _events(cell[rows], depth[rows] * (1 - lysate), profile, shape, rng)
+        for profile, rows in (
             (profile, np.flatnonzero(lineage == row)) for row, profile in enumerate(source.lineages)
         )
     ]

@@ -103,8 +103,8 @@ def source(kind: str) -> tuple[ad.AnnData, str]:
         return blood_of(name), name
     if kind in KINDS:
         cells = cells_of(KINDS[kind].file)
-        mine = cells.obs["label"].astype(str).str.contains(KINDS[kind].word, regex=False)
-        return cells[mine.to_numpy()].copy(), KINDS[kind].file
+        of_kind = cells.obs["label"].astype(str).str.contains(KINDS[kind].word, regex=False)
+        return cells[of_kind.to_numpy()].copy(), KINDS[kind].file
     line, platform = kind.split(" lung, ")
     cells = cell_lines(platform)
     return cells[(cells.obs["line"] == line).to_numpy()].copy(), platform
@@ -135,8 +135,8 @@ def run(task: Task) -> pd.DataFrame:
     rng = np.random.default_rng(task.seed)
     rows = []
     for draw in range(N_DRAWS):
-        found = origin.origin(pooled(task.kind, task.n_cells, task.umis, rng), of=of())
-        for answer in found.answers:
+        ranked = origin.origin(pooled(task.kind, task.n_cells, task.umis, rng), of=of())
+        for answer in ranked.answers:
             if answer.rank == 1:
                 rows.append({"draw": draw, **answer._asdict()})
     where = {"kind": task.kind, "n_cells": task.n_cells, "umis": task.umis}
@@ -156,8 +156,8 @@ def table(*, processes: int, seed: int) -> dict[str, pd.DataFrame]:
     ]
     by = ["kind", "level", "n_cells", "umis"]
     rows = [
-        dict(zip(by, key, strict=True)) | judged(mine, origin.LEAST)
-        for key, mine in draws.groupby(by, sort=False)
+        dict(zip(by, key, strict=True)) | judged(group, origin.LEAST)
+        for key, group in draws.groupby(by, sort=False)
     ]
     return {
         "origin": pd.DataFrame(rows),
@@ -172,7 +172,7 @@ def judged(draws: pd.DataFrame, least: float) -> dict[str, object]:
     is_right = draws["name"] == draws["truth"]
     right, wrong, n = int((told & is_right).sum()), int((told & ~is_right).sum()), len(draws)
     limits = {"right": interval(right / n, n), "wrong": interval(wrong / n, n)}
-    said = draws.loc[told & ~is_right, "name"].value_counts()
+    wrong_names = draws.loc[told & ~is_right, "name"].value_counts()
     return {
         "draws": n,
         "right": right / n,
@@ -183,7 +183,7 @@ def judged(draws: pd.DataFrame, least: float) -> dict[str, object]:
             for what in limits
             for i, end in ((0, "low"), (1, "high"))
         },
-        "said_wrongly": ", ".join(said.index[:3]),
+        "said_wrongly": ", ".join(wrong_names.index[:3]),
     }
 
 
@@ -192,17 +192,17 @@ def left_out(draws: pd.DataFrame) -> pd.DataFrame:
 
     The smallest of `TRIED` at which that holds of the mean over the other tumours.
     """
-    mine = draws[draws["kind"].isin(TRUTH) & (draws["level"] == origin.TISSUE)]
-    mine = mine[(mine["n_cells"] == MUST[0]) & (mine["umis"] == MUST[1])]
-    line = mine["kind"].str.split(",").str[0]
-    file = mine["kind"].map({kind: source(kind)[1] for kind in TRUTH})
+    tumours = draws[draws["kind"].isin(TRUTH) & (draws["level"] == origin.TISSUE)]
+    tumours = tumours[(tumours["n_cells"] == MUST[0]) & (tumours["umis"] == MUST[1])]
+    line = tumours["kind"].str.split(",").str[0]
+    file = tumours["kind"].map({kind: source(kind)[1] for kind in TRUTH})
     rows = []
     for what, groups in (("tumour", line), ("file", file)):
         for name in dict.fromkeys(groups):
-            others = mine[groups != name]
+            others = tumours[groups != name]
             least = next((at for at in TRIED if _mean_wrong(others, at) <= MOST_WRONG), 1.0)
             rows.append({"left_out": what, "name": name, "least": least})
-            rows[-1] |= judged(mine[groups == name], least)
+            rows[-1] |= judged(tumours[groups == name], least)
     return pd.DataFrame(rows)
 
 
@@ -226,10 +226,10 @@ def claims(found: dict[str, pd.DataFrame]) -> Iterator[Claim]:
     for row in rows[here].itertuples():
         worst = None if row.kind in NORMAL else bool(row.wrong <= MOST_WRONG)
         yield f"{row.level} of {row.kind}, 5 cells of 600 counts", _seen(row), worst
-    for what, mine in out.groupby("left_out", sort=False):
-        seen = f"wrong {mine['wrong'].mean():.3f}, right {mine['right'].mean():.3f}"
-        at = ", ".join(sorted({f"{least:g}" for least in mine["least"]}))
-        ok = bool(mine["wrong"].mean() <= MOST_WRONG)
+    for what, group in out.groupby("left_out", sort=False):
+        seen = f"wrong {group['wrong'].mean():.3f}, right {group['right'].mean():.3f}"
+        at = ", ".join(sorted({f"{least:g}" for least in group["least"]}))
+        ok = bool(group["wrong"].mean() <= MOST_WRONG)
         yield (
             f"tissue, each {what} left out of the choice of the least weight",
             f"{seen} ({at})",

@@ -78,9 +78,9 @@ def simulated(
     levels = table["weight"].astype(float) * rng.lognormal(0.0, _LEVEL_SD, len(table))
     programme[names.get_indexer(table["gene"])] = levels
     share = rng.uniform(*_PROGRAMME, n_cells)[:, None]
-    own = (1 - share) * housekeeping(names) + share * programme / programme.sum()
-    own *= rng.gamma(_NOISE_SHAPE, 1 / _NOISE_SHAPE, own.shape)
-    profile = (1 - _AMBIENT) * own / own.sum(axis=1, keepdims=True) + _AMBIENT * ambient
+    expressed = (1 - share) * housekeeping(names) + share * programme / programme.sum()
+    expressed *= rng.gamma(_NOISE_SHAPE, 1 / _NOISE_SHAPE, expressed.shape)
+    profile = (1 - _AMBIENT) * expressed / expressed.sum(axis=1, keepdims=True) + _AMBIENT * ambient
     depth = np.clip(_DEPTH * rng.lognormal(0.0, _DEPTH_SD, n_cells), *_DEPTHS)
     return sp.csr_matrix(rng.poisson(depth[:, None] * profile).astype(np.int32))
 
@@ -90,19 +90,21 @@ def run(task: Task) -> pd.DataFrame:
     blood = blood_source(task.blood)
     genes = pd.Index(io.read_table(PROGRAMMES)["gene"].unique())
     names = blood.var_names.union(tumour_source(TNBC).var_names).union(genes)
-    own = over(blood, names)
-    ambient = np.asarray(own.sum(axis=0), dtype=np.float64).ravel()
+    blood_counts = over(blood, names)
+    ambient = np.asarray(blood_counts.sum(axis=0), dtype=np.float64).ravel()
     rng = np.random.default_rng(task.seed)
     cells = simulated(task.kind, task.n_cells, names, ambient / ambient.sum(), rng)
-    given = (True, False)
+    with_copy_number = (True, False)
     rows = []
-    for used, found in zip(
-        given,
-        classes(sample({"blood": own, task.kind: cells}, names), copy_number=given),
+    for used, verdicts in zip(
+        with_copy_number,
+        classes(
+            sample({"blood": blood_counts, task.kind: cells}, names), copy_number=with_copy_number
+        ),
         strict=True,
     ):
-        part = found.index.str.rsplit("_", n=1).str[0]
-        counted = found.groupby([part, "class"]).size().rename("cells").reset_index()
+        part = verdicts.index.str.rsplit("_", n=1).str[0]
+        counted = verdicts.groupby([part, "class"]).size().rename("cells").reset_index()
         counted = counted.set_axis(["cells_are", "class", "cells"], axis=1)
         rows.append(counted.assign(drawn=task.kind, sample=task.blood, copy_number=used))
     return pd.concat(rows)
@@ -118,10 +120,10 @@ def table(*, processes: int, seed: int, n_cells: int = 2000) -> dict[str, pd.Dat
         Task(kind, BLOOD[start // PER_DRAW % 2], min(PER_DRAW, n_cells - start), child)
         for (kind, start), child in zip(where, seeds, strict=True)
     ]
-    found = pd.concat(each(run, tasks, processes=processes))
-    found = pd.concat([found, found.assign(sample="all")])
+    cells = pd.concat(each(run, tasks, processes=processes))
+    cells = pd.concat([cells, cells.assign(sample="all")])
     axes = ["drawn", "cells_are", "sample", "copy_number"]
-    wide = found.pivot_table(
+    wide = cells.pivot_table(
         index=axes, columns="class", values="cells", aggfunc="sum", fill_value=0
     ).reset_index()
     return {"other_types": wide, "other_types_programmes": marked()}
@@ -144,13 +146,13 @@ def claims(found: dict[str, pd.DataFrame]) -> Iterator[Claim]:
         yield name, f"{new} of {len(genes)}", new > len(genes) / 2
     wide = found["other_types"]
     names = [name for name in (*CLASSES, "set aside") if name in wide]
-    mine = wide[(wide["cells_are"] == wide["drawn"]) & (wide["sample"] == "all")]
-    for row in mine.to_dict("records"):
+    of_type = wide[(wide["cells_are"] == wide["drawn"]) & (wide["sample"] == "all")]
+    for row in of_type.to_dict("records"):
         n = sum(row[name] for name in names)
         ctc = row.get("CTC", 0) / n
         low, high = interval(ctc, n)
         rest = ", ".join(f"{row[name] / n:.3f} {name}" for name in names if name != "CTC")
         most = MOST_CTC_OF.get(row["drawn"], MOST_CTC)
-        given = "" if row["copy_number"] else " without copy number"
+        tail = "" if row["copy_number"] else " without copy number"
         seen = f"{ctc:.4f} ({low:.4f} to {high:.4f}) of {n}; {rest}"
-        yield f"{row['drawn']}s called CTC{given} < {most}", seen, bool(ctc < most)
+        yield f"{row['drawn']}s called CTC{tail} < {most}", seen, bool(ctc < most)

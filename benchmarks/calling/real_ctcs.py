@@ -56,29 +56,29 @@ def ingested(name: str) -> tuple[ad.AnnData, str]:
     """A file through `ingest`, and whether its values had to be rounded."""
     genes = io.read_table(REPOSITORY / "resources" / SHIPPED["genes"])
     read_in = ad.read_h5ad(REAL / name)
-    given = ad.AnnData(read_in.X, obs=read_in.obs[[]], var=read_in.var[[]])
+    counts = ad.AnnData(read_in.X, obs=read_in.obs[[]], var=read_in.var[[]])
     try:
-        return ingest(given.copy(), genes, params=IngestParams()), ""
+        return ingest(counts.copy(), genes, params=IngestParams()), ""
     except CtcflowError:
-        rounded = ingest(given, genes, params=IngestParams(counts="expected"))
+        rounded = ingest(counts, genes, params=IngestParams(counts="expected"))
         return rounded, "refused as counts; read as expected counts, rounded"
 
 
 def run(task: Task) -> pd.DataFrame:
     """Rows `group`, `class`, `note`: one per cell that is asked about."""
-    found = {
+    cells = {
         "blood alone": _blood,
         "TNBC alone": _tumour,
         "TNBC in blood": _tumour_in_blood,
         "lines in pbmc4k": _lines,
         "picked CTCs": _picked,
     }[task.what](task.name)
-    return found.assign(what=task.what, sample=task.name)
+    return cells.assign(what=task.what, sample=task.name)
 
 
 def _blood(name: str) -> pd.DataFrame:
-    (found,) = classes(_whole(ingested(BLOOD.get(name, name))[0], "blood"))
-    return pd.DataFrame({"group": "blood", "class": found["class"], "note": ""})
+    (verdicts,) = classes(_whole(ingested(BLOOD.get(name, name))[0], "blood"))
+    return pd.DataFrame({"group": "blood", "class": verdicts["class"], "note": ""})
 
 
 def _whole(adata: ad.AnnData, part: str) -> ad.AnnData:
@@ -91,33 +91,35 @@ def _labels(name: str, column: str) -> pd.Series:
 
 
 def _tumour(name: str) -> pd.DataFrame:
-    (found,) = classes(_whole(ingested(name)[0], "tumour"))
-    group = _labels(name, "copykat_pred").reindex(found.index)
-    return pd.DataFrame({"group": group, "class": found["class"], "note": ""})
+    (verdicts,) = classes(_whole(ingested(name)[0], "tumour"))
+    group = _labels(name, "copykat_pred").reindex(verdicts.index)
+    return pd.DataFrame({"group": group, "class": verdicts["class"], "note": ""})
 
 
 def _tumour_in_blood(blood: str) -> pd.DataFrame:
-    cells, own = read(TUMOUR), read(BLOOD[blood])
-    names = own.var_names.union(cells.var_names)
-    parts = {"blood": over(own, names), "tumour": over(cells, names)}
-    (found,) = classes(sample(parts, names))
-    mine = found.index.str.startswith("tumour_")
+    cells, blood_cells = read(TUMOUR), read(BLOOD[blood])
+    names = blood_cells.var_names.union(cells.var_names)
+    parts = {"blood": over(blood_cells, names), "tumour": over(cells, names)}
+    (verdicts,) = classes(sample(parts, names))
+    is_tumour = verdicts.index.str.startswith("tumour_")
     group = cells.obs["copykat_pred"].astype(str).to_numpy(dtype=object)
-    return pd.DataFrame({"group": group, "class": found.loc[mine, "class"].to_numpy(), "note": ""})
+    return pd.DataFrame(
+        {"group": group, "class": verdicts.loc[is_tumour, "class"].to_numpy(), "note": ""}
+    )
 
 
 def _lines(platform: str) -> pd.DataFrame:
-    cells, own = cell_lines(platform), ingested(BLOOD["pbmc4k"])[0]
-    names = own.var_names.union(cells.var_names)
-    blood, counts = over(own, names), over(cells, names)
+    cells, blood_cells = cell_lines(platform), ingested(BLOOD["pbmc4k"])[0]
+    names = blood_cells.var_names.union(cells.var_names)
+    blood, counts = over(blood_cells, names), over(cells, names)
     at_once = round(blood.shape[0] * _RATE)
     rows = []
     for line in sorted(cells.obs["line"].unique()):
-        mine = np.flatnonzero((cells.obs["line"] == line).to_numpy())
-        for start in range(0, mine.size, at_once):
-            drawn = counts[mine[start : start + at_once]]
-            (found,) = classes(sample({"blood": blood, "line": drawn}, names))
-            named = found.loc[found.index.str.startswith("line_"), "class"]
+        rows_of_line = np.flatnonzero((cells.obs["line"] == line).to_numpy())
+        for start in range(0, rows_of_line.size, at_once):
+            drawn = counts[rows_of_line[start : start + at_once]]
+            (verdicts,) = classes(sample({"blood": blood, "line": drawn}, names))
+            named = verdicts.loc[verdicts.index.str.startswith("line_"), "class"]
             rows.append(pd.DataFrame({"group": line, "class": named, "note": ""}))
     return pd.concat(rows)
 
@@ -125,9 +127,9 @@ def _lines(platform: str) -> pd.DataFrame:
 def _picked(name: str) -> pd.DataFrame:
     file, column = PICKED[name]
     adata, note = ingested(file)
-    (found,) = classes(_whole(adata, "picked"))
-    group = _labels(file, column).reindex(found.index)
-    return pd.DataFrame({"group": group, "class": found["class"], "note": note})
+    (verdicts,) = classes(_whole(adata, "picked"))
+    group = _labels(file, column).reindex(verdicts.index)
+    return pd.DataFrame({"group": group, "class": verdicts["class"], "note": note})
 
 
 def table(*, processes: int, seed: int) -> dict[str, pd.DataFrame]:
@@ -140,9 +142,9 @@ def table(*, processes: int, seed: int) -> dict[str, pd.DataFrame]:
         *(Task("lines in pbmc4k", platform) for platform in LINES),
         *(Task("picked CTCs", name) for name in PICKED),
     ]
-    found = pd.concat(each(run, tasks, processes=processes), ignore_index=True)
+    cells = pd.concat(each(run, tasks, processes=processes), ignore_index=True)
     axes = ["what", "sample", "group", "note"]
-    counted = found.assign(cells=1).pivot_table(
+    counted = cells.assign(cells=1).pivot_table(
         index=axes, columns="class", values="cells", aggfunc="sum", fill_value=0, sort=False
     )
     return {"real_ctcs": counted.assign(n=counted.sum(axis=1)).reset_index()}

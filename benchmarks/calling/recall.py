@@ -67,10 +67,10 @@ def table(*, processes: int, seed: int) -> dict[str, pd.DataFrame]:
     return {"recall": whole, "recall_paired": paired(found.tumour)}
 
 
-def paired(found: pd.DataFrame) -> pd.DataFrame:
+def paired(tumour_cells: pd.DataFrame) -> pd.DataFrame:
     """Ours against each baseline on the same tumour cells, per depth."""
     rows = []
-    for umis, hits in found.groupby("umis", sort=False):
+    for umis, hits in tumour_cells.groupby("umis", sort=False):
         wide = hits.pivot_table(
             index=["blood", "cell"], columns="method", values="found", aggfunc="first"
         ).astype(int)
@@ -94,13 +94,13 @@ def claims(found: dict[str, pd.DataFrame]) -> Iterator[Claim]:
             rows = shown[shown["method"] == point + tail]
             for umis, wanted in least.items():
                 yield from _recall_claims(rows[rows["umis"] == umis], f"{point}{tail}", wanted)
-            everything = rows[rows["umis"] == 0].iloc[0]
-            false, most = int(everything["false_cells"]), MOST_FALSE[point]
+            over_all = rows[rows["umis"] == 0].iloc[0]
+            false, most = int(over_all["false_cells"]), MOST_FALSE[point]
             yield (
                 f"false calls of {point}{tail} <= {most}",
-                f"{false} of {everything['n_blood']} distinct PBMC ({everything['per_10000']:.2f}"
-                f" per 10,000, {everything['per_10000_low']:.2f}"
-                f" to {everything['per_10000_high']:.2f})",
+                f"{false} of {over_all['n_blood']} distinct PBMC ({over_all['per_10000']:.2f}"
+                f" per 10,000, {over_all['per_10000_low']:.2f}"
+                f" to {over_all['per_10000_high']:.2f})",
                 false <= most,
             )
         for point in ("CTC, aggregate", WIDE):
@@ -155,16 +155,16 @@ def _paired_claim(
     umis = int(pooled["umis"].iloc[0])
     chosen = (tests["umis"] == umis) & (tests["ours"] == point) & (tests["baseline"] == best)
     test = tests[chosen & (tests["blood"] == _ALL)].iloc[0]
-    ours, theirs = pooled.loc[point], pooled.loc[best]
+    ours, baseline = pooled.loc[point], pooled.loc[best]
     seen = (
-        f"{ours['recall']:.4f}, {ours['false_cells']} false cells; {best} {theirs['recall']:.4f},"
-        f" {theirs['false_cells']}; {test['only_ours']} against {test['only_baseline']} cells,"
+        f"{ours['recall']:.4f}, {ours['false_cells']} false cells; {best} {baseline['recall']:.4f},"
+        f" {baseline['false_cells']}; {test['only_ours']} against {test['only_baseline']} cells,"
         f" p = {test['p']:.2g}"
     )
     if umis in BETTER_AT:
         better = test["only_ours"] > test["only_baseline"] and test["p"] < 0.05
         return f"{point} better than {name}, {umis} UMI", seen, bool(better)
     worse = test["only_ours"] < test["only_baseline"] and test["p"] < 0.05
-    ceiling = min(ours["recall"], theirs["recall"]) >= CEILING
+    ceiling = min(ours["recall"], baseline["recall"]) >= CEILING
     reached = bool(not worse) if ceiling else None
     return f"{point} not inferior to {name}, {umis} UMI", seen, reached

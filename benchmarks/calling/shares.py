@@ -80,17 +80,17 @@ def run(task: Task) -> pd.DataFrame:
     rng = np.random.default_rng(task.seed)
     tumour, blood = tumour_source(task.tumour), blood_of(task.blood)
     names = blood.var_names.union(tumour.var_names)
-    own, cells = over(blood, names), over(tumour, names)
+    blood_counts, cells = over(blood, names), over(tumour, names)
     order = chosen_cells(tumour.n_obs, task.n_tumour * task.draws, rng)
     rows = []
     for draw, chosen in enumerate(np.split(order, task.draws)):
-        beside = rng.permutation(own.shape[0])[: task.n_blood]
+        beside = rng.permutation(blood_counts.shape[0])[: task.n_blood]
         drawn = thinned(cells[chosen], task.umis, rng)
-        adata = sample({"blood": own[beside], "tumour": drawn}, names)
-        (found,) = classes(adata, panel=PANEL)
-        part = found.index.str.rsplit("_", n=1).str[0]
+        adata = sample({"blood": blood_counts[beside], "tumour": drawn}, names)
+        (verdicts,) = classes(adata, panel=PANEL)
+        part = verdicts.index.str.rsplit("_", n=1).str[0]
         cell = np.concatenate([beside, chosen])
-        rows.append(found[["class", "reason"]].assign(part=part, cell=cell, draw=draw))
+        rows.append(verdicts[["class", "reason"]].assign(part=part, cell=cell, draw=draw))
     return pd.concat(rows, ignore_index=True)
 
 
@@ -111,14 +111,14 @@ def tasks(seed: int) -> list[Task]:
 
 def table(*, processes: int, seed: int) -> dict[str, pd.DataFrame]:
     """`shares`: per tumour, depth, share and size; `shares_false`: blood cells that were called."""
-    given = tasks(seed)
-    found = each(run, given, processes=processes)
-    rows = [_row(task, cells) for task, cells in zip(given, found, strict=True)]
+    all_tasks = tasks(seed)
+    verdicts = each(run, all_tasks, processes=processes)
+    rows = [_row(task, cells) for task, cells in zip(all_tasks, verdicts, strict=True)]
     false = pd.concat(
         cells[(cells["part"] == "blood") & cells["class"].isin(CALLED)].assign(
             tumour=task.tumour, umis=task.umis, blood=task.blood, size=task.n_tumour + task.n_blood
         )
-        for task, cells in zip(given, found, strict=True)
+        for task, cells in zip(all_tasks, verdicts, strict=True)
     )
     return {"shares": pd.DataFrame(rows), "shares_false": false}
 
@@ -154,15 +154,15 @@ def _row(task: Task, cells: pd.DataFrame) -> dict[str, object]:
 def claims(found: dict[str, pd.DataFrame]) -> Iterator[Claim]:
     """The worst kind of sample of each tumour and depth; all others are in the table."""
     rows = found["shares"]
-    for (tumour, umis), mine in rows.groupby(["tumour", "umis"], sort=False):
+    for (tumour, umis), samples in rows.groupby(["tumour", "umis"], sort=False):
         where = f"{tumour}, {umis} UMI"
-        yield _the_same_at_each_share(mine, where)
+        yield _the_same_at_each_share(samples, where)
         for column, promised, name in (
             ("called", LEAST, "CTC or aggregate"),
             ("with_uncertain", LEAST_WITH_UNCERTAIN, "CTC, aggregate or uncertain"),
         ):
             least = promised.get(umis)
-            worst = mine.loc[mine[column].idxmin()]
+            worst = samples.loc[samples[column].idxmin()]
             seen = f"{worst[column]:.4f} of {worst['n_tumour']}, {_sample(worst)}"
             reached = None if least is None else bool(worst[column] >= least)
             yield f"{name}, {where}" + (f" >= {least}" if least else ""), seen, reached
@@ -177,10 +177,10 @@ def claims(found: dict[str, pd.DataFrame]) -> Iterator[Claim]:
     yield f"false calls per 10,000 blood cells <= {MOST_FALSE:g}", seen, bool(rate <= MOST_FALSE)
 
 
-def _the_same_at_each_share(mine: pd.DataFrame, where: str) -> Claim:
+def _the_same_at_each_share(samples: pd.DataFrame, where: str) -> Claim:
     """Samples of the smallest share, and how far the others are from them."""
-    first = mine[mine["share"] == min(SHARES)].iloc[0]
-    others = mine[mine["share"] != min(SHARES)]
+    first = samples[samples["share"] == min(SHARES)].iloc[0]
+    others = samples[samples["share"] != min(SHARES)]
     difference = others["called"] - first["called"]
     worst = others.loc[difference.abs().idxmax()]
     seen = (

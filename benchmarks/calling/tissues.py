@@ -118,15 +118,15 @@ class Task(NamedTuple):
 @lru_cache
 def cells_of(file: str) -> ad.AnnData:
     """A file of `types/` with symbols; obs `label`."""
-    given = ad.read_h5ad(TYPES / f"{file}.h5ad")
-    given.obs_names_make_unique()
-    if given.var_names[0].startswith("ENSG"):
+    cells = ad.read_h5ad(TYPES / f"{file}.h5ad")
+    cells.obs_names_make_unique()
+    if cells.var_names[0].startswith("ENSG"):
         genes = io.read_table(REPOSITORY / "resources" / SHIPPED["genes"])
-        labels = given.obs["label"].astype(str)
-        given = ingest(given, genes, params=IngestParams())
-        given.obs["label"] = labels.reindex(given.obs_names).to_numpy(dtype=object)
-    given.X = sp.csr_matrix(given.X).astype(np.int64)
-    return given[:, ~given.var_names.duplicated()].copy()
+        labels = cells.obs["label"].astype(str)
+        cells = ingest(cells, genes, params=IngestParams())
+        cells.obs["label"] = labels.reindex(cells.obs_names).to_numpy(dtype=object)
+    cells.X = sp.csr_matrix(cells.X).astype(np.int64)
+    return cells[:, ~cells.var_names.duplicated()].copy()
 
 
 @lru_cache
@@ -159,11 +159,11 @@ def run(task: Task) -> pd.DataFrame:
     """One row per droplet and panel: `part`, `cell`, what `call` says of it."""
     kind, rng = KINDS[task.kind], np.random.default_rng(task.seed)
     source, blood = cells_of(kind.file), blood_of(task.blood)
-    mine = np.flatnonzero(source.obs["label"].astype(str).str.contains(kind.word, regex=False))
-    mine = rng.permutation(mine)[: task.n_cells]
+    of_kind = np.flatnonzero(source.obs["label"].astype(str).str.contains(kind.word, regex=False))
+    of_kind = rng.permutation(of_kind)[: task.n_cells]
     beside = rng.permutation(blood.n_obs)[: task.n_blood]
     names = blood.var_names.union(source.var_names)
-    cells = thinned(over(source[mine], names), task.umis, rng)
+    cells = thinned(over(source[of_kind], names), task.umis, rng)
     left_out = LEFT_OUT.get(kind.tissue, ())
     instead = reference_without(left_out)
     adata = sample({"blood": over(blood[beside], names), "kind": cells}, names)
@@ -171,10 +171,10 @@ def run(task: Task) -> pd.DataFrame:
     rows = []
     for panel in (ALL_PANELS, kind.panel) if kind.panel else (ALL_PANELS,):
         judged = scored(checked, panel=panel, shipped=tables("score", instead))
-        found = everyone(called(judged, copy_number=True), checked)
-        part = found.index.str.rsplit("_", n=1).str[0]
-        cell = np.concatenate([blood.obs_names[beside], source.obs_names[mine]])
-        rows.append(found.assign(part=part, cell=cell, panel=panel))
+        verdicts = everyone(called(judged, copy_number=True), checked)
+        part = verdicts.index.str.rsplit("_", n=1).str[0]
+        cell = np.concatenate([blood.obs_names[beside], source.obs_names[of_kind]])
+        rows.append(verdicts.assign(part=part, cell=cell, panel=panel))
     where = {"kind": task.kind, "umis": task.umis, "blood_file": task.blood}
     return pd.concat(rows).assign(**where, left_out=", ".join(left_out) or NOTHING)
 
@@ -184,12 +184,12 @@ def table(*, processes: int, seed: int) -> dict[str, pd.DataFrame]:
     where = list(product(KINDS, DEPTHS, BLOODS))
     seeds = np.random.SeedSequence(seed).spawn(len(where))
     tasks = [Task(*at, 30, 950, child) for at, child in zip(where, seeds, strict=True)]
-    found = each(run, tasks, processes=processes)
+    tables_of_tasks = each(run, tasks, processes=processes)
     by = ["kind", "umis", "blood_file", "panel", "left_out"]
     rows = [
         dict(zip(by, key, strict=True)) | summary(cells)
-        for one in found
-        for key, cells in one.groupby(by, sort=False)
+        for verdicts in tables_of_tasks
+        for key, cells in verdicts.groupby(by, sort=False)
     ]
     shown = [
         "class",
@@ -201,26 +201,29 @@ def table(*, processes: int, seed: int) -> dict[str, pd.DataFrame]:
         "tumour_panel",
     ]
     shown += ["p_identity", "p_panel", "n_panel_genes", "panel_genes", "p_copy_number", "p_stroma"]
-    told = [one[(one["part"] == "kind") | one["class"].isin(CALLED)] for one in found]
+    told = [
+        verdicts[(verdicts["part"] == "kind") | verdicts["class"].isin(CALLED)]
+        for verdicts in tables_of_tasks
+    ]
     cells = pd.concat(told)[[*by, "part", "cell", *shown]]
     return {"tissues": pd.DataFrame(rows), "tissues_cells": cells}
 
 
 def summary(cells: pd.DataFrame) -> dict[str, object]:
     """Classes of the cells of a kind, and of the blood beside them how many are called."""
-    mine, blood = cells[cells["part"] == "kind"], cells[cells["part"] == "blood"]
-    named, n = mine["class"], len(mine)
+    of_kind, blood = cells[cells["part"] == "kind"], cells[cells["part"] == "blood"]
+    named, n = of_kind["class"], len(of_kind)
     is_called = named.isin(CALLED)
     share = float(is_called.mean())
     low, high = interval(share, n)
-    said = mine.loc[is_called, "malignancy"]
+    malignancy = of_kind.loc[is_called, "malignancy"]
     return {
         "n": n,
         **{name: int((named == name).sum()) for name in (*CLASSES, "set aside")},
         "called": share,
         "low": low,
         "high": high,
-        **{name: int((said == name).sum()) for name in SAID},
+        **{name: int((malignancy == name).sum()) for name in SAID},
         "n_blood": len(blood),
         "false_calls": int(blood["class"].isin(CALLED).sum()),
     }
@@ -231,9 +234,9 @@ def claims(found: dict[str, pd.DataFrame]) -> Iterator[Claim]:
     rows = found["tissues"]
     for name, kind in KINDS.items():
         for umis in DEPTHS:
-            mine = rows[(rows["kind"] == name) & (rows["umis"] == umis)]
+            of_kind = rows[(rows["kind"] == name) & (rows["umis"] == umis)]
             where = f"{name}, " + ("own depth" if umis == OWN_DEPTH else f"{umis} UMI")
-            for panel, told in mine.groupby("panel", sort=False):
+            for panel, told in of_kind.groupby("panel", sort=False):
                 if kind.tissue:
                     yield _of_normal(told, where, kind.most)
                 else:
@@ -299,5 +302,5 @@ def _all(rows: pd.DataFrame) -> str:
     """Cells of each class, and of the calls, what copy number says."""
     total = rows[[*CLASSES, "set aside", *SAID]].sum()
     shown = [f"{total[name]} {name}" for name in (*CLASSES, "set aside") if total[name]]
-    said = [f"{total[name]} {name}" for name in SAID if total[name]]
-    return ", ".join(shown) + (f" (calls: {', '.join(said)})" if said else "")
+    malignancies = [f"{total[name]} {name}" for name in SAID if total[name]]
+    return ", ".join(shown) + (f" (calls: {', '.join(malignancies)})" if malignancies else "")

@@ -46,10 +46,10 @@ ANY_FORMAT = 1000
 
 
 def main() -> None:
-    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    given.add_argument("folder", type=Path)
-    given.add_argument("--part", choices=PARTS, action="append")
-    options = given.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--part", choices=PARTS, action="append")
+    options = parser.parse_args()
     folder = options.folder.resolve()
     for name in options.part or PARTS:
         table = PARTS[name](folder / name)
@@ -92,11 +92,16 @@ def memory(folder: Path) -> pd.DataFrame:
     sheets = []
     for k in range(SIZES):
         cells = round(10 * (LARGEST / 10) ** ((k / (SIZES - 1)) ** 2))
-        own = {"n_patients": OF_EACH // 2, "n_healthy": OF_EACH // 2, "n_genes": 20_000, "seed": k}
-        own |= {"cells_per_sample": cells, "median_umis": 1500.0 * (1 + k % 2)}
-        own |= {} if cells <= ANY_FORMAT else {"formats": ["10x_mtx", "10x_h5", "h5ad"]}
+        params = {
+            "n_patients": OF_EACH // 2,
+            "n_healthy": OF_EACH // 2,
+            "n_genes": 20_000,
+            "seed": k,
+        }
+        params |= {"cells_per_sample": cells, "median_umis": 1500.0 * (1 + k % 2)}
+        params |= {} if cells <= ANY_FORMAT else {"formats": ["10x_mtx", "10x_h5", "h5ad"]}
         part = folder / f"part{k}"
-        simulated(part, own)
+        simulated(part, params)
         sheet = pd.read_csv(part / "config" / "samples.tsv", sep="\t", dtype=str)
         paths = [str((part / "config" / path).resolve()) for path in sheet["path"]]
         names = [f"s{k}_{name}" for name in sheet["sample"]]
@@ -142,8 +147,12 @@ def _compared(folder: Path) -> pd.DataFrame:
         linked(folder / "cohort", run)
         started = time.time()
         seconds = run_ctcflow(run, options)
-        mine = [one for one in submissions_of(run, {}) if one.submitted >= int(started)]
-        columns[name] = _where(run, seconds, started, mine)
+        submitted = [
+            submission
+            for submission in submissions_of(run, {})
+            if submission.submitted >= int(started)
+        ]
+        columns[name] = _where(run, seconds, started, submitted)
     return pd.DataFrame(columns).rename_axis("what").reset_index()
 
 
@@ -157,12 +166,12 @@ def _where(
     inside = [j for j in jobs if submissions and (j.rule in SAMPLE_STEPS or not small)]
     # of jobs in a submission Snakemake records when it saw their end
     spans = [(job.start, job.end) for job in jobs if job not in inside]
-    spans += [(one.start, one.end) for one in submissions]
+    spans += [(submission.start, submission.end) for submission in submissions]
     first = min(start for start, _ in spans)
     worked = _worked(run, jobs)
     shells = sum(end - start for start, end in worked.values())
     parts = pd.DataFrame([seconds_of_parts((run / job.log).read_text()) for job in jobs]).sum()
-    found = {
+    row = {
         "s in all": seconds,
         "s until the first job": first - started,
         "s without a job, from then on": started + seconds - first - _covered(spans),
@@ -174,16 +183,18 @@ def _where(
         "submissions": len(submissions),
     }
     if submissions:
-        held = sum(one.end - one.start for one in submissions)
+        held = sum(submission.end - submission.start for submission in submissions)
         # `normalize` and `score` of a sample run at the same time
         of_one: dict[str, list[tuple[float, float]]] = {}
         for job in inside:
             name = Path(job.log).stem
             of_one.setdefault(name, []).append(worked[job.log])
         busy = sum(map(_covered, of_one.values()))
-        found["s of Snakemake and srun in submissions"] = held - busy
-        found["s in the queue"] = sum(one.start - one.submitted for one in submissions)
-    return found
+        row["s of Snakemake and srun in submissions"] = held - busy
+        row["s in the queue"] = sum(
+            submission.start - submission.submitted for submission in submissions
+        )
+    return row
 
 
 def _covered(spans: list[tuple[float, float]]) -> float:
@@ -211,10 +222,10 @@ def _worked(run: Path, jobs: Sequence[Job]) -> dict[str, tuple[float, float]]:
 
 def run_ctcflow(run: Path, options: list[str]) -> float:
     command = [sys.executable, "-m", "ctcflow", "run", str(run), *options]
-    given = environment(CORES)
-    given["PYTHONPATH"] = ":".join(filter(None, [given["PYTHONPATH"], PLUGIN]))
-    given["PYTHONPROFILEIMPORTTIME"] = "1"
-    return measured_run(command, folder=run, environment=given, log=run / "log.txt").seconds
+    variables = environment(CORES)
+    variables["PYTHONPATH"] = ":".join(filter(None, [variables["PYTHONPATH"], PLUGIN]))
+    variables["PYTHONPROFILEIMPORTTIME"] = "1"
+    return measured_run(command, folder=run, environment=variables, log=run / "log.txt").seconds
 
 
 def simulated(cohort: Path, params: Mapping[str, Any]) -> None:

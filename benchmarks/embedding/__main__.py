@@ -73,7 +73,7 @@ def _umap_learn(
         from umap.umap_ import simplicial_set_embedding
 
         a, b = curve(min_dist=MIN_DIST)
-        found, _ = simplicial_set_embedding(
+        positions, _ = simplicial_set_embedding(
             points.astype(np.float32),
             graph.tocoo(),
             n_components=2,
@@ -91,7 +91,7 @@ def _umap_learn(
             densmap_kwds={},
             output_dens=False,
         )
-    return np.asarray(found)
+    return np.asarray(positions)
 
 
 def igraph_layout(graph: sparse.csr_matrix, points: Points, seed: int) -> npt.NDArray[np.floating]:
@@ -106,7 +106,7 @@ def igraph_layout(graph: sparse.csr_matrix, points: Points, seed: int) -> npt.ND
     start = points[:, :2] * (10 / np.abs(points[:, :2]).max())
     try:
         igraph.set_random_number_generator(random.Random(seed))
-        found = network.layout_umap(
+        positions = network.layout_umap(
             weights=upper.data.astype(np.float64).tolist(),
             seed=start.tolist(),
             min_dist=MIN_DIST,
@@ -114,7 +114,7 @@ def igraph_layout(graph: sparse.csr_matrix, points: Points, seed: int) -> npt.ND
         )
     finally:
         igraph.set_random_number_generator(random)
-    return np.asarray(found.coords)
+    return np.asarray(positions.coords)
 
 
 LAYOUTS: dict[str, Layout] = {
@@ -127,8 +127,10 @@ LAYOUTS: dict[str, Layout] = {
 
 def components(name: str) -> Points:
     """Principal components of one file, as `reduce` gives them."""
-    own = read(BLOOD[name])
-    adata = ad.AnnData(sparse.csr_matrix(own.X).astype(np.int32), obs=own.obs[[]], var=own.var[[]])
+    source = read(BLOOD[name])
+    adata = ad.AnnData(
+        sparse.csr_matrix(source.X).astype(np.int32), obs=source.obs[[]], var=source.var[[]]
+    )
     adata.obs_names = adata.obs_names.astype(object)
     adata.obs["sample"] = adata.obs["batch"] = name
     adata = normalize(adata, params=NormalizeParams())
@@ -148,27 +150,27 @@ def quality(seeds: int) -> pd.DataFrame:
         near, _, graph = neighbor_graph(points, k=K, n_threads=1)
         for method, layout in LAYOUTS.items():
             for seed in range(seeds):
-                found = np.asarray(layout(graph, points, seed), dtype=np.float64)
+                positions = np.asarray(layout(graph, points, seed), dtype=np.float64)
                 rows.append(
                     {
                         "set": name,
                         "cells": len(points),
                         "method": method,
                         "seed": seed,
-                        "trustworthiness": trustworthiness(points, found, n_neighbors=K),
-                        "neighbours kept": kept(points, found),
+                        "trustworthiness": trustworthiness(points, positions, n_neighbors=K),
+                        "neighbours kept": kept(points, positions),
                     }
                 )
                 print(*rows[-1].values(), sep="\t", flush=True)
     return pd.DataFrame(rows)
 
 
-def kept(points: Points, found: Points) -> float:
+def kept(points: Points, positions: Points) -> float:
     """Share of the K nearest other cells that are among the K nearest on the map."""
     before, _, _ = neighbor_graph(points, k=K + 1, n_threads=1)
-    after, _, _ = neighbor_graph(found, k=K + 1, n_threads=1)
+    after, _, _ = neighbor_graph(positions, k=K + 1, n_threads=1)
     pairs = zip(before[:, 1:], after[:, 1:], strict=True)
-    return float(np.mean([np.isin(one, other).mean() for one, other in pairs]))
+    return float(np.mean([np.isin(near, other).mean() for near, other in pairs]))
 
 
 def cloud(n: int) -> Points:
@@ -180,15 +182,15 @@ def cloud(n: int) -> Points:
 
 def one_layout(method: str, graph_file: Path) -> None:
     """Lay out one cloud and print seconds, peak memory of the process, and the digest."""
-    given = np.load(graph_file.with_suffix(".npy"))
+    points = np.load(graph_file.with_suffix(".npy"))
     graph = sparse.load_npz(graph_file)
     if method == "umap-learn":  # compiled apart: what it takes to compile is no property of the map
         umap_learn(neighbor_graph(cloud(200), k=K, n_threads=1)[2], cloud(200), 0)
     start = time.process_time()
-    found = LAYOUTS[method](graph, given, 0)
+    positions = LAYOUTS[method](graph, points, 0)
     seconds = time.process_time() - start
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    digest = hashlib.sha256(np.ascontiguousarray(found).tobytes()).hexdigest()[:12]
+    digest = hashlib.sha256(np.ascontiguousarray(positions).tobytes()).hexdigest()[:12]
     print(f"{seconds:.1f}\t{most:.0f}\t{digest}")
 
 
@@ -218,19 +220,19 @@ def cost(folder: Path, n: int) -> pd.DataFrame:
 
 
 def main() -> None:
-    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    given.add_argument("folder", type=Path)
-    given.add_argument("--seeds", type=int, default=3)
-    given.add_argument("--cells", type=int, default=50_000, help="of the cloud")
-    given.add_argument("--layout", help=argparse.SUPPRESS)
-    options = given.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--cells", type=int, default=50_000, help="of the cloud")
+    parser.add_argument("--layout", help=argparse.SUPPRESS)
+    options = parser.parse_args()
     if options.layout:
         one_layout(options.layout, options.folder)
         return
     options.folder.mkdir(parents=True, exist_ok=True)
-    found = quality(options.seeds)
-    found.to_csv(options.folder / "embedding.tsv", sep="\t", index=False, float_format="%.4f")
-    means = found.groupby(["set", "method"])[["trustworthiness", "neighbours kept"]].mean()
+    qualities = quality(options.seeds)
+    qualities.to_csv(options.folder / "embedding.tsv", sep="\t", index=False, float_format="%.4f")
+    means = qualities.groupby(["set", "method"])[["trustworthiness", "neighbours kept"]].mean()
     print(means.round(4).to_string())
     for name in SETS:
         gap = means.loc[(name, "umap-learn")] - means.loc[(name, "ctcflow")]

@@ -71,17 +71,17 @@ def _pair(before: pd.DataFrame, after: pd.DataFrame, metric: str) -> str:
 
 
 def main() -> None:
-    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    given.add_argument("folder", type=Path)
-    given.add_argument("--draws", type=int, default=3, help="draws of tumour cells")
-    given.add_argument("--seed", type=int, default=0)
-    options = given.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--draws", type=int, default=3, help="draws of tumour cells")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     with threadpool_limits(1):
-        found = table(draws=options.draws, seed=options.seed)
-    found.to_csv(options.folder / "integration.tsv", sep="\t", index=False, float_format="%.5g")
-    made = list(claims(found))
+        rows = table(draws=options.draws, seed=options.seed)
+    rows.to_csv(options.folder / "integration.tsv", sep="\t", index=False, float_format="%.5g")
+    made = list(claims(rows))
     for what, seen, reached in made:
         print(f"{MARKS[reached]}  {what}: {seen}", flush=True)
     summary = pd.DataFrame(made, columns=["claim", "seen", "reached"])

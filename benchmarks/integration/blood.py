@@ -50,23 +50,23 @@ class Judged(NamedTuple):
 
 def library(name: str, n_tumour: int, seed: int) -> ad.AnnData:
     """Blood of one file with tumour cells of `DEPTH` counts; obs `part` and the author's type."""
-    own = read(BLOOD[name])
-    parts = {"blood": own.X}
-    names = own.var_names
+    blood = read(BLOOD[name])
+    parts = {"blood": blood.X}
+    names = blood.var_names
     if n_tumour:
         tumour = tumour_cells()
         rng = np.random.default_rng(seed)
-        names = own.var_names.union(tumour.var_names)
+        names = blood.var_names.union(tumour.var_names)
         chosen = rng.permutation(tumour.n_obs)[:n_tumour]
         parts = {
-            "blood": over(own, names),
+            "blood": over(blood, names),
             "tumour": thinned(over(tumour, names)[chosen], DEPTH, rng),
         }
     adata = sample(parts, names)
     author = np.full(adata.n_obs, "", dtype=object)
     if name in _AUTHORS:
-        given = own.obs[_AUTHORS[name]].astype(object)
-        author[: own.n_obs] = given.where(given.notna(), "").astype(str)
+        author_types = blood.obs[_AUTHORS[name]].astype(object)
+        author[: blood.n_obs] = author_types.where(author_types.notna(), "").astype(str)
     adata.obs["author"] = author
     adata.obs["sample"] = adata.obs["batch"] = name
     return adata
@@ -77,9 +77,11 @@ def judged(name: str, n_tumour: int, seed: int) -> Judged:
     """`qc`, `score` and `normalize` with the shipped tables."""
     checked = measured(library(name, n_tumour, seed))
     kept = checked[checked.obs["keep"].to_numpy(dtype=bool)].copy()
-    found = score(kept.copy(), *tables("score"), params=ScoreParams())
+    evidence = score(kept.copy(), *tables("score"), params=ScoreParams())
     row = {"sample": name, "patient": name, "draw": name, "role": "patient"}
-    bare = ad.AnnData(obs=found.obs, var=found.var, obsm=dict(found.obsm), uns=dict(found.uns))
+    bare = ad.AnnData(
+        obs=evidence.obs, var=evidence.var, obsm=dict(evidence.obsm), uns=dict(evidence.uns)
+    )
     bare.uns["ctcflow"] = json.dumps({"sample": row, "steps": {}})
     values = normalize(kept, params=NormalizeParams())
     factors = values.obs["size_factor"].to_numpy()
@@ -90,11 +92,21 @@ def judged(name: str, n_tumour: int, seed: int) -> Judged:
 
 def embedded(names: tuple[str, ...], *, spiked: str, n_tumour: int, seed: int) -> ad.AnnData:
     """`reduce` of all libraries, with class and lineage of `call`."""
-    found = [
+    libraries = [
         judged(name, n_tumour, seed) if name == spiked else judged(name, 0, 0) for name in names
     ]
-    adata = reduce([one.values for one in found], *tables("reduce"), params=ReduceParams())
-    calls = call([one.bare for one in found], None, None, *tables("call"), params=CallParams()).obs
+    adata = reduce(
+        [judged_library.values for judged_library in libraries],
+        *tables("reduce"),
+        params=ReduceParams(),
+    )
+    calls = call(
+        [judged_library.bare for judged_library in libraries],
+        None,
+        None,
+        *tables("call"),
+        params=CallParams(),
+    ).obs
     for column in ("class", "lineage"):
         adata.obs[column] = calls[column].astype(str).reindex(adata.obs_names).astype(object)
     return adata
@@ -136,15 +148,20 @@ def row(adata: ad.AnnData, points: Points) -> dict[str, float]:
         by_seed.append(dict(zip(RESOLUTIONS, codes, strict=True)))
     ari = {}
     for name in _AUTHORS:
-        known = ((obs["batch"] == name) & (obs["author"] != "")).to_numpy()
-        if known.any():
-            types = pd.factorize(obs["author"][known])[0]
-            found = [
-                {at: agreement(mine[known], types) for at, mine in clusters.items()}
+        has_type = ((obs["batch"] == name) & (obs["author"] != "")).to_numpy()
+        if has_type.any():
+            types = pd.factorize(obs["author"][has_type])[0]
+            scores = [
+                {
+                    at: agreement(cluster_codes[has_type], types)
+                    for at, cluster_codes in clusters.items()
+                }
                 for clusters in by_seed
             ]
-            ari[f"ARI {name}, best"] = float(np.mean([max(one.values()) for one in found]))
+            ari[f"ARI {name}, best"] = float(
+                np.mean([max(by_resolution.values()) for by_resolution in scores])
+            )
             ari[f"ARI {name}, at {_ONE_FOR_ALL:g}"] = float(
-                np.mean([one[_ONE_FOR_ALL] for one in found])
+                np.mean([by_resolution[_ONE_FOR_ALL] for by_resolution in scores])
             )
     return {**metrics.mixing, **metrics.conservation, "TNBC neighbours": purity, **ari}

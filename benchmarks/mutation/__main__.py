@@ -122,15 +122,21 @@ def choose(mutant: Mutant, tests: dict[str, dict[str, Any]]) -> Chosen:
     name = Path(mutant.module).stem
     own = re.compile(rf"tests/.*test_{name}\.py::")
     found = [
-        (not own.match(test), record["seconds"], test)
+        (not own.match(test), record["seconds"] + sum(record["fixtures"].values()), test)
         for test, record in tests.items()
         if any((module, line) in wanted for module, line in record["lines"])
     ]
     chosen, seconds = [], 0.0
-    for _, took, test in sorted(found):
+    ready = set[str]()
+    for _, _, test in sorted(found):
+        record = tests[test]
+        # a fixture that tests share is set up once
+        needed = {name: took for name, took in record["fixtures"].items() if name not in ready}
+        took = record["seconds"] + sum(needed.values())
         if chosen and seconds + took > MOST_SECONDS:
-            break
+            continue
         chosen.append(test)
+        ready |= needed.keys()
         seconds += took
     return Chosen(chosen, seconds, len(found) - len(chosen))
 

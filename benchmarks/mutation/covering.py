@@ -29,6 +29,8 @@ class Recorder:
         self.file = file
         self.lines: set[tuple[str, int]] = set()
         self.of_fixtures: dict[str, set[tuple[str, int]]] = defaultdict(set)
+        self.seconds_of_fixtures: dict[str, float] = defaultdict(float)
+        self.seconds = 0.0
         self.tests: dict[str, dict[str, Any]] = {}
         sys.monitoring.use_tool_id(_TOOL, "ctcflow mutation")
         sys.monitoring.register_callback(_TOOL, sys.monitoring.events.LINE, self._line)
@@ -44,30 +46,43 @@ class Recorder:
     def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
         if fixturedef.scope == "function":
             return (yield)
+        name = f"{fixturedef.baseid}:{fixturedef.argname}"
         before, self.lines = self.lines, set()
+        seconds_before, self.seconds = self.seconds, 0.0
         sys.monitoring.restart_events()
+        start = time.perf_counter()
         try:
             return (yield)
         finally:
-            self.of_fixtures[f"{fixturedef.baseid}:{fixturedef.argname}"] |= self.lines
+            # a fixture may ask for others, which then come within it
+            whole = time.perf_counter() - start
+            self.seconds_of_fixtures[name] += whole - self.seconds
+            self.seconds = seconds_before + whole
+            self.of_fixtures[name] |= self.lines
             self.lines = before
             sys.monitoring.restart_events()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
-        self.lines = set()
+        self.lines, self.seconds = set(), 0.0
         self.tests[item.nodeid] = {"passed": False}
         sys.monitoring.restart_events()
         start = time.perf_counter()
         try:
             return (yield)
         finally:
-            seconds = time.perf_counter() - start
+            seconds = time.perf_counter() - start - self.seconds
             info = getattr(item, "_fixtureinfo", None)
-            for defined in info.name2fixturedefs.values() if info else ():
-                for one in defined:
-                    self.lines |= self.of_fixtures.get(f"{one.baseid}:{one.argname}", set())
-            self.tests[item.nodeid] |= {"seconds": seconds, "lines": sorted(self.lines)}
+            shared = {
+                name: self.seconds_of_fixtures[name]
+                for defined in (info.name2fixturedefs.values() if info else ())
+                for name in (f"{fixture.baseid}:{fixture.argname}" for fixture in defined)
+                if name in self.seconds_of_fixtures
+            }
+            for name in shared:
+                self.lines |= self.of_fixtures[name]
+            self.tests[item.nodeid] |= {"seconds": seconds, "fixtures": shared}
+            self.tests[item.nodeid] |= {"lines": sorted(self.lines)}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":

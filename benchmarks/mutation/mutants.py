@@ -42,7 +42,7 @@ _RENAMED = {
     "log1p": "log",
     "expm1": "exp",
 }
-_RENAMED |= {other: one for one, other in list(_RENAMED.items())[:5]}
+_RENAMED |= {other: word for word, other in list(_RENAMED.items())[:5]}
 
 
 class Mutant(NamedTuple):
@@ -68,12 +68,12 @@ def mutants(module: str, source: str) -> list[Mutant]:
     found = []
     for number, (path, changed) in enumerate(_changes(tree)):
         node = path[-1]
-        around = next(one for one in reversed(path) if isinstance(one, ast.stmt))
+        around = next(ancestor for ancestor in reversed(path) if isinstance(ancestor, ast.stmt))
         last = around.end_lineno or around.lineno
         if isinstance(around, ast.If | ast.For | ast.While | ast.With | ast.FunctionDef):
             # the body is not what was changed: its head is
             last = max(around.lineno, around.body[0].lineno - 1)
-        inside = any(isinstance(one, ast.FunctionDef) for one in path[:-1])
+        inside = any(isinstance(ancestor, ast.FunctionDef) for ancestor in path[:-1])
         name = "" if inside else _assigned(around)
         lines = (around.lineno, last)
         found.append(Mutant(module, number, lines, inside, name, _short(node), _short(changed)))
@@ -83,7 +83,7 @@ def mutants(module: str, source: str) -> list[Mutant]:
 def mutated(source: str, number: int) -> str:
     """The text of a module with one change."""
     tree = ast.parse(source)
-    path, changed = next(one for at, one in enumerate(_changes(tree)) if at == number)
+    path, changed = next(change for at, change in enumerate(_changes(tree)) if at == number)
     old = path[-1]
 
     class Change(ast.NodeTransformer):

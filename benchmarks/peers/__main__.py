@@ -73,19 +73,19 @@ def summary(folder: Path, truth: pd.DataFrame) -> pd.DataFrame:
         by_kind.append(rows)
     options = {"sep": "\t", "index": False, "float_format": "%.5g"}
     pd.concat(by_kind).to_csv(folder / "peers_by_kind.tsv", **options)
-    found = pd.concat([of_tool(tool, folder, truth) for tool in tried], ignore_index=True)
-    found.to_csv(folder / "peers.tsv", **options)
-    return found
+    rows_of_tools = pd.concat([of_tool(tool, folder, truth) for tool in tried], ignore_index=True)
+    rows_of_tools.to_csv(folder / "peers.tsv", **options)
+    return rows_of_tools
 
 
 def main() -> None:
-    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    given.add_argument("folder", type=Path)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
     names = [name_of(tool) for tool in (*TOOLS, None)]
-    given.add_argument("--tool", choices=names, action="append", help="all without it")
-    given.add_argument("--table", action="store_true", help="only the table of what was judged")
-    given.add_argument("--seed", type=int, default=0)
-    options = given.parse_args()
+    parser.add_argument("--tool", choices=names, action="append", help="all without it")
+    parser.add_argument("--table", action="store_true", help="only the table of what was judged")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
     options.folder = options.folder.resolve()  # tools are started from the root
     truth = inputs.make(options.folder / "inputs", seed=options.seed)
     for tool in () if options.table else (*TOOLS, None):

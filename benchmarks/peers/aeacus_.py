@@ -11,9 +11,9 @@ from benchmarks.peers.judging import Bools, Sample, as_anndata, run
 def judge(sample: Sample) -> dict[str, Bools]:
     from aeacus import Profiler
 
-    given = as_anndata(sample)
-    found = Profiler(test_input=given, norm_type="cpm_log1p", device="cpu").load().profile()
-    return {"malignant": (found.obs["malignancy_call"] == "Malignant").to_numpy(bool)}
+    adata = as_anndata(sample)
+    profiled = Profiler(test_input=adata, norm_type="cpm_log1p", device="cpu").load().profile()
+    return {"malignant": (profiled.obs["malignancy_call"] == "Malignant").to_numpy(bool)}
 
 
 if __name__ == "__main__":

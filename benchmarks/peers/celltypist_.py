@@ -19,8 +19,8 @@ def judge(sample: Sample) -> dict[str, Bools]:
 
     if not (Path(models.models_path) / MODEL).exists():
         raise FileNotFoundError(f"{MODEL}: not in the package; the first use would download it.")
-    found = celltypist.annotate(log_normalised(sample), model=MODEL)
-    label = found.predicted_labels["predicted_labels"]
+    annotated = celltypist.annotate(log_normalised(sample), model=MODEL)
+    label = annotated.predicted_labels["predicted_labels"]
     return {"epithelial": (label == "Epithelial cells").to_numpy(bool)}
 
 

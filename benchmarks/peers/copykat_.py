@@ -29,8 +29,8 @@ def judge(sample: Sample) -> dict[str, Bools]:
     )
     normal = list(sample.barcodes[sample.reference]) if sample.has_labels else None
     result = copykat(counts, norm_cell_names=normal, plot_genes=False, n_cores=1)
-    found = result.prediction.set_index("cell.names")["copykat.pred"].reindex(sample.barcodes)
-    return {"aneuploid": found.str.contains("aneuploid").to_numpy(bool)}
+    prediction = result.prediction.set_index("cell.names")["copykat.pred"].reindex(sample.barcodes)
+    return {"aneuploid": prediction.str.contains("aneuploid").to_numpy(bool)}
 
 
 if __name__ == "__main__":

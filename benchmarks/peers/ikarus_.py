@@ -18,8 +18,8 @@ def judge(sample: Sample) -> dict[str, Bools]:
     with tempfile.TemporaryDirectory() as folder:
         model = Ikarus(signatures_gmt="signatures.gmt", out_dir=folder)
         model.load_core_model("core_model.joblib")
-        found = model.predict(log_normalised(sample), sample.name)
-    return {"tumour": np.asarray(found) == "Tumor"}
+        prediction = model.predict(log_normalised(sample), sample.name)
+    return {"tumour": np.asarray(prediction) == "Tumor"}
 
 
 if __name__ == "__main__":

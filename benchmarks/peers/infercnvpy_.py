@@ -43,12 +43,12 @@ def signal(sample: Sample, **reference: Any) -> Any:
 
 def judge(sample: Sample) -> dict[str, Bools]:
     alone = signal(sample)
-    known = signal(sample, reference_key="reference", reference_cat="normal")
-    own = np.asarray(abs(known.obsm["X_cnv"]).mean(axis=1)).ravel()
+    with_reference = signal(sample, reference_key="reference", reference_cat="normal")
+    mean_signal = np.asarray(abs(with_reference.obsm["X_cnv"]).mean(axis=1)).ravel()
     return {
         "clusters, alone": by_clusters(alone.obs["cnv_score"].to_numpy(float)),
-        "clusters, reference": by_clusters(known.obs["cnv_score"].to_numpy(float)),
-        "cells, reference": own > np.quantile(own[sample.reference], _PERCENTILE),
+        "clusters, reference": by_clusters(with_reference.obs["cnv_score"].to_numpy(float)),
+        "cells, reference": mean_signal > np.quantile(mean_signal[sample.reference], _PERCENTILE),
     }
 
 

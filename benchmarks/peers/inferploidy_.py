@@ -25,8 +25,8 @@ def aneuploid(sample: Sample, **normal: Any) -> Bools:
 
 
 def judge(sample: Sample) -> Verdicts:
-    known = partial(aneuploid, sample, ref_key="reference", ref_cat=["normal"])
-    return each({"alone": partial(aneuploid, sample), "reference": known})
+    with_reference = partial(aneuploid, sample, ref_key="reference", ref_cat=["normal"])
+    return each({"alone": partial(aneuploid, sample), "reference": with_reference})
 
 
 if __name__ == "__main__":

@@ -88,10 +88,10 @@ def with_symbols(adata: ad.AnnData) -> ad.AnnData:
     genes = io.read_table(REPOSITORY / "resources" / SHIPPED["genes"])
     symbol = genes.set_index("gene_id")["symbol"]
     names = adata.var_names.str.split(".").str[0]
-    known = names.isin(symbol.index)
-    found = adata[:, known].copy()
-    found.var_names = pd.Index(symbol.loc[names[known]].to_numpy(dtype=object))
-    return found[:, ~found.var_names.duplicated()].copy()
+    in_table = names.isin(symbol.index)
+    named = adata[:, in_table].copy()
+    named.var_names = pd.Index(symbol.loc[names[in_table]].to_numpy(dtype=object))
+    return named[:, ~named.var_names.duplicated()].copy()
 
 
 def tumours() -> dict[str, ad.AnnData]:
@@ -156,10 +156,14 @@ def tissues() -> dict[str, ad.AnnData]:
 
 
 def mixed(
-    given: dict[str, ad.AnnData], folder: Path, name: str, depth: int, rng: np.random.Generator
+    cells_of_kind: dict[str, ad.AnnData],
+    folder: Path,
+    name: str,
+    depth: int,
+    rng: np.random.Generator,
 ) -> list[pd.DataFrame]:
     """Two kinds a sample, so that one in seventeen cells is not of the blood."""
-    blood, kinds = [read(file) for file in INTO], list(given.items())
+    blood, kinds = [read(file) for file in INTO], list(cells_of_kind.items())
     found = []
     for number, start in enumerate(range(0, len(kinds), 2)):
         parts = [Part("blood", some(blood[number % 2], _BLOOD_CELLS, rng))]
@@ -172,8 +176,10 @@ def mixed(
 
 
 def mixtures(folder: Path, seed: int) -> list[pd.DataFrame]:
-    rng, given = np.random.default_rng(seed), tumours()
-    return [one for depth in DEPTHS for one in mixed(given, folder, "mixture", depth, rng)]
+    rng, cells_of_tumour = np.random.default_rng(seed), tumours()
+    return [
+        truth for depth in DEPTHS for truth in mixed(cells_of_tumour, folder, "mixture", depth, rng)
+    ]
 
 
 def tissue(folder: Path, seed: int) -> list[pd.DataFrame]:
@@ -187,7 +193,10 @@ def t_cells(folder: Path) -> list[pd.DataFrame]:
         blood = read(HEALTHY[name])
         label = blood.obs[column].astype(str)
         kinds = {"T cell": t, "monocyte": monocytes}
-        parts = [Part(kind, blood[label.isin(of).to_numpy()].copy()) for kind, of in kinds.items()]
+        parts = [
+            Part(kind, blood[label.isin(labels).to_numpy()].copy())
+            for kind, labels in kinds.items()
+        ]
         found.append(write(folder / f"tcells_{name}", parts, normal="monocyte"))
     return found
 
@@ -197,6 +206,6 @@ def make(folder: Path, *, seed: int) -> pd.DataFrame:
     path = folder / "truth.tsv"
     if not path.exists():
         kinds = (healthy(folder), mixtures(folder, seed), tissue(folder, seed), t_cells(folder))
-        found = pd.concat([one for kind in kinds for one in kind])
-        found.to_csv(path, sep="\t", index=False)
+        truth = pd.concat([part for kind in kinds for part in kind])
+        truth.to_csv(path, sep="\t", index=False)
     return pd.read_csv(path, sep="\t")

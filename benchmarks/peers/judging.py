@@ -94,19 +94,21 @@ def each(ways: Mapping[str, Callable[[], Bools]]) -> dict[str, Bools | Exception
 
 def keep(sample: Sample, verdicts: Verdicts, output: Path) -> str:
     """Write calls and messages; gives a line about both."""
-    calls = {way: given for way, given in verdicts.items() if not isinstance(given, Exception)}
+    calls = {
+        way: verdict for way, verdict in verdicts.items() if not isinstance(verdict, Exception)
+    }
     stopped = [
-        f"{way}: {type(given).__name__}: {given}".removeprefix(": ")
-        for way, given in verdicts.items()
-        if isinstance(given, Exception)
+        f"{way}: {type(verdict).__name__}: {verdict}".removeprefix(": ")
+        for way, verdict in verdicts.items()
+        if isinstance(verdict, Exception)
     ]
     if stopped:
         (output / f"{sample.name}.error").write_text("; ".join(stopped))
     if calls:
         table = pd.DataFrame({"barcode": sample.barcodes})
-        table = table.assign(**{way: given.astype(int) for way, given in calls.items()})
+        table = table.assign(**{way: verdict.astype(int) for way, verdict in calls.items()})
         table.to_csv(output / f"{sample.name}.tsv", sep="\t", index=False)
-    return f"{ {way: int(given.sum()) for way, given in calls.items()} } {' '.join(stopped)}"
+    return f"{ {way: int(verdict.sum()) for way, verdict in calls.items()} } {' '.join(stopped)}"
 
 
 def run(judge: Judge) -> None:

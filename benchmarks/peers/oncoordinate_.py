@@ -16,7 +16,7 @@ def judge(sample: Sample) -> dict[str, Bools]:
     from oncoordinate.sc import sc
 
     options = dict.fromkeys(("pca_n_comps", "neighbors_n_pcs", "neighbors_k"))
-    found = sc()._process_one_sample(
+    judged = sc()._process_one_sample(
         as_anndata(sample),
         **options,
         min_cells=3,
@@ -26,7 +26,7 @@ def judge(sample: Sample) -> dict[str, Bools]:
         run_embeddings=False,
     )
     # cells with too few genes are left out
-    stage = found.obs["oncoordinate_stage"].astype(str).reindex(sample.barcodes, fill_value="none")
+    stage = judged.obs["oncoordinate_stage"].astype(str).reindex(sample.barcodes, fill_value="none")
     return {
         "malignant": (stage == "malignant").to_numpy(bool),
         "not normal": (~stage.isin(["normal", "none"])).to_numpy(bool),

@@ -69,11 +69,11 @@ def run(inputs: Path, output: Path) -> None:
         (output / "log.txt").write_text(done.stdout + done.stderr)
         raise CannotRun(last_line(done.stderr))
     seconds = time.perf_counter() - start
-    found = pd.read_csv(folder / _WANTED, sep="\t", dtype={"barcode": str})
-    found["called"] = found["class"].isin(CALLS).astype(int)
+    all_cells = pd.read_csv(folder / _WANTED, sep="\t", dtype={"barcode": str})
+    all_cells["called"] = all_cells["class"].isin(CALLS).astype(int)
     for name in names:
         cells = read(inputs / name).barcodes
-        called = found[found["sample"] == name].set_index("barcode")["called"]
+        called = all_cells[all_cells["sample"] == name].set_index("barcode")["called"]
         # cells that quality control sets aside are not called
         rows = called.reindex(cells, fill_value=0).rename_axis("barcode").reset_index()
         rows.rename(columns={"called": "CTC"}).to_csv(output / f"{name}.tsv", sep="\t", index=False)

@@ -35,7 +35,7 @@ def of_healthy() -> dict[str, npt.NDArray[np.float64]]:
 
 
 def judge(sample: Sample) -> dict[str, Bools]:
-    others = [found for name, found in of_healthy().items() if name != sample.name]
+    others = [values for name, values in of_healthy().items() if name != sample.name]
     limit = np.quantile(np.concatenate(others), _PERCENTILE)
     panel = sample.counts[:, sample.genes.index.isin(PANEL)]
     several = np.asarray((panel > 0).sum(axis=1)).ravel()

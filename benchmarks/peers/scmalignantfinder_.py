@@ -14,8 +14,8 @@ def judge(sample: Sample) -> dict[str, Bools]:
 
     model = classifier.scMalignantFinder(as_anndata(sample), pretrain_dir="pretrained_model")
     model.load()
-    found = model.predict().obs["scMalignantFinder_prediction"]
-    return {"malignant": (found == "Malignant").to_numpy(bool)}
+    prediction = model.predict().obs["scMalignantFinder_prediction"]
+    return {"malignant": (prediction == "Malignant").to_numpy(bool)}
 
 
 if __name__ == "__main__":

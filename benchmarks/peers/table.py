@@ -17,13 +17,13 @@ Row = dict[str, str | int | float]
 
 def calls_of(output: Path, truth: pd.DataFrame) -> pd.DataFrame:
     """Calls of every sample that was judged, with the truth; a column `way: NAME` per decision."""
-    found = []
+    parts = []
     for sample, cells in truth.groupby("sample", sort=False):
         path = output / f"{sample}.tsv"
         if path.exists():
             calls = pd.read_csv(path, sep="\t", index_col="barcode")
-            found.append(cells.join(calls.add_prefix("way: "), on="barcode"))
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+            parts.append(cells.join(calls.add_prefix("way: "), on="barcode"))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def share(called: pd.Series, name: str, per: float) -> Row:
@@ -78,8 +78,8 @@ def rows(output: Path, truth: pd.DataFrame) -> Iterator[Row]:
     common: Row = {"seconds": seconds(output), "note": note(output, truth)}
     ways = [name for name in cells.columns if name.startswith("way: ")]
     for way in ways:
-        known = cells[cells[way].notna()]
-        yield {"decision": way.removeprefix("way: "), **row(known[way], known), **common}
+        judged = cells[cells[way].notna()]
+        yield {"decision": way.removeprefix("way: "), **row(judged[way], judged), **common}
     if not ways:
         yield {"decision": "", **common, "seconds": ""}
 
@@ -90,12 +90,12 @@ def by_kind(output: Path, truth: pd.DataFrame) -> Iterator[Row]:
     for way in [name for name in cells.columns if name.startswith("way: ")]:
         foreign = cells[~cells["truth"].isin(_NOT_TUMOUR) & cells[way].notna()]
         for (name, depth), part in foreign.groupby(["truth", "depth"]):
-            found: Row = {
+            common: Row = {
                 "decision": way.removeprefix("way: "),
                 "cells_of": name,
                 "depth": int(depth),
             }
-            yield found | {"cells": len(part)} | share(part[way], "called", 1.0)
+            yield common | {"cells": len(part)} | share(part[way], "called", 1.0)
 
 
 def _shown(line: pd.Series, name: str, digits: int) -> str:
@@ -105,7 +105,7 @@ def _shown(line: pd.Series, name: str, digits: int) -> str:
     return f"{line[name]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def markdown(found: pd.DataFrame) -> str:
+def markdown(summary: pd.DataFrame) -> str:
     """The table for people; intervals in brackets."""
     depths = [f"recall at {depth:,}" for depth in DEPTHS]
     head = ["tool", "how it was run", "blood cells", "false calls", "per 10,000 (95 %)"]
@@ -119,7 +119,7 @@ def markdown(found: pd.DataFrame) -> str:
         "note",
     ]
     lines = [head, ["---"] * len(head)]
-    for _, line in found.fillna("").iterrows():
+    for _, line in summary.fillna("").iterrows():
         has = line["blood_cells"] != ""
         whole = [f"{line[name]:.0f}" if has else "" for name in ("blood_cells", "false_calls")]
         mixed = (

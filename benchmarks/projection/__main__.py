@@ -18,20 +18,20 @@ MARKS = {True: "ok   ", False: "short", None: "     "}
 
 
 def main() -> None:
-    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    given.add_argument("folder", type=Path)
-    given.add_argument("--cells", type=int, default=1_000_000, help="cells of the large reference")
-    given.add_argument("--seed", type=int, default=0)
-    options = given.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--cells", type=int, default=1_000_000, help="cells of the large reference")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
     start = time.perf_counter()
-    found = held_out.table(held_out.runs(options.folder, seed=options.seed), seed=options.seed)
-    found |= size.table(
+    tables = held_out.table(held_out.runs(options.folder, seed=options.seed), seed=options.seed)
+    tables |= size.table(
         options.folder / "size", n_reference=options.cells, n_cells=5000, seed=options.seed
     )
-    for title, rows in found.items():
+    for title, rows in tables.items():
         path = options.folder / f"{title}.tsv"
         rows.to_csv(path, sep="\t", index=False, float_format="%.5g")
-    for what, seen, reached in (*held_out.claims(found), *size.claims(found)):
+    for what, seen, reached in (*held_out.claims(tables), *size.claims(tables)):
         print(f"{MARKS[reached]}  {what}: {seen}", flush=True)
     print(f"       projection: {time.perf_counter() - start:.0f} s", flush=True)
 

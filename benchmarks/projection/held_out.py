@@ -62,20 +62,20 @@ def counts(name: str, seed: int) -> ad.AnnData:
     if name == OTHER_STUDY:
         other = read(OTHER_FILE)
         return sample({"blood": other.X}, other.var_names.str.removeprefix(OTHER_PREFIX))
-    own = read(BLOOD[name])
+    blood = read(BLOOD[name])
     if name != NEW:
-        return sample({"blood": own.X}, own.var_names)
+        return sample({"blood": blood.X}, blood.var_names)
     tumour = tumour_cells()
-    names = own.var_names.union(tumour.var_names)
+    names = blood.var_names.union(tumour.var_names)
     rng = np.random.default_rng(seed)
     thin = thinned(over(tumour, names), DEPTH, rng)
     chosen = rng.permutation(tumour.n_obs)[:N_TUMOUR]
-    return sample({"blood": over(own, names), "tumour": thin[chosen]}, names)
+    return sample({"blood": over(blood, names), "tumour": thin[chosen]}, names)
 
 
-def step(name: str, out: Sequence[str], given: Sequence[str], samples: Sequence[str] = ()) -> None:
-    argv = [name, "--in", *given, "--out", *out, "--threads", "2"]
-    row = [pair for pair in given if pair.startswith("data=")]
+def step(name: str, out: Sequence[str], inputs: Sequence[str], samples: Sequence[str] = ()) -> None:
+    argv = [name, "--in", *inputs, "--out", *out, "--threads", "2"]
+    row = [pair for pair in inputs if pair.startswith("data=")]
     if row:
         named = Path(row[0]).stem
         meta = {"sample": named, "patient": named, "draw": named, "batch": named}
@@ -92,9 +92,9 @@ def measured(folder: Path, name: str, seed: int) -> None:
     files = {done: f"{folder}/{done}/{name}.h5ad" for done in SAMPLE_STEPS}
     needs = {"ingest": (), "qc": ("ingest",)}
     for done in SAMPLE_STEPS:
-        given = [f"{need}={files[need]}" for need in needs.get(done, ("ingest", "qc"))]
-        given += [f"data={data}"] if done == "ingest" else []
-        step(done, [f"adata={files[done]}"], given)
+        inputs = [f"{need}={files[need]}" for need in needs.get(done, ("ingest", "qc"))]
+        inputs += [f"data={data}"] if done == "ingest" else []
+        step(done, [f"adata={files[done]}"], inputs)
 
 
 def cohort(folder: Path, name: str, samples: Sequence[str]) -> Path:
@@ -122,8 +122,8 @@ def runs(folder: Path, *, seed: int, old: Sequence[str] = OLD, full: bool = True
 def reference(folder: Path, name: str, samples: Sequence[str]) -> Path:
     """Run a cohort and freeze it."""
     run = cohort(folder, name, samples)
-    given = [f"cluster={run}/cohort.h5ad", f"call={run}/call.h5ad"]
-    step("freeze", [f"folder={run}/freeze"], given)
+    inputs = [f"cluster={run}/cohort.h5ad", f"call={run}/call.h5ad"]
+    step("freeze", [f"folder={run}/freeze"], inputs)
     return run / "freeze" / "reference.zip"
 
 
@@ -144,12 +144,12 @@ def without_genes(found: Runs, left_out: Callable[[ad.AnnData], Bools]) -> tuple
     -------
     Share of the reference's genes that lack, and of the cells that keep their type.
     """
-    own, frozen = new_sample(found), bundle.read(found.bundle)
-    whole = project(own.copy(), frozen, params=ProjectParams()).obs["cell_type"].astype(str)
-    part = project(own[:, ~left_out(own)].copy(), frozen, params=ProjectParams())
-    said = json.loads(str(part.uns["project"]))
+    cells, frozen = new_sample(found), bundle.read(found.bundle)
+    whole = project(cells.copy(), frozen, params=ProjectParams()).obs["cell_type"].astype(str)
+    part = project(cells[:, ~left_out(cells)].copy(), frozen, params=ProjectParams())
+    record = json.loads(str(part.uns["project"]))
     same = (part.obs["cell_type"].astype(str) == whole).mean()
-    return said["missing_genes"] / said["genes"], float(same)
+    return record["missing_genes"] / record["genes"], float(same)
 
 
 def rare_genes(adata: ad.AnnData) -> Bools:
@@ -191,18 +191,18 @@ def mahalanobis(result: ad.AnnData, reference: bundle.Reference) -> Floats:
     """Kang 2021's distance: per soft cluster of the reference, weighted by membership."""
     frozen = reference.embedding.astype(np.float64)
     points = np.asarray(result.obsm["X_integrated"], dtype=np.float64)
-    own = symphony.memberships(
+    membership = symphony.memberships(
         np.asarray(result.obsm["X_pca"], dtype=np.float64), cluster_sums=reference.cluster_sums
     )
     weights = symphony.memberships(frozen, cluster_sums=reference.cluster_sums)
     total = np.zeros(points.shape[0])
-    for k in range(own.shape[1]):
+    for k in range(membership.shape[1]):
         size = weights[:, k].sum()
         centre = weights[:, k] @ frozen / size
         offset = frozen - centre
         inverse = np.linalg.pinv((offset * weights[:, [k]]).T @ offset / size)
         away = points - centre
-        total += own[:, k] * np.sqrt(np.einsum("ij,jk,ik->i", away, inverse, away).clip(0))
+        total += membership[:, k] * np.sqrt(np.einsum("ij,jk,ik->i", away, inverse, away).clip(0))
     return total
 
 
@@ -231,15 +231,17 @@ def in_turn(found: Runs, seed: int) -> pd.DataFrame:
     rows = []
     measured(found.folder, OTHER_STUDY, seed)
     for new in (*IN_TURN, OTHER_STUDY):
-        one = found._replace(new=new)
+        runs_of_new = found._replace(new=new)
         if new != NEW:
             others = [name for name in (*OLD, NEW) if name != new]
-            one = one._replace(bundle=reference(found.folder, f"without_{new}", others))
+            runs_of_new = runs_of_new._replace(
+                bundle=reference(found.folder, f"without_{new}", others)
+            )
         if new == OTHER_STUDY:
             run = cohort(found.folder, "with_other", (*OLD, NEW, OTHER_STUDY))
-            one = one._replace(full=run / "cohort.h5ad")
-        result = mapped(one)
-        types = of_full_run(one).reindex(result.obs_names)
+            runs_of_new = runs_of_new._replace(full=run / "cohort.h5ad")
+        result = mapped(runs_of_new)
+        types = of_full_run(runs_of_new).reindex(result.obs_names)
         same = (result.obs["cell_type"].astype(str) == types)[~is_tumour(result)]
         rows.append((new, len(same), same.mean()))
     return pd.DataFrame(rows, columns=["held_out", "cells", "same_type"])

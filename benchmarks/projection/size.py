@@ -109,8 +109,8 @@ def _sample(
 def table(folder: Path, *, n_reference: int, n_cells: int, seed: int) -> dict[str, pd.DataFrame]:
     """`projection_size`: wall time (s) and peak memory (GB) of the process."""
     reference, files = made(folder, n_reference, n_cells, seed)
-    given = [f"reference={reference}", *(f"{name}={path}" for name, path in files.items())]
-    command = [sys.executable, "-m", "ctcflow", "project", "--in", *given]
+    inputs = [f"reference={reference}", *(f"{name}={path}" for name, path in files.items())]
+    command = [sys.executable, "-m", "ctcflow", "project", "--in", *inputs]
     command += ["--out", f"adata={folder / 'project.h5ad'}", "--threads", "2"]
     start = time.perf_counter()
     process = subprocess.Popen(command)

@@ -68,10 +68,10 @@ def main() -> None:
         ("doublets", doublets.table, of_doublets),
     ):
         made = tables()
-        for number, one in enumerate(made):
+        for number, table in enumerate(made):
             # of several tables the last is the main one
             part = "" if number == len(made) - 1 else "_times"
-            one.to_csv(folder / f"{name}{part}.tsv", sep="\t", index=False, float_format="%.5g")
+            table.to_csv(folder / f"{name}{part}.tsv", sep="\t", index=False, float_format="%.5g")
         new = list(judge(*made))
         for what, seen, reached in new:
             print(f"{'ok  ' if reached else 'MISS'}  {what}: {seen}", flush=True)

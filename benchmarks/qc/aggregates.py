@@ -97,7 +97,7 @@ def measure(sample: Sample, empty: Empty) -> list[dict[str, float | bool]]:
             ("each", CONFIDENCE),
             ("all", shared_confidence(CONFIDENCE, n_partners=len(LINEAGES))),
         ):
-            found = enrichment(
+            estimate = enrichment(
                 int(sample.both[lineage]),
                 tumour=sample.tumour,
                 partner=int(sample.singlets[lineage]),
@@ -105,8 +105,8 @@ def measure(sample: Sample, empty: Empty) -> list[dict[str, float | bool]]:
                 empty=empty,
                 confidence=confidence,
             )
-            row[f"covered_{name}"] = found.low <= truth <= found.high
-            row[f"claimed_{name}"] = found.low > 1
+            row[f"covered_{name}"] = estimate.low <= truth <= estimate.high
+            row[f"claimed_{name}"] = estimate.low > 1
         rows.append(row)
     return rows
 
@@ -153,9 +153,9 @@ def run(n_samples: int, seed: int) -> pd.DataFrame:
 
 def main() -> None:
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_suffix(".tsv")
-    found = run(2000, seed=0).round(4)
-    print(found.to_string(index=False))
-    found.to_csv(out, sep="\t", index=False)
+    table = run(2000, seed=0).round(4)
+    print(table.to_string(index=False))
+    table.to_csv(out, sep="\t", index=False)
 
 
 if __name__ == "__main__":

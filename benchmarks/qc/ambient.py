@@ -46,22 +46,22 @@ def estimates(name: str, seed: int) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for fraction in FRACTIONS:
         cells = mixed(blood.X, fraction=fraction, share=share, rng=rng).astype(np.int32)
-        given = ad.AnnData(cells, obs=blood.obs[[]].copy(), var=blood.var[[]].copy())
-        names = [*given.obs_names, *(f"empty_{i}" for i in range(empty.shape[0]))]
+        adata = ad.AnnData(cells, obs=blood.obs[[]].copy(), var=blood.var[[]].copy())
+        names = [*adata.obs_names, *(f"empty_{i}" for i in range(empty.shape[0]))]
         droplets = ad.AnnData(
             sp.vstack([cells, empty.astype(np.int32)]).tocsr(),
             obs=pd.DataFrame(index=names),
-            var=given.var.copy(),
+            var=adata.var.copy(),
         )
         for unfiltered in (droplets, None):
-            found = json.loads(measured(given.copy(), unfiltered).uns["qc"])["ambient"]
+            ambient = json.loads(measured(adata.copy(), unfiltered).uns["qc"])["ambient"]
             rows.append(
                 {
                     "blood": name,
                     "droplets": unfiltered is not None,
                     "seed": seed,
                     "mixed": fraction,
-                    **{key: found[key] for key in ("share", "low", "high", "genes")},
+                    **{key: ambient[key] for key in ("share", "low", "high", "genes")},
                 }
             )
     return rows
@@ -90,9 +90,9 @@ def table() -> pd.DataFrame:
 
 def main() -> None:
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_suffix(".tsv")
-    found = table()
-    found.to_csv(out, sep="\t", index=False, float_format="%.5f")
-    shown = found.groupby(["blood", "droplets", "mixed"]).agg(
+    increments = table()
+    increments.to_csv(out, sep="\t", index=False, float_format="%.5f")
+    shown = increments.groupby(["blood", "droplets", "mixed"]).agg(
         at_0=("at_0", "mean"),
         increment=("increment", "mean"),
         lowest=("increment", "min"),

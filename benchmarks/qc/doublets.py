@@ -151,9 +151,9 @@ def compare(case: Case) -> dict[str, object]:
         ("scrublet_exact", scrublet(approximate=False), SEEDS),
         ("scrublet_default", scrublet(approximate=True), DEFAULT_SEEDS),
     ):
-        found = precision(case, scorer, seeds)
-        row |= {f"{name}_median": np.median(found), f"{name}_low": min(found)}
-        row |= {f"{name}_high": max(found)}
+        precisions = precision(case, scorer, seeds)
+        row |= {f"{name}_median": np.median(precisions), f"{name}_low": min(precisions)}
+        row |= {f"{name}_high": max(precisions)}
     row["at_least_scrublet"] = row["ctcflow_median"] >= max(  # type: ignore[operator]
         row["scrublet_exact_median"],  # type: ignore[type-var]
         row["scrublet_default_median"],
@@ -170,12 +170,12 @@ def times(case: Case) -> pd.DataFrame:
     }
     for scorer in scorers.values():
         scorer(case.counts[:600], 0)
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in scorers}
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in scorers}
     for _ in range(ROUNDS):
         for name, scorer in scorers.items():
             wall, work = time.perf_counter(), time.process_time()
             scorer(case.counts, 0)
-            found[name].append((time.perf_counter() - wall, time.process_time() - work))
+            seconds[name].append((time.perf_counter() - wall, time.process_time() - work))
     rows = [
         {
             "method": name,
@@ -183,7 +183,7 @@ def times(case: Case) -> pd.DataFrame:
             "wall_s": min(wall for wall, _ in taken),
             "cpu_s": min(work for _, work in taken),
         }
-        for name, taken in found.items()
+        for name, taken in seconds.items()
     ]
     table = pd.DataFrame(rows)
     for kind in ("wall", "cpu"):
@@ -201,11 +201,11 @@ def table() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def main() -> None:
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_suffix(".tsv")
-    speed, found = table()
+    speed, precisions = table()
     print(speed.to_string(index=False))
-    print(found.to_string(index=False))
+    print(precisions.to_string(index=False))
     speed.to_csv(out.with_name(f"{out.stem}_times.tsv"), sep="\t", index=False)
-    found.to_csv(out, sep="\t", index=False)
+    precisions.to_csv(out, sep="\t", index=False)
 
 
 if __name__ == "__main__":

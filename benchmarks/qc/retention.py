@@ -103,19 +103,19 @@ def tumour_rows(
     """Every tumour cell once per depth, 1 to 100 of a sample's blood cells at a time."""
     blood = read(BLOOD[name])
     names = blood.var_names.union(tumour.var_names)
-    cells, own = over(tumour, names), over(blood, names)
+    cells, blood_counts = over(tumour, names), over(blood, names)
     rng = np.random.default_rng(seed)
-    at_once = max(1, round(own.shape[0] / 100))
+    at_once = max(1, round(blood_counts.shape[0] / 100))
     for depth in depths:
         thin = thinned(cells, depth, rng)
         order = rng.permutation(thin.shape[0])
         kept: dict[str, list[bool]] = {method: [] for method in METHODS}
         for start in range(0, order.size, at_once):
             spiked = thin[order[start : start + at_once]]
-            obs = measured(sample({"blood": own, "tumour": spiked}, names)).obs
-            mine = (obs["part"] == "tumour").to_numpy()
+            obs = measured(sample({"blood": blood_counts, "tumour": spiked}, names)).obs
+            is_tumour = (obs["part"] == "tumour").to_numpy()
             for method, keeps in METHODS.items():
-                kept[method] += keeps(obs)[mine].tolist()
+                kept[method] += keeps(obs)[is_tumour].tolist()
         yield from rows(what, name, f"{depth} UMI", kept, f">={LEAST_KEPT[depth]}")
 
 
@@ -149,9 +149,9 @@ def damaged_rows(name: str, seed: int) -> Iterator:
             "damaged": damaged(blood.X[np.flatnonzero(is_damaged)], blood.var_names, rng),
         }
         obs = measured(sample(parts, blood.var_names)).obs
-        mine = (obs["part"] == "damaged").to_numpy()
+        damaged_cells = (obs["part"] == "damaged").to_numpy()
         for method, keeps in METHODS.items():
-            kept[method] += keeps(obs)[mine].tolist()
+            kept[method] += keeps(obs)[damaged_cells].tolist()
     limit = round(1 - LEAST_SET_ASIDE, 2)
     yield from rows("damaged cells kept", name, "10 % of RNA left", kept, f"<={limit}")
 
@@ -169,22 +169,22 @@ def empty_rows(name: str, seed: int) -> Iterator:
     parts = {"blood": blood.X} | {
         detail: empties(umis, soup, rng) for detail, umis in planted.items()
     }
-    given = sample(parts, blood.var_names)
+    cells = sample(parts, blood.var_names)
     rest = empties(below, soup, rng)
-    everything = ad.AnnData(
-        sp.vstack([given.X, rest.astype(np.int32)]).tocsr(),
-        obs=pd.DataFrame(index=[*given.obs_names, *(f"rest_{i}" for i in range(rest.shape[0]))]),
-        var=given.var.copy(),
+    droplets = ad.AnnData(
+        sp.vstack([cells.X, rest.astype(np.int32)]).tocsr(),
+        obs=pd.DataFrame(index=[*cells.obs_names, *(f"rest_{i}" for i in range(rest.shape[0]))]),
+        var=cells.var.copy(),
     )
     limit = f"<={round(1 - LEAST_SET_ASIDE, 2)}"
     for what, unfiltered in (
-        ("empty droplets kept, unfiltered given", everything),
+        ("empty droplets kept, unfiltered given", droplets),
         ("empty droplets kept, unfiltered not given", None),
     ):
-        obs = measured(given.copy(), unfiltered).obs
+        obs = measured(cells.copy(), unfiltered).obs
         for detail in parts:
-            mine = (obs["part"] == detail).to_numpy()
-            kept = {method: keeps(obs)[mine].tolist() for method, keeps in METHODS.items()}
+            of_part = (obs["part"] == detail).to_numpy()
+            kept = {method: keeps(obs)[of_part].tolist() for method, keeps in METHODS.items()}
             if detail == "blood":
                 aim = f">={1 - MOST_OF_A_LINEAGE}"
                 yield from rows(what.replace("empty droplets", "blood"), name, detail, kept, aim)

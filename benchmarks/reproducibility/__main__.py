@@ -32,13 +32,13 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "harmonypy", "igraph", "pandas", 
 
 
 def main() -> int:
-    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    given.add_argument("folder", type=Path)
-    given.add_argument("page", type=Path)
-    options = given.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("page", type=Path)
+    options = parser.parse_args()
     folder = options.folder.resolve()
     simulated(folder / "cohort", DEMO)
-    found = {}
+    files_of_run = {}
     for name, how in RUNS.items():
         if name == "through Slurm" and not PLUGIN:
             continue
@@ -46,11 +46,11 @@ def main() -> int:
         run.mkdir(exist_ok=True)
         linked(folder / "cohort", run)
         run_ctcflow(run, how)
-        found[name] = results(run)
-    table = compared(found)
-    options.page.write_text("\n".join(page(table, list(found))))
+        files_of_run[name] = results(run)
+    table = compared(files_of_run)
+    options.page.write_text("\n".join(page(table, list(files_of_run))))
     print(table.to_string(index=False))
-    return int(table[list(found)[1:]].sum().sum() > 0)
+    return int(table[list(files_of_run)[1:]].sum().sum() > 0)
 
 
 def results(run: Path) -> pd.DataFrame:
@@ -76,8 +76,8 @@ def compared(found: dict[str, pd.DataFrame]) -> pd.DataFrame:
     for step, part in found[first].groupby("step", sort=False):
         row = {"step": step, "files": len(part), "bytes": int(part["bytes"].sum())}
         for name in others:
-            own = found[name][found[name]["step"] == step]["digest"]
-            both = part["digest"].to_frame("a").join(own.to_frame("b"), how="outer")
+            digests = found[name][found[name]["step"] == step]["digest"]
+            both = part["digest"].to_frame("a").join(digests.to_frame("b"), how="outer")
             row[name] = int((both["a"] != both["b"]).sum())
         rows.append(row)
     return pd.DataFrame(rows)
@@ -100,8 +100,8 @@ def page(table: pd.DataFrame, runs: list[str]) -> list[str]:
     for row in table.itertuples(index=False):
         step, files, size, *differ = row
         lines.append("| " + " | ".join([step, f"{files}", f"{size:,}", *map(str, differ)]) + " |")
-    known = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    lines += ["", f"Python {platform.python_version()} on {platform.machine()}; {known}.", ""]
+    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    lines += ["", f"Python {platform.python_version()} on {platform.machine()}; {libraries}.", ""]
     lines += [
         "Not promised: the same bytes on another kind of processor or with other versions of",
         "these libraries, which sum in another order. `requirements.lock` holds the versions.",

@@ -69,13 +69,13 @@ _PEAK = re.compile(r"^(\w+): (\d+) MiB at most$", re.MULTILINE)
 
 
 def main() -> None:
-    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    given.add_argument("folder", type=Path)
-    given.add_argument("--run", type=Path, action="append", default=[], help="finished runs")
-    given.add_argument("--slower", type=float, default=1.0, help="factor on seconds")
-    given.add_argument("--of", choices=UNITS, action="append", help="fit this alone")
-    given.add_argument("--threads", type=int, default=2)
-    options = given.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--run", type=Path, action="append", default=[], help="finished runs")
+    parser.add_argument("--slower", type=float, default=1.0, help="factor on seconds")
+    parser.add_argument("--of", choices=UNITS, action="append", help="fit this alone")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
     folder = options.folder.resolve()
     runs = [path.resolve() for path in options.run]
     for name, params in COHORTS.items():
@@ -120,10 +120,10 @@ def made(
         run.mkdir(parents=True, exist_ok=True)
         linked(folder / "cohort", run)
         _finish(run, ["all", "freeze", EXPORT], threads)
-    own = run / "results" / "freeze" / "reference.zip"
-    references = {"mapped": own}
+    frozen = run / "results" / "freeze" / "reference.zip"
+    references = {"mapped": frozen}
     if grown_to is not None:
-        references["mapped_grown"] = grown(own, folder / "grown.zip", grown_to)
+        references["mapped_grown"] = grown(frozen, folder / "grown.zip", grown_to)
     for name, reference in references.items():
         mapped = folder / name
         if not (mapped / "done").exists():
@@ -161,8 +161,8 @@ def _configure(mapped: Path, run: Path, reference: Path) -> None:
     config = yaml.safe_load((run / "config" / "config.yaml").read_text())
     sheet = pd.read_csv(run / "config" / "samples.tsv", sep="\t", dtype=str, keep_default_na=False)
     for column in {"path", "raw_path"} & {*sheet}:
-        given = sheet[column]
-        sheet[column] = [path and os.path.abspath(run / "config" / path) for path in given]
+        paths = sheet[column]
+        sheet[column] = [path and os.path.abspath(run / "config" / path) for path in paths]
     (mapped / "config").mkdir()
     sheet.to_csv(mapped / "config" / "samples.tsv", sep="\t", index=False)
     text = yaml.safe_dump({**config, "reference": str(reference)})

@@ -40,14 +40,14 @@ SPARED = 1500.0
 
 
 def main() -> None:
-    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    given.add_argument("folder", type=Path)
-    given.add_argument("--cells", type=int, default=50_000)
-    given.add_argument("--samples", type=int, default=10)
-    given.add_argument("--side", choices=SIDES, action="append", help="all sides without it")
-    given.add_argument("--threads", type=int, default=2)
-    given.add_argument("--genes", type=int, default=20_000)
-    options = given.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--cells", type=int, default=50_000)
+    parser.add_argument("--samples", type=int, default=10)
+    parser.add_argument("--side", choices=SIDES, action="append", help="all sides without it")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--genes", type=int, default=20_000)
+    options = parser.parse_args()
     name = f"{options.cells}_{options.samples}"
     cohort = options.folder.resolve() / f"cohort_{name}"
     simulated(cohort, options.cells, options.samples, options.genes)
@@ -64,8 +64,8 @@ def main() -> None:
 def _write(path: Path, rows: pd.DataFrame) -> None:
     """Sides that were not run now keep what was measured."""
     if path.exists():
-        known = pd.read_csv(path, sep="\t")
-        rows = pd.concat([known[~known["side"].isin(rows["side"])], rows])
+        before = pd.read_csv(path, sep="\t")
+        rows = pd.concat([before[~before["side"].isin(rows["side"])], rows])
     rows.to_csv(path, sep="\t", index=False, float_format="%.4g")
 
 

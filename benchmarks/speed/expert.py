@@ -51,8 +51,8 @@ def main(sheet: Path, folder: Path) -> None:
         adata.obsm["X_pca"] = variable.obsm["X_pca"].astype(np.float32)
         del variable
     with stage("harmony"):
-        found = harmonypy.run_harmony(adata.obsm["X_pca"], adata.obs, "sample", verbose=False)
-        corrected = np.asarray(found.Z_corr, dtype=np.float32)
+        harmonised = harmonypy.run_harmony(adata.obsm["X_pca"], adata.obs, "sample", verbose=False)
+        corrected = np.asarray(harmonised.Z_corr, dtype=np.float32)
         wanted = adata.obsm["X_pca"].shape
         adata.obsm["X_harmony"] = corrected if corrected.shape == wanted else corrected.T
     with stage("neighbors"):

@@ -34,11 +34,11 @@ def main(sheet: Path, folder: Path) -> None:
         points = (
             rng.normal(size=(n_cells, 30)) + 3 * rng.normal(size=(5, 30))[np.arange(n_cells) % 5]
         )
-        found, _ = NNDescent(
+        neighbours, _ = NNDescent(
             points.astype(np.float32), n_neighbors=15, random_state=0
         ).neighbor_graph
     with stage("leiden"):
-        edges = np.column_stack([np.repeat(np.arange(n_cells), 14), found[:, 1:].ravel()])
+        edges = np.column_stack([np.repeat(np.arange(n_cells), 14), neighbours[:, 1:].ravel()])
         graph = igraph.Graph(n=n_cells, edges=edges).simplify()
         graph.community_leiden(objective_function="modularity", n_iterations=2)
 

@@ -19,17 +19,17 @@ class Job(NamedTuple):
 
 def jobs_of(run: Path) -> list[Job]:
     """Jobs of a run; one per job, however many outputs it has."""
-    found = set()
+    records = set()
     for path in sorted((run / ".snakemake" / "metadata").rglob("*")):
         if path.is_file():
             record = json.loads(path.read_text())
             log = tuple(record.get("log") or ())
-            found.add((record["rule"], log, record["starttime"], record["endtime"]))
+            records.add((record["rule"], log, record["starttime"], record["endtime"]))
     # outputs of one job share its log; their end times differ by what was recorded meanwhile
     merged: dict[tuple[str, tuple[str, ...]], Job] = {}
-    for rule, log, start, end in sorted(found, key=str):
-        known = merged.get((rule, log), Job(rule, "".join(log[:1]), start, end))
-        merged[rule, log] = known._replace(start=min(known.start, start), end=max(known.end, end))
+    for rule, log, start, end in sorted(records, key=str):
+        job = merged.get((rule, log), Job(rule, "".join(log[:1]), start, end))
+        merged[rule, log] = job._replace(start=min(job.start, start), end=max(job.end, end))
     return list(merged.values())
 
 

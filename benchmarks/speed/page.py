@@ -59,7 +59,7 @@ def main(folder: Path, docs: Path) -> None:
         if column not in rows:
             rows[column] = None
     whole = rows[rows["failed"].isna()].reset_index(drop=True)
-    own = scaling(whole)
+    runs = scaling(whole)
     beside_scripts(whole).savefig(docs / "speed.png", dpi=110)
     text = [
         "# Time and memory",
@@ -76,8 +76,8 @@ def main(folder: Path, docs: Path) -> None:
     parts = largest_parts(stages, whole)
     if parts:
         text += ["## Where the time goes", "", *parts, ""]
-    if len(own) > 1:
-        figure, fitted = against_cells(own)
+    if len(runs) > 1:
+        figure, fitted = against_cells(runs)
         figure.savefig(docs / "scale.png", dpi=110)
         text += ["![cells](scale.png)", "", *fitted, ""]
     costs = number_of_samples(whole)
@@ -92,20 +92,20 @@ def main(folder: Path, docs: Path) -> None:
 
 def tables_of(folder: Path, kind: str) -> pd.DataFrame:
     """Tables of one kind of all sizes; the size is in their names."""
-    found = []
+    tables = []
     for path in sorted(folder.glob(f"{kind}_*.tsv")):
         _, cells, samples = path.stem.split("_")
-        found.append(pd.read_csv(path, sep="\t").assign(cells=int(cells), samples=int(samples)))
-    return pd.concat(found) if found else pd.DataFrame()
+        tables.append(pd.read_csv(path, sep="\t").assign(cells=int(cells), samples=int(samples)))
+    return pd.concat(tables) if tables else pd.DataFrame()
 
 
 def kept(path: Path, rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Write rows into a table, in which sizes and sides that were not run now stay."""
     run = keys[:3]
     if path.exists():
-        known = pd.read_csv(path, sep="\t")
+        before = pd.read_csv(path, sep="\t")
         now = pd.MultiIndex.from_frame(rows[run]) if len(rows) else []
-        rows = pd.concat([known[~pd.MultiIndex.from_frame(known[run]).isin(now)], rows])
+        rows = pd.concat([before[~pd.MultiIndex.from_frame(before[run]).isin(now)], rows])
     rows = rows.sort_values(keys, kind="stable").reset_index(drop=True)
     rows = rows[[*keys, *(name for name in rows if name not in keys)]]
     rows.to_csv(path, sep="\t", index=False, float_format="%.4g")
@@ -137,13 +137,13 @@ def ratios(rows: pd.DataFrame) -> list[str]:
         sides = part.set_index("side")
         for script in ("tutorial", "expert"):
             if {"ctcflow", script} <= set(sides.index):
-                own, other = sides.loc["ctcflow"], sides.loc[script]
-                faster = other["same_work_seconds"] / own["same_work_seconds"]
-                memory = own["tree_mib"] / other["tree_mib"]
+                ours, other = sides.loc["ctcflow"], sides.loc[script]
+                faster = other["same_work_seconds"] / ours["same_work_seconds"]
+                memory = ours["tree_mib"] / other["tree_mib"]
                 lines.append(
                     f"* {cells:,} cells in {samples} samples: the same work {faster:.1f} times"
                     f" faster than `{script}`, with {memory:.2f} of its memory; ARI"
-                    f" {own['ari']:.3f} and {other['ari']:.3f}."
+                    f" {ours['ari']:.3f} and {other['ari']:.3f}."
                 )
     return lines
 
@@ -160,10 +160,14 @@ def largest_parts(stages: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
         longest = part.sort_values("seconds", ascending=False)
         named = ", ".join(f"{row.stage} {row.seconds:,.0f}" for row in longest.itertuples())
         lines.append(f"* `{side}`: {named}")
-    own = rows[(rows["cells"] == cells) & (rows["samples"] == samples)].set_index("side")
-    wanted = own.loc["tutorial", "same_work_seconds"] / 5 if "tutorial" in own.index else None
+    sides_of_size = rows[(rows["cells"] == cells) & (rows["samples"] == samples)].set_index("side")
+    wanted = (
+        sides_of_size.loc["tutorial", "same_work_seconds"] / 5
+        if "tutorial" in sides_of_size.index
+        else None
+    )
     if wanted:
-        now = own.loc["ctcflow", "same_work_seconds"]
+        now = sides_of_size.loc["ctcflow", "same_work_seconds"]
         lines += ["", *_five_times(now, wanted, stages)]
     return lines
 
@@ -173,11 +177,11 @@ def _five_times(now: float, wanted: float, stages: pd.DataFrame) -> list[str]:
         return [
             f"The same work takes {now:,.0f} s; a fifth of `tutorial` would be {wanted:,.0f} s."
         ]
-    own = stages[(stages["side"] == "ctcflow") & ~stages["stage"].isin(APART)]
-    longest = own.sort_values("seconds", ascending=False).iloc[0]
+    parts = stages[(stages["side"] == "ctcflow") & ~stages["stage"].isin(APART)]
+    longest = parts.sort_values("seconds", ascending=False).iloc[0]
     return [
         f"Five times faster than `tutorial` would be {wanted:,.0f} s instead of {now:,.0f} s. The"
-        f" longest part, `{longest.stage}`, holds {longest.seconds / own['seconds'].sum():.0%} of"
+        f" longest part, `{longest.stage}`, holds {longest.seconds / parts['seconds'].sum():.0%} of"
         f" the same work: {now - wanted:,.0f} s less on two cores are"
         f" {2 * (now - wanted) / longest.seconds:.0%} of it.",
     ]
@@ -185,15 +189,15 @@ def _five_times(now: float, wanted: float, stages: pd.DataFrame) -> list[str]:
 
 def scaling(rows: pd.DataFrame) -> pd.DataFrame:
     """Runs of ctcflow in samples of a usual size."""
-    own = rows[rows["side"] == "ctcflow"]
-    return own[own["cells"] / own["samples"] >= USUAL]
+    ours = rows[rows["side"] == "ctcflow"]
+    return ours[ours["cells"] / ours["samples"] >= USUAL]
 
 
 def number_of_samples(rows: pd.DataFrame) -> list[str]:
     """The same cells in more samples: seconds, and seconds per further sample."""
     lines = []
-    own = rows[rows["side"] == "ctcflow"]
-    for cells, part in own.groupby("cells"):
+    ours = rows[rows["side"] == "ctcflow"]
+    for cells, part in ours.groupby("cells"):
         first = part.iloc[0]
         for more in part.iloc[1:].itertuples():
             each = (more.seconds - first["seconds"]) / (more.samples - first["samples"])
@@ -225,8 +229,8 @@ def starts(path: Path, stages: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     shares = ", ".join(f"{part} {sample[part]:.1f}" for part in PARTS)
     lines += ["", f"A sample costs {sample['seconds']:.1f} s of a core: {shares}."]
     for row in scaling(rows).itertuples():
-        own = stages[(stages["cells"] == row.cells) & (stages["samples"] == row.samples)]
-        spent = own.loc[own["side"] == "ctcflow", "seconds"].sum()
+        of_size = stages[(stages["cells"] == row.cells) & (stages["samples"] == row.samples)]
+        spent = of_size.loc[of_size["side"] == "ctcflow", "seconds"].sum()
         number = jobs["jobs"].where(jobs["jobs"] == 1, row.samples)
         start = (number * (jobs["imports"] + jobs["rest"])).sum()
         lines.append(
@@ -278,10 +282,10 @@ def beside_scripts(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def against_cells(own: pd.DataFrame) -> tuple[Figure, list[str]]:
+def against_cells(runs: pd.DataFrame) -> tuple[Figure, list[str]]:
     """Time and memory against cells on two logarithmic axes, with the slope of each."""
-    figure, said = Figure(figsize=(8, 3.2), layout="constrained"), []
-    cells = own["cells"].to_numpy(float)
+    figure, sentences = Figure(figsize=(8, 3.2), layout="constrained"), []
+    cells = runs["cells"].to_numpy(float)
     for axes, column, title, colour in zip(
         figure.subplots(1, 2),
         ("seconds", "largest_mib"),
@@ -289,18 +293,18 @@ def against_cells(own: pd.DataFrame) -> tuple[Figure, list[str]]:
         (VERMILLION, ORANGE),
         strict=True,
     ):
-        seen = own[column].to_numpy(float)
+        seen = runs[column].to_numpy(float)
         slope, level = np.polyfit(np.log(cells), np.log(seen), 1)
         axes.loglog(cells, seen, "o", color=colour)
         axes.loglog(cells, np.exp(level) * cells**slope, "-", color=colour, linewidth=1)
         axes.set_title(f"{title}: cells$^{{{slope:.2f}}}$", loc="left")
         axes.set_xlabel("cells")
         last = np.log(seen[-1] / seen[-2]) / np.log(cells[-1] / cells[-2])
-        said.append(
+        sentences.append(
             f"* {title}: grow with cells to the power of {slope:.2f}; from {cells[-2]:,.0f} to"
             f" {cells[-1]:,.0f} cells alone {last:.2f}."
         )
-    return figure, said
+    return figure, sentences
 
 
 if __name__ == "__main__":

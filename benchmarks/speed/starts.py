@@ -30,12 +30,12 @@ _PART = {"read": "read", "done": "step", "written": "write"}
 
 
 def main() -> None:
-    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    given.add_argument("folder", type=Path)
-    given.add_argument("--cells", type=int, default=500)
-    given.add_argument("--samples", type=int, default=10)
-    given.add_argument("--threads", type=int, default=2)
-    options = given.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--cells", type=int, default=500)
+    parser.add_argument("--samples", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
     name = f"{options.cells}_{options.samples}"
     cohort = options.folder.resolve() / f"cohort_{name}"
     simulated(cohort, options.cells, options.samples, 20_000)
@@ -63,32 +63,32 @@ def starts(cohort: Path, *, threads: int) -> tuple[pd.DataFrame, float]:
 
 def seconds_per_rule(out: Path) -> pd.DataFrame:
     """Means per rule of a finished run whose logs tell the time of every import."""
-    found: dict[str, list[dict[str, float]]] = defaultdict(list)
+    jobs_of_rule: dict[str, list[dict[str, float]]] = defaultdict(list)
     for job in jobs_of(out):
         parts = seconds_of_parts((out / job.log).read_text())
         seconds = job.end - job.start
         rest = seconds - sum(parts.values())
-        found[job.rule].append({"seconds": seconds, **parts, "rest": rest})
+        jobs_of_rule[job.rule].append({"seconds": seconds, **parts, "rest": rest})
     rows = [
         {"rule": rule, "jobs": len(jobs), **pd.DataFrame(jobs).mean()}
-        for rule, jobs in sorted(found.items())
+        for rule, jobs in sorted(jobs_of_rule.items())
     ]
     return pd.DataFrame(rows, columns=["rule", "jobs", "seconds", *PARTS])
 
 
 def seconds_of_parts(log: str) -> dict[str, float]:
     """Seconds of all imports of a job, and of its parts without the imports made in them."""
-    found = dict.fromkeys(("imports", "read", "step", "write"), 0.0)
+    seconds = dict.fromkeys(("imports", "read", "step", "write"), 0.0)
     meanwhile = 0.0
     for line in log.splitlines():
         if seen := _IMPORT.match(line):
-            found["imports"] += int(seen[1]) / 1e6
+            seconds["imports"] += int(seen[1]) / 1e6
             # nothing before a step counts as made in it
             meanwhile = 0.0 if _BEGINS.match(line) else meanwhile + int(seen[1]) / 1e6
         elif seen := _ENDS.match(line):
-            found[_PART[seen[1]]] += max(float(seen[2]) - meanwhile, 0.0)
+            seconds[_PART[seen[1]]] += max(float(seen[2]) - meanwhile, 0.0)
             meanwhile = 0.0
-    return found
+    return seconds
 
 
 if __name__ == "__main__":

@@ -43,8 +43,8 @@ def main(sheet: Path, folder: Path) -> None:
     with stage("pca"):
         sc.pp.pca(adata)
     with stage("harmony"):
-        found = harmonypy.run_harmony(adata.obsm["X_pca"], adata.obs, "sample")
-        corrected = found.Z_corr
+        harmonised = harmonypy.run_harmony(adata.obsm["X_pca"], adata.obs, "sample")
+        corrected = harmonised.Z_corr
         wanted = adata.obsm["X_pca"].shape
         adata.obsm["X_harmony"] = corrected if corrected.shape == wanted else corrected.T
     with stage("neighbors"):

@@ -169,18 +169,18 @@ def judged(cells: Cells, score: Floats, *, name: str, lower: bool) -> Calibrated
     lower
         As for `calibrate`.
     """
-    given = np.isfinite(score) & (cells.counts > 0)
+    has_score = np.isfinite(score) & (cells.counts > 0)
     table = _empty_table(cells, score)
-    null = cells.is_leukocyte & given
-    reason = _not_judged(score[given], int(null.sum()))
+    null = cells.is_leukocyte & has_score
+    reason = _not_judged(score[has_score], int(null.sum()))
     if reason:
         return Calibrated(name, table, reason, [], np.nan)
-    high = (-score if lower else score)[given]
-    depth, kind, is_null = cells.counts[given], cells.kind[given], null[given]
-    found = score_null.judge(high, depth=depth, kind=kind, is_null=is_null)
-    _fill(table, np.flatnonzero(given), found)
+    high = (-score if lower else score)[has_score]
+    depth, kind, is_null = cells.counts[has_score], cells.kind[has_score], null[has_score]
+    judgement = score_null.judge(high, depth=depth, kind=kind, is_null=is_null)
+    _fill(table, np.flatnonzero(has_score), judgement)
     # in the order of the barcodes: which half a cell is in must not depend on the file
-    order = np.argsort(cells.barcode[given].astype(str), kind="stable")
+    order = np.argsort(cells.barcode[has_score].astype(str), kind="stable")
     p = score_null.cross_fitted(
         high[order],
         depth=depth[order],
@@ -209,24 +209,28 @@ def _empty_table(cells: Cells, score: Floats) -> pd.DataFrame:
     )
 
 
-def _fill(table: pd.DataFrame, given: npt.NDArray[np.intp], found: score_null.Judged) -> None:
-    known = np.isfinite(found.p)
-    rows, p = table.index[given[known]], found.p[known]
+def _fill(table: pd.DataFrame, places: npt.NDArray[np.intp], judgement: score_null.Judged) -> None:
+    has_p = np.isfinite(judgement.p)
+    rows, p = table.index[places[has_p]], judgement.p[has_p]
     table.loc[rows, "p"] = p
     table.loc[rows, "q"] = p_values.benjamini_hochberg(p)
     table.loc[rows, "expected_false"] = p * p.size
-    table.loc[rows, "judged_by"] = np.array(found.sources, dtype=object)[found.source[known]]
-    table.loc[rows, "n_null"] = found.n_null[known]
-    by_tail = p < 1.0 / (found.n_null[known] + 1.0)
+    table.loc[rows, "judged_by"] = np.array(judgement.sources, dtype=object)[
+        judgement.source[has_p]
+    ]
+    table.loc[rows, "n_null"] = judgement.n_null[has_p]
+    by_tail = p < 1.0 / (judgement.n_null[has_p] + 1.0)
     table.loc[rows, "p_from"] = np.where(by_tail, "tail", "rank").astype(object)
-    table.loc[table.index[given], "depth"] = np.array(_DEPTH, dtype=object)[found.beyond_depth + 1]
+    table.loc[table.index[places], "depth"] = np.array(_DEPTH, dtype=object)[
+        judgement.beyond_depth + 1
+    ]
 
 
-def _not_judged(given: Floats, n_null: int) -> str:
+def _not_judged(scores: Floats, n_null: int) -> str:
     if n_null < score_null.FEWEST:
         return f"{n_null} sure leukocytes have a score, a null needs {score_null.FEWEST}"
-    if np.ptp(given) == 0:
-        return f"all cells have the score {given[0]:g}"
+    if np.ptp(scores) == 0:
+        return f"all cells have the score {scores[0]:g}"
     return ""
 
 
@@ -234,33 +238,33 @@ def _with_depth(
     score: Floats, depth: Floats, kind: npt.NDArray[np.object_], is_null: Bools
 ) -> float:
     """Spearman's correlation of score and depth in null cells, by kind, weighted by cells."""
-    found, weight = [], []
+    correlations, weight = [], []
     members = score_null.sources(kind, is_null)
     for name, rows in members.items():
         alone = name != score_null.ALL or len(members) == 1
         if alone and np.ptp(score[rows]) > 0 and np.ptp(depth[rows]) > 0:
-            found.append(float(distributions.spearmanr(score[rows], depth[rows]).statistic))
+            correlations.append(float(distributions.spearmanr(score[rows], depth[rows]).statistic))
             weight.append(rows.size)
-    return float(np.average(found, weights=weight)) if found else float("nan")
+    return float(np.average(correlations, weights=weight)) if correlations else float("nan")
 
 
-def words(found: Calibrated) -> list[str]:
+def words(calibrated: Calibrated) -> list[str]:
     """Summarise a calibrated score for a person, in several lines."""
-    table = found.table
+    table = calibrated.table
     null = table[table["is_leukocyte"] & np.isfinite(table["score"])]
     kinds = ", ".join(f"{kind} {n}" for kind, n in null["kind"].value_counts().items())
     lines = [
-        f"score `{found.name}`: {len(table)} cells,"
+        f"score `{calibrated.name}`: {len(table)} cells,"
         f" {int((~np.isfinite(table['score'])).sum())} without a finite score;"
         f" null: {len(null)} sure leukocytes ({kinds or 'none'})"
     ]
-    if found.not_judged:
-        return [*lines, f"not judged: {found.not_judged}; p is empty"]
-    lines.append(f"rank correlation of the score with counts: {found.depth_correlation:.2f}")
-    if found.check:
+    if calibrated.not_judged:
+        return [*lines, f"not judged: {calibrated.not_judged}; p is empty"]
+    lines.append(f"rank correlation of the score with counts: {calibrated.depth_correlation:.2f}")
+    if calibrated.check:
         seen = ", ".join(
             f"{share:.2g} ({low:.2g} to {high:.2g}) at {level:g}"
-            for level, share, low, high in found.check
+            for level, share, low, high in calibrated.check
         )
         lines.append(f"check, leukocytes judged by the half they are not in: {seen}")
     else:

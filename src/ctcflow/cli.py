@@ -20,13 +20,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     The exit code: 0, or 2 for mistakes in the input, each printed in one line; for `run`, the exit
     code of Snakemake. Any other failure is a bug and ends with a traceback.
     """
-    given = list(sys.argv[1:] if argv is None else argv)
+    words = list(sys.argv[1:] if argv is None else argv)
     # argparse cannot pass options that it does not know on to Snakemake
-    end = given.index("--") if given[:1] == ["run"] and "--" in given else len(given)
+    end = words.index("--") if words[:1] == ["run"] and "--" in words else len(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        arguments = _parser().parse_args(given[:end])
-        arguments.more = given[end + 1 :]
+        arguments = _parser().parse_args(words[:end])
+        arguments.more = words[end + 1 :]
         code: int | None = arguments.command(arguments)
     except CtcflowError as error:
         print("\n".join(f"error: {line}" for line in error.each), file=sys.stderr)

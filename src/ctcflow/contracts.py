@@ -107,7 +107,7 @@ class Step:
 
     def reads_a(self, kind: type[Input]) -> bool:
         """Whether it reads an input of this kind."""
-        return any(isinstance(found, kind) for found in self.reads)
+        return any(isinstance(read_input, kind) for read_input in self.reads)
 
 
 def _ingest() -> Callable[..., Any]:

@@ -27,7 +27,7 @@ _COUNTS: Final = "counts"
 Tables = Mapping[str, "pd.DataFrame"] | None
 
 
-def tables_of(step: str, own: Tables) -> list[pd.DataFrame]:
+def tables_of(step: str, own_tables: Tables) -> list[pd.DataFrame]:
     """Tables of a step in the order of its arguments: the user's own, else the shipped ones.
 
     Raises
@@ -35,9 +35,9 @@ def tables_of(step: str, own: Tables) -> list[pd.DataFrame]:
     CtcflowError
         A table is given that the step does not read.
     """
-    own = {} if own is None else own
+    own_tables = {} if own_tables is None else own_tables
     names = contracts.tables_of(step)
-    for name, table in own.items():
+    for name, table in own_tables.items():
         if name not in names:
             raise CtcflowError(
                 f"tables has `{name}`, which `{step}` does not read: it reads {', '.join(names)}"
@@ -46,7 +46,10 @@ def tables_of(step: str, own: Tables) -> list[pd.DataFrame]:
             raise CtcflowError(
                 f"tables has {type(table).__name__} as `{name}`: give a pandas.DataFrame"
             )
-    return [_checked(name, own[name]) if name in own else shipped_table(name) for name in names]
+    return [
+        _checked(name, own_tables[name]) if name in own_tables else shipped_table(name)
+        for name in names
+    ]
 
 
 def _checked(name: str, table: pd.DataFrame) -> pd.DataFrame:
@@ -66,9 +69,9 @@ def row_of(sample: str, about: Mapping[str, Any] | None) -> dict[str, Any]:
     CtcflowError
         A column is unknown, or a value is not valid for its column.
     """
-    given = {"sample": sample, "path": Path("in memory"), **(about or {})}
+    fields = {"sample": sample, "path": Path("in memory"), **(about or {})}
     try:
-        row = Sample.model_validate(given)
+        row = Sample.model_validate(fields)
     except ValidationError as error:
         raise CtcflowError("; ".join(describe(error, Sample))) from None
     return row.model_dump(mode="json", exclude={"path", "raw_path", "overrides"})
@@ -114,9 +117,9 @@ def as_read(adata: AnnData, genes: pd.DataFrame) -> AnnData:
     counts = adata.layers.get(_COUNTS, adata.X)
     if counts is None:
         raise CtcflowError("the matrix has no values (X is empty): give an AnnData with raw counts")
-    known = {*genes["gene_id"], *genes["symbol"]}
+    known_genes = {*genes["gene_id"], *genes["symbol"]}
     parts = parts_of(adata, counts, var=adata.var)
-    return assemble(Path("adata"), parts, "AnnData", known_genes=known).adata
+    return assemble(Path("adata"), parts, "AnnData", known_genes=known_genes).adata
 
 
 def needs(adata: AnnData, step: str, before: str) -> None:

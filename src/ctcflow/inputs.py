@@ -178,8 +178,8 @@ class Droplets(Input):
             return {}
         from ctcflow.formats.detect import input_files
 
-        found = input_files(given.path("unfiltered"), format=None)
-        return {"unfiltered": found, "genes": [_table_path("genes", given)]}
+        files = input_files(given.path("unfiltered"), format=None)
+        return {"unfiltered": files, "genes": [_table_path("genes", given)]}
 
     @override
     def read(self, given: Given, first: AnnData | None) -> AnnData | None:
@@ -191,8 +191,8 @@ class Droplets(Input):
         genes = _read_table("genes", given)
         # RNA only: for a million droplets, a dense table of proteins would be too large
         path = given.path("unfiltered")
-        found = read_counts(path, format=None, genes=genes, genes_only=True).adata
-        droplets = ingest(found, genes, params=_params_of_ingest(first))
+        counts = read_counts(path, format=None, genes=genes, genes_only=True).adata
+        droplets = ingest(counts, genes, params=_params_of_ingest(first))
         places = droplets.var_names.get_indexer(first.var_names)
         missing = int((places < 0).sum())
         if missing > _MOST_MISSING * first.n_vars:
@@ -353,13 +353,13 @@ class Table(Input):
     def sources(self, run: Run) -> dict[str, Any]:
         # A shipped table is not an input of the rule, because its path and time stamp say nothing
         # about its content. Its content is part of the digest of the code that the step runs.
-        own = run.own_tables.get(self.name)
-        return {} if own is None else {self.name: run.local(str(own))}
+        own_table = run.own_tables.get(self.name)
+        return {} if own_table is None else {self.name: run.local(str(own_table))}
 
     @override
     def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
-        own = run.own_tables.get(self.name)
-        return [] if own is None else [f"{self.name}={own}"]
+        own_table = run.own_tables.get(self.name)
+        return [] if own_table is None else [f"{self.name}={own_table}"]
 
     @override
     def files(self, given: Given) -> dict[str, list[Path]]:
@@ -411,8 +411,8 @@ class Verdicts(FromConfig):
 
         from ctcflow.settings.review import Verdict, load_verdicts
 
-        found = load_verdicts(given.path("verdicts"), given.samples)
-        return pd.DataFrame(found, columns=list(Verdict._fields), dtype=object)
+        verdicts = load_verdicts(given.path("verdicts"), given.samples)
+        return pd.DataFrame(verdicts, columns=list(Verdict._fields), dtype=object)
 
 
 @dataclass(frozen=True)

@@ -97,9 +97,9 @@ def _record(step: Step, objects: Sequence[Any], given: Given) -> RunRecord:
     if step.reads[0].begins:
         return {"sample": dict(given.row), "steps": {}}
     steps: dict[str, StepRecord] = {}
-    for found in objects:
-        if isinstance(found, sample_files.Cohort):
-            steps |= found.steps()
+    for input_object in objects:
+        if isinstance(input_object, sample_files.Cohort):
+            steps |= input_object.steps()
     if isinstance(objects[0], sample_files.Cohort):
         return {"sample": None, "steps": steps}
     before = io.record(objects[0], keys.CTCFLOW, RunRecord)
@@ -111,8 +111,8 @@ def _digests(step: Step, given: Given) -> dict[str, str]:
 
     Computed before anything is read: a file that changed after its step wrote it is an error.
     """
-    found = {name: files for kind in step.reads for name, files in kind.files(given).items()}
-    return {name: digests.checked(*files) for name, files in found.items()}
+    inputs = {name: files for kind in step.reads for name, files in kind.files(given).items()}
+    return {name: digests.checked(*files) for name, files in inputs.items()}
 
 
 def _has(adata: Any, slot: Slot) -> bool:
@@ -138,11 +138,13 @@ def _own(step: Step, result: AnnData, record: RunRecord) -> AnnData:
     import anndata
 
     if step.whole:
-        own = result
+        written = result
     else:
-        own = anndata.AnnData(obs=result.obs[[]].copy(), var=result.var[[]].copy())
+        written = anndata.AnnData(obs=result.obs[[]].copy(), var=result.var[[]].copy())
         for slot in (*step.slots, *step.optional):
             if _has(result, slot):
-                getattr(own, slot.container)[slot.key] = getattr(result, slot.container)[slot.key]
-    io.write_record(own, keys.CTCFLOW, record)
-    return own
+                getattr(written, slot.container)[slot.key] = getattr(result, slot.container)[
+                    slot.key
+                ]
+    io.write_record(written, keys.CTCFLOW, record)
+    return written

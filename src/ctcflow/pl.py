@@ -57,10 +57,10 @@ def draws(called: AnnData) -> Figure:
         It has no calls.
     """
     _check(called)
-    found = io.record(called, keys.CALL, Call)
-    given = answer.draws_of(found.get("draws") or [], found.get("samples") or [])
+    calls = io.record(called, keys.CALL, Call)
+    per_draw = answer.draws_of(calls.get("draws") or [], calls.get("samples") or [])
     with marks.drawing():
-        return figures.draw_counts(counts_of_draws(given))
+        return figures.draw_counts(counts_of_draws(per_draw))
 
 
 def copy_number(called: AnnData) -> Figure:

@@ -63,10 +63,10 @@ def ingest(
     in_memory.is_adata(adata, "cf.pp.ingest")
     row = in_memory.row_of(sample, about)
     genes = in_memory.shipped_table("genes")
-    found = ingest_step.ingest(in_memory.as_read(adata, genes), genes, params=params)
-    add_row(found, row)
-    io.write_record(found, keys.CTCFLOW, {"sample": row, "steps": {}})
-    return in_memory.recorded(found, "ingest", params)
+    ingested = ingest_step.ingest(in_memory.as_read(adata, genes), genes, params=params)
+    add_row(ingested, row)
+    io.write_record(ingested, keys.CTCFLOW, {"sample": row, "steps": {}})
+    return in_memory.recorded(ingested, "ingest", params)
 
 
 @takes(QCParams)
@@ -99,14 +99,16 @@ def qc(
         As `ingest`; `unfiltered` has other genes; a parameter or a table is not one of `qc`.
     """
     in_memory.is_adata(adata, "cf.pp.qc")
-    given = in_memory.tables_of("qc", tables)
-    own = adata.copy() if keys.CTCFLOW.key in adata.uns else ingest(adata)
-    if unfiltered is not None and not unfiltered.var_names.equals(own.var_names):
+    step_tables = in_memory.tables_of("qc", tables)
+    ingested = adata.copy() if keys.CTCFLOW.key in adata.uns else ingest(adata)
+    if unfiltered is not None and not unfiltered.var_names.equals(ingested.var_names):
         raise CtcflowError(
             "unfiltered has other genes than adata: give cf.pp.ingest(unfiltered)[:,"
             " adata.var_names] of the same library"
         )
-    return in_memory.recorded(qc_step.qc(own, unfiltered, *given, params=params), "qc", params)
+    return in_memory.recorded(
+        qc_step.qc(ingested, unfiltered, *step_tables, params=params), "qc", params
+    )
 
 
 @takes(NormalizeParams)
@@ -130,11 +132,11 @@ def normalize(adata: AnnData, *, params: NormalizeParams) -> AnnData:
         `qc` was not called.
     """
     in_memory.needs(adata, "normalize", "cf.pp.qc")
-    own = in_memory.kept(adata)
-    corrected = own.layers.get(keys.CORRECTED.key)
-    counts = own.X
+    kept_cells = in_memory.kept(adata)
+    corrected = kept_cells.layers.get(keys.CORRECTED.key)
+    counts = kept_cells.X
     if corrected is not None:
-        own.X = corrected
-    found = normalize_step.normalize(own, params=params)
-    found.X = counts
-    return in_memory.recorded(found, "normalize", params)
+        kept_cells.X = corrected
+    normalised = normalize_step.normalize(kept_cells, params=params)
+    normalised.X = counts
+    return in_memory.recorded(normalised, "normalize", params)

@@ -53,9 +53,9 @@ def score(adata: AnnData, *, tables: Tables = None, params: ScoreParams) -> AnnD
         `qc` was not called, the panel is unknown, or a parameter or a table is not one of `score`.
     """
     in_memory.needs(adata, "score", "cf.pp.qc")
-    given = in_memory.tables_of("score", tables)
-    found = score_step.score(in_memory.kept(adata), *given, params=params)
-    return in_memory.recorded(found, "score", params)
+    step_tables = in_memory.tables_of("score", tables)
+    scored = score_step.score(in_memory.kept(adata), *step_tables, params=params)
+    return in_memory.recorded(scored, "score", params)
 
 
 @takes(CallParams)
@@ -99,15 +99,15 @@ def call(
             else "there is no sample: give one AnnData of cf.tl.score, or several"
         )
     markers = in_memory.shipped_table("tissue_markers")
-    found = call_step.call(samples, verdicts, None, markers, params=params)
-    io.write_record(found, keys.CTCFLOW, {"sample": None, "steps": {}})
-    return in_memory.recorded(found, "call", params)
+    called = call_step.call(samples, verdicts, None, markers, params=params)
+    io.write_record(called, keys.CTCFLOW, {"sample": None, "steps": {}})
+    return in_memory.recorded(called, "call", params)
 
 
-def _samples(given: Any) -> list[AnnData]:
-    if isinstance(given, anndata.AnnData) or not isinstance(given, Iterable):
-        return [given]
-    return list(given.values() if isinstance(given, Mapping) else given)
+def _samples(adatas: Any) -> list[AnnData]:
+    if isinstance(adatas, anndata.AnnData) or not isinstance(adatas, Iterable):
+        return [adatas]
+    return list(adatas.values() if isinstance(adatas, Mapping) else adatas)
 
 
 @takes(ProjectParams)
@@ -134,12 +134,12 @@ def project(adata: AnnData, reference: str | Path, *, params: ProjectParams) -> 
         The file is not a reference, or `normalize` or `score` were not called.
     """
     in_memory.needs(adata, "project", "cf.pp.normalize and cf.tl.score")
-    own = adata.copy()
-    corrected = own.layers.get(keys.CORRECTED.key)
-    values = own.copy()
+    original = adata.copy()
+    corrected = original.layers.get(keys.CORRECTED.key)
+    values = original.copy()
     if corrected is not None:
         values.X = corrected
     sample_files.log_normalise(values)
-    found = project_step.project(values, bundle.read(Path(reference)), params=params)
-    found.X = own.X
-    return in_memory.recorded(found, "project", params)
+    projected = project_step.project(values, bundle.read(Path(reference)), params=params)
+    projected.X = original.X
+    return in_memory.recorded(projected, "project", params)

@@ -72,16 +72,16 @@ def _init(arguments: argparse.Namespace) -> None:
     found = _found(data)
     if arguments.add is None:
         sheet = new_sheet.new_run(folder, found, shipped("config") / "config.yaml")
-        new, known = found.libraries, 0
+        new, n_before = found.libraries, 0
     else:
         path = folder / load_config(plan.configuration(folder)).samples
-        sheet, new, known = new_sheet.add(path, found)
+        sheet, new, n_before = new_sheet.add(path, found)
     for library in new:
         beside = " (with its unfiltered droplets)" if library.raw_path else ""
         told = new_sheet.guessed(library.name)
         who = f"; guessed: patient {told['patient']}, day {told['day']}" if told else ""
         print(f"{library.name}: {library.path}{beside}{who}")
-    has = f" ({known} were in it)" if known else ""
+    has = f" ({n_before} were in it)" if n_before else ""
     print(
         f"{sheet}: {len(new)} new libraries{has}. Complete what you know of them (columns:"
         f" {shipped('config') / 'README.md'}), then `ctcflow check {folder}`"
@@ -132,8 +132,8 @@ def _check(arguments: argparse.Namespace) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from ctcflow.run.start import run
 
-    given = [("--cores", arguments.cores), ("--profile", arguments.profile)]
-    options = [word for name, value in given if value is not None for word in (name, str(value))]
+    flags = [("--cores", arguments.cores), ("--profile", arguments.profile)]
+    options = [word for name, value in flags if value is not None for word in (name, str(value))]
     return run(
         arguments.folder,
         options=[*options, *arguments.more],

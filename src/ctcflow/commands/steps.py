@@ -59,8 +59,8 @@ def add_files(command: argparse.ArgumentParser) -> None:
 
 
 def _pair(text: str) -> tuple[str, str]:
-    name, found, path = text.partition("=")
-    if not found or not name or not path:
+    name, separator, path = text.partition("=")
+    if not separator or not name or not path:
         raise argparse.ArgumentTypeError(f"`{text}` is not NAME=PATH")
     return name, path
 
@@ -76,8 +76,8 @@ def _run_step(arguments: argparse.Namespace) -> None:
     try:
         params = model.model_validate_json(arguments.params)
     except ValidationError as error:
-        found = mistakes.describe(error, model, prefix=arguments.step)
-        raise CtcflowError("; ".join(found)) from error
+        sentences = mistakes.describe(error, model, prefix=arguments.step)
+        raise CtcflowError("; ".join(sentences)) from error
     row = _json(arguments.row, "--row")
     given = Given(dict(arguments.inputs), tuple(arguments.samples), row)
     outputs = {name: Path(path) for name, path in arguments.outputs}
@@ -108,8 +108,8 @@ def _write(step: str, result: Output, name: str, path: Path) -> None:
             with digests.recorded(path / file):
                 io.write_bytes(path / file, content)
     else:
-        known = ["adata", *result.tables] if result.adata is not None else ["folder"]
-        raise CtcflowError(f"step `{step}` has no output `{name}` (it has {', '.join(known)})")
+        outputs = ["adata", *result.tables] if result.adata is not None else ["folder"]
+        raise CtcflowError(f"step `{step}` has no output `{name}` (it has {', '.join(outputs)})")
 
 
 def log_peak(step: str) -> None:

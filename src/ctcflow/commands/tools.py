@@ -102,19 +102,19 @@ def _export_counts(arguments: argparse.Namespace) -> None:
     from ctcflow.files import digests, io, sample_files
     from ctcflow.files.export import export
 
-    given, outputs = dict(arguments.inputs), dict(arguments.outputs)
-    needed = {"cluster": given, "reduce": given, "ingest": given, "qc": given, "adata": outputs}
-    missing = [name for name, known in needed.items() if name not in known]
+    inputs, outputs = dict(arguments.inputs), dict(arguments.outputs)
+    needed = {"cluster": inputs, "reduce": inputs, "ingest": inputs, "qc": inputs, "adata": outputs}
+    missing = [name for name, paths in needed.items() if name not in paths]
     if missing:
         raise CtcflowError(
             "`export` was not told what to write: add --cellxgene, --zarr or --h5mu; all raw counts"
             " are written by `ctcflow run` with `export: full` in config.yaml"
-            + (f" (as a job it lacks {', '.join(missing)})" if given or outputs else "")
+            + (f" (as a job it lacks {', '.join(missing)})" if inputs or outputs else "")
         )
-    layers = {name: given[name] for name in ("ingest", "qc")}
+    layers = {name: inputs[name] for name in ("ingest", "qc")}
     samples = sample_files.Cohort(tuple(arguments.samples), layers)
-    cohort = io.read_h5ad(Path(given["cluster"]))
-    genes = io.read_h5ad(Path(given["reduce"])).var
+    cohort = io.read_h5ad(Path(inputs["cluster"]))
+    genes = io.read_h5ad(Path(inputs["reduce"])).var
     path = Path(outputs["adata"])
     with digests.recorded(path):
         export(path, cohort, genes, samples)
@@ -134,19 +134,19 @@ def _calibrate(arguments: argparse.Namespace) -> None:
         raise CtcflowError(f"`{arguments.file}` is no file: name an .h5ad")
     resources = shipped("resources")
     tables = {name: io.read_table(resources / SHIPPED[name]) for name in calibrate.TABLES}
-    found = calibrate.calibrate(arguments.file, arguments.score, tables, lower=arguments.lower)
-    for line in calibrate.words(found):
+    calibrated = calibrate.calibrate(arguments.file, arguments.score, tables, lower=arguments.lower)
+    for line in calibrate.words(calibrated):
         logging.info("%s", line)
     if output is None:
         with contextlib.suppress(BrokenPipeError):
-            found.table.to_csv(sys.stdout, sep="\t", index=False, float_format="%.6g")
+            calibrated.table.to_csv(sys.stdout, sep="\t", index=False, float_format="%.6g")
             sys.stdout.flush()
             return
         # the reader of the pipe (such as `head`) is gone: Python must flush nothing at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     try:
-        io.write_table(output, found.table)
+        io.write_table(output, calibrated.table)
     except OSError as error:
         raise CtcflowError(
             f"`{output}` cannot be written ({reason(error)}): name another"

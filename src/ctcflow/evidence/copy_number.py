@@ -26,7 +26,7 @@ def measured(of: Looked) -> Found:
     used = np.unique(like[like >= 0])
     ratio = against_blood(of.judge.reference, used, n_genes=names.size)
     places = np.where(like >= 0, np.searchsorted(used, like), -1)
-    found = sample_copy_number(
+    copies = sample_copy_number(
         of.sample.counts,
         names=names,
         genes=shipped.genes,
@@ -38,12 +38,12 @@ def measured(of: Looked) -> Found:
         seed=settings.seed,
     )
     cells = {
-        keys.ANEUPLOIDY: found.aneuploidy,
-        keys.P_COPY_NUMBER: found.p,
-        keys.COPY_NUMBER: pd.DataFrame(found.arm_log2_ratio, columns=found.arms),
+        keys.ANEUPLOIDY: copies.aneuploidy,
+        keys.P_COPY_NUMBER: copies.p,
+        keys.COPY_NUMBER: pd.DataFrame(copies.arm_log2_ratio, columns=copies.arms),
     }
-    groups = {keys.P_COPY_NUMBER: found.p_together}
-    return Found(cells, groups, found.record, str(found.record["reason"]))
+    groups = {keys.P_COPY_NUMBER: copies.p_together}
+    return Found(cells, groups, copies.record, str(copies.record["reason"]))
 
 
 def _says(cell: Cell) -> str:

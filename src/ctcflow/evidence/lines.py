@@ -25,7 +25,7 @@ need only the text of a line: a change of how a line is measured must not re-run
 
 def measure(of: Looked) -> Mapping[str, Found]:
     """Result of each line for a sample, by the name of the line."""
-    return {line.name: found(of) for line, found in zip(LINES, _MEASURED, strict=True)}
+    return {line.name: measured(of) for line, measured in zip(LINES, _MEASURED, strict=True)}
 
 
 def columns(*, listed: bool) -> tuple[Column, ...]:

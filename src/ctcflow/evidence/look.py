@@ -303,12 +303,12 @@ class _Panels(NamedTuple):
 
     def at(self, counts: Floats, umis: Floats, lineage: npt.NDArray[np.intp]) -> Panels:
         names = pd.Index(self.genes[self.columns])
-        chosen = [names.isin(list(mine)) for mine in self.panels]
-        found = panel.by_lineage(
+        chosen = [names.isin(list(panel_genes)) for panel_genes in self.panels]
+        tested = panel.by_lineage(
             counts, umis=umis, lineage=lineage, rates=self.rates, panels=chosen
         )
         first = self.columns[chosen[0]]
-        return Panels(found.p, found.panel, found.seen, self.columns, first)
+        return Panels(tested.p, tested.panel, tested.seen, self.columns, first)
 
 
 class Judge(NamedTuple):
@@ -335,9 +335,9 @@ class Judge(NamedTuple):
             Threads of the search; does not change results.
         """
         rows = np.flatnonzero(asked)
-        found = alike(counts[rows], reference=self.looks.reference, n_threads=n_threads).tocoo()
+        pairs = alike(counts[rows], reference=self.looks.reference, n_threads=n_threads).tocoo()
         shape = (rows.size, counts.shape[0])
-        members = sp.csr_matrix((found.data, (found.row, rows[found.col])), shape=shape)
+        members = sp.csr_matrix((pairs.data, (pairs.row, rows[pairs.col])), shape=shape)
         several = np.flatnonzero(np.diff(members.indptr) > 1)
         members = members[several].tocsr()
         starts = range(0, max(several.size, 1), _GROUPS_AT_ONCE)
@@ -351,9 +351,9 @@ class Judge(NamedTuple):
             np.concatenate([part.plainly for part in parts]),
             np.concatenate([part.p_identity for part in parts]),
             panels[0]._replace(
-                p=np.concatenate([one.p for one in panels]),
-                panel=np.concatenate([one.panel for one in panels]),
-                seen=np.concatenate([one.seen for one in panels]),
+                p=np.concatenate([panels_of_part.p for panels_of_part in panels]),
+                panel=np.concatenate([panels_of_part.panel for panels_of_part in panels]),
+                seen=np.concatenate([panels_of_part.seen for panels_of_part in panels]),
             ),
             Tissue(*map(np.concatenate, zip(*(part.tissue for part in parts), strict=True))),
         )

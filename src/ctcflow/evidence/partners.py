@@ -16,7 +16,7 @@ from ctcflow.stats.panels.partners import lineage_genes, partners
 def measured(of: Looked) -> Found:
     """For each candidate, the blood lineage whose genes are least expected, and p."""
     shipped = of.shipped
-    found = partners(
+    partner = partners(
         of.sample.counts,
         # not for reads: the model describes molecules (UMIs) in droplets
         candidates=of.roles.candidates & of.sample.are_molecules,
@@ -29,7 +29,7 @@ def measured(of: Looked) -> Found:
         ambient=of.ambient,
     )
     return Found(
-        {keys.PARTNER_LINEAGE: pd.Categorical(found.lineage), keys.P_PARTNER: found.p},
+        {keys.PARTNER_LINEAGE: pd.Categorical(partner.lineage), keys.P_PARTNER: partner.p},
     )
 
 

@@ -148,8 +148,8 @@ def read_genes(path: Path) -> Genes:
 
     try:
         with zipfile.ZipFile(path) as archive:
-            found = (io.BytesIO(archive.read(f"{name}.npy")) for name in Genes._fields)
-            return Genes(*(np.load(part, allow_pickle=False) for part in found))
+            files = (io.BytesIO(archive.read(f"{name}.npy")) for name in Genes._fields)
+            return Genes(*(np.load(part, allow_pickle=False) for part in files))
     except (*DAMAGED, zipfile.BadZipFile) as error:
         raise _unreadable(path, error) from error
 

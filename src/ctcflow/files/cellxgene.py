@@ -97,32 +97,32 @@ def _hex(colours: Any) -> Any:
 def _obs(obs: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
     """Columns of the schema, and ctcflow's own under names that the schema leaves free."""
     free = {name: f"author_{name}" for name in _LABELS if name in obs}
-    own = obs.rename(columns=free).drop(columns=[c for c in obs if c.startswith("__")])
-    for name in own:
-        if not pd.api.types.is_numeric_dtype(own[name]):
-            own[name] = pd.Categorical(own[name].astype(str))
-    known = {
+    columns = obs.rename(columns=free).drop(columns=[c for c in obs if c.startswith("__")])
+    for name in columns:
+        if not pd.api.types.is_numeric_dtype(columns[name]):
+            columns[name] = pd.Categorical(columns[name].astype(str))
+    term = {
         kind: dict(zip(table["value"], table["term"], strict=True))
         for kind, table in terms.groupby("column")
     }
-    given: dict[str, Any] = {
-        "cell_type_ontology_term_id": obs[keys.CELL_TYPE.key].astype(str).map(known["cell_type"]),
+    schema_columns: dict[str, Any] = {
+        "cell_type_ontology_term_id": obs[keys.CELL_TYPE.key].astype(str).map(term["cell_type"]),
         "assay_ontology_term_id": _text(obs, "chemistry").map(
-            {name: assay(name, known["chemistry"]) for name in set(_text(obs, "chemistry"))}
+            {name: assay(name, term["chemistry"]) for name in set(_text(obs, "chemistry"))}
         ),
-        "disease_ontology_term_id": _diseases(obs, known["cancer_type"]),
+        "disease_ontology_term_id": _diseases(obs, term["cancer_type"]),
         "tissue_ontology_term_id": _BLOOD,
         "tissue_type": "tissue",
         "suspension_type": "cell",
         "donor_id": _text(obs, "patient"),
         **{f"{name}_ontology_term_id": UNKNOWN for name in _OF_PERSON},
     }
-    for name, values in given.items():
-        if name not in own:
+    for name, values in schema_columns.items():
+        if name not in columns:
             column = pd.Series(values, index=obs.index, dtype=object).fillna(UNKNOWN)
-            own[name] = pd.Categorical(column.astype(str))
-    own["is_primary_data"] = True
-    return own
+            columns[name] = pd.Categorical(column.astype(str))
+    columns["is_primary_data"] = True
+    return columns
 
 
 def _text(obs: pd.DataFrame, name: str) -> pd.Series:
@@ -131,17 +131,17 @@ def _text(obs: pd.DataFrame, name: str) -> pd.Series:
     return values.where(values.notna(), "").astype(str).astype(object)
 
 
-def _diseases(obs: pd.DataFrame, known: dict[str, str]) -> pd.Series:
-    of_cancer = _text(obs, "cancer_type").map(known).fillna(_ANY_CANCER)
+def _diseases(obs: pd.DataFrame, terms: dict[str, str]) -> pd.Series:
+    of_cancer = _text(obs, "cancer_type").map(terms).fillna(_ANY_CANCER)
     return of_cancer.where(_text(obs, "role") == "patient", _NORMAL)
 
 
-def assay(chemistry: str, known: dict[str, str]) -> str:
+def assay(chemistry: str, terms: dict[str, str]) -> str:
     """Ontology term of the known assay that shares most words with a chemistry of the sheet.
 
     For example, `10x 3' v3.1` contains all words of `10x_3p_v3`.
     """
     text = chemistry.lower().replace("'", "p").replace(" prime", "p").replace("-prime", "p")
     words = set(re.findall("[a-z0-9]+", text))
-    fitting = [name for name in known if set(name.split("_")) <= words]
-    return known[max(fitting, key=lambda name: len(name.split("_")))] if fitting else _ANY_ASSAY
+    fitting = [name for name in terms if set(name.split("_")) <= words]
+    return terms[max(fitting, key=lambda name: len(name.split("_")))] if fitting else _ANY_ASSAY

@@ -49,13 +49,13 @@ def checked(*paths: Path) -> str:
     for path in paths:
         if not path.is_file():
             raise CtcflowError(f"`{path}` is missing: run the step that writes it")
-        found, known = digest(path), _known(path)
-        if known is not None and known.digest != found:
+        current, written = digest(path), _known(path)
+        if written is not None and written.digest != current:
             raise CtcflowError(
-                f"`{path}` is not what its step wrote (digest {found}, written {known.digest}):"
+                f"`{path}` is not what its step wrote (digest {current}, written {written.digest}):"
                 " delete it, the next run rebuilds it"
             )
-        hashes.append(found)
+        hashes.append(current)
     return _of_all(hashes)
 
 
@@ -86,13 +86,13 @@ def damaged(folder: Path) -> Iterator[Path]:
     overwritten or restored wrongly; silent corruption on disk is found when a step reads the file.
     """
     for path in sorted(_recorded_below(folder)):
-        known = _known(path)
-        if known is None or not path.is_file():
+        written = _known(path)
+        if written is None or not path.is_file():
             continue
         state = path.stat()
-        if (state.st_size, state.st_mtime_ns) == (known.size, known.changed_ns):
+        if (state.st_size, state.st_mtime_ns) == (written.size, written.changed_ns):
             continue
-        if state.st_size != known.size or digest(path) != known.digest:
+        if state.st_size != written.size or digest(path) != written.digest:
             yield path
 
 
@@ -107,8 +107,8 @@ def _recorded_below(folder: Path) -> Iterator[Path]:
 def _known(path: Path) -> _Known | None:
     """Read the digest of a file; None if it is missing or incomplete."""
     try:
-        found, size, _ = _beside(path).read_text().split(" ", 2)
-        return _Known(found, int(size), _beside(path).stat().st_mtime_ns)
+        recorded_digest, size, _ = _beside(path).read_text().split(" ", 2)
+        return _Known(recorded_digest, int(size), _beside(path).stat().st_mtime_ns)
     except (OSError, ValueError):
         return None
 

@@ -39,9 +39,9 @@ def export_cellxgene(
 
     steps = io.record(cohort, keys.CTCFLOW, RunRecord)["steps"]
     title = f"Circulating tumour cells, ctcflow {steps['call']['version']}"
-    found = for_cellxgene(cohort, terms=terms, retired=retired, title=title)
+    delivered = for_cellxgene(cohort, terms=terms, retired=retired, title=title)
     with io.whole_file(path) as part, anndata.settings.override(**_PLAIN):
-        found.write_h5ad(part, compression="gzip")
+        delivered.write_h5ad(part, compression="gzip")
 
 
 def export_zarr(path: Path, cohort: AnnData) -> None:

@@ -219,7 +219,7 @@ def _dataset(group: Any, panel: _Panel) -> Any:
     if "X" in group:  # anndata may write a placeholder for a missing X
         del group["X"]
     shape: Sequence[int] = (int(panel.which.sum()), len(panel.features))
-    found = group.create_dataset("X", shape, dtype=panel.dtype, compression="gzip")
-    found.attrs["encoding-type"] = "array"
-    found.attrs["encoding-version"] = "0.2.0"
-    return found
+    dataset = group.create_dataset("X", shape, dtype=panel.dtype, compression="gzip")
+    dataset.attrs["encoding-type"] = "array"
+    dataset.attrs["encoding-version"] = "0.2.0"
+    return dataset

@@ -146,9 +146,9 @@ def write_zarr(path: Path, adata: AnnData) -> None:
 
 def _packed(uns: dict[str, Any]) -> dict[str, Any]:
     """Move records (JSON texts), and the arrays that only ctcflow reads, below one key."""
-    own = {key: value for key, value in uns.items() if isinstance(value, str) or key in _OWN}
-    record = {_RECORD if key == CTCFLOW.key else key: value for key, value in own.items()}
-    return {key: uns[key] for key in uns if key not in own} | {CTCFLOW.key: record}
+    moved = {key: value for key, value in uns.items() if isinstance(value, str) or key in _OWN}
+    record = {_RECORD if key == CTCFLOW.key else key: value for key, value in moved.items()}
+    return {key: uns[key] for key in uns if key not in moved} | {CTCFLOW.key: record}
 
 
 def _unpacked(uns: dict[str, Any]) -> dict[str, Any]:
@@ -221,9 +221,9 @@ def read_record(path: Path) -> RunRecord:
 
     try:
         with h5py.File(path) as file:
-            found = file[str(CTCFLOW)]
-            found = found[_RECORD] if isinstance(found, h5py.Group) else found
-            return cast("RunRecord", json.loads(found.asstr()[()]))
+            stored = file[str(CTCFLOW)]
+            stored = stored[_RECORD] if isinstance(stored, h5py.Group) else stored
+            return cast("RunRecord", json.loads(stored.asstr()[()]))
     except DAMAGED as error:
         raise CtcflowError(
             f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"
@@ -277,9 +277,9 @@ def checked_gene_sets(table: pd.DataFrame, name: str) -> pd.DataFrame:
 
     missing = [column for column in ("set", "gene", "direction") if column not in table]
     if missing:
-        found = ", ".join(str(column)[:40] for column in table)
+        columns = ", ".join(str(column)[:40] for column in table)
         raise CtcflowError(
-            f"{name} has no column {', '.join(missing)} (found {found}): a table of gene sets"
+            f"{name} has no column {', '.join(missing)} (found {columns}): a table of gene sets"
             " needs set, gene, direction"
         )
     if table.empty:

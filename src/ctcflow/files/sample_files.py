@@ -152,13 +152,22 @@ class Cohort:
         """How the steps were run: the record of the first sample, and where others differ."""
         common: dict[str, StepRecord] = {}
         for name, record in zip(self.samples, self.records(), strict=True):
-            for step, own in record["steps"].items():
-                known = common.setdefault(
-                    step, {"version": own["version"], "params": own["params"], "overrides": {}}
+            for step, step_record in record["steps"].items():
+                common_record = common.setdefault(
+                    step,
+                    {
+                        "version": step_record["version"],
+                        "params": step_record["params"],
+                        "overrides": {},
+                    },
                 )
-                changed = {k: v for k, v in own["params"].items() if v != known["params"].get(k)}
+                changed = {
+                    k: v
+                    for k, v in step_record["params"].items()
+                    if v != common_record["params"].get(k)
+                }
                 if changed:
-                    known["overrides"][name] = changed
+                    common_record["overrides"][name] = changed
         return common
 
     def records(self) -> Iterator[RunRecord]:
@@ -166,8 +175,8 @@ class Cohort:
         for sample in self.samples:
             record: RunRecord = {"sample": {}, "steps": {}}
             for path in self.paths(sample).values():
-                found = io.read_record(path)
-                record = {"sample": found["sample"], "steps": record["steps"] | found["steps"]}
+                stored = io.read_record(path)
+                record = {"sample": stored["sample"], "steps": record["steps"] | stored["steps"]}
             yield record
 
 

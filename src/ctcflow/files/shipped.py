@@ -29,11 +29,13 @@ def shipped(folder: Literal["workflow", "resources", "config"]) -> Path:
     CtcflowError
         The folder is missing: the package was copied without its files.
     """
-    mine = package()
-    for place in (mine / _INSIDE / folder, mine.parents[1] / folder):
+    package_folder = package()
+    for place in (package_folder / _INSIDE / folder, package_folder.parents[1] / folder):
         if place.is_dir():
             return place
-    raise CtcflowError(f"`{mine}` has no `{folder}` in it or beside it: install ctcflow again")
+    raise CtcflowError(
+        f"`{package_folder}` has no `{folder}` in it or beside it: install ctcflow again"
+    )
 
 
 def checkout() -> Path:
@@ -44,9 +46,12 @@ def checkout() -> Path:
     CtcflowError
         The package is installed and is not part of a checkout.
     """
-    mine = package()
-    if (mine / _INSIDE).is_dir() or not (mine.parents[1] / "pyproject.toml").is_file():
+    package_folder = package()
+    if (package_folder / _INSIDE).is_dir() or not (
+        package_folder.parents[1] / "pyproject.toml"
+    ).is_file():
         raise CtcflowError(
-            f"`{mine}` is an installed package: files are generated in a checkout of ctcflow only"
+            f"`{package_folder}` is an installed package: files are generated in a checkout of"
+            " ctcflow only"
         )
-    return mine.parents[1]
+    return package_folder.parents[1]

@@ -105,7 +105,7 @@ def parts_of(adata: AnnData, counts: Any, *, var: pd.DataFrame) -> Parts:
     """
     ids, types = ids_and_types(var, strings)
     notes = list[str]()
-    tables = tuple(tables_of(adata.obsm, lambda found: found, notes))
+    tables = tuple(tables_of(adata.obsm, lambda element: element, notes))
     x = sparse.csr_matrix(counts)
     names = strings(adata.obs_names), strings(var.index)
     return Parts(x, *names, ids, types, notes, tables)
@@ -147,14 +147,14 @@ def tables_of(
         if kind not in SLOTS:
             continue
         source = f'obsm["{key}"]'
-        found = read(obsm[key])
-        if not isinstance(found, pd.DataFrame):
+        frame = read(obsm[key])
+        if not isinstance(frame, pd.DataFrame):
             notes.append(f"{source} stays in the file: its columns have no names")
             continue
-        values = found.to_numpy()
+        values = frame.to_numpy()
         if values.dtype.kind not in "iufb":
             notes.append(f"{source} stays in the file: it holds text or missing values")
             continue
-        names = strings(found.columns)
+        names = strings(frame.columns)
         none = np.full(names.size, "", dtype=object)
         yield Table(kind, source, sparse.csr_matrix(values), None, names, none, none)

@@ -93,8 +93,8 @@ def attach(adata: AnnData, tables: Iterable[Table]) -> list[str]:
     """
     notes: list[str] = []
     fitting = defaultdict[Kind, list[Table]](list)
-    for table in (part for given in tables for part in _kinds_apart(given)):
-        before = {name for known in fitting[table.kind] for name in known.names}
+    for table in (part for whole in tables for part in _kinds_apart(whole)):
+        before = {name for earlier in fitting[table.kind] for name in earlier.names}
         reason = why_left(table, adata.obs_names, before)
         if reason:
             notes.append(f"{table.source} stays in the file: {reason}")
@@ -202,14 +202,14 @@ def _column_names(names: Names) -> list[str]:
         f"feature {at}" if name in ("", ".", "_index") else name
         for at, name in enumerate(plain, start=1)
     ]
-    taken, found = set(plain), dict[str, None]()
+    taken, unique_names = set(plain), dict[str, None]()
     for name in plain:
         number, unique = 0, name
-        while unique in found or (number and unique in taken):
+        while unique in unique_names or (number and unique in taken):
             number += 1
             unique = f"{name}-{number}"
-        found[unique] = None
-    return list(found)
+        unique_names[unique] = None
+    return list(unique_names)
 
 
 def _renamed(names: Names, columns: list[str], slot: Slot) -> Iterator[str]:

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from ctcflow.errors import CtcflowError
 from ctcflow.formats.known import FORMATS
 
-_FOLDER_FORMATS: Final = tuple(name for name, known in FORMATS.items() if not known.endings)
-_ENDINGS: Final = tuple(end for known in FORMATS.values() for end in known.endings)
+_FOLDER_FORMATS: Final = tuple(name for name, entry in FORMATS.items() if not entry.endings)
+_ENDINGS: Final = tuple(end for entry in FORMATS.values() for end in entry.endings)
 _MATRIX: Final = ("matrix.mtx", "matrix.mtx.gz")
 _BARCODES: Final = ("barcodes.tsv", "barcodes.tsv.gz")
 _FEATURES: Final = ("features.tsv", "features.tsv.gz", "genes.tsv", "genes.tsv.gz")
@@ -91,8 +91,8 @@ def _locate_file(path: Path, format: str | None) -> Source:
         )
     if format is not None:
         return Source(format, (path,))
-    for name, known in FORMATS.items():
-        if known.endings and path.name.lower().endswith(known.endings):
+    for name, entry in FORMATS.items():
+        if entry.endings and path.name.lower().endswith(entry.endings):
             return Source(name, (path,))
     raise CtcflowError(
         f"`{path}` has an ending that is not known: rename it to one of {', '.join(_ENDINGS)}"
@@ -109,11 +109,11 @@ def _locate_folder(path: Path, format: str | None) -> Source:
             f"`{path}` is a folder, but format `{format}` is a file: give the path of the file"
         )
     if format != "per_cell":
-        found = _matrix_in(path, want_h5=format == "10x_h5")
-        if found is not None and format in ("10x_mtx", "starsolo") and found.format != "10x_h5":
-            return Source(format, found.files)
-        if found is not None and format in (None, found.format):
-            return found
+        matrix = _matrix_in(path, want_h5=format == "10x_h5")
+        if matrix is not None and format in ("10x_mtx", "starsolo") and matrix.format != "10x_h5":
+            return Source(format, matrix.files)
+        if matrix is not None and format in (None, matrix.format):
+            return matrix
     tables = tuple(path / n for n in names if n.lower().endswith(FORMATS["table"].endings))
     if tables and format in (None, "per_cell"):
         return Source("per_cell", tables)
@@ -133,9 +133,9 @@ def _matrix_in(folder: Path, *, want_h5: bool) -> Source | None:
     children = [n for n in _CALLED_CELLS if (folder / n).is_dir()]
     children += [n for n in names if n.endswith("Solo.out") and n != "Solo.out"]
     for child in children:
-        found = _matrix_in(folder / child, want_h5=want_h5)
-        if found is not None:
-            return found
+        matrix = _matrix_in(folder / child, want_h5=want_h5)
+        if matrix is not None:
+            return matrix
     for name in _CALLED_CELLS_H5:
         if name in names:
             return Source("10x_h5", (folder / name,))
@@ -190,9 +190,9 @@ def _prefix(folder: Path, names: list[str]) -> str:
 
 
 def _triplet(folder: Path, prefix: str, matrix: Path | None) -> tuple[Path, Path, Path]:
-    found = [matrix] if matrix is not None else []
+    triplet = [matrix] if matrix is not None else []
     wanted = (_MATRIX, _FEATURES, _BARCODES)
-    for kind in wanted[len(found) :]:
+    for kind in wanted[len(triplet) :]:
         files = [folder / (prefix + n) for n in kind if (folder / (prefix + n)).is_file()]
         if not files:
             raise CtcflowError(
@@ -201,8 +201,8 @@ def _triplet(folder: Path, prefix: str, matrix: Path | None) -> tuple[Path, Path
             )
         if files[0].stat().st_size == 0 and kind is _MATRIX:
             raise CtcflowError(f"`{files[0]}` is empty (0 bytes): copy it again")
-        found.append(files[0])
-    return found[0], found[1], found[2]
+        triplet.append(files[0])
+    return triplet[0], triplet[1], triplet[2]
 
 
 def _flavour(folder: Path) -> str:

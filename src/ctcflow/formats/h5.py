@@ -193,11 +193,11 @@ def _table_of(path: Path, name: str, group: h5py.Group) -> Table | None:
     kind = kind_of(name)
     if kind not in SLOTS or not _matrices(group):
         return None
-    found = _read_group(path, group)
-    check_shape(path, found)
-    none = np.full(found.names.size, "", dtype=object)
-    ids, types = (none if part is None else part for part in (found.ids, found.types))
-    return Table(kind, f"modality `{name}`", found.x, found.barcodes, found.names, ids, types)
+    parts = _read_group(path, group)
+    check_shape(path, parts)
+    none = np.full(parts.names.size, "", dtype=object)
+    ids, types = (none if part is None else part for part in (parts.ids, parts.types))
+    return Table(kind, f"modality `{name}`", parts.x, parts.barcodes, parts.names, ids, types)
 
 
 def _read_group(path: Path, group: h5py.Group, matrix: str | None = None) -> Parts:
@@ -271,9 +271,9 @@ def _element(element: Any) -> Any:
     return _by_anndata(read_elem, element)
 
 
-def _by_anndata(read: Callable[[Any], Any], given: Any) -> Any:
+def _by_anndata(read: Callable[[Any], Any], element: Any) -> Any:
     try:
-        return read(given)
+        return read(element)
     except DAMAGED:
         raise
     except Exception as error:  # anndata's error for an unknown encoding has no public name

@@ -99,7 +99,7 @@ def _head(path: Path, file: IO[bytes]) -> tuple[tuple[int, int], int]:
 def _triplets(file: IO[bytes], n_values: int, separator: str) -> list[npt.NDArray[Any]]:
     """Row, column and value of every line, read into arrays of the length given in the header."""
     names = ["row", "column", "value"]
-    found: list[npt.NDArray[Any]] = [
+    columns: list[npt.NDArray[Any]] = [
         np.empty(n_values, dtype=kind) for kind in (np.int32, np.int32, np.int64)
     ]
     start = 0
@@ -123,13 +123,13 @@ def _triplets(file: IO[bytes], n_values: int, separator: str) -> list[npt.NDArra
             if end > n_values:
                 raise ValueError(f"it has more lines of counts than the {n_values} of its head")
             if values.dtype.kind == "f":
-                found[2] = found[2].astype(np.float64, copy=False)
-            for part, name in zip(found, names, strict=True):
+                columns[2] = columns[2].astype(np.float64, copy=False)
+            for part, name in zip(columns, names, strict=True):
                 part[start:end] = frame[name].to_numpy()
             start = end
     if start != n_values:
         raise ValueError(f"it has {start} lines of counts, but its head says {n_values}")
-    return found
+    return columns
 
 
 def feature_columns(path: Path) -> list[pd.Series]:

@@ -34,7 +34,7 @@ def locate_stored(address: str, *, format: str | None) -> Stored:
     CtcflowError
         The format needs a folder to be listed, which is not possible in remote storage.
     """
-    endings = {end: name for name, known in FORMATS.items() for end in known.endings}
+    endings = {end: name for name, entry in FORMATS.items() for end in entry.endings}
     by_ending = (kind for end, kind in endings.items() if address.lower().endswith(end))
     format = format or next(by_ending, _FOLDER)
     if format == _FOLDER:

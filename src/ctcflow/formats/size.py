@@ -94,9 +94,9 @@ def _h5mu(path: Path) -> Size:
 
 def _annotated(group: h5py.Group) -> Size:
     """Counts may be in X, in `raw` or in a layer: the largest is returned."""
-    given = [group[name] for name in ("X", "raw/X") if name in group]
-    given += list(group["layers"].values()) if "layers" in group else []
-    return _largest([_matrix(part) for part in given])
+    matrices = [group[name] for name in ("X", "raw/X") if name in group]
+    matrices += list(group["layers"].values()) if "layers" in group else []
+    return _largest([_matrix(part) for part in matrices])
 
 
 def _matrix(part: Any) -> Size:

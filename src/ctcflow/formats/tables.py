@@ -217,9 +217,9 @@ def _gene_share(names: Names, genes: pd.DataFrame | None) -> float:
     """Share of names that are an Ensembl id or in the gene table."""
     if names.size == 0:
         return 0.0
-    known: set[str] = set() if genes is None else {*genes["gene_id"], *genes["symbol"]}
+    known_names: set[str] = set() if genes is None else {*genes["gene_id"], *genes["symbol"]}
     bare = [_GENOME_PREFIX.sub("", str(n)) for n in names]
-    return sum(n in known or _ENSEMBL.match(n) is not None for n in bare) / len(bare)
+    return sum(n in known_names or _ENSEMBL.match(n) is not None for n in bare) / len(bare)
 
 
 def _is_number(text: str) -> bool:

@@ -56,37 +56,41 @@ def explain(folder: Path, sample: str, barcode: str) -> list[str]:
     if not call.is_file():
         raise CtcflowError(f"`{folder}` has no results/call/call.h5ad: run `ctcflow run {folder}`")
     called = io.read_h5ad(call)
-    found = io.record(called, keys.CALL, Call)
-    names = [str(record.get("sample")) for record in found.get("samples") or []]
+    calls = io.record(called, keys.CALL, Call)
+    names = [str(record.get("sample")) for record in calls.get("samples") or []]
     if sample not in names:
         raise CtcflowError(f"no sample `{sample}` in {call}: it has {_nearest(sample, names)}")
     obs = called.obs
     of_sample = obs[keys.SAMPLE.key] == sample
     droplets = io.read_h5ad(results / "qc" / f"{sample}.h5ad").obs
-    listed = [record for record in found.get("set_aside") or [] if record.get("sample") == sample]
-    known = [*obs.loc[of_sample, keys.BARCODE.key], *droplets.index]
-    known += [str(record.get("barcode")) for record in listed]
-    barcode = _whole(barcode, known, sample)
+    listed = [record for record in calls.get("set_aside") or [] if record.get("sample") == sample]
+    barcodes = [*obs.loc[of_sample, keys.BARCODE.key], *droplets.index]
+    barcodes += [str(record.get("barcode")) for record in listed]
+    barcode = _whole(barcode, barcodes, sample)
     aside = [record for record in listed if record.get("barcode") == barcode]
-    mine = of_sample & (obs[keys.BARCODE.key] == barcode)
-    kind = str(obs.loc[mine, keys.CLASS.key].iloc[0]) if mine.any() else "not among the kept cells"
+    this_cell = of_sample & (obs[keys.BARCODE.key] == barcode)
+    kind = (
+        str(obs.loc[this_cell, keys.CLASS.key].iloc[0])
+        if this_cell.any()
+        else "not among the kept cells"
+    )
     lines = [f"{sample} {barcode}: {kind}"]
-    if mine.any():
-        lines += _evidence(obs[mine].iloc[0], _params(called))
+    if this_cell.any():
+        lines += _evidence(obs[this_cell].iloc[0], _params(called))
     if barcode in droplets.index:
         lines += _quality(droplets.loc[barcode])
     for record in aside:
         lines += _shown("set aside", f"{record.get('reason')}; {record.get('evidence')}")
-    if mine.any():
-        lines += _scores(called, int(mine.to_numpy().argmax()))
+    if this_cell.any():
+        lines += _scores(called, int(this_cell.to_numpy().argmax()))
     return lines
 
 
-def _whole(barcode: str, known: Sequence[str], sample: str) -> str:
+def _whole(barcode: str, barcodes: Sequence[str], sample: str) -> str:
     """Complete a barcode whose suffix was left out."""
-    if barcode in known:
+    if barcode in barcodes:
         return barcode
-    ends = sorted({name for name in known if _SUFFIX.sub("", name) == barcode})
+    ends = sorted({name for name in barcodes if _SUFFIX.sub("", name) == barcode})
     if len(ends) == 1:
         return ends[0]
     if ends:
@@ -96,7 +100,7 @@ def _whole(barcode: str, known: Sequence[str], sample: str) -> str:
         )
     raise CtcflowError(
         f"no droplet `{barcode}` in sample `{sample}`: it has"
-        f" {_nearest(barcode, list(dict.fromkeys(known)))}"
+        f" {_nearest(barcode, list(dict.fromkeys(barcodes)))}"
     )
 
 
@@ -128,7 +132,7 @@ def _evidence(cell: pd.Series, params: Mapping[str, Any]) -> list[str]:
 
 
 def _quality(droplet: pd.Series) -> list[str]:
-    said = [
+    quantities = [
         f"{numbers.short(droplet[slot.key])} {label}"
         for slot, label in _COUNTED
         if numbers.number_or_none(droplet[slot.key]) is not None
@@ -143,7 +147,7 @@ def _quality(droplet: pd.Series) -> list[str]:
         if flags
         else ""
     )
-    lines = _shown("quality", f"{kept}{why}: {', '.join(said)}")
+    lines = _shown("quality", f"{kept}{why}: {', '.join(quantities)}")
     return lines + _shown("remarks", numbers.text(droplet[keys.QC_REMARK.key]).replace(";", "; "))
 
 
@@ -151,18 +155,18 @@ def _scores(called: Any, row: int) -> list[str]:
     scores = called.obsm.get(keys.SIGNATURES.key)
     if not isinstance(scores, pd.DataFrame):
         return []
-    mine = scores.iloc[row]
-    said = [f"{name.replace('_', ' ')} {numbers.short(mine[name])}" for name in scores.columns]
-    return _shown("scores", ", ".join(said))
+    values = scores.iloc[row]
+    phrases = [f"{name.replace('_', ' ')} {numbers.short(values[name])}" for name in scores.columns]
+    return _shown("scores", ", ".join(phrases))
 
 
 def _shown(label: str, text: str) -> list[str]:
     return [f"  {label:<12} {text}"] if text else []
 
 
-def _nearest(name: str, known: Sequence[str]) -> str:
+def _nearest(name: str, names: Sequence[str]) -> str:
     """A few known names, most similar to the given one first."""
-    close = difflib.get_close_matches(name, known[:100_000], n=3, cutoff=0.7)
-    shown = close or list(known[:3])
-    more = len(known) - len(shown)
+    close = difflib.get_close_matches(name, names[:100_000], n=3, cutoff=0.7)
+    shown = close or list(names[:3])
+    more = len(names) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")

@@ -34,8 +34,8 @@ def draws(folder: Path) -> list[str]:
         return []
     flags: dict[str, list[str]] = {}
     for sample in _rows(call / "samples.tsv"):
-        found = filter(None, map(str.strip, sample["flags"].split(";")))
-        flags.setdefault(sample["draw"], []).extend(found)
+        flags_of_sample = filter(None, map(str.strip, sample["flags"].split(";")))
+        flags.setdefault(sample["draw"], []).extend(flags_of_sample)
     lines = [_draw(row, flags.get(row["draw"], [])) for row in _rows(call / "draws.tsv")]
     more = len(lines) - _MOST
     rest = [f"and {more} more draws: {call / 'draws.tsv'}"] if more > 0 else []
@@ -47,10 +47,10 @@ def against_truth(folder: Path) -> str:
     cells, truth = folder / "results" / "call" / "cells.tsv.gz", folder / "truth.tsv"
     if not cells.is_file() or not truth.is_file():
         return ""
-    known = list(_rows(truth))
-    if not known or not {"sample", "barcode", "is_ctc"} <= known[0].keys():
+    truth_rows = list(_rows(truth))
+    if not truth_rows or not {"sample", "barcode", "is_ctc"} <= truth_rows[0].keys():
         return ""
-    planted = {(row["sample"], row["barcode"]) for row in known if row["is_ctc"] == "True"}
+    planted = {(row["sample"], row["barcode"]) for row in truth_rows if row["is_ctc"] == "True"}
     classes = {(row["sample"], row["barcode"]): row["class"] for row in _rows(cells)}
     called = {cell for cell, kind in classes.items() if kind in _CALLED}
     unsure = sum(classes.get(cell) == "uncertain" for cell in planted)
@@ -73,15 +73,17 @@ def _level(folder: Path) -> str:
 def _draw(row: Mapping[str, str], flags: list[str]) -> str:
     role = "" if row["role"] == "patient" else f" ({row['role']})"
     if not row["count"] or row["cells"] == "0":
-        said = "no cell to examine"
+        count = "no cell to examine"
     elif float(row["count"]) == 0:
-        said = f"0 CTCs (at most {_short(row['count_high'])})"
+        count = f"0 CTCs (at most {_short(row['count_high'])})"
     else:
         between = f"{_short(row['count_low'])} to {_short(row['count_high'])}"
-        said = f"{float(row['count']):.0f} CTC{'' if float(row['count']) == 1 else 's'} ({between})"
+        count = (
+            f"{float(row['count']):.0f} CTC{'' if float(row['count']) == 1 else 's'} ({between})"
+        )
     volume = f", {_short(row['per_ml'])} per mL" if row["per_ml"] else ""
     kept = "".join(f"; {flag}" for flag in dict.fromkeys(flags))
-    return f"{row['draw']}{role}: {said}{volume}{kept}"
+    return f"{row['draw']}{role}: {count}{volume}{kept}"
 
 
 def _short(number: str) -> str:

@@ -76,8 +76,8 @@ def libraries_below(folder: Path) -> Found:
         else:
             paths.append((path, _droplets(source.files[0])))
     names = _names([path for path, _ in paths], root)
-    found = [Library(name, *pair) for name, pair in zip(names, paths, strict=True)]
-    return Found(found, left_out)
+    libraries = [Library(name, *pair) for name, pair in zip(names, paths, strict=True)]
+    return Found(libraries, left_out)
 
 
 def _candidates(folder: Path, entered: set[Path], left_out: list[str]) -> Iterator[Path]:

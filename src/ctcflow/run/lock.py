@@ -92,10 +92,10 @@ def held(run: Path) -> Iterator[Lock]:
 def owner(run: Path) -> dict[str, Any]:
     """The process that works in a run folder, or crashed there; empty if there is none."""
     try:
-        found = json.loads((run / FILE).read_text())
+        content = json.loads((run / FILE).read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def is_held(run: Path) -> bool:
@@ -133,13 +133,13 @@ def stop_unless_alone(run: Path, *, arguments: Sequence[str], is_main: bool) -> 
     by_us = os.environ.get(STARTED) == str(run.resolve())
     if by_us or not is_main or any(map(_LOOKS_ONLY.fullmatch, arguments)):
         return
-    known, locks = owner(run), run / ".snakemake" / "locks"
+    holder, locks = owner(run), run / ".snakemake" / "locks"
     if is_held(run):
-        raise SystemExit(f"error: {in_words(run, known)}: wait for it, or stop it")
-    if known:
+        raise SystemExit(f"error: {in_words(run, holder)}: wait for it, or stop it")
+    if holder:
         raise SystemExit(
-            f"error: a run in `{run}` did not end in order (host {known.get('host')}, pid"
-            f" {known.get('pid')}), and its jobs may still write:"
+            f"error: a run in `{run}` did not end in order (host {holder.get('host')}, pid"
+            f" {holder.get('pid')}), and its jobs may still write:"
             " `ctcflow run` puts that right and goes on"
         )
     if locks.is_dir() and any(locks.iterdir()):
@@ -149,7 +149,9 @@ def stop_unless_alone(run: Path, *, arguments: Sequence[str], is_main: bool) -> 
         )
 
 
-def in_words(run: Path, known: dict[str, Any]) -> str:
+def in_words(run: Path, holder: dict[str, Any]) -> str:
     """Describe who works in the folder."""
-    who = ", ".join(f"{name} {known[name]}" for name in ("host", "pid", "started") if name in known)
+    who = ", ".join(
+        f"{name} {holder[name]}" for name in ("host", "pid", "started") if name in holder
+    )
     return f"another `ctcflow run` works in `{run}` ({who or 'it has not said who it is'})"

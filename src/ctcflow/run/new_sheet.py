@@ -37,10 +37,10 @@ class Added(NamedTuple):
 
 def guessed(name: str) -> dict[str, str]:
     """Patient and day guessed from a name, and `guessed` with these columns; empty if unknown."""
-    found = _DAY.fullmatch(name)
-    if found is None or _NOBODY.fullmatch(found[1]):
+    match = _DAY.fullmatch(name)
+    if match is None or _NOBODY.fullmatch(match[1]):
         return {}
-    return {"patient": found[1], "day": str(int(found[2])), "guessed": "patient, day"}
+    return {"patient": match[1], "day": str(int(match[2])), "guessed": "patient, day"}
 
 
 def new_run(folder: Path, found: Found, template: Path) -> Path:
@@ -98,18 +98,18 @@ def add(sheet: Path, found: Found) -> Added:
     CtcflowError
         The sheet cannot be read.
     """
-    given = read_sheet(sheet)
-    if given.problems:
-        refuse(sheet, list(given.problems))
-    there = {_counts(row, sheet.absolute().parent) for row in given.rows}
+    existing = read_sheet(sheet)
+    if existing.problems:
+        refuse(sheet, list(existing.problems))
+    there = {_counts(row, sheet.absolute().parent) for row in existing.rows}
     new = [library for library in found.libraries if _file(library.path, None) not in there]
-    names = {row.cells.get("sample", "") for row in given.rows}
+    names = {row.cells.get("sample", "") for row in existing.rows}
     named = []
     for library in new:
         named.append(library._replace(name=_free(library.name, names)))
         names.add(named[-1].name)
     if named:
-        _append(sheet, given, [_cells(library) for library in named])
+        _append(sheet, existing, [_cells(library) for library in named])
     return Added(sheet, named, len(found.libraries) - len(new))
 
 
@@ -140,19 +140,19 @@ def _free(name: str, taken: set[str]) -> str:
     return free
 
 
-def _append(sheet: Path, given: Sheet, rows: Sequence[Mapping[str, str]]) -> None:
+def _append(sheet: Path, existing: Sheet, rows: Sequence[Mapping[str, str]]) -> None:
     content = sheet.read_bytes().decode("utf-8")
     end = "\r\n" if "\r\n" in content else "\n"
     lines = re.split(r"\r\n|\n|\r", content)
     while lines and not lines[-1].strip(" \t,"):
         lines.pop()
-    delimiter = "\t" if "\t" in lines[given.header - 1] else ","
+    delimiter = "\t" if "\t" in lines[existing.header - 1] else ","
     needed = {column for row in rows for column, cell in row.items() if cell}
-    more = [x for x in SHEET_COLUMNS if x in needed and x not in given.columns]
-    lines[given.header - 1] += "".join(f"{delimiter}{column}" for column in more)
-    for row in given.rows:
+    more = [x for x in SHEET_COLUMNS if x in needed and x not in existing.columns]
+    lines[existing.header - 1] += "".join(f"{delimiter}{column}" for column in more)
+    for row in existing.rows:
         lines[row.line - 1] += delimiter * len(more)
-    lines += _lines(rows, (*given.columns, *more), delimiter)
+    lines += _lines(rows, (*existing.columns, *more), delimiter)
     part = sheet.with_name(f".{sheet.name}.part")
     part.write_bytes((end.join(lines) + end).encode())
     part.replace(sheet)

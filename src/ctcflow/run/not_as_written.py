@@ -43,11 +43,11 @@ def some(names: Sequence[str]) -> str:
 
 def by(samples: Sequence[Sample], value: Callable[[Sample], Any]) -> dict[Any, list[str]]:
     """Group names of samples by a value; samples without it are left out."""
-    found: dict[Any, list[str]] = {}
+    groups: dict[Any, list[str]] = {}
     for sample in samples:
         if value(sample) is not None:
-            found.setdefault(value(sample), []).append(sample.sample)
-    return found
+            groups.setdefault(value(sample), []).append(sample.sample)
+    return groups
 
 
 def _draws(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
@@ -59,15 +59,17 @@ def _draws(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
 
 def _of(sample: Sample, config: Config, step: str, name: str) -> Any:
     """The value of a step's parameter for one sample."""
-    given = sample.overrides.get(step, {})
-    return given[name] if name in given else getattr(getattr(config, step), name)
+    overrides = sample.overrides.get(step, {})
+    return overrides[name] if name in overrides else getattr(getattr(config, step), name)
 
 
 def _cancer_types(
     samples: Sequence[Sample], config: Config, panels: Sequence[str]
 ) -> Iterator[str]:
-    of = by(samples, lambda x: x.cancer_type and (x.cancer_type, _of(x, config, "score", "panel")))
-    for (cancer, panel), names in of.items():
+    by_type = by(
+        samples, lambda x: x.cancer_type and (x.cancer_type, _of(x, config, "score", "panel"))
+    )
+    for (cancer, panel), names in by_type.items():
         if panel == "auto" and cancer not in panels:
             near = closest(cancer, panels, cutoff=0.6)
             meant = f" (did you mean {near}?)" if near else ""
@@ -113,7 +115,9 @@ def _volumes(samples: Sequence[Sample]) -> Iterator[str]:
             f"volume_ml of {some(alone)}: fraction_loaded is not given beside it, for each lane;"
             " counts are not given per mL"
         )
-    without = [name for name, found in shares.items() if any(found) and name not in with_volume]
+    without = [
+        name for name, fractions in shares.items() if any(fractions) and name not in with_volume
+    ]
     if without:
         yield (
             f"fraction_loaded of {some(without)}: there is no volume_ml beside it; counts are not"
@@ -127,10 +131,10 @@ def _volumes(samples: Sequence[Sample]) -> Iterator[str]:
 
 def _recoveries(samples: Sequence[Sample]) -> Iterator[str]:
     for name, lanes in _draws(samples).items():
-        given = {lane.recovery for lane in lanes}
-        if given == {None}:
+        recoveries = {lane.recovery for lane in lanes}
+        if recoveries == {None}:
             continue
-        if len(given) > 1:
+        if len(recoveries) > 1:
             yield f"recovery of draw {name}: its lanes do not agree; counts are not corrected"
         elif lanes[0].volume_ml is None or any(x.fraction_loaded is None for x in lanes):
             yield f"recovery of draw {name}: it corrects counts per mL, and there are none"
@@ -139,12 +143,14 @@ def _recoveries(samples: Sequence[Sample]) -> Iterator[str]:
 def _enrichments(samples: Sequence[Sample]) -> Iterator[str]:
     from ctcflow.stats.calls.cutoffs import CUTOFFS
 
-    for name, found in by(samples, lambda x: x.enrichment).items():
+    for name, names in by(samples, lambda x: x.enrichment).items():
         plain = name.strip().lower()
         if plain != _CELLSEARCH and re.sub("[^a-z]", "", plain) == _CELLSEARCH:
-            yield f"enrichment {name} of {some(found)}: it is not read as CellSearch; no cut-off"
-    mine = [x for x in samples if (x.enrichment or "").strip().lower() == _CELLSEARCH]
-    without = [x.sample for x in mine if (x.cancer_type or "").strip().lower() not in CUTOFFS]
+            yield f"enrichment {name} of {some(names)}: it is not read as CellSearch; no cut-off"
+    cellsearch_samples = [x for x in samples if (x.enrichment or "").strip().lower() == _CELLSEARCH]
+    without = [
+        x.sample for x in cellsearch_samples if (x.cancer_type or "").strip().lower() not in CUTOFFS
+    ]
     if without:
         yield (
             f"enrichment CellSearch of {some(without)}: cut-offs are known for"

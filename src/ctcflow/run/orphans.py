@@ -58,14 +58,14 @@ def stop(run: Path) -> list[str]:
         raise CtcflowError(
             f"processes {left} of the dead run do not end: stop them, then call `ctcflow run` again"
         )
-    found = [f"cancelled {len(jobs)} Slurm jobs of the dead run"] if jobs else []
-    return [*found, *([f"stopped {len(processes)} processes of it"] if processes else [])]
+    sentences = [f"cancelled {len(jobs)} Slurm jobs of the dead run"] if jobs else []
+    return [*sentences, *([f"stopped {len(processes)} processes of it"] if processes else [])]
 
 
 def processes_of(run: Path) -> list[int]:
     """Process ids of the run's jobs on this machine, if visible to this user (Linux only)."""
     wanted = f"{MARK}={run}".encode()
-    found = []
+    ids = []
     for folder in _PROCESSES.glob("[0-9]*"):
         try:
             environment = (folder / "environ").read_bytes().split(b"\0")
@@ -73,13 +73,13 @@ def processes_of(run: Path) -> list[int]:
         except OSError:  # the process has ended, or belongs to another user
             continue
         if wanted in environment and not is_dead and int(folder.name) != os.getpid():
-            found.append(int(folder.name))
-    return sorted(found)
+            ids.append(int(folder.name))
+    return sorted(ids)
 
 
 def snakemakes_in(run: Path) -> list[int]:
     """Main Snakemake processes on this machine that work in the folder, without their jobs."""
-    found = []
+    ids = []
     for folder in _PROCESSES.glob("[0-9]*"):
         try:
             words = [os.fsdecode(x) for x in (folder / "cmdline").read_bytes().split(b"\0")]
@@ -89,8 +89,8 @@ def snakemakes_in(run: Path) -> list[int]:
         is_job = any(word.strip("'") in _MODES_OF_JOBS for word in words)
         is_snakemake = "snakemake" in {Path(word).name for word in words}
         if here and is_snakemake and not is_job and int(folder.name) != os.getpid():
-            found.append(int(folder.name))
-    return sorted(found)
+            ids.append(int(folder.name))
+    return sorted(ids)
 
 
 def _slurm_jobs(run: Path) -> list[str]:
@@ -98,16 +98,16 @@ def _slurm_jobs(run: Path) -> list[str]:
     if shutil.which("squeue") is None:
         return []
     command = ["squeue", "--noheader", "--me", "--format=%i|%Z"]
-    found = subprocess.run(command, check=False, capture_output=True, text=True)
-    if found.returncode:
+    answer = subprocess.run(command, check=False, capture_output=True, text=True)
+    if answer.returncode:
         if (run / ".snakemake" / "slurm_logs").exists():
-            why = (found.stderr or found.stdout).strip().splitlines()
+            why = (answer.stderr or answer.stdout).strip().splitlines()
             raise CtcflowError(
                 "Slurm does not say which jobs of the dead run still work"
                 f" ({why[-1] if why else 'squeue failed'}): try again when `squeue` answers"
             )
         return []
-    rows = (line.split("|", 1) for line in found.stdout.splitlines() if "|" in line)
+    rows = (line.split("|", 1) for line in answer.stdout.splitlines() if "|" in line)
     return [job for job, folder in rows if Path(folder.strip()).resolve() == run]
 
 

@@ -166,13 +166,13 @@ def jobs_of(folder: Path) -> dict[str, int]:
         text=True,
         check=False,
     )
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     if done.returncode != 0:
-        lines = [line for line in said.splitlines() if line.strip()]
+        lines = [line for line in output.splitlines() if line.strip()]
         raise CtcflowError((lines or ["Snakemake failed"])[-1].removeprefix("error: "))
-    _, table, rest = said.partition("Job stats:")
-    found = {name: int(jobs) for name, jobs in _JOBS.findall(rest.partition("total")[0])}
-    return {name: jobs for name, jobs in found.items() if name != "all"} if table else {}
+    _, table, rest = output.partition("Job stats:")
+    counts = {name: int(jobs) for name, jobs in _JOBS.findall(rest.partition("total")[0])}
+    return {name: jobs for name, jobs in counts.items() if name != "all"} if table else {}
 
 
 def planned(run: Workflow, jobs: Mapping[str, int]) -> list[Planned]:
@@ -235,48 +235,52 @@ def _cohort(samples: Sequence[Sample], cells: int) -> str:
     draws = {x.draw for x in samples if x.role == "patient"}
     controls = sum(x.role != "patient" for x in samples)
     number = f"{len(samples):,} sample" + ("" if len(samples) == 1 else "s")
-    known = f" with {cells:,} barcodes" if cells else ""
+    barcodes = f" with {cells:,} barcodes" if cells else ""
     return (
-        f"{number}{known}: patients {len(people):,}, their draws {len(draws):,},"
+        f"{number}{barcodes}: patients {len(people):,}, their draws {len(draws):,},"
         f" healthy and blank samples {controls:,}"
     )
 
 
 def keep_in_mind(samples: Sequence[Sample]) -> list[str]:
     """What the results will lack because the sample sheet does not have it."""
-    said = []
+    sentences = []
     controls = {x.draw for x in samples if x.role != "patient"}
     if not controls:
-        said.append(
+        sentences.append(
             "no sample has role healthy or blank: the error rate is the one expected from"
             " leukocytes, it is not checked"
         )
     elif len(controls) < _BLANKS:
-        said.append(f"{len(controls)} control draw(s): from {_BLANKS} on there is a limit of blank")
+        sentences.append(
+            f"{len(controls)} control draw(s): from {_BLANKS} on there is a limit of blank"
+        )
     patients = [x for x in samples if x.role == "patient"]
     without = [x.sample for x in patients if x.volume_ml is None]
     if without:
-        said.append(f"no volume_ml for {some(without)}: no counts per mL there")
+        sentences.append(f"no volume_ml for {some(without)}: no counts per mL there")
     unknown = [x.sample for x in samples if x.chemistry is None]
     if unknown:
-        said.append(f"no chemistry for {some(unknown)}: likely doublets are not looked for there")
+        sentences.append(
+            f"no chemistry for {some(unknown)}: likely doublets are not looked for there"
+        )
     of_blood = [x.sample for x in samples if _OF_BLOOD.search(x.cancer_type or "")]
     if of_blood:
-        said.append(
+        sentences.append(
             f"{some(of_blood)}: tumours of blood cells are out of scope; a tumour cell here is one"
             " that is no leukocyte, so theirs are `blood`"
         )
     for columns, names in by(samples, lambda x: x.guessed).items():
-        said.append(
+        sentences.append(
             f"{columns} of {some(names)} guessed from the name: correct what is wrong, then empty"
             " the column `guessed`"
         )
     batches = {x.batch for x in samples}
     if len(samples) > 1 and batches == {None}:
-        said.append("no batch is named: each sample is taken for a batch of its own")
+        sentences.append("no batch is named: each sample is taken for a batch of its own")
     elif len(samples) > 1 and len(batches) == 1:
-        said.append("all samples have the same batch: nothing is corrected between them")
-    return said
+        sentences.append("all samples have the same batch: nothing is corrected between them")
+    return sentences
 
 
 def expected_seconds(run: Workflow) -> dict[str, float]:

@@ -82,14 +82,14 @@ class Progress:
 
     def ends(self, job: int) -> str | None:
         """Handle the end of a job."""
-        known = self._jobs.pop(job, None)
-        if known is None or known.rule == "all":
+        running = self._jobs.pop(job, None)
+        if running is None or running.rule == "all":
             return None
-        self._left[known.rule] = max(self._left.get(known.rule, 1) - 1, 0)
-        self._work_done += self._seconds(known.rule)
-        took = _timed(known.timed)
-        took = self._now() - known.started if took is None else took
-        return f"done: {known.name} ({took:.0f} s); {self._where()}"
+        self._left[running.rule] = max(self._left.get(running.rule, 1) - 1, 0)
+        self._work_done += self._seconds(running.rule)
+        took = _timed(running.timed)
+        took = self._now() - running.started if took is None else took
+        return f"done: {running.name} ({took:.0f} s); {self._where()}"
 
     def fails(self, job: int, log: Sequence[str], *, said: str, in_group: bool) -> str | None:
         """Handle the failure of a job: give the reason, from Snakemake and the job's log.
@@ -109,18 +109,18 @@ class Progress:
         -------
         None where the log shows that the job ended normally, or never started.
         """
-        known = self._jobs.pop(job, None)
-        if known is None:
+        running = self._jobs.pop(job, None)
+        if running is None:
             return None
         why = reason_of(log)
         if in_group and why is None:
             return None
         why = why or "it left no log, or one without an error: it was killed, or never started"
-        return f"failed: {known.name}: " + "; ".join(filter(None, [why, " ".join(said.split())]))
+        return f"failed: {running.name}: " + "; ".join(filter(None, [why, " ".join(said.split())]))
 
     def _seconds(self, rule: str) -> float:
-        known = self._expected.values()
-        return self._expected.get(rule, sum(known) / len(known) if known else 1.0)
+        expected = self._expected.values()
+        return self._expected.get(rule, sum(expected) / len(expected) if expected else 1.0)
 
     def _where(self) -> str:
         total, left = sum(self._of.values()), sum(self._left.values())

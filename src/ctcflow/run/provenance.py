@@ -81,12 +81,12 @@ def _inputs(run: Workflow, results: Path) -> Iterator[Sequence[str]]:
 
     for sample in run.sheet:
         path = results / "ingest" / f"{sample.sample}.h5ad"
-        found = ""
+        digest = ""
         if path.is_file():
             with h5py.File(path, "r") as file:
                 record = json.loads(file["uns/ctcflow"].asstr()[()])
-            found = _digest(record)
-        yield sample.sample, str(sample.path), found
+            digest = _digest(record)
+        yield sample.sample, str(sample.path), digest
 
 
 def _digest(record: Mapping[str, object]) -> str:

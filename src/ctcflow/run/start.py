@@ -61,10 +61,10 @@ def run(folder: Path, *, options: Sequence[str], dry_run: bool, take_over: bool)
         command += ["--dry-run", *options]
         return subprocess.run(command, env=environment, check=False).returncode
     with run_lock.held(folder) as lock:
-        said = _put_right(folder, lock, take_over=take_over)
+        sentences = _put_right(folder, lock, take_over=take_over)
         damaged = [str(path.relative_to(folder)) for path in digests.damaged(folder / "results")]
-        said += [f"`{name}` is not what was written: it is made again" for name in damaged]
-        for sentence in said:
+        sentences += [f"`{name}` is not what was written: it is made again" for name in damaged]
+        for sentence in sentences:
             print(f"ctcflow run: {sentence}", file=sys.stderr)
         forced = ["--forcerun", *damaged] if damaged else []
         if not any(text.startswith(_OWN_WORDS) for text in options):
@@ -82,9 +82,9 @@ def run(folder: Path, *, options: Sequence[str], dry_run: bool, take_over: bool)
 def _say_answer(folder: Path) -> None:
     """Print the last lines: counts per draw, comparison with a simulated truth, the report."""
     page = folder / "results" / "report" / "report.html"
-    found = last_words.against_truth(folder)
-    lines = [*last_words.draws(folder), *([f"{found}; open {page}"] if found else [])]
-    if page.is_file() and not found:
+    comparison = last_words.against_truth(folder)
+    lines = [*last_words.draws(folder), *([f"{comparison}; open {page}"] if comparison else [])]
+    if page.is_file() and not comparison:
         lines.append(f"report: {page}")
     print("\n".join(lines), end="\n" if lines else "", file=sys.stderr)
 
@@ -112,12 +112,12 @@ def available_memory() -> int:
     """Memory available without swapping, within the limit of a container (MiB)."""
     meminfo, limit = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
     if meminfo.exists():
-        known = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-        found = int(known["MemAvailable"].split()[0]) // 1024
+        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        available = int(fields["MemAvailable"].split()[0]) // 1024
     else:
-        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
+        available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
     text = limit.read_text().strip() if limit.exists() else "max"
-    return found if text == "max" else min(found, int(text) // 2**20)
+    return available if text == "max" else min(available, int(text) // 2**20)
 
 
 def _snakemake(command: Sequence[str], environment: dict[str, str], lock: run_lock.Lock) -> int:
@@ -142,7 +142,7 @@ def _snakemake(command: Sequence[str], environment: dict[str, str], lock: run_lo
 
 def _put_right(folder: Path, lock: run_lock.Lock, *, take_over: bool) -> list[str]:
     """Clean up after a crashed run; say what was done, one sentence each."""
-    said = []
+    sentences = []
     locks = folder / ".snakemake" / "locks"
     if lock.left or (locks.is_dir() and any(locks.iterdir())):
         living = orphans.snakemakes_in(folder)
@@ -159,10 +159,10 @@ def _put_right(folder: Path, lock: run_lock.Lock, *, take_over: bool) -> list[st
                 " left there"
             )
         lock.write()
-        said.append(f"the last run in `{folder}` did not end in order; going on from there")
-        said += orphans.stop(folder)
+        sentences.append(f"the last run in `{folder}` did not end in order; going on from there")
+        sentences += orphans.stop(folder)
         shutil.rmtree(locks, ignore_errors=True)
-    return said + _without_parts(folder)
+    return sentences + _without_parts(folder)
 
 
 def _without_parts(folder: Path) -> list[str]:

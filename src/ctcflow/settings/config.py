@@ -73,15 +73,15 @@ def load_config(raw: Mapping[str, Any]) -> Config:
     """
     if not isinstance(raw, Mapping):
         raise CtcflowError(f"the configuration is {shown(raw)}: must be keys (`key: value`)")
-    given = {k: v for k, v in raw.items() if v is not None or k not in StepsParams.model_fields}
-    wrong = [f"unknown key {shown(key)}: keys are text" for key in given if type(key) is not str]
+    entries = {k: v for k, v in raw.items() if v is not None or k not in StepsParams.model_fields}
+    wrong = [f"unknown key {shown(key)}: keys are text" for key in entries if type(key) is not str]
     if wrong:
         raise CtcflowError("; ".join(wrong), wrong)
     try:
-        return Config.model_validate(given)
+        return Config.model_validate(entries)
     except ValidationError as error:
-        found = describe(error, Config)
-        raise CtcflowError("; ".join(found), found) from None
+        sentences = describe(error, Config)
+        raise CtcflowError("; ".join(sentences), sentences) from None
 
 
 def own_tables(config: Config, run: Path) -> dict[str, Path]:
@@ -123,7 +123,7 @@ def load_samples(sheet: Path, config: Config) -> tuple[Sample, ...]:
         Up to five problems in one line, each with its line number.
     """
     text = read_sheet(sheet)
-    problems = [Problem(text.header, found) for found in column_problems(text.columns)]
+    problems = [Problem(text.header, sentence) for sentence in column_problems(text.columns)]
     if problems:
         refuse(sheet, problems)
     if not text.rows and not text.problems:
@@ -176,8 +176,8 @@ def _section(config: Config, step: str, override: Mapping[str, Any]) -> BaseMode
 
 def _sample(row: Row, folder: Path, config: Config) -> tuple[Sample | None, list[str]]:
     """Make one sample, or list everything that is wrong with the row."""
-    given = {column: cell for column, cell in row.cells.items() if cell}
-    fields: dict[str, Any] = {c: cell for c, cell in given.items() if c in COLUMNS}
+    filled_cells = {column: cell for column, cell in row.cells.items() if cell}
+    fields: dict[str, Any] = {c: cell for c, cell in filled_cells.items() if c in COLUMNS}
     mistakes = []
     for column in [c for c, cell in fields.items() if cell.lower() in _UNKNOWN]:
         cell = fields.pop(column) if column != "sample" else fields[column]
@@ -191,11 +191,11 @@ def _sample(row: Row, folder: Path, config: Config) -> tuple[Sample | None, list
         fields[column] = Path(os.path.abspath(folder / fields[column]))
         if not os.path.exists(fields[column]):
             mistakes.append(
-                f"{column} is {shown(given[column])}: there is no {fields[column]}: correct the "
-                "path (relative to the sheet's folder, or absolute)"
+                f"{column} is {shown(filled_cells[column])}: there is no {fields[column]}: correct "
+                "the path (relative to the sheet's folder, or absolute)"
             )
-    overrides, wrong = _overrides(given, config)
-    extra = {c: cell for c, cell in given.items() if c not in COLUMNS and "." not in c}
+    overrides, wrong = _overrides(filled_cells, config)
+    extra = {c: cell for c, cell in filled_cells.items() if c not in COLUMNS and "." not in c}
     try:
         sample = Sample.model_validate(fields | {"extra": extra, "overrides": overrides})
     except ValidationError as error:
@@ -204,19 +204,21 @@ def _sample(row: Row, folder: Path, config: Config) -> tuple[Sample | None, list
 
 
 def _overrides(
-    given: Mapping[str, str], config: Config
+    filled_cells: Mapping[str, str], config: Config
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     overrides: dict[str, dict[str, Any]] = {}
     mistakes = []
-    for column in (column for column in given if "." in column):
+    for column in (column for column in filled_cells if "." in column):
         step, _, parameter = column.partition(".")
-        if len(given[column]) > _LONGEST_OVERRIDE:
-            mistakes.append(f"{column} is {shown(given[column])}: must be shorter")
+        if len(filled_cells[column]) > _LONGEST_OVERRIDE:
+            mistakes.append(f"{column} is {shown(filled_cells[column])}: must be shorter")
             continue
         try:
-            overrides.setdefault(step, {})[parameter] = yaml.safe_load(given[column])
+            overrides.setdefault(step, {})[parameter] = yaml.safe_load(filled_cells[column])
         except (yaml.YAMLError, ValueError, RecursionError):
-            mistakes.append(f"{column} is {shown(given[column])}: must be a value as in YAML")
+            mistakes.append(
+                f"{column} is {shown(filled_cells[column])}: must be a value as in YAML"
+            )
     for step, values in overrides.items():
         try:
             section = _section(config, step, values).model_dump(mode="json")

@@ -33,20 +33,22 @@ def takes(model: type[Params]) -> Callable[[Callable[..., Result]], Callable[...
     ]
 
     def wrapped(function: Callable[..., Result]) -> Callable[..., Result]:
-        own = [p for p in inspect.signature(function).parameters.values() if p.name != "params"]
+        own_parameters = [
+            p for p in inspect.signature(function).parameters.values() if p.name != "params"
+        ]
 
         @functools.wraps(function)
         def call(*arguments: Any, **named: Any) -> Result:
-            mine = {p.name for p in own}
-            given = {name: value for name, value in named.items() if name not in mine}
-            rest = {name: value for name, value in named.items() if name in mine}
+            own_names = {p.name for p in own_parameters}
+            values = {name: value for name, value in named.items() if name not in own_names}
+            rest = {name: value for name, value in named.items() if name in own_names}
             try:
-                params = model.model_validate(given)
+                params = model.model_validate(values)
             except ValidationError as error:
                 raise CtcflowError("; ".join(describe(error, model))) from None
             return function(*arguments, **rest, params=params)
 
-        call.__signature__ = inspect.Signature([*own, *fields])  # type: ignore[attr-defined]
+        call.__signature__ = inspect.Signature([*own_parameters, *fields])  # type: ignore[attr-defined]
         call.__doc__ = _described(inspect.getdoc(function) or "", model)
         return call
 
@@ -58,5 +60,5 @@ def _described(text: str, model: type[Params]) -> str:
         f"{name}\n    {' '.join((field.description or '').split())} Default: {field.default!r}."
         for name, field in model.model_fields.items()
     ]
-    head, found, tail = text.partition("\nReturns\n")
-    return head.rstrip() + "\n" + "\n".join(lines) + "\n\n" + found.lstrip("\n") + tail
+    head, heading, tail = text.partition("\nReturns\n")
+    return head.rstrip() + "\n" + "\n".join(lines) + "\n\n" + heading.lstrip("\n") + tail

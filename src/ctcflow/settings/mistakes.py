@@ -71,10 +71,10 @@ def _sentence(details: ErrorDetails, model: type[BaseModel], prefix: str) -> str
     if details["type"] == "missing":
         return f"{key} is missing: add it"
     must = _must(details["type"], details.get("ctx", {}), details["msg"])
-    found = details["input"]
-    if details["type"] == "value_error" and isinstance(found, dict | BaseModel):
+    value = details["input"]
+    if details["type"] == "value_error" and isinstance(value, dict | BaseModel):
         return f"{key}: {must}" if key else must
-    return f"{key} is {shown(found)}: {must}"
+    return f"{key} is {shown(value)}: {must}"
 
 
 def _must(kind: str, ctx: dict[str, Any], message: str) -> str:
@@ -117,8 +117,8 @@ def _must(kind: str, ctx: dict[str, Any], message: str) -> str:
 
 def _hint(key: str, siblings: set[str], model: type[BaseModel], prefix: str) -> str:
     head, _, name = key.rpartition(".")
-    known_keys = [known for known in dotted_keys(model, prefix) if known != key]
-    elsewhere = [known for known in known_keys if known.rpartition(".")[2] == name]
+    known_keys = [known_key for known_key in dotted_keys(model, prefix) if known_key != key]
+    elsewhere = [known_key for known_key in known_keys if known_key.rpartition(".")[2] == name]
     if elsewhere:
         return f"did you mean {' or '.join(elsewhere)}?"
     match = closest(name, siblings, cutoff=0.6)

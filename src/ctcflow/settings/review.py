@@ -50,29 +50,29 @@ def load_verdicts(path: Path, samples: Iterable[str]) -> tuple[Verdict, ...]:
     problems = [Problem(table.header, sentence) for sentence in _columns(table.columns)]
     if problems:
         refuse(path, problems, _KIND)
-    known = list(samples)
+    sample_names = list(samples)
     problems += table.problems
-    said: dict[tuple[str, str, str], tuple[Verdict, int]] = {}
+    verdicts: dict[tuple[str, str, str], tuple[Verdict, int]] = {}
     for row in table.rows:
         if not row.cells["verdict"] and not row.cells["reviewer"]:
             continue
-        mistakes = _mistakes(row, known)
+        mistakes = _mistakes(row, sample_names)
         problems += [Problem(row.line, mistake) for mistake in mistakes]
         if mistakes:
             continue
-        found = Verdict(*(row.cells[name] for name in Verdict._fields))
-        found = found._replace(verdict=found.verdict.lower())
-        key = (found.sample, found.barcode, found.reviewer)
-        first, line = said.setdefault(key, (found, row.line))
-        if first.verdict != found.verdict:
+        verdict = Verdict(*(row.cells[name] for name in Verdict._fields))
+        verdict = verdict._replace(verdict=verdict.verdict.lower())
+        key = (verdict.sample, verdict.barcode, verdict.reviewer)
+        first, line = verdicts.setdefault(key, (verdict, row.line))
+        if first.verdict != verdict.verdict:
             sentence = (
-                f"{found.reviewer} says {found.verdict} of {found.barcode} of {found.sample} and"
-                f" {first.verdict} on line {line}: remove one"
+                f"{verdict.reviewer} says {verdict.verdict} of {verdict.barcode} of"
+                f" {verdict.sample} and {first.verdict} on line {line}: remove one"
             )
             problems.append(Problem(row.line, sentence))
     if problems:
         refuse(path, problems, _KIND)
-    return tuple(verdict for verdict, _ in said.values())
+    return tuple(verdict for verdict, _ in verdicts.values())
 
 
 def _columns(columns: tuple[str, ...]) -> list[str]:
@@ -87,7 +87,7 @@ def _columns(columns: tuple[str, ...]) -> list[str]:
     return problems
 
 
-def _mistakes(row: Row, known: list[str]) -> list[str]:
+def _mistakes(row: Row, sample_names: list[str]) -> list[str]:
     problems = [
         f"{name} is empty: {action}"
         for name, action in (
@@ -100,8 +100,8 @@ def _mistakes(row: Row, known: list[str]) -> list[str]:
         if not row.cells[name]
     ]
     sample, verdict = row.cells["sample"], row.cells["verdict"]
-    if sample and sample not in known:
-        match = closest(sample, known, cutoff=0.6)
+    if sample and sample not in sample_names:
+        match = closest(sample, sample_names, cutoff=0.6)
         hint = f"did you mean {match}?" if match else "name one of the sample sheet"
         problems.append(f"sample {shown(sample)} is not in this run: {hint}")
     if verdict and verdict.lower() not in WORDS:

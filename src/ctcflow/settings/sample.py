@@ -156,7 +156,8 @@ def across_rows(samples: Mapping[int, Sample]) -> list[Problem]:
             problems.append(Problem(line, sentence))
         first = draws.setdefault(sample.draw, line)
         problems += [
-            Problem(line, found) for found in _draw_problems(sample, samples[first], first)
+            Problem(line, contradiction)
+            for contradiction in _draw_problems(sample, samples[first], first)
         ]
     return problems
 
@@ -166,9 +167,11 @@ def _draw_problems(sample: Sample, other: Sample, line: int) -> list[str]:
     for field in ("patient", "day", "role", "volume_ml"):
         here, there = getattr(sample, field), getattr(other, field)
         if here != there:
-            found = " and ".join(
+            values = " and ".join(
                 f"{'empty' if value is None else shown(value)} {place}"
                 for value, place in ((here, "here"), (there, f"on line {line}"))
             )
-            problems.append(f"draw {sample.draw}: {field} is {found}: lanes of one draw must agree")
+            problems.append(
+                f"draw {sample.draw}: {field} is {values}: lanes of one draw must agree"
+            )
     return problems

@@ -61,7 +61,7 @@ def refuse(path: Path, problems: list[Problem], kind: Kind = SAMPLE_SHEET) -> No
     ordered = sorted(problems, key=lambda problem: problem.line)
     named = "; ".join(f"line {problem.line}: {problem.sentence}" for problem in ordered[:5])
     more = f"; and {len(ordered) - 5} more" if len(ordered) > 5 else ""
-    each = [f"{kind.name} {path}: line {found.line}: {found.sentence}" for found in ordered]
+    each = [f"{kind.name} {path}: line {problem.line}: {problem.sentence}" for problem in ordered]
     raise CtcflowError(f"{kind.name} {path}: {named}{more}", each)
 
 

@@ -91,7 +91,7 @@ def draw_sample(biology: Biology, rates: Rates, rng: np.random.Generator) -> Dro
         np.concatenate([cells, np.full(cells.size, n_kinds)]),
         np.concatenate([umis * (1.0 - mt), umis * mt]),
     )
-    own = draw(parts, profiles, first.size, rates.dispersion, rng)
+    own_rna = draw(parts, profiles, first.size, rates.dispersion, rng)
     soup = _soup(cells, umis, mt, biology)
     spill = rates.ambient * rates.median_umis * np.exp(0.3 * rng.standard_normal(first.size))
     ambient = _draw_ambient(spill, soup, rng)
@@ -99,11 +99,11 @@ def draw_sample(biology: Biology, rates: Rates, rng: np.random.Generator) -> Dro
     leftover = drift * np.exp(0.6 * rng.standard_normal(rates.n_empty))
     empty = _draw_ambient(leftover, soup, rng)
     empty = empty[np.diff(empty.indptr) > 0]
-    counts = (own.counts + ambient).tocsr()
+    counts = (own_rna.counts + ambient).tocsr()
     counts.sort_indices()
     of_tumour = np.isin(cells, [NAMES.index(name) for name in PHENOTYPES])
     tumour_umis = np.bincount(
-        parts.droplet, own.part_umis * np.tile(of_tumour, 2), minlength=first.size
+        parts.droplet, own_rna.part_umis * np.tile(of_tumour, 2), minlength=first.size
     )
     truth = _truth(first, second, kind)
     truth["n_umis"] = np.asarray(counts.sum(axis=1), dtype=np.int64).ravel()

@@ -153,8 +153,8 @@ def _jobs(kinds: Species, params: SimulateParams) -> list[Job]:
         n_draws = params.draws_per_patient if is_patient else 1
         for k, seed in enumerate(seeds.spawn(number)):
             name = f"{'P' if is_patient else 'H'}{k + 1:0{len(str(number))}d}"
-            own, *draws = seed.spawn(1 + n_draws)
-            donor = draw_donor(name, is_patient, kinds, own)
+            donor_seed, *draws = seed.spawn(1 + n_draws)
+            donor = draw_donor(name, is_patient, kinds, donor_seed)
             for draw, draw_seed in enumerate(draws):
                 jobs.append(_job(donor, draw, draw_seed, batches, len(jobs), params))
     return jobs
@@ -247,9 +247,9 @@ def _make(job: Job, kinds: Species, out: Path) -> dict[str, str | int | float]:
         _target(path, form.path, form.write, library)
         if job.rates.n_empty:
             stacked = sparse.vstack([library.counts, drawn.empty], format="csr")
-            everything = np.concatenate([barcodes, codes[n_cells:]])
-            by_code = np.argsort(everything)
-            raw = Library(stacked[by_code], everything[by_code], kinds.genes)
+            all_codes = np.concatenate([barcodes, codes[n_cells:]])
+            by_code = np.argsort(all_codes)
+            raw = Library(stacked[by_code], all_codes[by_code], kinds.genes)
             _target(path, form.raw_path, form.write_raw, raw)
 
     write_whole(folder, write)

@@ -144,11 +144,16 @@ def _choose(genes: pd.DataFrame, rates: pd.DataFrame, n_genes: int) -> pd.DataFr
     ]
     marked = set().union(*(programmes.parse(text) for text in texts))
     first = [s in marked or bool(_RIBOSOMAL.fullmatch(s)) for s in symbols]
-    known = rates.max(axis=1).reindex(symbols).to_numpy(dtype=float)
+    highest_rate = rates.max(axis=1).reindex(symbols).to_numpy(dtype=float)
     unnamed = [bool(_UNNAMED.fullmatch(s) or _LIKELY_SILENT.fullmatch(s)) for s in symbols]
     shuffled = np.random.default_rng(_SPECIES_SEED).random(len(table))
     order = np.lexsort(
-        (shuffled, np.array(unnamed), -np.nan_to_num(known, nan=-1.0), ~np.array(first, dtype=bool))
+        (
+            shuffled,
+            np.array(unnamed),
+            -np.nan_to_num(highest_rate, nan=-1.0),
+            ~np.array(first, dtype=bool),
+        )
     )
     return table.iloc[np.sort(order[:n_genes])].reset_index(drop=True)
 
@@ -177,11 +182,11 @@ def _profile(
     symbols: npt.NDArray[np.object_],
     table: pd.DataFrame,
     common: Floats,
-    own: Floats,
+    own_factors: Floats,
 ) -> Floats:
     """Rates of one kind of cell, counts per million, before shares are fixed.
 
-    `own` are factors that distinguish it from kinds with the same column of the rate table.
+    `own_factors` are factors that distinguish it from kinds with the same column of the rate table.
     """
     kind = KINDS[name]
     base = sum(weight * table[column].fillna(0.0) for column, weight in kind.base.items())
@@ -193,7 +198,7 @@ def _profile(
         # The rates come from tissue, where other cells contain ambient RNA of epithelium.
         spilled = table["Epithelial"].fillna(0.0).to_numpy() > 30.0 * base
         base[spilled] *= 0.2
-    rate: Floats = (base + common) * own * kind.common
+    rate: Floats = (base + common) * own_factors * kind.common
     if kind.lineage == "tumour":
         wanted = programmes.parse(programmes.TUMOURS[name])
     else:

@@ -103,10 +103,10 @@ def call(
     """
     import anndata
 
-    given = pd.DataFrame(columns=_VERDICT, dtype=object) if verdicts is None else verdicts
+    all_verdicts = pd.DataFrame(columns=_VERDICT, dtype=object) if verdicts is None else verdicts
     tables: list[pd.DataFrame] = []
     beside: dict[str, list[pd.DataFrame]] = {slot.key: [] for slot in _BESIDE}
-    found = Counts([], [], [], [], [], [], [], [])
+    collected = Counts([], [], [], [], [], [], [], [])
     totals: dict[str, pd.Series] = {}
     rows: list[dict[str, Any]] = []
     null_p: list[npt.NDArray[np.float64]] = []
@@ -115,8 +115,8 @@ def call(
         row = io.sheet_row(adata)
         name = str(row["sample"])
         rows.append(row)
-        mine = given[given["sample"] == name]
-        table, factor = _call_sample(adata, mine, found.not_run, params)
+        verdicts_of_sample = all_verdicts[all_verdicts["sample"] == name]
+        table, factor = _call_sample(adata, verdicts_of_sample, collected.not_run, params)
         table.insert(0, keys.SAMPLE.key, name)
         tables.append(table)
         for slot in _BESIDE:
@@ -126,25 +126,25 @@ def call(
         every = row.get("role") in controls.CONTROLS
         null = every | adata.obs[keys.IS_LEUKOCYTE.key].to_numpy(bool)
         null_p.append(table.loc[null, keys.P.key].to_numpy(np.float64))
-        found.tail.append({"sample": name, "n_null": len(null_p[-1]), "factor": factor})
-        _collect(found, name, adata, table, params)
+        collected.tail.append({"sample": name, "n_null": len(null_p[-1]), "factor": factor})
+        _collect(collected, name, adata, table, params)
         pools.setdefault(str(row["draw"]), []).append(_pool(adata, table))
-        found.samples.append(_sample_record(row, adata, table, params))
-    _flag_shared_barcodes(found, totals)
+        collected.samples.append(_sample_record(row, adata, table, params))
+    _flag_shared_barcodes(collected, totals)
     result = anndata.AnnData(obs=_obs(tables))
     for key, parts in beside.items():
         result.obsm[key] = pd.concat(parts).set_axis(result.obs_names, axis=0)
     called = result.obs[keys.CLASS.key].isin(_TUMOUR).to_numpy()
     signatures = result.obsm[keys.SIGNATURES.key]
     result.obsm[keys.SIGNATURES_Z.key] = against_calls(signatures, called=called)
-    record = _record(found, rows, null_p, frozen, params)
+    record = _record(collected, rows, null_p, frozen, params)
     _add_origin(record, pools, tissue_markers)
     io.write_record(result, keys.CALL, record)
     return result
 
 
-def _flag_shared_barcodes(found: Counts, totals: Mapping[str, pd.Series]) -> None:
-    by_name = {record["sample"]: record for record in found.samples}
+def _flag_shared_barcodes(collected: Counts, totals: Mapping[str, pd.Series]) -> None:
+    by_name = {record["sample"]: record for record in collected.samples}
     for name, sentence in sharing.sentences(totals, alpha=_SHARED_ALPHA):
         by_name[name]["flags"].append(sentence)
 
@@ -161,16 +161,16 @@ def _add_origin(
     record: Call, pools: Mapping[str, list[origin.Pool]], tissue_markers: pd.DataFrame
 ) -> None:
     """Write the tissue of origin: `origin`, a ranked list per draw, and a sentence in `draws`."""
-    of, record["origin"] = origin.markers(tissue_markers), []
+    markers, record["origin"] = origin.markers(tissue_markers), []
     for draw in record["draws"]:
-        found = origin.origin(pools[draw["draw"]], of=of)
-        draw["tissue_of_origin"] = found.sentence
-        for answer in found.answers:
+        draw_origin = origin.origin(pools[draw["draw"]], of=markers)
+        draw["tissue_of_origin"] = draw_origin.sentence
+        for answer in draw_origin.answers:
             record["origin"].append(
                 {
                     "draw": draw["draw"],
-                    "cells": found.cells,
-                    "counts": found.counts,
+                    "cells": draw_origin.cells,
+                    "counts": draw_origin.counts,
                     "level": answer.level,
                     "rank": answer.rank,
                     "name": answer.name,
@@ -211,7 +211,7 @@ def _call_sample(
     named, reasons = classes.classify(evidence_of)
     for row in np.flatnonzero((together[keys.N_ALIKE.key] > 1).to_numpy() & (named != "blood")):
         reasons[row] += _shown_together(together.iloc[row])
-    said = reviews.apply(
+    reviewed = reviews.apply(
         named,
         reasons,
         barcodes=index.to_numpy(dtype=object),
@@ -220,22 +220,22 @@ def _call_sample(
         identity_p=MISSING_P,
     )
     name = str(io.sheet_row(adata)["sample"])
-    not_run.extend({"sample": name, **lost} for lost in said.not_applied)
+    not_run.extend({"sample": name, **lost} for lost in reviewed.not_applied)
     table = _lines_of(obs, index)
     table[keys.N_ALIKE.key] = together[keys.N_ALIKE.key].to_numpy()
-    table[keys.CLASS.key], table[keys.P.key], table[keys.Q.key] = said.classes, p, q
+    table[keys.CLASS.key], table[keys.P.key], table[keys.Q.key] = reviewed.classes, p, q
     # if no partner is significant, the blood lineage that fits the droplet best is the partner
     beside = obs[keys.P_PARTNER.key].to_numpy(np.float64) <= classes.PARTNER_P
     partner = np.where(beside, obs[keys.PARTNER_LINEAGE.key].astype(str), table[keys.LINEAGE.key])
-    table[keys.PARTNER.key] = np.where(said.classes == "CTC aggregate", partner, "")
-    called = np.isin(said.classes, _TUMOUR)
+    table[keys.PARTNER.key] = np.where(reviewed.classes == "CTC aggregate", partner, "")
+    called = np.isin(reviewed.classes, _TUMOUR)
     # whether an aberration would have been detected depends on the cell's own counts
-    own = evidence_of._replace(umis=obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64))
-    table[keys.MALIGNANCY.key] = classes.malignancy(own, called=called)
+    with_own_counts = evidence_of._replace(umis=obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64))
+    table[keys.MALIGNANCY.key] = classes.malignancy(with_own_counts, called=called)
     table[keys.PHENOTYPE.key] = phenotypes(adata.obsm[keys.SIGNATURES.key], called=called)
-    table[keys.REASON.key] = said.reasons
-    table[keys.CLASS_BEFORE_REVIEW.key] = said.before
-    table[keys.VERDICT.key], table[keys.REVIEWER.key] = said.verdict, said.reviewer
+    table[keys.REASON.key] = reviewed.reasons
+    table[keys.CLASS_BEFORE_REVIEW.key] = reviewed.before
+    table[keys.VERDICT.key], table[keys.REVIEWER.key] = reviewed.verdict, reviewed.reviewer
     return table, factor
 
 
@@ -264,28 +264,28 @@ def _together(adata: AnnData) -> pd.DataFrame:
     several = (obs[keys.N_ALIKE.key] > 1).to_numpy() & ~like_blood
     obs[keys.N_ALIKE.key] = np.where(several, obs[keys.N_ALIKE.key], 1)
     for key, how in _judged_together().items():
-        own, theirs = (of[key] for of in (adata.obs, alike))
-        obs[key] = np.where(several, _HOW[how](own, theirs), own)
+        of_cell, of_group = (table[key] for table in (adata.obs, alike))
+        obs[key] = np.where(several, _HOW[how](of_cell, of_group), of_cell)
     return obs
 
 
 def _judged_together() -> dict[str, str]:
-    found = {keys.TOTAL_COUNTS.key: "group"}
-    found |= {column.slot.key: column.together for column in columns(listed=False)}
-    return {key: how for key, how in found.items() if how != "own"}
+    rules = {keys.TOTAL_COUNTS.key: "group"}
+    rules |= {column.slot.key: column.together for column in columns(listed=False)}
+    return {key: how for key, how in rules.items() if how != "own"}
 
 
-def _of_the_group(own: pd.Series, theirs: pd.Series) -> Any:
-    return theirs.astype(object) if theirs.dtype.name in ("category", "object") else theirs
+def _of_the_group(of_cell: pd.Series, of_group: pd.Series) -> Any:
+    return of_group.astype(object) if of_group.dtype.name in ("category", "object") else of_group
 
 
-def _weaker(own: pd.Series, theirs: pd.Series) -> Any:
-    return np.fmax(own.to_numpy(np.float64), theirs.to_numpy(np.float64))
+def _weaker(of_cell: pd.Series, of_group: pd.Series) -> Any:
+    return np.fmax(of_cell.to_numpy(np.float64), of_group.to_numpy(np.float64))
 
 
-def _either(own: pd.Series, theirs: pd.Series) -> Any:
+def _either(of_cell: pd.Series, of_group: pd.Series) -> Any:
     """The smaller p of both, times two (Bonferroni); NaN where neither was judged."""
-    p = np.stack([of.to_numpy(np.float64) for of in (own, theirs)])
+    p = np.stack([column.to_numpy(np.float64) for column in (of_cell, of_group)])
     least = np.where(np.isnan(p), np.inf, p).min(axis=0)
     return np.where(np.isinf(least), np.nan, np.minimum(1.0, 2.0 * least))
 
@@ -296,65 +296,65 @@ _HOW: Final = {"group": _of_the_group, "weaker": _weaker, "either": _either}
 def _shown_together(cell: pd.Series) -> str:
     """In words, what the group of a cell shows; the columns in the tables are the cell's own."""
     p, copies = cell[keys.P_PANEL.key], cell[keys.P_COPY_NUMBER.key]
-    said = f"panel p {p:.2g} with {cell[keys.N_PANEL_GENES.key]} genes"
+    evidence = f"panel p {p:.2g} with {cell[keys.N_PANEL_GENES.key]} genes"
     if not np.isnan(copies):
-        said += f", copy number p {copies:.2g}"
+        evidence += f", copy number p {copies:.2g}"
     beside = cell[keys.N_ALIKE.key] - 1
-    return f"; judged together with {beside} cells that are like it ({said})"
+    return f"; judged together with {beside} cells that are like it ({evidence})"
 
 
 def _record(
-    found: Counts,
+    collected: Counts,
     rows: list[dict[str, Any]],
     null_p: list[npt.NDArray[np.float64]],
     frozen: Controls | None,
     params: CallParams,
 ) -> Call:
     counted = counting.count_draws(
-        found.samples,
+        collected.samples,
         rows,
         confidence=params.confidence,
         dispersion=params.dispersion,
         frozen=frozen,
     )
     counting.library_intervals(
-        found.samples, ratio=counted.dispersion["ratio"], confidence=params.confidence
+        collected.samples, ratio=counted.dispersion["ratio"], confidence=params.confidence
     )
     return {
-        "samples": found.samples,
+        "samples": collected.samples,
         "draws": counted.draws,
         "origin": [],
         "dispersion": counted.dispersion,
         "blanks": counted.blanks,
         "healthy": controls.false_calls(
-            found.samples, fdr=params.fdr, confidence=params.confidence, frozen=frozen
+            collected.samples, fdr=params.fdr, confidence=params.confidence, frozen=frozen
         ),
         "calibration": {
-            "n_null": sum(record["n_null"] for record in found.tail),
+            "n_null": sum(record["n_null"] for record in collected.tail),
             "observed": p_values.reached(np.concatenate(null_p), levels=_NOMINAL),
-            "tail": found.tail,
-            "decoys": found.decoys,
+            "tail": collected.tail,
+            "decoys": collected.decoys,
         },
-        "aggregates": found.aggregates,
-        "ledger": found.ledger,
-        "set_aside": found.set_aside,
-        "qc": found.qc,
-        "not_run": found.not_run,
+        "aggregates": collected.aggregates,
+        "ledger": collected.ledger,
+        "set_aside": collected.set_aside,
+        "qc": collected.qc,
+        "not_run": collected.not_run,
     }
 
 
 def _collect(
-    found: Counts, name: str, adata: AnnData, table: pd.DataFrame, params: CallParams
+    collected: Counts, name: str, adata: AnnData, table: pd.DataFrame, params: CallParams
 ) -> None:
     qc, score = io.record(adata, keys.QC, QC), io.record(adata, keys.SCORE, Score)
-    found.ledger.extend({"sample": name, **line} for line in qc["ledger"])
+    collected.ledger.extend({"sample": name, **line} for line in qc["ledger"])
     for chosen in classes.CLASSES:
         count = int((table[keys.CLASS.key] == chosen).sum())
-        found.ledger.append(
+        collected.ledger.append(
             {"sample": name, "stage": "call", "reason": f"class: {chosen}", "cells": count}
         )
-    found.set_aside.extend({"sample": name, **droplet} for droplet in qc["set_aside"])
-    found.qc.append(
+    collected.set_aside.extend({"sample": name, **droplet} for droplet in qc["set_aside"])
+    collected.qc.append(
         {
             "sample": name,
             "umis": qc["umis"],
@@ -366,9 +366,9 @@ def _collect(
         }
     )
     aggregated = _aggregates(adata, table, qc["doublet_rate"], params)
-    found.aggregates.extend({"sample": name, **of_partner} for of_partner in aggregated)
-    found.decoys.extend({"sample": name, **of_level} for of_level in score["decoys"])
-    found.not_run.extend({"sample": name, **lost} for lost in qc["not_run"] + score["not_run"])
+    collected.aggregates.extend({"sample": name, **of_partner} for of_partner in aggregated)
+    collected.decoys.extend({"sample": name, **of_level} for of_level in score["decoys"])
+    collected.not_run.extend({"sample": name, **lost} for lost in qc["not_run"] + score["not_run"])
 
 
 def _aggregates(

@@ -131,19 +131,21 @@ def _embedded(
     part = graph_clusters.sketched(
         points, rare, graph=graph, size=SKETCH, k=k, seed=seed, n_threads=threads
     )
-    found = graph_clusters.communities(part, method=method, resolutions=resolutions, seed=seed)
+    memberships = graph_clusters.communities(
+        part, method=method, resolutions=resolutions, seed=seed
+    )
     table = graph_clusters.stabilities(
         points, rare, method=method, resolutions=resolutions, k=k, seed=seed, n_threads=threads
     )
     used = _resolution(params, table)
-    report = _report(adata, found, table, used, sketched=int(part.chosen.size))
+    report = _report(adata, memberships, table, used, sketched=int(part.chosen.size))
     if small:
         size = f"{adata.n_obs} cells with {points.shape[1]} components"
         report["reason"] = f"{size}: no neighbours, one cluster"
     result = _build(adata, delivered, n_neighbors=k, seed=seed)
-    for resolution, membership in zip(resolutions, found, strict=True):
+    for resolution, membership in zip(resolutions, memberships, strict=True):
         result.obs[f"leiden_{resolution:g}"] = _categories(membership)
-    codes = found[resolutions.index(used)]
+    codes = memberships[resolutions.index(used)]
     result.obs[keys.CLUSTER.key] = _categories(codes)
     result.obsm[keys.X_UMAP.key] = graph_clusters.layout(
         part, points, min_dist=params.min_dist, seed=seed
@@ -158,7 +160,7 @@ def _embedded(
 
 def _report(
     adata: AnnData,
-    found: Sequence[Codes],
+    memberships: Sequence[Codes],
     table: Sequence[Stability],
     used: float,
     *,
@@ -168,7 +170,7 @@ def _report(
     return {
         "resolutions": [
             {**row, "n_clusters": _n_groups(membership)}
-            for row, membership in zip(table, found, strict=True)
+            for row, membership in zip(table, memberships, strict=True)
         ],
         "resolution": used,
         "sketch": {"cells": sketched, "of": adata.n_obs},
@@ -186,8 +188,8 @@ def _n_groups(codes: Codes) -> int:
 def _resolution(params: ClusterParams, table: Sequence[Stability]) -> float:
     if params.resolution != "auto":
         return params.resolution
-    known = [np.nan if row["stability"] is None else row["stability"] for row in table]
-    return finest_stable(params.resolutions, known, share_of_best=_ENOUGH)
+    stabilities = [np.nan if row["stability"] is None else row["stability"] for row in table]
+    return finest_stable(params.resolutions, stabilities, share_of_best=_ENOUGH)
 
 
 def _categories(codes: Codes) -> pd.Categorical:
@@ -218,20 +220,20 @@ def _cell_types(
     loadings /= annotation.largest_means(means)[:, None]
     scores = means @ loadings
     chosen = annotation.best_types(scores, floor=_FLOOR)
-    given = np.unique(chosen.best[chosen.best >= 0])
+    assigned_types = np.unique(chosen.best[chosen.best >= 0])
     graph = result.obsp[keys.CONNECTIVITIES.key]
     around = annotation.diffused_scores(
-        result.X @ loadings[:, given].astype(np.float32),
+        result.X @ loadings[:, assigned_types].astype(np.float32),
         ties=graph,
         outside=None,
         total=np.asarray(graph.sum(axis=1), dtype=np.float32).reshape(-1, 1),
     )
-    of_clusters = pd.Index(given).get_indexer(chosen.best)
+    of_clusters = pd.Index(assigned_types).get_indexer(chosen.best)
     of_cells = annotation.border_types(of_clusters[groups.codes], around)
-    result.varm[keys.TYPE_LOADINGS.key] = loadings[:, given]
+    result.varm[keys.TYPE_LOADINGS.key] = loadings[:, assigned_types]
     result.obsm[keys.TYPE_SCORES.key] = around
     table = _types_in_words(chosen, scores, sizes, sets)
-    scored = [sets[type_] for type_ in given]
+    scored = [sets[type_] for type_ in assigned_types]
     names = np.array([*scored, UNASSIGNED], dtype=object)
     return names[of_clusters], names[of_cells], table, scored
 
@@ -299,8 +301,8 @@ def _add_markers(
     inside = collected.sums / np.maximum(sizes, 1)
     rest = collected.sums.sum(axis=0) - collected.sums
     outside = rest / np.maximum(groups.codes.size - sizes, 1)
-    found = _best_markers(aucs, inside, outside, names)
-    io.write_record(result, keys.MARKERS, found)
+    best_markers = _best_markers(aucs, inside, outside, names)
+    io.write_record(result, keys.MARKERS, best_markers)
     if groups.n > 1:
         result.uns[keys.RANKED.key] = delivery.ranked_genes(
             aucs[:, delivered],

@@ -62,7 +62,7 @@ def collect(
     places = [np.zeros(0, dtype=np.intp)]
     in_sketch = np.zeros(adata.n_obs, dtype=np.bool_)
     in_sketch[groups.sketch] = True
-    found = Collected(blocks[0], np.ones(adata.n_obs), sums, [], {})
+    collected = Collected(blocks[0], np.ones(adata.n_obs), sums, [], {})
     for sample in cohort:
         if sample.n_obs == 0:
             continue
@@ -71,20 +71,20 @@ def collect(
         whole = sparse.csr_matrix(sample.X)
         factors = sample.obs[keys.SIZE_FACTOR.key].to_numpy(np.float64)
         if (place < 0).any():
-            known = np.flatnonzero(place >= 0)
-            whole, factors, place = whole[known], factors[known], place[known]
+            in_cohort = np.flatnonzero(place >= 0)
+            whole, factors, place = whole[in_cohort], factors[in_cohort], place[in_cohort]
         matrix = aligned_rows.on_genes(whole, places=gene, n_genes=adata.n_vars)
         codes = groups.codes[place]
-        found.size_factors[place] = factors
+        collected.size_factors[place] = factors
         sums += markers.group_sums(matrix, groups=codes, n_groups=groups.n)
         target = np.where(gene >= 0, column[gene], -1)
         blocks.append(aligned_rows.on_genes(whole, places=target, n_genes=n_genes))
         places.append(place)
         chosen = np.flatnonzero(in_sketch[place])
         of_sketch = matrix if chosen.size == place.size else matrix[chosen]
-        found.sketch.append(markers.by_gene(of_sketch, groups=codes[chosen], n_groups=groups.n))
+        collected.sketch.append(markers.by_gene(of_sketch, groups=codes[chosen], n_groups=groups.n))
         if groups.pseudobulk.size:
-            _add_units(found.units, sample, matrix, factors, groups, place)
+            _add_units(collected.units, sample, matrix, factors, groups, place)
     order = np.concatenate(places)
     if order.size != adata.n_obs:
         raise CtcflowError(
@@ -94,13 +94,13 @@ def collect(
     stacked = aligned_rows.stack(blocks, n_genes=n_genes)
     if (order[1:] < order[:-1]).any():
         stacked = stacked[np.argsort(order, kind="stable")]
-    return found._replace(values=stacked)
+    return collected._replace(values=stacked)
 
 
 def _places(adata: AnnData, sample: AnnData) -> Codes:
     names = sample.obs[keys.SAMPLE.key].to_numpy(dtype=object)
-    own = [f"{s}:{b}" for s, b in zip(names, sample.obs_names, strict=True)]
-    found: Codes = adata.obs_names.get_indexer(pd.Index(own, dtype=object))
+    cell_names = [f"{s}:{b}" for s, b in zip(names, sample.obs_names, strict=True)]
+    found: Codes = adata.obs_names.get_indexer(pd.Index(cell_names, dtype=object))
     return found
 
 
@@ -114,10 +114,10 @@ def _add_units(
 ) -> None:
     """Add the raw counts of a sample to its patient's."""
     counts = conditions.raw_counts(matrix, size_factors=factors)
-    own, n = groups.pseudobulk[place], groups.n + len(groups.classes)
-    summed = sparse.csr_matrix(markers.group_sums(counts, groups=own, n_groups=n))
+    codes, n = groups.pseudobulk[place], groups.n + len(groups.classes)
+    summed = sparse.csr_matrix(markers.group_sums(counts, groups=codes, n_groups=n))
     for unit in units_of(sample.obs):
-        cells = np.bincount(own, minlength=n)
+        cells = np.bincount(codes, minlength=n)
         units[unit] = pseudobulk.add(units.get(unit), summed, cells)
 
 

@@ -82,8 +82,8 @@ def add_colours(adata: AnnData) -> None:
             adata.obs[slot.key] = names
         sizes = np.bincount(names.codes, minlength=names.categories.size)
         others = np.array([n for n in names.categories if n not in of_classes], dtype=str)
-        known = np.isin(names.categories.to_numpy(dtype=object), list(of_classes))
-        colours = of_classes | (level_colours(others, sizes[~known]) if others.size else {})
+        is_class = np.isin(names.categories.to_numpy(dtype=object), list(of_classes))
+        colours = of_classes | (level_colours(others, sizes[~is_class]) if others.size else {})
         adata.uns[target.key] = np.array([colours[n] for n in names.categories], dtype=object)
 
 

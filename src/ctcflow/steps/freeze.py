@@ -78,8 +78,8 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
     cell_type, cell_types = _codes(adata.obs[keys.CELL_TYPE.key])
     group = np.unique(cluster * len(cell_types) + cell_type, return_inverse=True)[1]
     folds, asked = _left_out(adata, params.null_cells)
-    found = _expression(adata, used, groups=group, folds=folds, asked=asked)
-    sums, sizes = found.sums.sum(axis=0), found.sizes.sum(axis=0)
+    expression = _expression(adata, used, groups=group, folds=folds, asked=asked)
+    sums, sizes = expression.sums.sum(axis=0), expression.sizes.sum(axis=0)
     correction = adata.uns[keys.CORRECTION.key]
     markers = np.asarray(adata.varm[keys.TYPE_LOADINGS.key], dtype=np.float64)
     of_types = (markers != 0).any(axis=1)
@@ -87,7 +87,7 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
         "n_neighbors": params.n_neighbors,
         "clusters": clusters,
         "cell_types": cell_types,
-        "limits": _limits(adata, found, groups=group, folds=folds, asked=asked, params=params),
+        "limits": _limits(adata, expression, groups=group, folds=folds, asked=asked, params=params),
     }
     frozen = bundle.Reference(
         manifest,
@@ -153,17 +153,17 @@ def _steps(adata: AnnData) -> dict[str, Any]:
     recorded = io.record(adata, keys.CTCFLOW, RunRecord)["steps"]
     wanted = ("version", "params", "inputs")
     return {
-        step: {key: value for key, value in found.items() if key in wanted}
-        for step, found in recorded.items()
+        step: {key: value for key, value in record.items() if key in wanted}
+        for step, record in recorded.items()
     }
 
 
 def _controls(call: AnnData) -> Controls:
-    found = io.record(call, keys.CALL, Call)
+    calls = io.record(call, keys.CALL, Call)
     return {
-        "dispersion": found["dispersion"],
-        "blanks": found["blanks"],
-        "healthy": found["healthy"],
+        "dispersion": calls["dispersion"],
+        "blanks": calls["blanks"],
+        "healthy": calls["healthy"],
     }
 
 
@@ -236,29 +236,33 @@ def _limits(
     points = np.asarray(adata.obsm[keys.X_INTEGRATED.key], dtype=np.float32)
     umis = adata.obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64)
     samples, fold_of_asked = _samples(adata), folds[asked]
-    found: dict[str, list[npt.NDArray[np.float64]]] = {"distance": [], "unexpected": [], "umis": []}
+    measures: dict[str, list[npt.NDArray[np.float64]]] = {
+        "distance": [],
+        "unexpected": [],
+        "umis": [],
+    }
     for fold in np.unique(fold_of_asked):
         others = folds != fold
         if not others.any():
             continue
         sums = expression.sums.sum(axis=0) - expression.sums[fold]
         sizes = expression.sizes.sum(axis=0) - expression.sizes[fold]
-        own = np.flatnonzero(asked & ~others)
+        rows = np.flatnonzero(asked & ~others)
         placed = place(
             expression.asked[fold_of_asked == fold],
-            points[own].astype(np.float64),
+            points[rows].astype(np.float64),
             embedding=points[others],
             groups=groups[others],
             group_means=sums / np.maximum(sizes, 1.0)[:, None],
-            batches=samples[own],
-            fitted=np.ones(own.size, dtype=np.bool_),
+            batches=samples[rows],
+            fitted=np.ones(rows.size, dtype=np.bool_),
             k=params.n_neighbors,
             n_threads=blas_threads(),
         )
-        found["distance"].append(placed.distances.mean(axis=1))
-        found["unexpected"].append(placed.unexpected)
-        found["umis"].append(umis[own])
-    joined = {name: np.concatenate([np.zeros(0), *parts]) for name, parts in found.items()}
+        measures["distance"].append(placed.distances.mean(axis=1))
+        measures["unexpected"].append(placed.unexpected)
+        measures["umis"].append(umis[rows])
+    joined = {name: np.concatenate([np.zeros(0), *parts]) for name, parts in measures.items()}
     limits = {
         name: novelty.fit_limit(joined[name], umis=joined["umis"], share=params.novel_share)
         for name in ("distance", "unexpected")

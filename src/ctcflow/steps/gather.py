@@ -85,20 +85,20 @@ def _obs(sample: AnnData) -> pd.DataFrame:
 
 def _report(samples: list[AnnData]) -> dict[str, Any]:
     """Record of what was mapped onto which reference, and which samples could not be mapped."""
-    found: dict[str, Any] = {"method": "mapping onto a frozen reference"}
+    report: dict[str, Any] = {"method": "mapping onto a frozen reference"}
     for sample in samples:
         name = io.sheet_row(sample)["sample"]
         record = io.record(sample, keys.PROJECT, Project)
         cells = record["reference"]["cells"]
-        found["reason"] = f"no joint embedding: mapped onto a frozen reference of {cells} cells"
+        report["reason"] = f"no joint embedding: mapped onto a frozen reference of {cells} cells"
         if record["not_mapped"]:
-            found[f"mapping of {name}_reason"] = f"not mapped: {record['not_mapped']}"
+            report[f"mapping of {name}_reason"] = f"not mapped: {record['not_mapped']}"
         elif record["missing_genes"]:
-            found[f"some genes of {name}_reason"] = (
+            report[f"some genes of {name}_reason"] = (
                 f"{record['missing_genes']} of {record['genes']} genes of the reference are not in"
                 f" its matrix: they are not seen, and the confidence of its types is"
                 f" {record['seen_share']:.3f} of what it would be"
             )
         if record["reason"]:
-            found[f"correction of {name}_reason"] = record["reason"]
-    return found
+            report[f"correction of {name}_reason"] = record["reason"]
+    return report

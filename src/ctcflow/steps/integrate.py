@@ -163,23 +163,23 @@ def _harmony(
 ) -> tuple[Embedding, dict[str, npt.NDArray[Any]]]:
     corrected = points.copy()
     used = cells.blood & fitted[cells.batches]
-    found = harmony(
+    harmonised = harmony(
         points[used],
         batches=cells.batches[used],
         theta=method.theta,
         max_iterations=method.max_iterations,
         seed=method.seed,
     )
-    corrected[used] = found.points
+    corrected[used] = harmonised.points
     shifts = (corrected - points)[used]
     others = np.flatnonzero(~cells.blood & fitted[cells.batches])
     for groups in (cells.batches, cells.samples):
         # Samples come last, so that the batch's correction is kept if a sample has no leukocytes.
         means = mean_shift(shifts, groups=groups[used], n_groups=int(groups.max()) + 1)
-        known = others[~np.isnan(means[groups[others]]).any(axis=1)]
-        corrected[known] = points[known] + means[groups[known]]
+        with_shift = others[~np.isnan(means[groups[others]]).any(axis=1)]
+        corrected[with_shift] = points[with_shift] + means[groups[with_shift]]
     arrays = _correction(points.shape[1])
-    arrays |= {"cluster_sizes": found.cluster_sizes, "cluster_sums": found.cluster_sums}
+    arrays |= {"cluster_sizes": harmonised.cluster_sizes, "cluster_sums": harmonised.cluster_sums}
     return corrected, arrays
 
 
@@ -199,9 +199,12 @@ def _linear(
     )
     corrected = points - effects[cells.batches]
     means = mean_shift(corrected[used], groups=lineages, n_groups=n_lineages)
-    known = np.unique(lineages)
+    compared_lineages = np.unique(lineages)
     arrays = _correction(points.shape[1])
-    arrays |= {"lineages": cells.lineage_names[known], "lineage_means": means[known]}
+    arrays |= {
+        "lineages": cells.lineage_names[compared_lineages],
+        "lineage_means": means[compared_lineages],
+    }
     return corrected, arrays
 
 
@@ -221,21 +224,21 @@ def _batch_records(cells: _Cells, left: list[str], reason: str) -> dict[str, Bat
 def _confounding(obs: pd.DataFrame, params: IntegrateParams) -> list[Association]:
     """Association of batch with other columns of the sheet, over samples."""
     samples = obs.drop_duplicates(keys.SAMPLE.key)
-    found: list[Association] = []
+    associations: list[Association] = []
     for column in _COMPARED:
         if column not in samples or column == params.batch:
             continue
         values = samples[column].to_numpy(dtype=object)
-        known = ~(pd.isna(values) | (values == ""))
+        filled = ~(pd.isna(values) | (values == ""))
         record = confounding.associate(
-            pd.factorize(samples.loc[known, keys.BATCH.key], sort=True)[0],
-            pd.factorize(values[known], sort=True)[0],
+            pd.factorize(samples.loc[filled, keys.BATCH.key], sort=True)[0],
+            pd.factorize(values[filled], sort=True)[0],
             name=column,
             n_permutations=_PERMUTATIONS,
             seed=params.seed,
         )
-        found += [record] if record else []
-    return found
+        associations += [record] if record else []
+    return associations
 
 
 def _add_mixing(
@@ -268,8 +271,8 @@ def _add_mixing(
 
 
 def _codes(codes: Codes) -> tuple[Codes, int]:
-    own, values = pd.factorize(codes, sort=True)
-    return own, values.size
+    new_codes, values = pd.factorize(codes, sort=True)
+    return new_codes, values.size
 
 
 def _add_separability(

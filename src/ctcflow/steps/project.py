@@ -162,10 +162,10 @@ def _leave(adata: AnnData, reference: Reference) -> None:
 def _points(values: sparse.csr_matrix, reference: Reference, lacks: Flags) -> Points:
     if lacks.any():
         seen = ~lacks
-        found = points_of_seen(
+        points = points_of_seen(
             values[:, seen], means=reference.means[seen], loadings=reference.loadings[seen]
         )
-        return found.astype(np.float32)
+        return points.astype(np.float32)
     return on_components(values, Components(reference.means, reference.loadings, np.zeros(0), 0.0))
 
 
@@ -233,14 +233,14 @@ def _novelty(placed: Placed, obs: pd.DataFrame, reference: Reference) -> npt.NDA
     if not limits["distance"]:
         return np.full(len(obs), np.nan)
     umis = obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64)
-    found = [
+    measures = [
         novelty.excess(seen, umis=umis, limit=novelty.Limit(**limits[name]))
         for name, seen in (
             ("distance", placed.distances.mean(axis=1)),
             ("unexpected", placed.unexpected),
         )
     ]
-    return np.maximum(*found)
+    return np.maximum(*measures)
 
 
 class _Around(NamedTuple):

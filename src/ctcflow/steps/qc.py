@@ -126,13 +126,13 @@ def qc(
     not_run = _not_run(sample, doublet, rate, ambient_rna.found)
     not_run += [_NO_SOUP] if unfiltered is not None and raw is None else []
     basis = "droplets" if raw else "cells"
-    found: QC = {
+    record: QC = {
         **_decided(sample, judged, raw, doublet, lower=params.ambient_umis),
         "ambient": records.contamination(ambient_rna.found, measured_on=basis, corrected=correct),
         "doublet_rate": rate,
         "not_run": not_run,
     }
-    io.write_record(adata, keys.QC, found)
+    io.write_record(adata, keys.QC, record)
     return adata
 
 
@@ -228,8 +228,8 @@ def _ordered(adata: AnnData, order: Ints, technical: pd.DataFrame) -> Sample:
     if columns.size:  # `ingest` keeps genes of another species separately
         features = sp.csr_matrix(adata.obsm[keys.OTHER_FEATURES.key])[order][:, columns]
         foreign = np.asarray(features.sum(axis=1), dtype=np.float64).ravel()
-    found = quality(counts, genes, technical=technical, foreign=foreign)
-    return Sample(counts, genes, adata.obs_names.to_numpy(dtype=object)[order], found)
+    metrics = quality(counts, genes, technical=technical, foreign=foreign)
+    return Sample(counts, genes, adata.obs_names.to_numpy(dtype=object)[order], metrics)
 
 
 def _rules(sample: Sample, params: QCParams) -> list[lim.Rules]:
@@ -270,10 +270,10 @@ def _doublets(
         )
     if rate is None or sample.quality.reads:
         return rate, doublets.Doublets(score, called)
-    found = doublets.doublet_scores(
+    of_kept = doublets.doublet_scores(
         sample.counts[np.flatnonzero(keep)], rate=rate, seed=params.seed, n_threads=blas_threads()
     )
-    score[keep], called[keep] = found.score, found.called
+    score[keep], called[keep] = of_kept.score, of_kept.called
     return rate, doublets.Doublets(score, called)
 
 
@@ -307,7 +307,10 @@ def _write(
 
 
 def _not_run(
-    sample: Sample, doublet: doublets.Doublets, rate: float | None, found: ambient.Contamination
+    sample: Sample,
+    doublet: doublets.Doublets,
+    rate: float | None,
+    contamination: ambient.Contamination,
 ) -> list[NotRun]:
     if sample.barcodes.size == 0:
         return [{"what": "quality control", "reason": "the sample has no cell"}]
@@ -316,8 +319,8 @@ def _not_run(
         for name, values in sample.quality.percent.items()
         if np.isnan(values).all()
     ]
-    if found.reason:
-        missing.append({"what": "ambient RNA", "reason": found.reason})
+    if contamination.reason:
+        missing.append({"what": "ambient RNA", "reason": contamination.reason})
     if not np.isnan(doublet.score).all():
         return missing
     if sample.quality.reads:

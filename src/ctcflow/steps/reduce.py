@@ -93,11 +93,11 @@ def reduce(
     variable = variable_genes.consensus(own_ranks, n_genes=params.n_genes)
     used = variable | panel if params.include_panel else variable
     names = genes.names[used]
-    found = _components(sample_files.values(cohort), names, params.n_components)
-    k = found.variance.size
-    blocks = [pca.project(_columns(s, names), found) for s in sample_files.values(cohort)]
+    components = _components(sample_files.values(cohort), names, params.n_components)
+    k = components.variance.size
+    blocks = [pca.project(_columns(s, names), components) for s in sample_files.values(cohort)]
     loadings = np.zeros((used.size, k))
-    loadings[used] = found.loadings
+    loadings[used] = components.loadings
     var = pd.DataFrame(
         {
             keys.GENE_ID.key: genes.ids,
@@ -113,7 +113,7 @@ def reduce(
     adata = anndata.AnnData(obs=obs, var=var)
     adata.obsm[keys.X_PCA.key] = np.concatenate([*blocks, np.zeros((0, k), dtype=np.float32)])
     adata.varm[keys.LOADINGS.key] = loadings
-    report = _report(genes, found, excluded, used, len(obs), params)
+    report = _report(genes, components, excluded, used, len(obs), params)
     io.write_record(adata, keys.REDUCE, report)
     return adata
 
@@ -125,10 +125,10 @@ def _survey(cohort: Iterable[AnnData]) -> tuple[_Genes, pd.DataFrame]:
     ids: dict[str, str] = {}
     for sample in cohort:
         names = sample.var_names.to_numpy(dtype=object)
-        own = np.full(names.size, "", dtype=object)
+        gene_ids = np.full(names.size, "", dtype=object)
         if keys.GENE_ID.key in sample.var:
-            own = sample.var[keys.GENE_ID.key].to_numpy(dtype=object)
-        for name, gene_id in zip(names, own, strict=True):
+            gene_ids = sample.var[keys.GENE_ID.key].to_numpy(dtype=object)
+        for name, gene_id in zip(names, gene_ids, strict=True):
             if not ids.get(name):
                 ids[name] = gene_id
         table = {c: sample.var[c].to_numpy(np.float64) for c in _MEASURED}
@@ -185,11 +185,11 @@ def _all_cells(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _one_type(column: pd.Series) -> pd.Series:
-    known = column.dropna()
-    kinds = {type(value) for value in known}
+    values = column.dropna()
+    kinds = {type(value) for value in values}
     if kinds and all(issubclass(kind, bool | np.bool_) for kind in kinds):
-        return column.astype(bool if len(known) == len(column) else float)
-    if all(issubclass(kind, int | np.integer) for kind in kinds) and len(known) == len(column):
+        return column.astype(bool if len(values) == len(column) else float)
+    if all(issubclass(kind, int | np.integer) for kind in kinds) and len(values) == len(column):
         return column.astype(np.int64)
     if all(issubclass(kind, int | float | np.number | np.bool_) for kind in kinds):
         return column.astype(np.float64)
@@ -198,11 +198,13 @@ def _one_type(column: pd.Series) -> pd.Series:
 
 def _ranks_of_usable(genes: _Genes, excluded: Flags) -> npt.NDArray[np.float32]:
     """Ranks among the usable genes, so that each sample contributes the same number of them."""
-    own = [
+    ranks_of_samples = [
         variable_genes.ranks(np.where(excluded | np.isnan(row), np.nan, -row + row.size))
         for row in genes.ranks
     ]
-    return np.array(own, dtype=np.float32).reshape(len(own), excluded.size)
+    return np.array(ranks_of_samples, dtype=np.float32).reshape(
+        len(ranks_of_samples), excluded.size
+    )
 
 
 def _columns(sample: AnnData, names: pd.Index) -> sparse.csr_matrix:
@@ -228,7 +230,7 @@ def _components(cohort: Iterable[AnnData], names: pd.Index, n_components: int) -
 
 def _report(
     genes: _Genes,
-    found: pca.Components,
+    components: pca.Components,
     excluded: Flags,
     used: Flags,
     n_cells: int,
@@ -242,12 +244,12 @@ def _report(
         "n_genes": int(used.size),
         "n_used": int(used.sum()),
         "n_excluded": int(excluded.sum()),
-        "variance": [float(v) for v in found.variance],
-        "variance_explained": [float(v / found.total_variance) for v in found.variance],
+        "variance": [float(v) for v in components.variance],
+        "variance_explained": [float(v / components.total_variance) for v in components.variance],
     }
-    if found.variance.size < params.n_components:
+    if components.variance.size < params.n_components:
         report["reason"] = (
-            f"{found.variance.size} of {params.n_components} components: "
+            f"{components.variance.size} of {params.n_components} components: "
             f"{n_cells} cells and {int(used.sum())} genes give no more"
         )
     return report

@@ -100,19 +100,19 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
         The files of `FILES`, by path below the folder of the report. The same input gives the
         same bytes.
     """
-    found = io.record(call, keys.CALL, Call)
+    record = io.record(call, keys.CALL, Call)
     copies = copy_number.judged(call.obs, call.obsm.get(keys.COPY_NUMBER.key))
     from ctcflow.render.report_figures import drawings  # matplotlib takes half a second to import
 
-    figures = drawings(adata, call, found, copies)
+    figures = drawings(adata, call, record, copies)
     steps = _steps(adata, call)
-    draws = answer.draws_of(found.get("draws") or [], found.get("samples") or [])
+    draws = answer.draws_of(record.get("draws") or [], record.get("samples") or [])
     missing = tables.not_run_table(call, adata)
     first = answer.first_screen(
         draws,
-        found.get("healthy") or {},
-        found.get("dispersion") or {},
-        _notes(found, missing),
+        record.get("healthy") or {},
+        record.get("dispersion") or {},
+        _notes(record, missing),
         _confidence(steps),
     )
     called = tables.ctc_table(call)
@@ -121,11 +121,13 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
     main = [
         first,
         calls,
-        copy_number.section(copies, figures["figures/copy_number.png"], found.get("not_run") or []),
-        sections.calibration(found.get("calibration") or {}, figures["figures/calibration.png"]),
+        copy_number.section(
+            copies, figures["figures/copy_number.png"], record.get("not_run") or []
+        ),
+        sections.calibration(record.get("calibration") or {}, figures["figures/calibration.png"]),
         quality_page.aggregates(tables.aggregates_table(call)),
         cohort.maps(figures["figures/umap.png"], around.markup),
-        _quality(call, found.get("qc") or [], figures),
+        _quality(call, record.get("qc") or [], figures),
         sections.set_aside(tables.set_aside_table(call)),
         cohort.mixing(io.record(adata, keys.INTEGRATE, Integrate), figures["figures/mixing.png"]),
         _clusters(adata),
@@ -228,12 +230,12 @@ def _steps(adata: AnnData, call: AnnData) -> dict[str, Mapping[str, Any]]:
 
 
 def _confidence(steps: Mapping[str, Mapping[str, Any]]) -> float | None:
-    given = (steps.get("call", {}).get("params") or {}).get("confidence")
-    return numbers.number_or_none(given)
+    confidence = (steps.get("call", {}).get("params") or {}).get("confidence")
+    return numbers.number_or_none(confidence)
 
 
-def _notes(found: Mapping[str, Any], missing: pd.DataFrame) -> list[Markup]:
-    notes = [answer.no_control_note(found.get("samples") or [], found.get("healthy") or {})]
+def _notes(record: Mapping[str, Any], missing: pd.DataFrame) -> list[Markup]:
+    notes = [answer.no_control_note(record.get("samples") or [], record.get("healthy") or {})]
     if len(missing):
         what = numbers.plural(len(missing), "analysis")
         what = what.replace("analysiss", "analyses")

@@ -115,9 +115,9 @@ def score(
         shipped=shipped,
         settings=_settings(params),
     )
-    found = measure(of)
-    _write(adata, of, found, back)
-    _write_together(adata, of, found, back)
+    lines = measure(of)
+    _write(adata, of, lines, back)
+    _write_together(adata, of, lines, back)
     tissue = origin.counts_in_markers(
         working.X.tocsr(),
         cells=of.roles.candidates[back],
@@ -127,13 +127,13 @@ def score(
     adata.obsm[keys.TISSUE_COUNTS.key] = tissue.counts
     scores, coverage = _signatures(adata, gene_programs)
     adata.obsm[keys.SIGNATURES.key] = scores
-    record = _record(of, found, coverage, tissue.measured.tolist())
-    io.write_record(adata, keys.SCORE, record | _of_lines(found))
+    record = _record(of, lines, coverage, tissue.measured.tolist())
+    io.write_record(adata, keys.SCORE, record | _of_lines(lines))
     return adata
 
 
 def _record(
-    of: Looked, found: Mapping[str, Found], coverage: dict[str, str], measured: list[bool]
+    of: Looked, lines: Mapping[str, Found], coverage: dict[str, str], measured: list[bool]
 ) -> Score:
     return {
         "panels": list(of.panel_genes),
@@ -144,16 +144,16 @@ def _record(
         "tissue_genes_measured": measured,
         "decoys": decoys.measured(of),
         "not_run": [
-            {"what": name, "reason": line.not_run} for name, line in found.items() if line.not_run
+            {"what": name, "reason": line.not_run} for name, line in lines.items() if line.not_run
         ],
     }
 
 
-def _of_lines(found: Mapping[str, Found]) -> dict[str, Any]:
+def _of_lines(lines: Mapping[str, Found]) -> dict[str, Any]:
     """Records of the lines of evidence that have one, by their names."""
     return {
         name.replace(" ", "_"): line.record
-        for name, line in found.items()
+        for name, line in lines.items()
         if line.record is not None
     }
 
@@ -169,18 +169,18 @@ def _on_the_scale_of_molecules(adata: AnnData, technical: pd.DataFrame) -> AnnDa
 
 def _panels(adata: AnnData, panels: pd.DataFrame, wanted: str) -> dict[str, frozenset[str]]:
     """Genes of the requested panel, or of the panel of the sample's cancer type, or of all."""
-    known = genes_of_sets(panels)
+    genes_of_panel = genes_of_sets(panels)
     if wanted == "auto":
         cancer = ""
         if adata.n_obs and "cancer_type" in adata.obs:
             cancer = str(adata.obs["cancer_type"].iloc[0])
-        return {cancer: known[cancer]} if cancer in known else known
-    if wanted not in known:
+        return {cancer: genes_of_panel[cancer]} if cancer in genes_of_panel else genes_of_panel
+    if wanted not in genes_of_panel:
         raise CtcflowError(
             f"score.panel is `{wanted}`, which the panel table does not have"
-            f" (it has {', '.join(known)}): choose one of these or `auto`"
+            f" (it has {', '.join(genes_of_panel)}): choose one of these or `auto`"
         )
-    return {wanted: known[wanted]}
+    return {wanted: genes_of_panel[wanted]}
 
 
 def _sample(adata: AnnData, *, are_molecules: bool) -> Sample:
@@ -208,10 +208,10 @@ def _settings(params: ScoreParams) -> Settings:
 
 
 def _write(
-    adata: AnnData, of: Looked, found: Mapping[str, Found], back: npt.NDArray[np.intp]
+    adata: AnnData, of: Looked, lines: Mapping[str, Found], back: npt.NDArray[np.intp]
 ) -> None:
     """Write the lines of evidence of each cell, in the order of the file."""
-    for line in found.values():
+    for line in lines.values():
         for slot, column in line.cells.items():
             if isinstance(column, pd.DataFrame):
                 adata.obsm[slot.key] = column.iloc[back].set_axis(adata.obs_names, axis=0)
@@ -222,7 +222,7 @@ def _write(
 
 
 def _write_together(
-    adata: AnnData, of: Looked, found: Mapping[str, Found], back: npt.NDArray[np.intp]
+    adata: AnnData, of: Looked, lines: Mapping[str, Found], back: npt.NDArray[np.intp]
 ) -> None:
     """Write the same lines for the summed counts of each cell's group."""
     groups, rows = of.together, of.together.rows
@@ -231,7 +231,7 @@ def _write_together(
     umis = Column(keys.TOTAL_COUNTS, "number")
     shown = {keys.TOTAL_COUNTS.key: spread(groups.umis, umis, rows=rows, n=of.n)}
     kinds = {column.slot: column for column in columns(listed=False)}
-    for line in found.values():
+    for line in lines.values():
         for slot, column in line.groups.items():
             shown[slot.key] = spread(np.asarray(column), kinds[slot], rows=rows, n=of.n)
     adata.obs[keys.N_ALIKE.key] = size[back]

@@ -32,26 +32,29 @@ def stop_unless_of(folder: object, version: str) -> None:
     SystemExit
         With code 2, after one line.
     """
-    mine = package().resolve()
-    theirs = _beside(Path(folder).resolve()) if isinstance(folder, os.PathLike) else mine
-    if theirs != mine:
+    imported_package = package().resolve()
+    package_of_rules = (
+        _beside(Path(folder).resolve()) if isinstance(folder, os.PathLike) else imported_package
+    )
+    if package_of_rules != imported_package:
         _stop(
-            f"two ctcflow: the rules are those of `{theirs}`, the code that was imported before"
-            f" them is that of `{mine}`: start Snakemake from the environment of the first, without"
-            " what imports the second (such as --logger ctcflow)"
+            f"two ctcflow: the rules are those of `{package_of_rules}`, the code that was imported"
+            f" before them is that of `{imported_package}`: start Snakemake from the environment of"
+            " the first, without what imports the second (such as --logger ctcflow)"
         )
     if version != __version__:
         _stop(
             f"two ctcflow: the rules in `{folder}` are of version {version}, the package in"
-            f" `{mine}` is {__version__}: take the rules of {__version__}, or install {version}"
+            f" `{imported_package}` is {__version__}: take the rules of {__version__}, or"
+            f" install {version}"
         )
 
 
 def _beside(rules: Path) -> Path:
     """The package that the rules belong to; the imported one if there is none next to them."""
-    for found in (rules.parent / "src" / "ctcflow", rules.parents[1]):
-        if (found / "__init__.py").is_file() and found.name == "ctcflow":
-            return found
+    for folder in (rules.parent / "src" / "ctcflow", rules.parents[1]):
+        if (folder / "__init__.py").is_file() and folder.name == "ctcflow":
+            return folder
     return package().resolve()
 
 
@@ -85,9 +88,9 @@ def command(run: Path, *, conda: bool) -> str:
         Jobs run in an environment that conda made from `workflow/envs`, which has the libraries
         that a checkout needs. An installed package has them already.
     """
-    given = {MARK: str(run)} | variables(os.environ)
+    environment = {MARK: str(run)} | variables(os.environ)
     python = "python" if conda and _is_apart() else quote(sys.executable)
-    words = [f"{name}={quote(value)}" for name, value in given.items()]
+    words = [f"{name}={quote(value)}" for name, value in environment.items()]
     # -P: do not import a folder named `ctcflow` in the run folder
     return " ".join([*words, python, "-Pm", "ctcflow"])
 

@@ -94,12 +94,12 @@ def seconds(lines: Lines, step: str, where: Sequence[float]) -> float:
     return _on(_line(lines, step, "s"), where)
 
 
-def _line(lines: Lines, step: str, of: str) -> Sequence[float]:
+def _line(lines: Lines, step: str, unit: str) -> Sequence[float]:
     """Coefficients of a step; for a step that was not measured, the largest of all steps."""
-    if (step, of) in lines:
-        return lines[step, of]
+    if (step, unit) in lines:
+        return lines[step, unit]
     return [
-        max(column) for column in zip(*(v for k, v in lines.items() if k[1] == of), strict=True)
+        max(column) for column in zip(*(v for k, v in lines.items() if k[1] == unit), strict=True)
     ]
 
 

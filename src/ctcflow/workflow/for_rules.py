@@ -87,11 +87,11 @@ class Workflow:
             for path in self.verdicts:
                 load_verdicts(path, self._sources)
             self.references = _references(self.config, run)
-            found = [
+            sources = [
                 *self._sources.values(),
-                *(x for given in self._droplets.values() for x in given),
+                *(x for droplets in self._droplets.values() for x in droplets),
             ]
-            check_storage(found, storage)
+            check_storage(sources, storage)
         except CtcflowError as error:
             raise SystemExit(f"error: {error}") from error
         self._samples = {sample.sample: sample for sample in samples}
@@ -151,15 +151,15 @@ class Workflow:
         would otherwise find nothing to do and leave the old results.
         """
         steps = [*SAMPLE_STEPS, "project"] if self.references else SAMPLE_STEPS
-        found = [f"{step}/{sample}.h5ad" for step in steps for sample in self.samples]
-        found += ["call/call.h5ad", "call/ctc.tsv", "report/report.html"]
-        found += (
+        files = [f"{step}/{sample}.h5ad" for step in steps for sample in self.samples]
+        files += ["call/call.h5ad", "call/ctc.tsv", "report/report.html"]
+        files += (
             ["project/cells.tsv.gz"]
             if self.references
             else ["reduce/reduce.h5ad", "integrate/integrate.h5ad"]
         )
-        found += [f"{'gather' if self.references else 'cluster'}/cohort.h5ad"]
-        return [*(f"{self._results}/{name}" for name in found), *self.exports]
+        files += [f"{'gather' if self.references else 'cluster'}/cohort.h5ad"]
+        return [*(f"{self._results}/{name}" for name in files), *self.exports]
 
     def result(self, step: str) -> str:
         """Path of a step's file in its rule; for a sample step, with the wildcard `{sample}`."""
@@ -199,11 +199,11 @@ class Workflow:
         """Whether cohort steps are so small that they run locally instead of being submitted."""
         sources = [
             *self._sources.values(),
-            *(x for given in self._droplets.values() for x in given),
+            *(x for droplets in self._droplets.values() for x in droplets),
         ]
-        found = [source for source in sources if isinstance(source, Source)]
-        files = [*(path for source in found for path in source.files), *self.references]
-        return len(found) == len(sources) and sum(f.stat().st_size for f in files) < _SMALL
+        on_disk = [source for source in sources if isinstance(source, Source)]
+        files = [*(path for source in on_disk for path in source.files), *self.references]
+        return len(on_disk) == len(sources) and sum(f.stat().st_size for f in files) < _SMALL
 
     @cached_property
     def _lines(self) -> demand.Lines:
@@ -253,7 +253,9 @@ class Workflow:
                 self._sizes[source] = size_of(source)
             else:
                 objects = [self._storage(x).flags["storage_object"] for x in source.addresses]
-                self._sizes[source] = size_of_bytes(sum(found.size() for found in objects))
+                self._sizes[source] = size_of_bytes(
+                    sum(stored_object.size() for stored_object in objects)
+                )
         return self._sizes[source]
 
     def code(self, step: str) -> str:

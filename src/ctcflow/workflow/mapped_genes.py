@@ -32,14 +32,14 @@ def remarks(run: Workflow) -> list[str]:
     from ctcflow.steps.project import FEWEST_SEEN
 
     reference = bundle.read_genes(run.references[0])
-    said = []
+    sentences = []
     for sample in run.sheet:
         source = source_of(sample)
         names = gene_names(source) if isinstance(source, Source) else None
         if names is None:
             continue
         pairs = zip(reference.genes, reference.gene_ids, strict=True)
-        seen = np.array([str(gene) in names or str(own) in names for gene, own in pairs])
+        seen = np.array([str(gene) in names or str(gene_id) in names for gene, gene_id in pairs])
         lacks = int((~seen).sum())
         if not lacks:
             continue
@@ -49,8 +49,8 @@ def remarks(run: Workflow) -> list[str]:
             if share >= FEWEST_SEEN
             else "it will not be mapped; its calls do not depend on that"
         )
-        said.append(
+        sentences.append(
             f"{sample.sample} lacks {lacks:,} of the {seen.size:,} genes of the reference, the"
             f" others hold {share:.0%} of its components: {ends}"
         )
-    return said
+    return sentences

@@ -178,14 +178,14 @@ def _defaults_yaml() -> str:
 
 
 def _yaml_section(model: type[BaseModel], prefix: str, indent: str) -> Iterator[str]:
-    own = {p.key: p for p in parameters(model, prefix)}
+    parameter_of = {p.key: p for p in parameters(model, prefix)}
     for name, field in _top_level_first(model):
         key = f"{prefix}.{name}" if prefix else name
         if not submodels(field.annotation):
-            yield _comment(own[key].sentence, indent)
-            if own[key].bounds:
-                yield _comment(f"[{own[key].bounds}]", indent)
-            yield f"{indent}{name}: {own[key].default}\n"
+            yield _comment(parameter_of[key].sentence, indent)
+            if parameter_of[key].bounds:
+                yield _comment(f"[{parameter_of[key].bounds}]", indent)
+            yield f"{indent}{name}: {parameter_of[key].default}\n"
             continue
         default = type(field.default)
         if not indent:
@@ -277,7 +277,7 @@ def _formats_md() -> str:
         "| `format` | `path` is | Ending |",
         "|---|---|---|",
     ]
-    for name, known in FORMATS.items():
-        endings = ", ".join(f"`{ending}`" for ending in known.endings) or "a folder"
-        lines.append(f"| `{name}` | {known.meaning} | {endings} |")
+    for name, entry in FORMATS.items():
+        endings = ", ".join(f"`{ending}`" for ending in entry.endings) or "a folder"
+        lines.append(f"| `{name}` | {entry.meaning} | {endings} |")
     return "\n".join(lines) + "\n"

@@ -39,9 +39,9 @@ def slots_md() -> str:
             "|---|---|",
         ]
         for slot in (*step.slots, *step.optional):
-            said = (meanings.get(slot) or slot.meaning).replace("|", "\\|")
+            meaning = (meanings.get(slot) or slot.meaning).replace("|", "\\|")
             where = "" if slot in step.slots else " (not always)"
-            lines.append(f"| `{slot}`{where} | {said} |")
+            lines.append(f"| `{slot}`{where} | {meaning} |")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 

@@ -12,10 +12,10 @@ from ctcflow.formats.remote import Stored, locate_stored
 from ctcflow.settings.sample import Sample
 
 
-def brought_to(given: Path | str, files: Any) -> str:
+def brought_to(path_in_sheet: Path | str, files: Any) -> str:
     """A path of the sheet, or the local copy that Snakemake made of an address."""
-    if isinstance(given, Path):
-        return str(given)
+    if isinstance(path_in_sheet, Path):
+        return str(path_in_sheet)
     return str(files[0] if len(files) == 1 else Path(files[0]).parent)
 
 

@@ -146,13 +146,13 @@ def _in(package: Path, module: str, name: str | None) -> Iterator[Definition]:
 
 def _texts(package: Path, module: str, name: str, step: str) -> Iterator[str]:
     """Source of a definition."""
-    found = _module(package, module)
+    parsed = _module(package, module)
     whole = (module, name) not in _BY_STEP
-    nodes = found.nodes.get(name, []) if whole else _entries(found, name, step)
-    used = found.used.get(name, {})
-    yield from sorted({text for local, _ in used for text in found.bound.get(local, ())})
+    nodes = parsed.nodes.get(name, []) if whole else _entries(parsed, name, step)
+    used = parsed.used.get(name, {})
+    yield from sorted({text for local, _ in used for text in parsed.bound.get(local, ())})
     for node in nodes:
-        yield "\n".join(found.source[_first_line(node) - 1 : _last_line(node)])
+        yield "\n".join(parsed.source[_first_line(node) - 1 : _last_line(node)])
 
 
 @cache

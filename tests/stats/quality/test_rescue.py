@@ -276,7 +276,11 @@ def test_records_say_who_why_and_how_sure() -> None:
     names = np.array(["A-1", "B-1", "C-1"], dtype=object)
     why = np.array(["few counts", "damaged;few genes", ""], dtype=object)
     records = rescue.listed(
-        names, why, rows=np.array([2, 1]), found=found, p_identity=np.array([0.5, 4.56e-7, np.nan])
+        names,
+        why,
+        rows=np.array([2, 1]),
+        panel_test=found,
+        p_identity=np.array([0.5, 4.56e-7, np.nan]),
     )
     assert [record["barcode"] for record in records] == ["C-1", "B-1"]
     assert [record["reason"] for record in records] == ["", "damaged;few genes"]
@@ -284,7 +288,7 @@ def test_records_say_who_why_and_how_sure() -> None:
     assert records[1]["evidence"] == "3 panel gene(s), p 2.3e-05; blood identity p 4.6e-07"
     assert all(type(value) is str for record in records for value in record.values())
     nobody = rescue.listed(
-        names, why, rows=np.zeros(0, np.intp), found=found, p_identity=np.ones(3)
+        names, why, rows=np.zeros(0, np.intp), panel_test=found, p_identity=np.ones(3)
     )
     assert nobody == []
 

@@ -200,22 +200,22 @@ def against_chance(
     rows: list[Aggregate] = []
     for partner, alone in singles.items():
         seen = observed.get(partner, 0)
-        found = enrichment(
+        estimate = enrichment(
             seen, tumour=tumour, partner=alone, singlets=(), empty=empty, confidence=each
         )
         verdict = SENTENCE
-        if found.low > 1:
+        if estimate.low > 1:
             verdict = "more than random doublets give"
-        elif found.high < 1:
+        elif estimate.high < 1:
             verdict = "fewer than random doublets give: some were not told from single tumour cells"
         rows.append(
             Aggregate(
                 partner=partner,
                 observed=seen,
-                expected=_finite(found.expected),
-                ratio=_finite(found.ratio),
-                low=_finite(found.low),
-                high=_finite(found.high),
+                expected=_finite(estimate.expected),
+                ratio=_finite(estimate.ratio),
+                low=_finite(estimate.low),
+                high=_finite(estimate.high),
                 verdict=verdict,
             )
         )
@@ -275,5 +275,7 @@ def _quantile(above: Sequence[int], below: Sequence[int], probability: float) ->
         return float(0.5 - (np.exp(-1j * t * x) * cf).imag.sum() / np.pi)
 
     # brentq needs a change of sign; tails of a logarithm of Gamma are at most exponential.
-    found = brentq(lambda x: cumulative(x) - probability, -_WIDEST * sd, _WIDEST * sd, xtol=1e-10)
-    return float(np.exp(centre + found))
+    log_quantile = brentq(
+        lambda x: cumulative(x) - probability, -_WIDEST * sd, _WIDEST * sd, xtol=1e-10
+    )
+    return float(np.exp(centre + log_quantile))

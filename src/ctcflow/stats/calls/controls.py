@@ -105,13 +105,13 @@ def false_calls(
     `samples`, `cells`, `called`, `rate`, `rate_low`, `rate_high`, `claimed` (per cell; the last
     four None without cells), `flag` (a sentence where the interval excludes the claim).
     """
-    known = [record for record in samples if record["role"] in CONTROLS]
-    if not known and frozen is not None:
+    controls = [record for record in samples if record["role"] in CONTROLS]
+    if not controls and frozen is not None:
         return frozen["healthy"]
-    cells = sum(record["cells"] for record in known)
-    called = sum(record["n_before_review"] for record in known)
-    found: Healthy = {
-        "samples": len(known),
+    cells = sum(record["cells"] for record in controls)
+    called = sum(record["n_before_review"] for record in controls)
+    healthy: Healthy = {
+        "samples": len(controls),
         "cells": cells,
         "called": called,
         "rate": None,
@@ -121,13 +121,13 @@ def false_calls(
         "flag": "",
     }
     if not cells:
-        return found
+        return healthy
     low, high = clopper_pearson(called, cells, confidence=confidence)
-    claimed = sum(record["cells"] > 0 for record in known) * fdr / (1 - fdr) ** 2 / cells
+    claimed = sum(record["cells"] > 0 for record in controls) * fdr / (1 - fdr) ** 2 / cells
     if low > claimed:
-        found["flag"] = "more false calls than claimed: the interval lies above the claim"
+        healthy["flag"] = "more false calls than claimed: the interval lies above the claim"
     elif high < claimed:
-        found["flag"] = "fewer false calls than claimed: the interval lies below the claim"
-    found["rate"], found["rate_low"], found["rate_high"] = called / cells, low, high
-    found["claimed"] = min(claimed, 1.0)
-    return found
+        healthy["flag"] = "fewer false calls than claimed: the interval lies below the claim"
+    healthy["rate"], healthy["rate_low"], healthy["rate_high"] = called / cells, low, high
+    healthy["claimed"] = min(claimed, 1.0)
+    return healthy

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ctcflow.records.call import Blanks, Controls, Dispersion, Draw, SampleCounts
-from ctcflow.stats.calls import controls as known
+from ctcflow.stats.calls import controls
 from ctcflow.stats.calls.cutoffs import cutoff
 from ctcflow.stats.calls.overdispersion import interval, measured_ratio
 
@@ -85,9 +85,9 @@ def count_draws(
     lanes: dict[str, list[tuple[SampleCounts, Row]]] = {}
     for record, row in zip(samples, rows, strict=True):
         lanes.setdefault(str(record["draw"]), []).append((record, row))
-    draws = [_summed(name, mine) for name, mine in lanes.items()]
+    draws = [_summed(name, lanes_of_draw) for name, lanes_of_draw in lanes.items()]
     spread = _spread(draws, dispersion, frozen)
-    blanks = known.blanks(draws, frozen=frozen)
+    blanks = controls.blanks(draws, frozen=frozen)
     return Counted([_judged(draw, spread, blanks, confidence) for draw in draws], spread, blanks)
 
 
@@ -102,8 +102,8 @@ def library_intervals(samples: Sequence[SampleCounts], *, ratio: float, confiden
 def _summed(name: str, lanes: list[tuple[SampleCounts, Row]]) -> Summed:
     first, row = lanes[0]
     volume = row.get("volume_ml")
-    given = [lane.get("fraction_loaded") for _, lane in lanes]
-    loaded = [float(share) for share in given if share is not None]
+    fractions = [lane.get("fraction_loaded") for _, lane in lanes]
+    loaded = [float(share) for share in fractions if share is not None]
     notes, blood = [], None
     if volume is None:
         notes.append("per mL not given: the sheet has no volume_ml")
@@ -131,35 +131,40 @@ def _summed(name: str, lanes: list[tuple[SampleCounts, Row]]) -> Summed:
     )
 
 
-def _recovery(given: list[float | None]) -> tuple[float | None, str]:
+def _recovery(recoveries: list[float | None]) -> tuple[float | None, str]:
     """Recovery of a draw, and why it is not used; no reason where the sheet gives none at all."""
-    values = sorted({float(value) for value in given if value is not None})
+    values = sorted({float(value) for value in recoveries if value is not None})
     if len(values) > 1:
-        found = " and ".join(f"{value:g}" for value in values)
-        return None, f"not corrected for recovery: its lanes have {found}"
-    if values and None in given:
+        listed = " and ".join(f"{value:g}" for value in values)
+        return None, f"not corrected for recovery: its lanes have {listed}"
+    if values and None in recoveries:
         return None, f"not corrected for recovery: the sheet does not give it {_LANES}"
     return (values[0] if values else None), ""
 
 
-def _spread(draws: Sequence[Summed], given: float | None, frozen: Controls | None) -> Dispersion:
-    if given is not None:
-        return {"ratio": given, "source": "given as call.dispersion"}
+def _spread(
+    draws: Sequence[Summed], dispersion: float | None, frozen: Controls | None
+) -> Dispersion:
+    if dispersion is not None:
+        return {"ratio": dispersion, "source": "given as call.dispersion"}
     replicates = [draw for draw in draws if draw.day is not None]
-    controls = [draw for draw in draws if draw.role in known.CONTROLS]
+    control_draws = [draw for draw in draws if draw.role in controls.CONTROLS]
     tried = []
     for name, used, key in (
         ("replicate draws", replicates, "patient"),
-        ("healthy and blank draws", controls, "role"),
+        ("healthy and blank draws", control_draws, "role"),
     ):
-        found = measured_ratio(_groups(used, key))
-        basis = f"{name} ({found.freedom} degrees of freedom, {found.calls} calls)"
-        if found.ratio is not None:
-            return {"ratio": found.ratio, "source": f"measured on {basis}"}
+        measured = measured_ratio(_groups(used, key))
+        basis = f"{name} ({measured.freedom} degrees of freedom, {measured.calls} calls)"
+        if measured.ratio is not None:
+            return {"ratio": measured.ratio, "source": f"measured on {basis}"}
         tried.append(basis)
     if frozen is not None and "measured" in frozen["dispersion"]["source"]:
         ratio, source = frozen["dispersion"]["ratio"], frozen["dispersion"]["source"]
-        return {"ratio": ratio, "source": f"{source.removesuffix(known.FROZEN)}{known.FROZEN}"}
+        return {
+            "ratio": ratio,
+            "source": f"{source.removesuffix(controls.FROZEN)}{controls.FROZEN}",
+        }
     return {
         "ratio": 1.0,
         "source": f"not known: too few {' and '.join(tried)}",
@@ -180,7 +185,7 @@ def _judged(draw: Summed, spread: Dispersion, blanks: Blanks, confidence: float)
     ratio = spread["ratio"]
     low, high = interval(draw.count, ratio=ratio, confidence=confidence)
     corrected = None if draw.blood is None or draw.recovery is None else draw.blood * draw.recovery
-    found: Draw = {
+    row: Draw = {
         "draw": draw.draw,
         "patient": draw.patient,
         "day": draw.day,
@@ -207,8 +212,8 @@ def _judged(draw: Summed, spread: Dispersion, blanks: Blanks, confidence: float)
         "cutoff": "",
         "note": draw.note,
     }
-    found["cutoff"] = cutoff(found, enrichment=draw.enrichment, cancer=draw.cancer_type)
-    return found
+    row["cutoff"] = cutoff(row, enrichment=draw.enrichment, cancer=draw.cancer_type)
+    return row
 
 
 def _per_ml(count: float, blood: float | None) -> float | None:
@@ -216,7 +221,7 @@ def _per_ml(count: float, blood: float | None) -> float | None:
 
 
 def _above(draw: Summed, blanks: Blanks) -> str:
-    if draw.role in known.CONTROLS:
+    if draw.role in controls.CONTROLS:
         return ""
     if blanks["limit"] is None:
         return blanks["reason"]

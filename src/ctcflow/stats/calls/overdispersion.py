@@ -87,12 +87,12 @@ def measured_ratio(groups: Sequence[npt.NDArray[np.int64]]) -> Replicates:
     total = np.array([group.sum() for group in telling])
     if freedom.sum() < FEWEST_FREEDOM or total.sum() < FEWEST_CALLS:
         return Replicates(None, int(freedom.sum()), int(total.sum()))
-    found = sum(float(((group - group.mean()) ** 2).sum() / group.mean()) for group in telling)
+    statistic = sum(float(((group - group.mean()) ** 2).sum() / group.mean()) for group in telling)
     low, high = 1.0, _LARGEST_RATIO
     for _ in range(60):
         ratio = (low + high) / 2
         excess = (total - 1) * (ratio - 1) / (total + ratio - 1)
-        if (freedom * (1 + excess)).sum() < found:
+        if (freedom * (1 + excess)).sum() < statistic:
             low = ratio
         else:
             high = ratio

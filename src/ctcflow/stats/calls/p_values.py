@@ -60,9 +60,9 @@ def fit_exponential_tail(
     excess = body[(body > low) & (body <= high)] - low
     scale = smallest_scale
     if excess.size >= 10:
-        found = min(_truncated_scale(excess, float(high - low)), largest_scale)
+        fitted_scale = min(_truncated_scale(excess, float(high - low)), largest_scale)
         weight = prior_values / (excess.size + prior_values)
-        scale = (1 - weight) * found + weight * smallest_scale
+        scale = (1 - weight) * fitted_scale + weight * smallest_scale
     return ExponentialTail(body, float(low), float((body > low).mean()), max(scale, smallest_scale))
 
 

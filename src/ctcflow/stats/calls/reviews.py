@@ -64,15 +64,15 @@ def apply(
     classes, reasons = classes.copy(), reasons.copy()
     before, verdict, reviewer = (np.full(classes.size, "", dtype=object) for _ in range(3))
     places = pd.Index(barcodes).get_indexer(pd.Index(verdicts["barcode"], dtype=object))
-    for place, mine in verdicts[places >= 0].groupby(places[places >= 0], sort=True):
+    for place, verdicts_of_cell in verdicts[places >= 0].groupby(places[places >= 0], sort=True):
         cell = int(place)
-        words = sorted(set(mine["verdict"]))
+        words = sorted(set(verdicts_of_cell["verdict"]))
         before[cell] = classes[cell]
         verdict[cell] = "; ".join(words)
-        reviewer[cell] = "; ".join(dict.fromkeys(mine["reviewer"]))
+        reviewer[cell] = "; ".join(dict.fromkeys(verdicts_of_cell["reviewer"]))
         foreign = bool(p_identity[cell] <= identity_p)
         classes[cell] = _class(words, str(before[cell]), foreign=foreign)
-        reasons[cell] = _reason(mine, machine=str(reasons[cell]))
+        reasons[cell] = _reason(verdicts_of_cell, machine=str(reasons[cell]))
     lost: list[NotRun] = [
         {
             "what": "verdict not applied",
@@ -94,19 +94,21 @@ def _class(words: list[str], machine: str, *, foreign: bool) -> str:
     return "non-blood other" if foreign else "blood"
 
 
-def _reason(mine: pd.DataFrame, *, machine: str) -> str:
-    said = [f"{_WORDS[row.verdict]} by {row.reviewer}: {row.reason}" for row in mine.itertuples()]
-    opening = "reviewers disagree; " if mine["verdict"].nunique() > 1 else ""
-    return f"{opening}{'; '.join(said)}" + (f"; before review: {machine}" if machine else "")
+def _reason(verdicts: pd.DataFrame, *, machine: str) -> str:
+    sentences = [
+        f"{_WORDS[row.verdict]} by {row.reviewer}: {row.reason}" for row in verdicts.itertuples()
+    ]
+    opening = "reviewers disagree; " if verdicts["verdict"].nunique() > 1 else ""
+    return f"{opening}{'; '.join(sentences)}" + (f"; before review: {machine}" if machine else "")
 
 
 def summary(verdict: Objects) -> str:
     """Say in words how many cells of a sample were reviewed; empty where none was."""
-    found = [
+    phrases = [
         f"{count} {word}"
         for word, kind in (("confirmed", "confirm"), ("vetoed", "veto"))
         if (count := int((verdict == kind).sum()))
     ]
     disputed = int((verdict == "confirm; veto").sum())
-    found += [f"{disputed} disputed"] if disputed else []
-    return f"reviewed: {', '.join(found)}" if found else ""
+    phrases += [f"{disputed} disputed"] if disputed else []
+    return f"reviewed: {', '.join(phrases)}" if phrases else ""

@@ -100,10 +100,10 @@ def judge(score: Floats, *, depth: Floats, kind: npt.NDArray[np.object_], is_nul
     shallow = x < np.partition(x[everyone], _SHALLOWEST - 1)[_SHALLOWEST - 1]
     every_p = np.empty((len(members), score.size))
     for number, rows in enumerate(members.values()):
-        own = values
+        source_values = values
         if rows is not everyone:
-            own = _standardised(score, x, _trend(score[rows], x[rows]))
-        every_p[number] = _p_of_source(own, rows, pooled, shallow)
+            source_values = _standardised(score, x, _trend(score[rows], x[rows]))
+        every_p[number] = _p_of_source(source_values, rows, pooled, shallow)
     p = every_p.max(axis=0)
     p[x < x[everyone].min() - np.log(_TOO_SHALLOW)] = np.nan
     return _judged(p, every_p.argmax(axis=0), members, x)
@@ -138,12 +138,12 @@ def sources(kind: npt.NDArray[np.object_], is_null: Bools) -> Mapping[str, Ints]
     """
     names, counted = np.unique(kind[is_null].astype(str), return_counts=True)
     large = names[counted >= FEWEST]
-    found = {str(name): np.flatnonzero(is_null & (kind == name)) for name in large}
+    members = {str(name): np.flatnonzero(is_null & (kind == name)) for name in large}
     rest = np.flatnonzero(is_null & ~np.isin(kind.astype(str), large))
-    if found and rest.size >= FEWEST:
-        found[OTHER] = rest
-    found[ALL] = np.flatnonzero(is_null)
-    return found
+    if members and rest.size >= FEWEST:
+        members[OTHER] = rest
+    members[ALL] = np.flatnonzero(is_null)
+    return members
 
 
 def _trend(score: Floats, x: Floats) -> _Trend:
@@ -211,10 +211,10 @@ def _standardised(score: Floats, x: Floats, trend: _Trend) -> Floats:
     return np.asarray((score - median) * np.exp(-trend.power * (within - middle) - wider))
 
 
-def _p_of_source(own: Floats, rows: Ints, pooled: _Pooled, shallow: Bools) -> Floats:
+def _p_of_source(values: Floats, rows: Ints, pooled: _Pooled, shallow: Bools) -> Floats:
     """P of all cells by the null cells `rows`; each of these is judged by the others."""
-    null, n = np.sort(own[rows]), rows.size
-    as_high = n - np.searchsorted(null, own, side="left")
+    null, n = np.sort(values[rows]), rows.size
+    as_high = n - np.searchsorted(null, values, side="left")
     p = (as_high + 1.0) / (n + 1.0)
     p[rows] = as_high[rows] / n
     beyond = as_high == 0

@@ -126,8 +126,8 @@ def best_types(scores: Matrix, *, floor: float) -> Annotation:
     margin = none.copy()
     if n_types > 1:
         second = ordered[:, -2]
-        known = np.isfinite(second)
-        margin = np.where(known, top - np.where(known, second, 0.0), np.nan)
+        has_second = np.isfinite(second)
+        margin = np.where(has_second, top - np.where(has_second, second, 0.0), np.nan)
     best = np.where(top >= floor, best, -1)
     return Annotation(best, np.where(np.isfinite(top), top, np.nan), margin)
 
@@ -183,12 +183,12 @@ def border_types(types: Codes, scores: Scores) -> Codes:
     (n,)
     """
     named = types >= 0
-    own, at = types[named], scores[named]
+    cluster_types, at = types[named], scores[named]
     if at.shape[1] < 2:
         return types
     highest = at.max(axis=1)
     # if scores are equal, the type of the cluster is kept
-    goes = (highest > at[np.arange(own.size), own]) & (highest > 0)
+    goes = (highest > at[np.arange(cluster_types.size), cluster_types]) & (highest > 0)
     found = types.copy()
-    found[named] = np.where(goes, at.argmax(axis=1), own)
+    found[named] = np.where(goes, at.argmax(axis=1), cluster_types)
     return found

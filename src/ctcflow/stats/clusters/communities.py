@@ -60,7 +60,7 @@ def leiden(
     weights = upper.data.astype(np.float64).tolist()
     if method != "modularity":
         return [_by_leidenalg(network, weights, method, value, seed) for value in resolutions]
-    found = []
+    partitions = []
     try:
         for resolution in resolutions:
             igraph.set_random_number_generator(random.Random(seed))
@@ -70,10 +70,10 @@ def leiden(
                 resolution=resolution,
                 n_iterations=_ROUNDS,
             ).membership
-            found.append(by_size(np.asarray(codes, dtype=np.intp)))
+            partitions.append(by_size(np.asarray(codes, dtype=np.intp)))
     finally:
         igraph.set_random_number_generator(random)
-    return found
+    return partitions
 
 
 def _by_leidenalg(
@@ -82,13 +82,13 @@ def _by_leidenalg(
     # leidenalg has another licence (GPL) than this package: it is imported only if asked for
     import leidenalg
 
-    given: dict[str, Any] = {} if method == "significance" else {"weights": weights}
+    options: dict[str, Any] = {} if method == "significance" else {"weights": weights}
     if method not in _NO_RESOLUTION:
-        given["resolution_parameter"] = resolution
-    found = leidenalg.find_partition(
-        network, getattr(leidenalg, QUALITY[method]), n_iterations=_ROUNDS, seed=seed, **given
+        options["resolution_parameter"] = resolution
+    membership = leidenalg.find_partition(
+        network, getattr(leidenalg, QUALITY[method]), n_iterations=_ROUNDS, seed=seed, **options
     ).membership
-    return by_size(np.asarray(found, dtype=np.intp))
+    return by_size(np.asarray(membership, dtype=np.intp))
 
 
 def by_size(codes: Codes) -> Codes:

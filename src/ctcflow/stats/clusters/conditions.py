@@ -74,14 +74,14 @@ def between_conditions(counts: Counts, second: Flags) -> Difference:
     """
     n_genes = counts.shape[1]
     empty = np.full(n_genes, np.nan)
-    found = Difference(*(empty.copy() for _ in Difference._fields))
+    difference = Difference(*(empty.copy() for _ in Difference._fields))
     used = comparable_genes(counts, second)
     if not used.any():
-        return found
+        return difference
     table = _deseq2(counts[:, used], second)
-    for field, column in zip(found, _COLUMNS, strict=True):
+    for field, column in zip(difference, _COLUMNS, strict=True):
         field[used] = table[column].to_numpy(np.float64)
-    return found
+    return difference
 
 
 def _deseq2(counts: Counts, second: Flags) -> pd.DataFrame:

@@ -51,8 +51,8 @@ def neighbor_graph(
 ) -> tuple[Indices, Matrix, sparse.csr_matrix]:
     """Nearest neighbours, distances and the fuzzy graph; approximate above `EXACT` points."""
     n_probed = None if len(points) <= EXACT else PROBED
-    found = search(points, points, k=k, n_probed=n_probed, same=True, n_threads=n_threads)
-    return *found, fuzzy_graph(*found)
+    neighbours = search(points, points, k=k, n_probed=n_probed, same=True, n_threads=n_threads)
+    return *neighbours, fuzzy_graph(*neighbours)
 
 
 def sketched(
@@ -145,14 +145,14 @@ def stabilities(
         noise = one_cloud(seen, n=min(len(seen), _NOISE_CELLS), seed=seed)
         measured = [
             subsample_agreement(
-                neighbor_graph(given, k=k, n_threads=n_threads)[2],
+                neighbor_graph(cloud, k=k, n_threads=n_threads)[2],
                 method=method,
                 resolutions=resolutions,
                 share=_SHARE,
                 n_repeats=_SUBSAMPLES,
                 seed=seed,
             )
-            for given in (seen, noise)
+            for cloud in (seen, noise)
         ]
     values = np.column_stack(
         [measured[0].mean(axis=1), measured[0].std(axis=1, ddof=1), measured[1].mean(axis=1)]

@@ -36,11 +36,11 @@ class Tested(NamedTuple):
     found: Difference
 
 
-def add(known: Sums | None, counts: sparse.csr_matrix, cells: npt.NDArray[np.int64]) -> Sums:
+def add(before: Sums | None, counts: sparse.csr_matrix, cells: npt.NDArray[np.int64]) -> Sums:
     """Add the counts of one more draw to those of its patient."""
-    if known is None:
+    if before is None:
         return Sums(counts, cells)
-    return Sums(known.counts + counts, known.cells + cells)
+    return Sums(before.counts + counts, before.cells + cells)
 
 
 def compare(
@@ -80,8 +80,8 @@ def compare(
                 [np.asarray(units[u].counts[groups[name]].sum(axis=0)).ravel() for u in used]
             )
             second = np.array([condition == pair[1] for condition, _ in used])
-            found = between_conditions(counts.astype(np.int64), second)
-            done.append(Tested(name, pair, (sizes[pair[0]], sizes[pair[1]]), found))
+            difference = between_conditions(counts.astype(np.int64), second)
+            done.append(Tested(name, pair, (sizes[pair[0]], sizes[pair[1]]), difference))
     return done, not_run
 
 
@@ -112,15 +112,15 @@ def table(tested: Sequence[Tested], genes: npt.NDArray[np.object_]) -> dict[str,
         `log2_fold_change`, `standard_error`, `p`, `q`, `patients`, `patients_against`.
     """
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-    for one in tested:
-        kept = np.flatnonzero(~np.isnan(one.found.p))
-        kept = kept[np.argsort(one.found.p[kept], kind="stable")]
-        same = (one.cell_type, one.pair[1], one.pair[0])
+    for test in tested:
+        kept = np.flatnonzero(~np.isnan(test.found.p))
+        kept = kept[np.argsort(test.found.p[kept], kind="stable")]
+        same = (test.cell_type, test.pair[1], test.pair[0])
         for name, value in zip(_COLUMNS[:3], same, strict=True):
             columns[name] += [value] * kept.size
         columns["gene"] += genes[kept].tolist()
-        for name, values in zip(_COLUMNS[4:9], one.found, strict=True):
+        for name, values in zip(_COLUMNS[4:9], test.found, strict=True):
             columns[name] += values[kept].tolist()
-        for name, count in zip(_COLUMNS[9:], reversed(one.patients), strict=True):
+        for name, count in zip(_COLUMNS[9:], reversed(test.patients), strict=True):
             columns[name] += [count] * kept.size
     return columns

@@ -176,9 +176,9 @@ def _candidates(
     for i in np.sort(probed):
         rows = np.flatnonzero(open_[:, i])
         hit = terms[rows] @ lists.terms[starts[i] : lists.ends[i]].T <= bound[rows, None]
-        found = np.flatnonzero(hit)
-        queries.append(rows[found // sizes[i]])
-        places.append(starts[i] + found % sizes[i])
+        positions = np.flatnonzero(hit)
+        queries.append(rows[positions // sizes[i]])
+        places.append(starts[i] + positions % sizes[i])
     return np.concatenate(queries), np.concatenate(places)
 
 

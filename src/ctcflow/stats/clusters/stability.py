@@ -102,8 +102,8 @@ def finest_stable(
     float
         The chosen resolution; the median one where no stability was measured.
     """
-    known = [(r, s) for r, s in zip(resolutions, stability, strict=True) if not np.isnan(s)]
-    if not known:
+    measured = [(r, s) for r, s in zip(resolutions, stability, strict=True) if not np.isnan(s)]
+    if not measured:
         return sorted(resolutions)[len(resolutions) // 2]
-    best = max(s for _, s in known)
-    return max(r for r, s in known if s >= share_of_best * best)
+    best = max(s for _, s in measured)
+    return max(r for r, s in measured if s >= share_of_best * best)

@@ -173,14 +173,14 @@ def copy_number(
     layout = against.whole
     tissue = None if normal is None else normal._replace(ratio=normal.ratio[:, placed])
     aneuploidy, p = _judged(matrix, candidates, groups, against, tissue)
-    found = dosage(cells, expected=layout.expected, starts=layout.starts)
-    by_arm = arms.deviation(found, layout=layout)
+    dosages = dosage(cells, expected=layout.expected, starts=layout.starts)
+    by_arm = arms.deviation(dosages, layout=layout)
     return CopyNumber(
         arms=layout.arms[layout.judged],
         arm_log2_ratio=_log2(by_arm.ratio),
         arm_z=by_arm.z,
         bins=_bins(layout, position[placed]),
-        bin_log2_ratio=_log2(arms.along_genome(found, centre=by_arm.centre, layout=layout)),
+        bin_log2_ratio=_log2(arms.along_genome(dosages, centre=by_arm.centre, layout=layout)),
         aneuploidy=aneuploidy,
         p=p,
         depth=depth,
@@ -231,7 +231,9 @@ def _against(
         return f"{shared} genes expressed in every lineage, needs {_FEWEST_GENES}"
     if whole.judged.sum() < _FEWEST_ARMS:
         return f"{whole.judged.sum()} arms with {arms.FEWEST_GENES} genes, needs {_FEWEST_ARMS}"
-    without = [arms.lay_out(np.delete(sums, one, axis=0), arm=arm) for one in range(codes.size)]
+    without = [
+        arms.lay_out(np.delete(sums, left_out, axis=0), arm=arm) for left_out in range(codes.size)
+    ]
     members = [np.flatnonzero(lineage == code) for code in codes]
     null = _null(matrix, members, without, rng)
     if null is None:
@@ -302,15 +304,15 @@ def _beside_tissue(cells: sp.csr_matrix, layout: Layout, normal: NormalTissue | 
         return _mean_square(cells, layout)
     found = np.empty(cells.shape[0])
     for row in np.unique(normal.nearest):
-        mine = np.flatnonzero(normal.nearest == row)
+        rows = np.flatnonzero(normal.nearest == row)
         here = layout if row < 0 else arms.beside(layout, normal.ratio[row])
-        found[mine] = _mean_square(cells[mine].tocsr(), here)
+        found[rows] = _mean_square(cells[rows].tocsr(), here)
     return found
 
 
 def _mean_square(cells: sp.csr_matrix, layout: Layout) -> Floats:
-    found = dosage(cells, expected=layout.expected, starts=layout.starts)
-    return arms.mean_square(arms.deviation(found, layout=layout))
+    dosages = dosage(cells, expected=layout.expected, starts=layout.starts)
+    return arms.mean_square(arms.deviation(dosages, layout=layout))
 
 
 def _spread_out(rows: Ints) -> Ints:

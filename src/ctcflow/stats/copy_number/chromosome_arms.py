@@ -106,10 +106,10 @@ def beside(layout: Layout, ratio: Floats) -> Layout:
     )
 
 
-def deviation(found: Dosage, *, layout: Layout) -> Deviation:
+def deviation(dosages: Dosage, *, layout: Layout) -> Deviation:
     """Deviation of each arm from the cell's own median arm, for the nearest lineage."""
-    score = np.add.reduceat(found.score, layout.arm_starts, axis=2)[:, :, layout.judged]
-    information = np.add.reduceat(found.information, layout.arm_starts, axis=2)
+    score = np.add.reduceat(dosages.score, layout.arm_starts, axis=2)[:, :, layout.judged]
+    information = np.add.reduceat(dosages.information, layout.arm_starts, axis=2)
     information = information[:, :, layout.judged]
     ratio = score / np.maximum(information, 1e-6)
     # centred, since a tumour cell also expresses other genes, which lowers all of these alike
@@ -127,13 +127,13 @@ def deviation(found: Dosage, *, layout: Layout) -> Deviation:
     )
 
 
-def mean_square(found: Deviation) -> Floats:
+def mean_square(deviations: Deviation) -> Floats:
     """Weighted mean square of z over the arms of each cell."""
-    weight = np.maximum(found.weight.sum(axis=1), 1e-12)
-    return np.asarray((found.weight * found.z**2).sum(axis=1) / weight)
+    weight = np.maximum(deviations.weight.sum(axis=1), 1e-12)
+    return np.asarray((deviations.weight * deviations.z**2).sum(axis=1) / weight)
 
 
-def along_genome(found: Dosage, *, centre: Floats, layout: Layout) -> Floats:
+def along_genome(dosages: Dosage, *, centre: Floats, layout: Layout) -> Floats:
     """Relative dosage minus one per bin, for display.
 
     Neighbouring bins of the same arm are averaged in at half weight, and bins with few counts are
@@ -146,7 +146,7 @@ def along_genome(found: Dosage, *, centre: Floats, layout: Layout) -> Floats:
     arm = bin_arms(layout)
     same = 0.5 * (arm[:-1] == arm[1:])
     near = np.diag(np.ones(arm.size)) + np.diag(same, 1) + np.diag(same, -1)
-    score, information = found.score @ near, found.information @ near
+    score, information = dosages.score @ near, dosages.information @ near
     ratio = (score - centre[:, :, None] * information) / (information + 1.0 / VARIANCE)
     nearest = np.abs(ratio).argmin(axis=0)[None]
     agree = (ratio > 0).all(axis=0) | (ratio < 0).all(axis=0)

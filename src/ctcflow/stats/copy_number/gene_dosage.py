@@ -74,8 +74,10 @@ def reference(sums: Floats) -> Reference:
     if sums.shape[0] > 1 and genes.size:
         between = np.log(shares[:, genes]).var(axis=0, ddof=1) - noise.mean(axis=0)
     tissue = _BASE_DISPERSION + _LINEAGE_DISPERSION * np.maximum(between, 0.0)
-    own = shares[:, genes] / np.maximum(shares[:, genes].sum(axis=1, keepdims=True), 1e-300)
-    return Reference(genes, own.astype(np.float32), (tissue + noise).astype(np.float32))
+    chosen_shares = shares[:, genes] / np.maximum(
+        shares[:, genes].sum(axis=1, keepdims=True), 1e-300
+    )
+    return Reference(genes, chosen_shares.astype(np.float32), (tissue + noise).astype(np.float32))
 
 
 def dosage(counts: sp.csr_matrix, *, expected: Reference, starts: Ints) -> Dosage:

@@ -50,9 +50,9 @@ def gene_order(names: Names, *, table: pd.DataFrame) -> GeneOrder:
         }
     ).drop_duplicates(["symbol", "arm"])
     unique = placed[~placed["symbol"].duplicated(keep=False)].set_index("symbol")
-    found = unique.reindex(names)
+    places = unique.reindex(names)
     return GeneOrder(
-        found["arm"].fillna(-1).to_numpy(np.intp), found["start"].fillna(0).to_numpy(np.float64)
+        places["arm"].fillna(-1).to_numpy(np.intp), places["start"].fillna(0).to_numpy(np.float64)
     )
 
 

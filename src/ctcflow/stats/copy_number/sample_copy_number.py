@@ -120,7 +120,7 @@ def sample_copy_number(
     """
     place = gene_order.gene_order(names, table=genes)
     rows = np.flatnonzero(of.candidates)
-    found = copy_number(
+    copies = copy_number(
         counts,
         arm=place.arm,
         position=place.position,
@@ -133,21 +133,21 @@ def sample_copy_number(
         seed=seed,
     )
     n_alone = rows.size
-    judged = ~np.isnan(found.p[:n_alone])
-    arms, n_cells = gene_order.arm_names(found.arms), counts.shape[0]
+    judged = ~np.isnan(copies.p[:n_alone])
+    arms, n_cells = gene_order.arm_names(copies.arms), counts.shape[0]
     aneuploidy, p = np.full(n_cells, np.nan), np.full(n_cells, np.nan)
     profile = np.full((n_cells, len(arms)), np.nan, dtype=np.float32)
-    aneuploidy[rows[judged]] = found.aneuploidy[:n_alone][judged]
-    p[rows] = found.p[:n_alone]
-    profile[rows[judged]] = found.arm_log2_ratio[judged]
+    aneuploidy[rows[judged]] = copies.aneuploidy[:n_alone][judged]
+    p[rows] = copies.p[:n_alone]
+    profile[rows[judged]] = copies.arm_log2_ratio[judged]
     record: CopyNumber = {
         "candidates": int(rows.size),
         "judged": int(judged.sum()),
         "reference_cells": {
             name: int((of.lineage == code).sum()) for code, name in enumerate(LINEAGES)
         },
-        "null_cells": found.n_null,
+        "null_cells": copies.n_null,
         "arms": arms,
-        "reason": found.reason,
+        "reason": copies.reason,
     }
-    return SampleCopyNumber(aneuploidy, p, found.p[n_alone:], arms, profile, record)
+    return SampleCopyNumber(aneuploidy, p, copies.p[n_alone:], arms, profile, record)

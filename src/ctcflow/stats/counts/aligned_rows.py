@@ -26,10 +26,11 @@ def on_genes(
     """
     kept = np.flatnonzero(places >= 0)
     whole = kept.size == places.size
-    own = matrix if whole else matrix[:, kept]
-    target = places.astype(np.int32)[kept][own.indices]
+    kept_columns = matrix if whole else matrix[:, kept]
+    target = places.astype(np.int32)[kept][kept_columns.indices]
     found = sparse.csr_matrix(
-        (own.data.astype(np.float32), target, own.indptr), shape=(matrix.shape[0], n_genes)
+        (kept_columns.data.astype(np.float32), target, kept_columns.indptr),
+        shape=(matrix.shape[0], n_genes),
     )
     found.sort_indices()
     return found

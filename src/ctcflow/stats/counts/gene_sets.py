@@ -63,9 +63,9 @@ def columns_of_sets(
     -------
     Ascending indices of the genes that are in the data, by name of the set, in the table's order.
     """
-    positive, known = sets[sets["direction"] == 1], pd.Index(names)
+    positive, index = sets[sets["direction"] == 1], pd.Index(names)
     return {
-        str(name): np.flatnonzero(known.isin(genes))
+        str(name): np.flatnonzero(index.isin(genes))
         for name, genes in positive.groupby("set", sort=True)["gene"]
     }
 
@@ -79,4 +79,4 @@ def genes_of_sets(sets: pd.DataFrame) -> dict[str, frozenset[str]]:
         `set`, `gene`, `direction`.
     """
     genes = sets[sets["direction"] == 1].groupby("set", sort=False)["gene"]
-    return {str(name): frozenset(mine) for name, mine in genes}
+    return {str(name): frozenset(genes_of_set) for name, genes_of_set in genes}

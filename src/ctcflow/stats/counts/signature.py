@@ -75,4 +75,6 @@ def coverage(columns: Mapping[str, npt.NDArray[np.intp]], sets: pd.DataFrame) ->
     """
     positive = sets[sets["direction"] == 1]
     sizes = positive.groupby("set", sort=True)["gene"].nunique()
-    return {name: f"{found.size}/{sizes[name]}" for name, found in columns.items()}
+    return {
+        name: f"{columns_of_set.size}/{sizes[name]}" for name, columns_of_set in columns.items()
+    }

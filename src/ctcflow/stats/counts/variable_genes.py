@@ -88,8 +88,8 @@ def local_regression(x: Vector, y: Vector, *, span: float) -> Vector:
 def _vertices(xs: Vector, largest_cell: int) -> Vector:
     """Cut at medians until no cell holds more points than allowed."""
     margin = _MARGIN * (xs[-1] - xs[0])
-    found = [xs[0] - margin, xs[-1] + margin]
-    cells = [(0, xs.size - 1, found[0], found[1])]
+    vertices = [xs[0] - margin, xs[-1] + margin]
+    cells = [(0, xs.size - 1, vertices[0], vertices[1])]
     while cells:
         low, high, left, right = cells.pop()
         if high - low + 1 <= max(largest_cell, 1):
@@ -99,9 +99,9 @@ def _vertices(xs: Vector, largest_cell: int) -> Vector:
         # equal points cannot be split
         if min(cut - left, right - cut) <= _NARROW * (xs[-1] - xs[0]):
             continue
-        found.append(cut)
+        vertices.append(cut)
         cells += [(low, middle, left, cut), (middle + 1, high, cut, right)]
-    return np.unique(found)
+    return np.unique(vertices)
 
 
 def _local_fit(xs: Vector, ys: Vector, *, at: float, n_local: int) -> tuple[float, float]:

@@ -99,24 +99,24 @@ def contamination(
     if columns.size < _FEWEST_GENES:
         reason = f"{columns.size} genes that a lineage cannot express, needs {_FEWEST_GENES}"
         return Contamination(np.nan, np.nan, np.nan, int(columns.size), reason)
-    found = np.asarray(counts[:, columns].todense(), dtype=np.float64)
+    observed = np.asarray(counts[:, columns].todense(), dtype=np.float64)
     at, gene = np.nonzero(excluded[:, columns] & (cells >= _FEWEST)[:, None])
     pairs = _Pairs(
         gene,
         at,
         source[columns],
-        _explained(found, umis, lineage, share[columns], source[columns], excluded[:, columns]),
+        _explained(observed, umis, lineage, share[columns], source[columns], excluded[:, columns]),
     )
     weight = None
     if profile is None:
         weight = np.bincount(lineage[lineage >= 0], umis[lineage >= 0], minlength=n_lineages)
     rng = np.random.default_rng(seed)
     once = np.ones(umis.size), np.ones(columns.size)
-    rho = _combined(found, umis, lineage, share[columns], pairs, weight, once)
+    rho = _combined(observed, umis, lineage, share[columns], pairs, weight, once)
     drawn = np.empty(n_bootstraps)
     for round_ in range(n_bootstraps):
         again = _drawn_again(rng, umis.size), _drawn_again(rng, columns.size)
-        drawn[round_] = _combined(found, umis, lineage, share[columns], pairs, weight, again)
+        drawn[round_] = _combined(observed, umis, lineage, share[columns], pairs, weight, again)
         if profile is None:
             drawn[round_] *= np.exp(_PROFILE_SPREAD * rng.standard_normal())
     low, high = np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -136,7 +136,7 @@ def _mean_profile(counts: sp.csr_matrix) -> Floats:
 
 
 def _explained(
-    found: Floats, umis: Floats, lineage: Ints, share: Floats, source: Ints, excluded: Bools
+    observed: Floats, umis: Floats, lineage: Ints, share: Floats, source: Ints, excluded: Bools
 ) -> Bools:
     """Cells in which ambient RNA can explain all counts of a source lineage's genes."""
     keep = np.ones((umis.size, excluded.shape[0]), dtype=bool)
@@ -146,18 +146,18 @@ def _explained(
             rows = np.flatnonzero((lineage == other) & (umis > 0))
             if columns.size == 0 or rows.size == 0:
                 continue
-            seen = found[np.ix_(rows, columns)].sum(axis=1)
+            seen = observed[np.ix_(rows, columns)].sum(axis=1)
             expected = umis[rows] * share[columns].sum()
-            mine = np.ones(rows.size, dtype=bool)
+            explained = np.ones(rows.size, dtype=bool)
             for _ in range(_ROUNDS):
-                mean = expected * seen[mine].sum() / expected[mine].sum()
-                mine = seen <= mean + _FAR * np.sqrt(mean + _DISPERSION * mean**2) + 1.0
-            keep[rows, code] = mine
+                mean = expected * seen[explained].sum() / expected[explained].sum()
+                explained = seen <= mean + _FAR * np.sqrt(mean + _DISPERSION * mean**2) + 1.0
+            keep[rows, code] = explained
     return keep
 
 
 def _combined(
-    found: Floats,
+    observed: Floats,
     umis: Floats,
     lineage: Ints,
     share: Floats,
@@ -173,7 +173,7 @@ def _combined(
         for code in np.unique(pairs.source):
             columns = np.flatnonzero(pairs.source == code)
             used = times[0][rows] * pairs.keep[rows, code]
-            seen[at, columns] = used @ found[np.ix_(rows, columns)]
+            seen[at, columns] = used @ observed[np.ix_(rows, columns)]
             depth[at, columns] = used @ umis[rows]
     expected = (depth * share)[pairs.lineage, pairs.gene]
     ratio = seen[pairs.lineage, pairs.gene] / np.maximum(expected, 1e-12)
@@ -239,9 +239,12 @@ def correct(
     seen = (member @ counts.astype(np.float64)).toarray()
     ambient = rho * np.bincount(code, umis, minlength=n_codes)[:, None] * profile
     part = np.minimum(1.0, ambient / np.maximum(seen, 1e-12))[code[rows], result.indices]
-    own = rho * umis[rows] * profile[result.indices]
-    amount = np.minimum(data * part, own + _FAR * np.sqrt(own + _DISPERSION * own**2) + 1.0)
-    amount[(own == 0) | (data <= 0)] = 0.0
+    expected_alone = rho * umis[rows] * profile[result.indices]
+    amount = np.minimum(
+        data * part,
+        expected_alone + _FAR * np.sqrt(expected_alone + _DISPERSION * expected_alone**2) + 1.0,
+    )
+    amount[(expected_alone == 0) | (data <= 0)] = 0.0
     result.data = (data - _rounded(amount, result.indptr, _offsets(result, seed))).astype(
         counts.dtype
     )
@@ -261,11 +264,11 @@ def _rounded(amount: Floats, indptr: npt.NDArray[np.integer], offset: Floats) ->
 
 def _offsets(counts: sp.csr_matrix, seed: int) -> Floats:
     """A number in [0, 1) per cell that depends only on its counts and the seed."""
-    own = np.asarray(counts.sum(axis=1), dtype=np.int64).ravel()
+    umis = np.asarray(counts.sum(axis=1), dtype=np.int64).ravel()
     place = np.asarray(counts @ np.arange(1, counts.shape[1] + 1), dtype=np.int64).ravel()
     return np.array(
         [
             np.random.default_rng([seed, int(a), int(b)]).random()
-            for a, b in zip(own, place, strict=True)
+            for a, b in zip(umis, place, strict=True)
         ]
     )

@@ -123,8 +123,8 @@ def concentration(low: sp.csr_matrix, *, profile: Floats) -> float:
     fit = np.empty(_ALPHAS.size)
     for place, alpha in enumerate(_ALPHAS):
         a = alpha * share
-        own = gammaln(at_least + a) - gammaln(1.0 + a)
-        fit[place] = molecules * np.log(alpha) + own.sum()
+        terms = gammaln(at_least + a) - gammaln(1.0 + a)
+        fit[place] = molecules * np.log(alpha) + terms.sum()
         fit[place] += (times * (gammaln(alpha) - gammaln(sizes + alpha))).sum()
     best = int(fit.argmax())
     return float(_ALPHAS[best]) if best < _ALPHAS.size - 1 else np.inf

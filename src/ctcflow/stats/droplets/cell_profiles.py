@@ -65,8 +65,8 @@ def alternatives(
     relative = np.ones((types.shape[0], ambient.profile.size))
     relative[:, columns] = types / np.maximum(weight @ types, 1e-12)
     relative /= (relative @ ambient.profile)[:, None]
-    known = Alternatives(relative, np.empty((0, ambient.profile.size)))
-    return Alternatives(relative, _own_profiles(counts, ambient, known, retain))
+    without_own = Alternatives(relative, np.empty((0, ambient.profile.size)))
+    return Alternatives(relative, _own_profiles(counts, ambient, without_own, retain))
 
 
 def _own_profiles(
@@ -77,9 +77,11 @@ def _own_profiles(
     sure = sure[np.argsort(-umis[sure], kind="stable")][:_MOST]
     rows = counts[sure]
     best = (rows @ log_ratios(ambient.profile, ambient.umis, types).T).argmax(axis=1)
-    known = [k for k in range(len(types.relative)) if (best == k).sum() >= _FEWEST]
-    sums = [_unit(np.asarray(rows[best == k].sum(axis=0), dtype=np.float64).ravel()) for k in known]
-    return np.array(sums).reshape(len(known), counts.shape[1])
+    seen_types = [k for k in range(len(types.relative)) if (best == k).sum() >= _FEWEST]
+    sums = [
+        _unit(np.asarray(rows[best == k].sum(axis=0), dtype=np.float64).ravel()) for k in seen_types
+    ]
+    return np.array(sums).reshape(len(seen_types), counts.shape[1])
 
 
 def _unit(values: Floats) -> Floats:
@@ -89,6 +91,6 @@ def _unit(values: Floats) -> Floats:
 def log_ratios(profile: Floats, umis: int, types: Alternatives) -> Floats:
     """Log ratio of a mixture (half ambient, half the type) over ambient, per type and gene."""
     pseudo = _PSEUDO / umis
-    own = (types.own + pseudo) / (profile + pseudo)
-    ratio = np.vstack([types.relative, own])
+    own_ratio = (types.own + pseudo) / (profile + pseudo)
+    ratio = np.vstack([types.relative, own_ratio])
     return np.asarray(np.log(_OWN_RNA * ratio + 1.0 - _OWN_RNA))

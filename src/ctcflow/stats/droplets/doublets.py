@@ -226,11 +226,11 @@ def _exclusive_pairs(counts: sparse.csr_matrix, n: int) -> Vector:
         block = seen[start : min(start + _BLOCK, n)].toarray()
         together += block.T @ block
     share = np.diag(together) / n
-    one = share[:, None] + share - 2 * share[:, None] * share
-    spread = np.sqrt(np.maximum(n * one * (1 - one), 1e-12))
-    excess = n * (share[:, None] + share - one) - 2 * together
+    exactly_one = share[:, None] + share - 2 * share[:, None] * share
+    spread = np.sqrt(np.maximum(n * exactly_one * (1 - exactly_one), 1e-12))
+    excess = n * (share[:, None] + share - exactly_one) - 2 * together
     # rounding could leave a tiny value where the variance is zero
-    excess[one * (1 - one) * n < 1e-6] = 0.0
+    excess[exactly_one * (1 - exactly_one) * n < 1e-6] = 0.0
     weights = np.where(excess > 0, -log_ndtr(-excess / spread), 0.0)
     np.fill_diagonal(weights, 0.0)
     narrow = weights.astype(np.float32)

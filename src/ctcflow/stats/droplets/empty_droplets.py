@@ -89,13 +89,13 @@ def barcodes(
     drawn = _draws(ambient, alternatives, sizes, n_draws, np.random.default_rng(seed))
     p = np.empty(rows.size)
     for column in range(sizes.size):
-        mine = place == column
-        fits, best = (np.sort(one[:, column].astype(np.float64)) for one in drawn)
-        outer = 2.0 * np.minimum(_upper_tail(fits, fit[mine]), _lower_tail(fits, fit[mine]))
+        of_size = place == column
+        fits, best = (np.sort(statistic[:, column].astype(np.float64)) for statistic in drawn)
+        outer = 2.0 * np.minimum(_upper_tail(fits, fit[of_size]), _lower_tail(fits, fit[of_size]))
         share = _AMBIENT_LEVEL if len(ratios) else 1.0
-        p[mine] = np.minimum(
+        p[of_size] = np.minimum(
             outer / share,
-            _upper_tail(best, ratio[mine]) / (1.0 - share) if len(ratios) else 1.0,
+            _upper_tail(best, ratio[of_size]) / (1.0 - share) if len(ratios) else 1.0,
         )
     result.log_likelihood[rows], result.log_ratio[rows] = fit, ratio
     result.p[rows] = np.clip(p, 1e-300, 1.0)
@@ -115,9 +115,9 @@ def is_cell(tested: Barcodes, *, fdr: float, retain: float) -> Bools:
     """
     from ctcflow.stats.calls.p_values import benjamini_hochberg
 
-    known = np.flatnonzero(~np.isnan(tested.p))
+    with_p = np.flatnonzero(~np.isnan(tested.p))
     result = tested.umis >= retain
-    result[known] |= benjamini_hochberg(tested.p[known]) <= fdr
+    result[with_p] |= benjamini_hochberg(tested.p[with_p]) <= fdr
     return np.asarray(result & (tested.umis > 0))
 
 
@@ -130,8 +130,8 @@ def _at_most(counts: sp.csr_matrix, *, deepest: int, seed: int) -> sp.csr_matrix
         part = slice(counts.indptr[row], counts.indptr[row + 1])
         # one generator per row, seeded by its content, so that the order of the rows does not
         # matter
-        own = [seed, int(umis[row]), int((counts.indices[part] * counts.data[part]).sum())]
-        rng = np.random.default_rng(own)
+        seeds = [seed, int(umis[row]), int((counts.indices[part] * counts.data[part]).sum())]
+        rng = np.random.default_rng(seeds)
         counts.data[part] = rng.multivariate_hypergeometric(
             counts.data[part], deepest, method="marginals"
         )

@@ -44,9 +44,9 @@ def exclusive(genes: npt.NDArray[np.object_]) -> tuple[Ints, Bools]:
     source = np.full(genes.size, -1, dtype=np.intp)
     excluded = np.zeros((len(GROUPS), genes.size), dtype=bool)
     for code, name in enumerate(GROUPS):
-        mine = np.isin(genes, _SOURCES[name].split())
-        source[mine] = code
+        of_lineage = np.isin(genes, _SOURCES[name].split())
+        source[of_lineage] = code
         for other in _STICK.get(name, ("T and NK", "B", "myeloid")):
             if other != name:
-                excluded[GROUPS.index(other), mine] = True
+                excluded[GROUPS.index(other), of_lineage] = True
     return source, excluded

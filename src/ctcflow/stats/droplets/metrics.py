@@ -74,15 +74,15 @@ def quality(
     foreign
         (n,) counts in genes of another species, which are not among the G.
     """
-    found = depth(counts)
+    depths = depth(counts)
     percents = {
-        name: percent(counts, genes=in_set(genes, technical, name), umis=found.umis)
+        name: percent(counts, genes=in_set(genes, technical, name), umis=depths.umis)
         for name in SHARES
     }
     return Quality(
-        found.umis.astype(np.float64),
-        found.genes.astype(np.float64),
+        depths.umis.astype(np.float64),
+        depths.genes.astype(np.float64),
         percents,
-        100.0 * foreign / np.maximum(foreign + found.umis, 1.0),
+        100.0 * foreign / np.maximum(foreign + depths.umis, 1.0),
         looks_like_reads(counts),
     )

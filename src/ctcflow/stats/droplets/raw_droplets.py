@@ -86,12 +86,12 @@ def tested(
     -------
     Given droplets with `lower` counts or fewer are not tested, and so never called empty here.
     """
-    mine, rest = totals(given), totals(other)
-    top = float(np.quantile(mine, _TOP)) if mine.size else np.inf
+    given_umis, other_umis = totals(given), totals(other)
+    top = float(np.quantile(given_umis, _TOP)) if given_umis.size else np.inf
     retain = max(_RETAINED * top, lower + 1.0)
-    worth = np.flatnonzero(rest > lower)
+    worth = np.flatnonzero(other_umis > lower)
     stacked = sp.vstack([given, other[worth]]).tocsr()
-    found = barcodes(
+    tested_barcodes = barcodes(
         stacked,
         ambient=ambient,
         alternatives=alternatives(
@@ -106,19 +106,19 @@ def tested(
         n_draws=_DRAWS,
         seed=seed,
     )
-    cell = is_cell(found, fdr=fdr, retain=retain)
-    known = ~np.isnan(found.p)
-    outside = np.zeros(rest.size, dtype=bool)
+    cell = is_cell(tested_barcodes, fdr=fdr, retain=retain)
+    has_p = ~np.isnan(tested_barcodes.p)
+    outside = np.zeros(other_umis.size, dtype=bool)
     # this does not apply to large droplets that were not given as cells: they must pass the test
-    outside[worth] = is_cell(found, fdr=fdr, retain=np.inf)[mine.size :]
+    outside[worth] = is_cell(tested_barcodes, fdr=fdr, retain=np.inf)[given_umis.size :]
     return Tested(
-        known[: mine.size] & ~cell[: mine.size],
+        has_p[: given_umis.size] & ~cell[: given_umis.size],
         outside,
-        int(known.sum()),
+        int(has_p.sum()),
         retain,
-        knee(np.concatenate([mine, rest]), lower=lower),
-        _curve(np.concatenate([mine, rest])),
-        _curve(mine),
+        knee(np.concatenate([given_umis, other_umis]), lower=lower),
+        _curve(np.concatenate([given_umis, other_umis])),
+        _curve(given_umis),
     )
 
 
@@ -136,10 +136,10 @@ def beside(
         were added to one of the two (`-1`, `_P01`) are ignored, provided that the bases alone are
         unique.
     """
-    one, all_of_them = pd.Index(given.astype(str)), pd.Index(barcodes.astype(str))
-    same = all_of_them.isin(one)
+    given_names, all_of_them = pd.Index(given.astype(str)), pd.Index(barcodes.astype(str))
+    same = all_of_them.isin(given_names)
     if given.size and not same.any():
-        bare, bare_all = _bases(one), _bases(all_of_them)
+        bare, bare_all = _bases(given_names), _bases(all_of_them)
         if bare.dropna().is_unique and bare_all.dropna().is_unique:
             same = bare_all.isin(bare.dropna())
     rows = np.flatnonzero(~same)

@@ -63,7 +63,7 @@ def measured(
         return SampleAmbient(ambient.Contamination(np.nan, np.nan, np.nan, 0, reason), nothing)
     cells = np.flatnonzero(used)
     source, excluded = exclusive_genes.exclusive(genes)
-    found = ambient.contamination(
+    contamination = ambient.contamination(
         counts[cells],
         lineage=_groups(lineage)[cells],
         source=source,
@@ -74,11 +74,11 @@ def measured(
         seed=seed,
     )
     if soup is not None:
-        return SampleAmbient(found, soup)
-    if np.isnan(found.rho):
-        return SampleAmbient(found, nothing)
+        return SampleAmbient(contamination, soup)
+    if np.isnan(contamination.rho):
+        return SampleAmbient(contamination, nothing)
     sums = np.asarray(counts[cells].sum(axis=0), dtype=np.float64).ravel()
-    return SampleAmbient(found, sums / sums.sum())
+    return SampleAmbient(contamination, sums / sums.sum())
 
 
 def without(

@@ -53,21 +53,21 @@ def shared_barcodes(cells: Mapping[str, pd.Series], *, alpha: float) -> list[Sha
     ]
     both.append(_overlaps(joined))
     n_pairs = len(names) * (len(names) - 1) / 2
-    found = []
+    pairs = []
     for row, column, count in zip(both[0].row, both[0].col, both[0].data, strict=True):
         if row >= column:
             continue
         expected = len(keys[row]) * len(keys[column]) / WHITELIST
         if special.pdtrc(count - 1, expected) < alpha / n_pairs:
             same = int(both[1].tocsr()[row, column])
-            found.append(Shared(names[row], names[column], int(count), expected, same))
-    return sorted(found, key=lambda pair: (names.index(pair.first), names.index(pair.second)))
+            pairs.append(Shared(names[row], names[column], int(count), expected, same))
+    return sorted(pairs, key=lambda pair: (names.index(pair.first), names.index(pair.second)))
 
 
 def _sequences(totals: pd.Series) -> pd.Series:
     match = [_SEQUENCE.search(str(name)) for name in totals.index]
-    known = np.array([hit is not None for hit in match], dtype=bool)
-    kept = totals[known].copy()
+    has_sequence = np.array([hit is not None for hit in match], dtype=bool)
+    kept = totals[has_sequence].copy()
     kept.index = pd.Index([hit.group() for hit in match if hit is not None], dtype=object)
     return kept[~kept.index.duplicated()]
 

@@ -110,9 +110,9 @@ def association_p(first: Codes, second: Codes, *, n_permutations: int, seed: int
     seen = _inertia(first, second, in_first, in_second)
     reached = 0
     for _ in range(n_permutations):
-        found = _inertia(first, rng.permutation(second), in_first, in_second)
+        permuted = _inertia(first, rng.permutation(second), in_first, in_second)
         # tolerance: sums of the same numbers in another order differ in their last digits
-        reached += found >= seen - 1e-9
+        reached += permuted >= seen - 1e-9
     return (reached + 1) / (n_permutations + 1)
 
 

@@ -51,10 +51,10 @@ def graph_connectivity(neighbors: Codes, labels: Codes) -> float:
     from scipy.sparse.csgraph import connected_components
 
     n, k = neighbors.shape
-    own = np.repeat(np.arange(n), k)
+    cells = np.repeat(np.arange(n), k)
     other = neighbors.ravel()
-    inside = labels[own] == labels[other]
-    ties = (np.ones(int(inside.sum()), dtype=np.int8), (own[inside], other[inside]))
+    inside = labels[cells] == labels[other]
+    ties = (np.ones(int(inside.sum()), dtype=np.int8), (cells[inside], other[inside]))
     parts = connected_components(sparse.csr_matrix(ties, shape=(n, n)), directed=False)[1]
     largest = np.zeros(int(labels.max()) + 1)
     sizes = np.bincount(parts)
@@ -91,12 +91,12 @@ def neighbor_purity(
     centred = points - points.mean(axis=0)
     norms = np.einsum("ij,ij->i", centred, centred)
     step = max(1, _ELEMENTS // points.shape[0])
-    found = 0
+    n_members = 0
     with threadpool_limits(limits=1, user_api="blas"):
         for start in range(0, rows.size, step):
             block = rows[start : start + step]
             squared = norms - 2.0 * (centred[block] @ centred.T)
             squared[np.arange(block.size), block] = np.inf
             nearest = np.argpartition(squared, k - 1, axis=1)[:, :k]
-            found += int(members[nearest].sum())
-    return found / (rows.size * k)
+            n_members += int(members[nearest].sum())
+    return n_members / (rows.size * k)

@@ -56,7 +56,7 @@ def harmony(
     from harmonypy import run_harmony
 
     n, d = points.shape
-    found = run_harmony(
+    fit = run_harmony(
         # Components x cells: the orientation that harmonypy does not misinterpret if n equals d.
         np.ascontiguousarray(points.T),
         {"batch": batches},
@@ -67,11 +67,11 @@ def harmony(
         random_state=seed,
         verbose=False,
     )
-    corrected = np.asarray(found.Z_corr, dtype=np.float64)
+    corrected = np.asarray(fit.Z_corr, dtype=np.float64)
     # harmonypy 0.x returned components x cells.
     if corrected.shape != (n, d):
         raise RuntimeError(f"harmonypy gave shape {corrected.shape} for {n} cells and {d} PCs")
-    return Harmony(corrected, *_compressed(np.asarray(found.R), corrected))
+    return Harmony(corrected, *_compressed(np.asarray(fit.R), corrected))
 
 
 def _compressed(shares: npt.NDArray[np.floating], points: Matrix) -> tuple[Vector, Matrix]:

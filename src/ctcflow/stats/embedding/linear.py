@@ -55,15 +55,15 @@ def not_comparable(table: Table, *, fewest: int) -> list[str]:
     sets = connected_sets(shared)
     sizes = np.bincount(sets, minlength=1)
     enough = f" with at least {fewest} leukocytes in each" if fewest > 1 else ""
-    found = []
+    reasons = []
     for row, name in enumerate(sets):
         why = "" if sizes[name] > 1 else f"no lineage is shared with another batch{enough}"
         if not shared[row].any():
             why = f"fewer than {fewest} leukocytes of each lineage"
         if not table[row].any():
             why = "no leukocytes"
-        found.append(why)
-    return found
+        reasons.append(why)
+    return reasons
 
 
 def batch_effects(

@@ -45,9 +45,9 @@ def mapped_scores(
     n = points.shape[0]
     if n == 0 or k < 2:
         return scores
-    own, apart = nearest(points, k=k, n_threads=n_threads)
+    new_neighbours, apart = nearest(points, k=k, n_threads=n_threads)
     distances = np.hstack([apart[:, :1], placed.distances, apart[:, 1:]])
-    indices = np.hstack([own[:, :1], placed.indices, own[:, 1:]])
+    indices = np.hstack([new_neighbours[:, :1], placed.indices, new_neighbours[:, 1:]])
     new = np.arange(indices.shape[1]) > placed.indices.shape[1]
     order = np.argsort(distances, axis=1, kind="stable")[:, :k]
     # the cell itself comes first, at distance 0

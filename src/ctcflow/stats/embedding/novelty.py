@@ -60,10 +60,10 @@ def unexpected_expression(
     found = np.zeros(values.shape[0])
     added = np.zeros((int(batches.max()) + 1 if batches.size else 0, means.shape[1]))
     for batch in range(added.shape[0]):
-        own = np.flatnonzero(fitted & (batches == batch))
-        if own.size >= FEWEST:
-            seen = np.asarray(values[own].mean(axis=0, dtype=np.float64)).ravel()
-            added[batch] = np.maximum(seen - shares[own].mean(axis=0) @ means, 0.0)
+        rows_of_batch = np.flatnonzero(fitted & (batches == batch))
+        if rows_of_batch.size >= FEWEST:
+            seen = np.asarray(values[rows_of_batch].mean(axis=0, dtype=np.float64)).ravel()
+            added[batch] = np.maximum(seen - shares[rows_of_batch].mean(axis=0) @ means, 0.0)
     for start in range(0, found.size, _BLOCK):
         rows = slice(start, start + _BLOCK)
         expected = shares[rows] @ means + added[batches[rows]]

@@ -73,15 +73,15 @@ def cluster_shifts(
     (K, d)
         Shifts to subtract from points in proportion to their memberships.
     """
-    own = weights.sum(axis=0)
-    both = cluster_sizes * own
-    means = weights.T @ points / np.where(own > 0, own, 1.0)[:, None]
+    own_sizes = weights.sum(axis=0)
+    both = cluster_sizes * own_sizes
+    means = weights.T @ points / np.where(own_sizes > 0, own_sizes, 1.0)[:, None]
     of_reference = cluster_sums / np.where(cluster_sizes > 0, cluster_sizes, 1.0)[:, None]
     differences = means - of_reference
-    weight = both / np.where(both > 0, cluster_sizes + own, 1.0)
+    weight = both / np.where(both > 0, cluster_sizes + own_sizes, 1.0)
     total = weight.sum()
     common = weight @ differences / total if total > 0 else np.zeros(points.shape[1])
-    kept = both / np.where(both > 0, both + _RIDGE * (cluster_sizes + own), 1.0)
+    kept = both / np.where(both > 0, both + _RIDGE * (cluster_sizes + own_sizes), 1.0)
     return np.asarray(common + kept[:, None] * (differences - common))
 
 
@@ -103,10 +103,10 @@ def lineage_shift(points: Matrix, *, lineages: npt.NDArray[np.intp], means: Matr
         Least squares: the mean of the points' differences from their lineage; NaN where no point
         has a lineage of the reference.
     """
-    known = lineages >= 0
-    if not known.any():
+    has_lineage = lineages >= 0
+    if not has_lineage.any():
         return np.full(points.shape[1], np.nan)
-    return np.asarray((points[known] - means[lineages[known]]).mean(axis=0))
+    return np.asarray((points[has_lineage] - means[lineages[has_lineage]]).mean(axis=0))
 
 
 def mapped(points: Matrix, *, fitted: Flags, cluster_sizes: Vector, cluster_sums: Matrix) -> Matrix:
@@ -128,18 +128,18 @@ def mapped(points: Matrix, *, fitted: Flags, cluster_sizes: Vector, cluster_sums
     -------
     (n, d)
     """
-    own = points[fitted]
-    corrected = own
+    fitted_points = points[fitted]
+    corrected = fitted_points
     for _ in range(_ROUNDS):
         weights = memberships(corrected, cluster_sums=cluster_sums)
         shifts = cluster_shifts(
-            own, weights=weights, cluster_sizes=cluster_sizes, cluster_sums=cluster_sums
+            fitted_points, weights=weights, cluster_sizes=cluster_sizes, cluster_sums=cluster_sums
         )
-        corrected = own - weights @ shifts
+        corrected = fitted_points - weights @ shifts
     moved = points.copy()
     moved[fitted] = corrected
-    one = np.zeros(own.shape[0], dtype=np.intp)
-    moved[~fitted] += mean_shift(moved[fitted] - own, groups=one, n_groups=1)[0]
+    one_group = np.zeros(fitted_points.shape[0], dtype=np.intp)
+    moved[~fitted] += mean_shift(moved[fitted] - fitted_points, groups=one_group, n_groups=1)[0]
     return moved
 
 

@@ -86,20 +86,20 @@ def leukocytes(
         Fewest blood-like cells for which the sample's own null is used.
     """
     prior = _shipped_grid(shipped_null)
-    given = _against(counts, reference)
-    blood_like = _is_blood_like(given.fit, given.unseen)
+    comparison = _against(counts, reference)
+    blood_like = _is_blood_like(comparison.fit, comparison.unseen)
     sure = np.flatnonzero(blood_like & ~suspect)
     null = Null(prior, None, None)
     if sure.size >= fewest:
-        null = _own_null(given, sure, blood_like=blood_like, prior=prior)
+        null = _own_null(comparison, sure, blood_like=blood_like, prior=prior)
     # suspect leukocytes stay in this set: without them, panel p-values would be too small
-    z = ident.standardised(given.fit, grid=null.grid, group=given.types.group)
+    z = ident.standardised(comparison.fit, grid=null.grid, group=comparison.types.group)
     leukocyte = blood_like & (z < _NULL_Z)
-    p, z, blood_like = _p_of(given, null)
+    p, z, blood_like = _p_of(comparison, null)
     if null.tail is not None:
         null = null._replace(odd=odd_tail(z[blood_like & ~suspect]))
     p = among_blood_like(p, z, blood_like=blood_like, odd=null.odd)
-    return Leukocytes(given.single, leukocyte, p, sure.size, null.tail is not None, null)
+    return Leukocytes(comparison.single, leukocyte, p, sure.size, null.tail is not None, null)
 
 
 def judged(
@@ -121,9 +121,9 @@ def judged(
     lineage, p
         (m,) each, as of `Leukocytes`.
     """
-    given = _against(counts, reference)
-    p, z, blood_like = _p_of(given, null)
-    return given.single, among_blood_like(p, z, blood_like=blood_like, odd=null.odd)
+    comparison = _against(counts, reference)
+    p, z, blood_like = _p_of(comparison, null)
+    return comparison.single, among_blood_like(p, z, blood_like=blood_like, odd=null.odd)
 
 
 def beyond_doubt(
@@ -145,8 +145,8 @@ def beyond_doubt(
     is_leukocyte
         (n,) cells that blood fits better than any tissue, by `_BLOOD_LIKE` nats per count.
     """
-    given = _against(counts, reference)
-    return given.single, _is_blood_like(given.fit, given.unseen)
+    comparison = _against(counts, reference)
+    return comparison.single, _is_blood_like(comparison.fit, comparison.unseen)
 
 
 def _is_blood_like(fit: ident.Identity, unseen: Floats) -> npt.NDArray[np.bool_]:
@@ -185,33 +185,33 @@ def _against(counts: sp.csr_matrix, reference: Profiles) -> _Against:
     return _Against(shared, reference, types, barred, single, fit, unseen)
 
 
-def _p_of(given: _Against, null: Null) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+def _p_of(comparison: _Against, null: Null) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
     """P, standardised distances and blood-like cells; cells of small p are refitted as mixtures."""
-    fit = given.fit
-    p = _p(ident.standardised(fit, grid=null.grid, group=given.types.group), fit.depth, null)
+    fit = comparison.fit
+    p = _p(ident.standardised(fit, grid=null.grid, group=comparison.types.group), fit.depth, null)
     again = np.flatnonzero((p <= _AGAIN_P) & (fit.depth > 0) & (fit.distance < _BEYOND_BLOOD))
-    _, rates = blood_profiles.of_each_type(given.reference)
-    other = given.types.log_rates[:, ~given.types.is_blood]
-    fit = ident.as_a_mixture(given.shared, fit, rows=again, rates=rates, other=other)
-    z = ident.standardised(fit, grid=null.grid, group=given.types.group)
+    _, rates = blood_profiles.of_each_type(comparison.reference)
+    other = comparison.types.log_rates[:, ~comparison.types.is_blood]
+    fit = ident.as_a_mixture(comparison.shared, fit, rows=again, rates=rates, other=other)
+    z = ident.standardised(fit, grid=null.grid, group=comparison.types.group)
     p[again] = _p(z, fit.depth, null)[again]
-    return p, z, _is_blood_like(fit, given.unseen)
+    return p, z, _is_blood_like(fit, comparison.unseen)
 
 
 def _own_null(
-    given: _Against, sure: Ints, *, blood_like: npt.NDArray[np.bool_], prior: ident.NullGrid
+    comparison: _Against, sure: Ints, *, blood_like: npt.NDArray[np.bool_], prior: ident.NullGrid
 ) -> Null:
-    learned, types = sure[:_MOST_NULL], given.types
-    own = ident.null_grid(
-        given.shared[learned],
+    learned, types = sure[:_MOST_NULL], comparison.types
+    own_grid = ident.null_grid(
+        comparison.shared[learned],
         log_rates=types.log_rates,
         is_blood=types.is_blood,
-        barred=given.barred[learned],
+        barred=comparison.barred[learned],
         group=types.group,
         rng=np.random.default_rng(0),
     )
-    grid = ident.shrunk_grid(own, prior=prior)
-    z = ident.standardised(given.fit, grid=grid, group=types.group)
+    grid = ident.shrunk_grid(own_grid, prior=prior)
+    z = ident.standardised(comparison.fit, grid=grid, group=types.group)
     near = z[blood_like & (z < _NULL_Z)]
     if near.size == 0:
         return Null(prior, None, None)

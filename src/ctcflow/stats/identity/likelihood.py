@@ -193,10 +193,10 @@ def null_grid(
         if reach.sum() < _FEWEST:
             break
         drawn = thinned(counts[reach], depth=depth, rng=rng)
-        found = log_likelihood(
+        likelihoods = log_likelihood(
             drawn, log_rates=log_rates, barred=None if barred is None else barred[reach]
         )
-        fit = identity(found, depth=total(drawn), is_blood=is_blood)
+        fit = identity(likelihoods, depth=total(drawn), is_blood=is_blood)
         for row in range(n_groups):
             values = fit.distance[group[fit.blood] == row]
             if values.size >= _FEWEST:
@@ -221,22 +221,22 @@ def robust_moments(values: Floats) -> tuple[float, float]:
     return median, max(1.4826 * float(np.median(upper)), 1e-3)
 
 
-def shrunk_grid(own: NullGrid, *, prior: NullGrid) -> NullGrid:
+def shrunk_grid(measured: NullGrid, *, prior: NullGrid) -> NullGrid:
     """Fill in the depths and groups that the sample could not measure.
 
     If a group was measured at some depths, its offset from the prior at the nearest of them is used
     for the others; if it was never measured, the prior is used.
     """
-    centre, spread = own.centre.copy(), own.spread.copy()
+    centre, spread = measured.centre.copy(), measured.spread.copy()
     for row in range(centre.shape[0]):
-        known = np.flatnonzero(~np.isnan(centre[row]))
+        measured_columns = np.flatnonzero(~np.isnan(centre[row]))
         for column in np.flatnonzero(np.isnan(centre[row])):
             centre[row, column] = prior.centre[row, column]
             spread[row, column] = prior.spread[row, column]
-            if known.size:
-                near = known[np.abs(known - column).argmin()]
-                centre[row, column] += own.centre[row, near] - prior.centre[row, near]
-                spread[row, column] *= own.spread[row, near] / prior.spread[row, near]
+            if measured_columns.size:
+                near = measured_columns[np.abs(measured_columns - column).argmin()]
+                centre[row, column] += measured.centre[row, near] - prior.centre[row, near]
+                spread[row, column] *= measured.spread[row, near] / prior.spread[row, near]
     return NullGrid(centre, spread)
 
 
@@ -245,9 +245,9 @@ def standardised(fit: Identity, *, grid: NullGrid, group: Ints) -> Floats:
     log_depth = np.log(np.clip(fit.depth, DEPTHS[0], DEPTHS[-1]))
     z = np.empty(fit.distance.size)
     for row in range(grid.centre.shape[0]):
-        mine = group[fit.blood] == row
-        centre = np.interp(log_depth[mine], np.log(DEPTHS), grid.centre[row])
-        spread = np.exp(np.interp(log_depth[mine], np.log(DEPTHS), np.log(grid.spread[row])))
-        z[mine] = (fit.distance[mine] - centre) / spread
+        in_group = group[fit.blood] == row
+        centre = np.interp(log_depth[in_group], np.log(DEPTHS), grid.centre[row])
+        spread = np.exp(np.interp(log_depth[in_group], np.log(DEPTHS), np.log(grid.spread[row])))
+        z[in_group] = (fit.distance[in_group] - centre) / spread
     z[fit.depth == 0] = 0.0
     return z

@@ -84,16 +84,16 @@ def profiles(
     ambient_share
         Share of every profile that is ambient RNA (fraction of counts).
     """
-    known = pd.Index(reference["symbol"])
-    places = known.get_indexer(pd.Index(genes))
+    symbols = pd.Index(reference["symbol"])
+    places = symbols.get_indexer(pd.Index(genes))
     usable = (places >= 0) & ~pd.Index(genes).isin(list(left_out))
     columns = np.flatnonzero(usable)
     # sorted by name: thinning draws gene by gene, and the order of genes in a file must not matter
     columns = columns[np.argsort(genes[columns].astype(str), kind="stable")]
     is_blood = types["group"].isin(GROUPS).to_numpy()
-    told = ~known.isin(list(left_out))
+    told = ~symbols.isin(list(left_out))
     in_blood = reference[types["profile"][is_blood]].to_numpy(np.float64).mean(axis=1)
-    no_blood, hardly_shown = _never_seen(in_blood, has=known.isin(genes), told=told)
+    no_blood, hardly_shown = _never_seen(in_blood, has=symbols.isin(genes), told=told)
     # in place: each copy of the profiles takes 16 MB
     share = np.empty((columns.size, len(types)))
     log_seen = np.zeros(len(types))

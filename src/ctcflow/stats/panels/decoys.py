@@ -94,9 +94,9 @@ def decoy_shares(
     shares = np.empty((n_decoys, len(LEVELS)))
     for row in range(n_decoys):
         decoy = ordered[_matched(rates[members], among=rates[ordered], rng=rng)]
-        found = columns[:, decoy].toarray().astype(np.float64)
-        mine = panel.background_rates(
-            found,
+        decoy_counts = columns[:, decoy].toarray().astype(np.float64)
+        background = panel.background_rates(
+            decoy_counts,
             depth=depth,
             lineage=lineage,
             n_lineages=n_lineages,
@@ -104,7 +104,9 @@ def decoy_shares(
             weight=weight,
         )
         p = panel.panel_p(
-            found > 0, expected=depth[:, None] * mine[lineage], weight=panel.weights(mine[-1])
+            decoy_counts > 0,
+            expected=depth[:, None] * background[lineage],
+            weight=panel.weights(background[-1]),
         )
         shares[row] = [(p <= level).mean() for level in LEVELS]
     return shares

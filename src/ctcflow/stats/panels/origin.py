@@ -179,17 +179,17 @@ def origin(pools: Sequence[Pool], *, of: Markers) -> Origin:
     classes = np.array(list(dict.fromkeys(of.classes)), dtype=object)
     in_class = (of.classes[:, None] == classes).astype(np.float64)
     answers = [*_ranked(CLASS, classes, weights @ in_class), *_ranked(TISSUE, of.tissues, weights)]
-    said = _sentence(answers, cells.shape[0])
-    return Origin(answers, cells.shape[0], round(float(cells.sum())), said)
+    sentence = _sentence(answers, cells.shape[0])
+    return Origin(answers, cells.shape[0], round(float(cells.sum())), sentence)
 
 
 def _sentence(answers: Sequence[Answer], n_cells: int) -> str:
     told = {answer.level: answer.name for answer in answers if answer.told}
-    of = f"{n_cells} CTC{'s' if n_cells > 1 else ''}"
+    cells = f"{n_cells} CTC{'s' if n_cells > 1 else ''}"
     if TISSUE in told:
-        return f"tissue of origin: {told[TISSUE]} (from {of})"
+        return f"tissue of origin: {told[TISSUE]} (from {cells})"
     also = f"; class of tumour: {told[CLASS]}" if CLASS in told else ""
-    return f"tissue of origin: cannot be told from {of}{also}"
+    return f"tissue of origin: cannot be told from {cells}{also}"
 
 
 def _ranked(level: str, names: Objects, weights: Floats) -> list[Answer]:
@@ -217,14 +217,14 @@ def _weights(cells: sp.csr_matrix, measured: Bools, of: Markers) -> Floats:
     pooled, total = np.asarray(marked.sum(axis=0)).ravel(), float(totals.sum())
     shares, background = of.shares[used], of.background[used]
     by_gene = _log_evidence(pooled[None], np.array([total]), shares, background)[0]
-    everything = by_gene.sum(axis=0)
-    parts = [everything[None]]
+    all_data = by_gene.sum(axis=0)
+    parts = [all_data[None]]
     alone = cells.shape[0] == 1
     for start in range(0, 0 if alone else cells.shape[0], _AT_ONCE):
         block = slice(start, start + _AT_ONCE)
         left, depth = pooled - marked[block].toarray(), total - totals[block]
         parts.append(_log_evidence(left, depth, shares, background).sum(axis=1))
-    parts.append(everything - by_gene[pooled > 0])
+    parts.append(all_data - by_gene[pooled > 0])
     evidence = np.concatenate(parts)
     return np.asarray(np.exp(evidence - logsumexp(evidence, axis=1, keepdims=True)))
 

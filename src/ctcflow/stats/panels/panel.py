@@ -50,8 +50,10 @@ def background_rates(
     rates = np.empty((n_lineages + 1, panel.shape[1]))
     rates[-1] = (panel.sum(0) + weight * prior) / (depth.sum() + weight)
     for row in range(n_lineages):
-        mine = lineage == row
-        rates[row] = (panel[mine].sum(0) + weight * rates[-1]) / (depth[mine].sum() + weight)
+        in_lineage = lineage == row
+        rates[row] = (panel[in_lineage].sum(0) + weight * rates[-1]) / (
+            depth[in_lineage].sum() + weight
+        )
     return rates
 
 
@@ -126,8 +128,8 @@ def by_lineage(
     expected = umis[:, None] * rates[lineage]
     p = np.column_stack(
         [
-            panel_p(seen[:, mine], expected=expected[:, mine], weight=weight_of[mine])
-            for mine in panels
+            panel_p(seen[:, in_panel], expected=expected[:, in_panel], weight=weight_of[in_panel])
+            for in_panel in panels
         ]
     )
     p = np.minimum(p * price(len(panels)).T, 1.0)

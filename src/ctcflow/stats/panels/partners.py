@@ -106,18 +106,18 @@ def lineage_genes(
     """
     table = rates.set_index("symbol") / 1e6
     tissue = table[_TISSUE].max(axis=1)
-    found = {name: table[column] for name, column in _OF_ATLAS.items()}
+    rates_of_lineage = {name: table[column] for name, column in _OF_ATLAS.items()}
     for name, nearest in _OF_MARKERS.items():
         chosen = (markers["set"] == name) & (markers["direction"] == 1)
-        own = pd.Series(_MARKER_RATE, index=markers.loc[chosen, "gene"].unique())
+        marker_rates = pd.Series(_MARKER_RATE, index=markers.loc[chosen, "gene"].unique())
         if nearest is not None:
-            own = own.combine_first(found[nearest])
-        found[name] = own
+            marker_rates = marker_rates.combine_first(rates_of_lineage[nearest])
+        rates_of_lineage[name] = marker_rates
     # assumes that each name occurs once among the sample's genes
     places = pd.Series(np.arange(names.size), index=pd.Index(names))
     places = places[~places.index.isin(left_out.union(_CARCINOMA.split()))]
     result = {}
-    for name, rate in found.items():
+    for name, rate in rates_of_lineage.items():
         in_tissue = tissue.reindex(rate.index).fillna(0.0)
         told = rate[(rate >= _LEAST_RATE) & (rate >= _TIMES_TISSUE * in_tissue)]
         told = told[told.index.isin(places.index)]
@@ -161,9 +161,11 @@ def partners(
     columns = counts[np.flatnonzero(candidates)].tocsc()
     umis = np.asarray(columns.sum(axis=1), dtype=np.float64).ravel()
     best, best_p = np.full(umis.size, "", dtype=object), np.ones(umis.size)
-    for name, mine in genes.items():
-        found = columns[:, mine.columns].toarray().astype(np.float64)
-        p = _p(found, umis, rate=mine.rate, ambient=ambient[mine.columns]) * len(genes)
+    for name, genes_of_lineage in genes.items():
+        observed = columns[:, genes_of_lineage.columns].toarray().astype(np.float64)
+        p = _p(
+            observed, umis, rate=genes_of_lineage.rate, ambient=ambient[genes_of_lineage.columns]
+        ) * len(genes)
         better = p < best_p
         best[better], best_p[better] = name, p[better]
     lineage, every = np.full(candidates.size, "", dtype=object), np.full(candidates.size, np.nan)
@@ -171,13 +173,13 @@ def partners(
     return Partners(lineage, every)
 
 
-def _p(found: Floats, umis: Floats, *, rate: Floats, ambient: Floats) -> Floats:
+def _p(observed: Floats, umis: Floats, *, rate: Floats, ambient: Floats) -> Floats:
     from scipy.special import pdtrc, roots_genlaguerre
 
     alone = _TUMOUR_RATE + ambient
     weight = np.maximum(1, np.rint(np.log1p(_PARTNER_SHARE * rate / alone) / _UNIT)).astype(np.intp)
     by_chance = poisson_quantile(1 - _SEEN_BY_CHANCE, umis[:, None] * alone)
-    seen = found > by_chance
+    seen = observed > by_chance
     stray = _STRAY * -np.expm1(-_STRAY_RATE * umis)[:, None]
     times, share = roots_genlaguerre(_NODES, 1 / _DISPERSION - 1)
     p = np.zeros(umis.size)

@@ -49,10 +49,10 @@ def against_calls(scores: pd.DataFrame, *, called: Bools) -> pd.DataFrame:
     values = scores.to_numpy(np.float64)
     z = np.full(values.shape, np.nan)
     if called.sum() >= 3:
-        mine = values[called]
-        spread = mine.std(axis=0, ddof=1)
+        called_values = values[called]
+        spread = called_values.std(axis=0, ddof=1)
         spread[spread == 0] = np.nan
-        z[called] = (mine - mine.mean(axis=0)) / spread
+        z[called] = (called_values - called_values.mean(axis=0)) / spread
     return pd.DataFrame(z.astype(np.float32), index=scores.index, columns=scores.columns)
 
 

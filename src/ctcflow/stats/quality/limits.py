@@ -89,15 +89,17 @@ def limits(
 
 def _own(umis: Floats, genes: Floats, pct_mt: Floats, cells: Bools, rules: Rules) -> Limits:
     floor = rules.umis[0] if rules.umis else 0.0
-    mine = cells & (umis >= floor) & (genes >= rules.genes[0])
-    n, has_mt = int(mine.sum()), not bool(np.isnan(pct_mt).all())
+    above_floors = cells & (umis >= floor) & (genes >= rules.genes[0])
+    n, has_mt = int(above_floors.sum()), not bool(np.isnan(pct_mt).all())
     if n < _FEWEST:
         ceiling = rules.pct_mt[1] if has_mt else np.nan
         rest = (np.nan,) * 4
         return Limits(n, False, floor, rules.genes[0], ceiling, *rest)
-    count, spread = _log_moments(umis[mine])
-    gene, gene_spread = _log_moments(genes[mine])
-    mitochondrial = _mitochondrial(umis[mine], pct_mt[mine], rules) if has_mt else (np.nan,) * 2
+    count, spread = _log_moments(umis[above_floors])
+    gene, gene_spread = _log_moments(genes[above_floors])
+    mitochondrial = (
+        _mitochondrial(umis[above_floors], pct_mt[above_floors], rules) if has_mt else (np.nan,) * 2
+    )
     return Limits(
         n,
         True,
@@ -134,13 +136,16 @@ def reasons(
 
     A droplet without any count breaks the limit on counts even if the limit is zero.
     """
-    own = {name: np.array([getattr(row, name) for row in limits])[lineage] for name in _COMPARED}
+    own_limits = {
+        name: np.array([getattr(row, name) for row in limits])[lineage] for name in _COMPARED
+    }
     with np.errstate(invalid="ignore"):
         return {
-            "few counts": (umis < own["min_umis"]) | (umis == 0),
-            "few genes": genes < own["min_genes"],
-            "high mitochondrial share": pct_mt > own["max_pct_mt"],
-            "damaged": (umis < own["damaged_umis"]) & (pct_mt > own["damaged_pct_mt"]),
+            "few counts": (umis < own_limits["min_umis"]) | (umis == 0),
+            "few genes": genes < own_limits["min_genes"],
+            "high mitochondrial share": pct_mt > own_limits["max_pct_mt"],
+            "damaged": (umis < own_limits["damaged_umis"])
+            & (pct_mt > own_limits["damaged_pct_mt"]),
         }
 
 
@@ -148,11 +153,13 @@ def remarks(
     umis: Floats, genes: Floats, *, lineage: Ints, limits: Sequence[Limits]
 ) -> dict[str, Bools]:
     """Which cells are unusually large for their lineage: reported, but never set aside for it."""
-    own = {name: np.array([getattr(row, name) for row in limits])[lineage] for name in _COMPARED}
+    own_limits = {
+        name: np.array([getattr(row, name) for row in limits])[lineage] for name in _COMPARED
+    }
     with np.errstate(invalid="ignore"):
         return {
-            "many counts": umis > own["high_umis"],
-            "many genes": genes > own["high_genes"],
+            "many counts": umis > own_limits["high_umis"],
+            "many genes": genes > own_limits["high_genes"],
         }
 
 

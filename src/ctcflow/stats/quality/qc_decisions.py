@@ -114,20 +114,20 @@ def unfiltered(
     -------
     None where no droplet has 1 to `lower` counts, so that there is no ambient RNA to compare with.
     """
-    found = ambient_profile.ambient_profile(droplets, lower=lower)
-    if found.profile.size == 0:
+    ambient = ambient_profile.ambient_profile(droplets, lower=lower)
+    if ambient.profile.size == 0:
         return None
     beside = raw_droplets.beside(sample.barcodes, droplets, barcodes)
     result = raw_droplets.tested(
         sample.counts,
         beside.counts,
-        ambient=found,
-        reference=_profiles(sample, known, found.profile),
+        ambient=ambient,
+        reference=_profiles(sample, known, ambient.profile),
         lower=lower,
         fdr=fdr,
         seed=seed,
     )
-    return Raw(beside, found.profile, result)
+    return Raw(beside, ambient.profile, result)
 
 
 def judged(
@@ -175,14 +175,14 @@ def judged(
         "looks like an empty droplet": empty,
     }
     intact = mt < _MOSTLY_MITOCHONDRIA_PCT
-    found = rescue.evidence(
+    evidence = rescue.evidence(
         seen, p, umis=umis, readable=~empty & ~foreign, intact=intact, min_umis=min_umis
     )
-    listed = _listed(sample, reasons, found, seen, p)
+    listed = _listed(sample, reasons, evidence, seen, p)
     if raw:
         listed += _outside(raw, columns, prior, inside, blood.p[n:])
     remarks = _remarks(sample, lineage, limits)
-    return Judged(lineage, limits, reasons, remarks, found.rescued, listed)
+    return Judged(lineage, limits, reasons, remarks, evidence.rescued, listed)
 
 
 def _remarks(sample: Sample, lineage: Ints, limits: Sequence[lim.Limits]) -> dict[str, Bools]:
@@ -197,17 +197,17 @@ def _remarks(sample: Sample, lineage: Ints, limits: Sequence[lim.Limits]) -> dic
 def _listed(
     sample: Sample,
     reasons: Mapping[str, Bools],
-    found: rescue.Evidence,
+    evidence: rescue.Evidence,
     seen: rescue.Panel,
     p: Floats,
 ) -> list[SetAside]:
     """Given droplets that are set aside with tumour evidence."""
-    aside = np.logical_or.reduce(list(reasons.values())) & ~found.rescued
+    aside = np.logical_or.reduce(list(reasons.values())) & ~evidence.rescued
     return rescue.listed(
         sample.barcodes,
         joined(reasons, n=p.size),
-        rows=np.flatnonzero(aside & found.listed),
-        found=seen,
+        rows=np.flatnonzero(aside & evidence.listed),
+        panel_test=seen,
         p_identity=p,
     )
 
@@ -240,5 +240,5 @@ def _outside(
     )
     why = np.full(p.size, OUTSIDE, dtype=object)
     return rescue.listed(
-        raw.beside.barcodes, why, rows=np.flatnonzero(rows), found=seen, p_identity=p
+        raw.beside.barcodes, why, rows=np.flatnonzero(rows), panel_test=seen, p_identity=p
     )

@@ -69,50 +69,50 @@ def distributions(quality: Quality, *, lineage: Ints) -> list[Distribution]:
     found: list[Distribution] = []
     for code, name in enumerate(COARSE):
         for metric, of_all in values.items():
-            mine = np.sort(of_all[(lineage == code) & np.isfinite(of_all)])
-            if mine.size:
-                places = np.rint(_QUANTILES * (mine.size - 1)).astype(np.intp)
-                shown = [number(value) for value in mine[np.unique(places)]]
+            ordered = np.sort(of_all[(lineage == code) & np.isfinite(of_all)])
+            if ordered.size:
+                places = np.rint(_QUANTILES * (ordered.size - 1)).astype(np.intp)
+                shown = [number(value) for value in ordered[np.unique(places)]]
                 found.append(Distribution(lineage=name, metric=metric, values=shown))
     return found
 
 
-def contamination(found: Contamination, *, measured_on: str, corrected: bool) -> Ambient:
+def contamination(estimate: Contamination, *, measured_on: str, corrected: bool) -> Ambient:
     """Ambient share with its interval and what it was measured on, or why it was not measured."""
     return {
-        "share": number(found.rho),
-        "low": number(found.low),
-        "high": number(found.high),
-        "genes": found.genes,
-        "measured_on": measured_on if not found.reason else None,
+        "share": number(estimate.rho),
+        "low": number(estimate.low),
+        "high": number(estimate.high),
+        "genes": estimate.genes,
+        "measured_on": measured_on if not estimate.reason else None,
         "corrected": corrected,
-        "reason": found.reason,
+        "reason": estimate.reason,
     }
 
 
-def droplets(found: Tested, *, lower: int) -> Droplets:
+def droplets(tested: Tested, *, lower: int) -> Droplets:
     """Results from the unfiltered droplets: the test, the knee, and the curve to draw."""
     return {
-        "barcodes": found.given_empty.size + found.outside.size,
+        "barcodes": tested.given_empty.size + tested.outside.size,
         "lower": lower,
-        "retain": number(found.retain),
-        "knee": number(found.points.knee),
-        "inflection": number(found.points.inflection),
-        "tested": found.n_tested,
-        "outside": int(found.outside.sum()),
-        "curve": found.curve,
-        "cells_curve": found.cells_curve,
+        "retain": number(tested.retain),
+        "knee": number(tested.points.knee),
+        "inflection": number(tested.points.inflection),
+        "tested": tested.n_tested,
+        "outside": int(tested.outside.sum()),
+        "curve": tested.curve,
+        "cells_curve": tested.cells_curve,
     }
 
 
-def outside(found: Tested, listed: Sequence[SetAside]) -> list[LedgerLine]:
+def outside(tested: Tested, listed: Sequence[SetAside]) -> list[LedgerLine]:
     """Ledger lines for droplets that are not among the given ones; not included in its sums."""
     of_these = sum(record["reason"] == OUTSIDE for record in listed)
     return [
         {
             "stage": "unfiltered",
             "reason": "hold a cell, not given",
-            "cells": int(found.outside.sum()),
+            "cells": int(tested.outside.sum()),
         },
         {"stage": "unfiltered", "reason": "not given, with tumour evidence", "cells": of_these},
     ]

@@ -71,7 +71,7 @@ def _against_soup(counts: sp.csr_matrix, umis: Floats, rate: Floats) -> Floats:
 
 
 def evidence(
-    found: Panel,
+    panel_test: Panel,
     p_identity: Floats,
     *,
     umis: Floats,
@@ -94,11 +94,11 @@ def evidence(
     min_umis
         Fewest counts at which a missing identity protects; half as many to be listed.
     """
-    both = fisher_p(-np.log10(p_identity) - np.log10(found.p))
+    both = fisher_p(-np.log10(p_identity) - np.log10(panel_test.p))
     missing = readable & (np.minimum(p_identity, both) <= MISSING_P)
-    strong = (found.n_seen >= 2) & (found.p < _STRONG_P)
+    strong = (panel_test.n_seen >= 2) & (panel_test.p < _STRONG_P)
     rescued = strong | (missing & intact & (umis >= max(min_umis, 1)))
-    weak = (found.p < SHOWN_P) | (readable & (found.n_seen >= 2))
+    weak = (panel_test.p < SHOWN_P) | (readable & (panel_test.n_seen >= 2))
     return Evidence(rescued, rescued | weak | (missing & (umis >= max(min_umis / 2, 1))))
 
 
@@ -138,7 +138,7 @@ def listed(
     why: npt.NDArray[np.object_],
     *,
     rows: npt.NDArray[np.intp],
-    found: Panel,
+    panel_test: Panel,
     p_identity: Floats,
 ) -> list[SetAside]:
     """One record per row: barcode, why it is not among the cells, and its evidence."""
@@ -146,7 +146,7 @@ def listed(
         {
             "barcode": str(barcodes[row]),
             "reason": str(why[row]),
-            "evidence": f"{found.n_seen[row]} panel gene(s), p {found.p[row]:.1e}"
+            "evidence": f"{panel_test.n_seen[row]} panel gene(s), p {panel_test.p[row]:.1e}"
             + ("" if np.isnan(p_identity[row]) else f"; blood identity p {p_identity[row]:.1e}"),
         }
         for row in rows

@@ -230,14 +230,15 @@ def _placed(
 def _novelty(placed: Placed, obs: pd.DataFrame, reference: Reference) -> npt.NDArray[np.float64]:
     """The larger of both measures of novelty, in units of their limits; NaN without limits."""
     limits = reference.manifest["limits"]
-    if not limits["distance"]:
+    distance, unexpected = limits["distance"], limits["unexpected"]
+    if not distance or not unexpected:
         return np.full(len(obs), np.nan)
     umis = obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64)
     found = [
-        novelty.excess(seen, umis=umis, limit=novelty.Limit(**limits[name]))
-        for name, seen in (
-            ("distance", placed.distances.mean(axis=1)),
-            ("unexpected", placed.unexpected),
+        novelty.excess(seen, umis=umis, limit=novelty.Limit(**limit))
+        for limit, seen in (
+            (distance, placed.distances.mean(axis=1)),
+            (unexpected, placed.unexpected),
         )
     ]
     return np.maximum(*found)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from ctcflow.errors import DAMAGED, CtcflowError, reason
+from ctcflow.records.reference import Manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,10 +29,7 @@ class Reference(NamedTuple):
     n cells, g genes, d components, K soft clusters, L lineages, T scored types of m marker genes.
     """
 
-    manifest: dict[str, Any]
-    """`format`, `ctcflow` (versions), `cells`, `method`, `target_umis`, `clusters` and
-    `cell_types` (names by code), `scored_types` (T names), `limits` (of novelty), `controls` (of
-    `call`), `steps` (version, parameters and digests of the inputs of each)."""
+    manifest: Manifest
     genes: npt.NDArray[np.str_]
     """(g,) symbols of the genes that the principal components are computed from."""
     gene_ids: npt.NDArray[np.str_]
@@ -94,7 +91,7 @@ def _member(name: str) -> zipfile.ZipInfo:
     return member
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
+def read_manifest(path: Path) -> Manifest:
     """Read the manifest of a bundle, and nothing else.
 
     Raises
@@ -154,7 +151,7 @@ def read_genes(path: Path) -> Genes:
         raise _unreadable(path, error) from error
 
 
-def check_scale(manifest: Mapping[str, Any], target_umis: float) -> None:
+def check_scale(manifest: Manifest, target_umis: float) -> None:
     """Refuse a sample that is normalised to another scale than the reference.
 
     Raises
@@ -170,7 +167,7 @@ def check_scale(manifest: Mapping[str, Any], target_umis: float) -> None:
         )
 
 
-def _manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
+def _manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
     manifest = json.loads(archive.read(_MANIFEST))
     if not isinstance(manifest, dict) or "format" not in manifest:
         raise ValueError("its manifest names no format")
@@ -180,7 +177,7 @@ def _manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
             f" {manifest.get('ctcflow', 'unknown')}), and this ctcflow reads format {FORMAT}:"
             " freeze the run again with this version, or map with that one"
         )
-    return manifest
+    return cast("Manifest", manifest)
 
 
 def _unreadable(path: Path, error: Exception) -> CtcflowError:

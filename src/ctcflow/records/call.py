@@ -73,9 +73,9 @@ class Draw(TypedDict):
     above_blank: str
     """`yes`, `no`, or why it is not known; empty for controls."""
     cutoff: str
-    note: str
     tissue_of_origin: NotRequired[str]
     """A sentence."""
+    note: str
 
 
 class OriginLine(TypedDict):

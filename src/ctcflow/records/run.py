@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+Params = dict[str, Any]
+"""All parameters of a step, as dumped by its pydantic model, perhaps of another version."""
+
 
 class StepRecord(TypedDict):
     """How a step was run."""
 
     version: str
     """Version of ctcflow."""
-    params: dict[str, Any]
-    """All parameters of the step, as dumped by its pydantic model."""
+    params: Params
     inputs: NotRequired[dict[str, str]]
     """Digest of each input; missing where the records of several samples are merged."""
     cells_in: NotRequired[int | None]
     cells_out: NotRequired[int]
-    overrides: NotRequired[dict[str, dict[str, Any]]]
+    overrides: NotRequired[dict[str, Params]]
     """For several samples: parameters by sample, where they differ from `params`."""
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from ctcflow import keys, numbers
+from ctcflow.records.call import SampleNotRun
 from ctcflow.render.page.environment import fill
-from ctcflow.render.page.table import Column, table
+from ctcflow.render.page.table import Column, Content, table
 from ctcflow.render.tables.of_run import CALLED
 
 MOST_ROWS: Final = 200
@@ -67,9 +68,10 @@ def judged(obs: pd.DataFrame, log2_ratio: pd.DataFrame | None) -> Judged:
 
 def _chosen(known: pd.DataFrame) -> pd.Index:
     chosen: list[int] = []
-    for _, own in known.groupby("rank", sort=True):
-        room = min(MOST_ROWS - len(chosen), len(own))
-        chosen += own.index[np.arange(room) * len(own) // max(room, 1)].tolist()
+    for _, of_class in known.groupby("rank", sort=True):
+        n = len(of_class)
+        room = min(MOST_ROWS - len(chosen), n)
+        chosen += of_class.index[np.arange(room) * n // max(room, 1)].tolist()
     return known.index[known.index.isin(chosen)]
 
 
@@ -82,20 +84,20 @@ def _place(arm: str) -> tuple[int, str]:
     return int(arm[:-1]), arm[-1]
 
 
-def section(found: Judged, figure: bytes, not_run: Sequence[Mapping[str, Any]]) -> Markup:
+def section(copies: Judged, figure: bytes, not_run: Sequence[SampleNotRun]) -> Markup:
     """Write the heat map with its explanation, and where copy number was not run and why."""
-    missing = [
+    missing: list[list[Content]] = [
         [numbers.text(row.get("sample")), numbers.text(row.get("reason"))]
         for row in not_run
-        if row.get("what") == "copy number"
+        if numbers.text(row.get("what")) == "copy number"
     ]
     where = (Column("Sample"), Column("Reason"))
     caption = "Samples where it was not run."
     return fill(
         "sections/copy_number",
-        judged=found.n_judged,
-        called=numbers.plural(found.n_called, "called or uncertain cell"),
-        shown=len(found.sample),
+        judged=copies.n_judged,
+        called=numbers.plural(copies.n_called, "called or uncertain cell"),
+        shown=len(copies.sample),
         picture=figure,
         missing=table(caption, where, missing, search=len(missing) > 12) if missing else None,
     )

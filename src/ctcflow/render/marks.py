@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import matplotlib as mpl
 import matplotlib.colors
@@ -50,7 +50,7 @@ CLASS_MARKS: Final = {
 }
 
 _FONT: Final = "DejaVu Sans"
-_SETTINGS: Final[dict[str, Any]] = {
+_SETTINGS: Final[dict[str, str | float]] = {
     "svg.hashsalt": "ctcflow",
     "font.family": _FONT,
     "font.size": 9.0,
@@ -81,7 +81,7 @@ def drawing() -> Iterator[None]:
 def written(figure: Figure, kind: Literal["png", "svg"]) -> bytes:
     """Render a figure; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": None}
+    metadata: dict[str, None] = {"Date": None} if kind == "svg" else {"Software": None}
     figure.savefig(buffer, format=kind, dpi=120, metadata=metadata, facecolor="white")
     return buffer.getvalue()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import pandas as pd
 
 from ctcflow import keys, numbers
 from ctcflow.files import io
+from ctcflow.records.call import Call
 from ctcflow.records.cluster import Clustering
 from ctcflow.records.integrate import Integrate
 from ctcflow.render import copy_number, marks
@@ -33,7 +34,7 @@ _COUNTED: Final = ("count", "count_low", "count_high")
 
 
 def drawings(
-    adata: AnnData, call: AnnData, found: Mapping[str, Any], copies: copy_number.Judged
+    adata: AnnData, call: AnnData, facts: Call, copies: copy_number.Judged
 ) -> dict[str, bytes]:
     """Draw all figures; returns files by path below the folder of the report."""
     coordinates = coordinates_of(adata)
@@ -41,12 +42,12 @@ def drawings(
     panels = {name: title for name, title in _PANELS.items() if name in adata.obs}
     if keys.BATCH.key in panels:
         panels.pop("batch", None)
-    draws = answer.draws_of(found.get("draws") or [], found.get("samples") or [])
-    observed = (found.get("calibration") or {}).get("observed") or []
+    draws = answer.draws_of(facts.get("draws") or [], facts.get("samples") or [])
+    observed = (facts.get("calibration") or {}).get("observed") or []
     with marks.drawing():
         umap = atlas.umap(adata.obs, coordinates, panels, reason)
-        records = found.get("qc") or []
-        qc = quality(records, _samples(adata, found))
+        records = facts.get("qc") or []
+        qc = quality(records, _samples(adata, facts))
         calls = figures.evidence(evidence_of(call.obs), counts_of_draws(draws))
         mixing = figures.mixing(_metrics(io.record(adata, keys.INTEGRATE, Integrate)))
         calibration = figures.calibration(observed, "no null cells to calibrate on")
@@ -67,15 +68,15 @@ def drawings(
 
 def coordinates_of(adata: AnnData) -> npt.NDArray[np.float64] | None:
     """UMAP coordinates, (n_cells, 2); None if there are none."""
-    found = adata.obsm.get(keys.X_UMAP.key)
-    if found is None:
+    coordinates = adata.obsm.get(keys.X_UMAP.key)
+    if coordinates is None:
         return None
-    return np.asarray(found, dtype=np.float64)[:, :2]
+    return np.asarray(coordinates, dtype=np.float64)[:, :2]
 
 
-def _samples(adata: AnnData, found: Mapping[str, Any]) -> tuple[str, ...]:
+def _samples(adata: AnnData, facts: Call) -> tuple[str, ...]:
     """Names of samples in the order of `call`, then any that only the cohort has."""
-    named = [numbers.text(record.get("sample")) for record in found.get("samples") or []]
+    named = [numbers.text(record.get("sample")) for record in facts.get("samples") or []]
     seen = adata.obs.get(keys.SAMPLE.key, [])
     return tuple(dict.fromkeys([*named, *sorted({str(name) for name in seen})]))
 
@@ -86,7 +87,7 @@ def evidence_of(obs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({name: obs.get(name, np.nan) for name in wanted}, index=obs.index)
 
 
-def counts_of_draws(draws: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def counts_of_draws(draws: Sequence[answer.ShownDraw]) -> pd.DataFrame:
     """Columns `name`, `count`, `count_low`, `count_high`, one row per draw."""
     rows = [
         {
@@ -96,27 +97,33 @@ def counts_of_draws(draws: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
                 if part
             )
             or ", ".join(draw["names"]),
-            **{key: numbers.number_or_none(draw.get(key)) for key in _COUNTED},
+            "count": numbers.number_or_none(draw.get("count")),
+            "count_low": numbers.number_or_none(draw.get("count_low")),
+            "count_high": numbers.number_or_none(draw.get("count_high")),
         }
         for draw in draws
     ]
     return pd.DataFrame(rows, columns=["name", *_COUNTED]).astype(dict.fromkeys(_COUNTED, float))
 
 
-def _metrics(integration: Mapping[str, Any]) -> list[tuple[str, float, float]]:
-    found = []
-    for metrics in ("mixing", "conservation"):
-        sides = integration.get(metrics) or {}
-        before, after = sides.get("before") or {}, sides.get("after") or {}
+def _metrics(integration: Integrate) -> list[tuple[str, float, float]]:
+    """Names of metrics, and their values before and after the correction."""
+    metrics: list[tuple[str, float, float]] = []
+    for sides in (integration.get("mixing"), integration.get("conservation")):
+        if not sides:
+            continue
+        before: Mapping[str, float] = sides.get("before") or {}
+        after: Mapping[str, float] = sides.get("after") or {}
         for name in dict.fromkeys([*before, *after]):
-            found.append((str(name).replace("_", " "), _value(before, name), _value(after, name)))
+            values = _value(before.get(name)), _value(after.get(name))
+            metrics.append((str(name).replace("_", " "), *values))
     apart = integration.get("separability")
     if apart:
-        shares = (_value(apart, "before"), _value(apart, "after"))
-        found.append(("neighbours of CTCs that are CTCs", *shares))
-    return found
+        shares = _value(apart.get("before")), _value(apart.get("after"))
+        metrics.append(("neighbours of CTCs that are CTCs", *shares))
+    return metrics
 
 
-def _value(found: Mapping[str, Any], name: str) -> float:
-    value = numbers.number_or_none(found.get(name))
+def _value(recorded: float | None) -> float:
+    value = numbers.number_or_none(recorded)
     return np.nan if value is None else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from ctcflow.errors import CtcflowError
 from ctcflow.evidence.lines import LINES
 from ctcflow.files import io
 from ctcflow.records.call import Call
-from ctcflow.records.run import RunRecord
+from ctcflow.records.run import Params, RunRecord
 
 _SUFFIX: Final = re.compile(r"-\d+$")
 """Suffix of a barcode: the number of the library, added by Cell Ranger."""
@@ -56,41 +56,38 @@ def explain(folder: Path, sample: str, barcode: str) -> list[str]:
     if not call.is_file():
         raise CtcflowError(f"`{folder}` has no results/call/call.h5ad: run `ctcflow run {folder}`")
     called = io.read_h5ad(call)
-    calls = io.record(called, keys.CALL, Call)
-    names = [str(record.get("sample")) for record in calls.get("samples") or []]
+    facts = io.record(called, keys.CALL, Call)
+    names = [str(record["sample"]) for record in facts.get("samples") or []]
     if sample not in names:
         raise CtcflowError(f"no sample `{sample}` in {call}: it has {_nearest(sample, names)}")
     obs = called.obs
     of_sample = obs[keys.SAMPLE.key] == sample
     droplets = io.read_h5ad(results / "qc" / f"{sample}.h5ad").obs
-    listed = [record for record in calls.get("set_aside") or [] if record.get("sample") == sample]
-    barcodes = [*obs.loc[of_sample, keys.BARCODE.key], *droplets.index]
-    barcodes += [str(record.get("barcode")) for record in listed]
-    barcode = _whole(barcode, barcodes, sample)
-    aside = [record for record in listed if record.get("barcode") == barcode]
-    this_cell = of_sample & (obs[keys.BARCODE.key] == barcode)
-    kind = (
-        str(obs.loc[this_cell, keys.CLASS.key].iloc[0])
-        if this_cell.any()
-        else "not among the kept cells"
-    )
+    listed = [record for record in facts.get("set_aside") or [] if record["sample"] == sample]
+    known = [*obs.loc[of_sample, keys.BARCODE.key], *droplets.index]
+    known += [str(record["barcode"]) for record in listed]
+    barcode = _whole(barcode, known, sample)
+    aside = [record for record in listed if record["barcode"] == barcode]
+    is_droplet = of_sample & (obs[keys.BARCODE.key] == barcode)
+    kept = is_droplet.any()
+    kind = str(obs.loc[is_droplet, keys.CLASS.key].iloc[0]) if kept else "not among the kept cells"
     lines = [f"{sample} {barcode}: {kind}"]
-    if this_cell.any():
-        lines += _evidence(obs[this_cell].iloc[0], _params(called))
+    if kept:
+        lines += _evidence(obs[is_droplet].iloc[0], _params(called))
     if barcode in droplets.index:
         lines += _quality(droplets.loc[barcode])
     for record in aside:
-        lines += _shown("set aside", f"{record.get('reason')}; {record.get('evidence')}")
-    if this_cell.any():
-        lines += _scores(called, int(this_cell.to_numpy().argmax()))
+        lines += _shown("set aside", f"{record['reason']}; {record['evidence']}")
+    if kept:
+        lines += _scores(called, int(is_droplet.to_numpy().argmax()))
     return lines
 
 
-def _whole(barcode: str, barcodes: Sequence[str], sample: str) -> str:
+def _whole(barcode: str, known: Sequence[str], sample: str) -> str:
     """Complete a barcode whose suffix was left out."""
-    if barcode in barcodes:
+    if barcode in known:
         return barcode
-    ends = sorted({name for name in barcodes if _SUFFIX.sub("", name) == barcode})
+    ends = sorted({name for name in known if _SUFFIX.sub("", name) == barcode})
     if len(ends) == 1:
         return ends[0]
     if ends:
@@ -100,22 +97,22 @@ def _whole(barcode: str, barcodes: Sequence[str], sample: str) -> str:
         )
     raise CtcflowError(
         f"no droplet `{barcode}` in sample `{sample}`: it has"
-        f" {_nearest(barcode, list(dict.fromkeys(barcodes)))}"
+        f" {_nearest(barcode, list(dict.fromkeys(known)))}"
     )
 
 
-def _params(called: Any) -> Mapping[str, Any]:
+def _params(called: Any) -> Params:
     steps = io.record(called, keys.CTCFLOW, RunRecord).get("steps") or {}
     return steps["call"]["params"] if "call" in steps else {}
 
 
-def _evidence(cell: pd.Series, params: Mapping[str, Any]) -> list[str]:
-    value = {name: numbers.probability(cell.get(name)) for name in cell.index}
+def _evidence(cell: pd.Series, params: Params) -> list[str]:
+    p, q = (numbers.probability(cell[slot.key]) for slot in (keys.P, keys.Q))
     limits = ""
     if params:
         limits = f" (a call needs q <= {params['fdr']:g} and p <= {params['max_p']:g})"
     lines = _shown("why", numbers.text(cell[keys.REASON.key]))
-    lines += _shown("p, q", f"{value['p']}, {value['q']}{limits}")
+    lines += _shown("p, q", f"{p}, {q}{limits}")
     for line in LINES:
         lines += _shown(line.label.lower(), line.says(cell))
     for slot, label in (
@@ -132,7 +129,7 @@ def _evidence(cell: pd.Series, params: Mapping[str, Any]) -> list[str]:
 
 
 def _quality(droplet: pd.Series) -> list[str]:
-    quantities = [
+    measures = [
         f"{numbers.short(droplet[slot.key])} {label}"
         for slot, label in _COUNTED
         if numbers.number_or_none(droplet[slot.key]) is not None
@@ -147,7 +144,7 @@ def _quality(droplet: pd.Series) -> list[str]:
         if flags
         else ""
     )
-    lines = _shown("quality", f"{kept}{why}: {', '.join(quantities)}")
+    lines = _shown("quality", f"{kept}{why}: {', '.join(measures)}")
     return lines + _shown("remarks", numbers.text(droplet[keys.QC_REMARK.key]).replace(";", "; "))
 
 
@@ -155,18 +152,18 @@ def _scores(called: Any, row: int) -> list[str]:
     scores = called.obsm.get(keys.SIGNATURES.key)
     if not isinstance(scores, pd.DataFrame):
         return []
-    values = scores.iloc[row]
-    phrases = [f"{name.replace('_', ' ')} {numbers.short(values[name])}" for name in scores.columns]
-    return _shown("scores", ", ".join(phrases))
+    cell = scores.iloc[row]
+    words = [f"{name.replace('_', ' ')} {numbers.short(cell[name])}" for name in scores.columns]
+    return _shown("scores", ", ".join(words))
 
 
 def _shown(label: str, text: str) -> list[str]:
     return [f"  {label:<12} {text}"] if text else []
 
 
-def _nearest(name: str, names: Sequence[str]) -> str:
+def _nearest(name: str, known: Sequence[str]) -> str:
     """A few known names, most similar to the given one first."""
-    close = difflib.get_close_matches(name, names[:100_000], n=3, cutoff=0.7)
-    shown = close or list(names[:3])
-    more = len(names) - len(shown)
+    close = difflib.get_close_matches(name, known[:100_000], n=3, cutoff=0.7)
+    shown = close or list(known[:3])
+    more = len(known) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")

@@ -103,20 +103,20 @@ def call(
     """
     import anndata
 
-    all_verdicts = pd.DataFrame(columns=_VERDICT, dtype=object) if verdicts is None else verdicts
+    reviewed = pd.DataFrame(columns=_VERDICT, dtype=object) if verdicts is None else verdicts
     tables: list[pd.DataFrame] = []
     beside: dict[str, list[pd.DataFrame]] = {slot.key: [] for slot in _BESIDE}
-    collected = Counts([], [], [], [], [], [], [], [])
+    records = Counts([], [], [], [], [], [], [], [])
     totals: dict[str, pd.Series] = {}
-    rows: list[dict[str, Any]] = []
+    rows: list[counting.Row] = []
     null_p: list[npt.NDArray[np.float64]] = []
     pools: dict[str, list[origin.Pool]] = {}
     for adata in cohort:
         row = io.sheet_row(adata)
         name = str(row["sample"])
         rows.append(row)
-        verdicts_of_sample = all_verdicts[all_verdicts["sample"] == name]
-        table, factor = _call_sample(adata, verdicts_of_sample, collected.not_run, params)
+        of_sample = reviewed[reviewed["sample"] == name]
+        table, factor = _call_sample(adata, of_sample, records.not_run, params)
         table.insert(0, keys.SAMPLE.key, name)
         tables.append(table)
         for slot in _BESIDE:
@@ -126,25 +126,25 @@ def call(
         every = row.get("role") in controls.CONTROLS
         null = every | adata.obs[keys.IS_LEUKOCYTE.key].to_numpy(bool)
         null_p.append(table.loc[null, keys.P.key].to_numpy(np.float64))
-        collected.tail.append({"sample": name, "n_null": len(null_p[-1]), "factor": factor})
-        _collect(collected, name, adata, table, params)
+        records.tail.append({"sample": name, "n_null": len(null_p[-1]), "factor": factor})
+        _collect(records, name, adata, table, params)
         pools.setdefault(str(row["draw"]), []).append(_pool(adata, table))
-        collected.samples.append(_sample_record(row, adata, table, params))
-    _flag_shared_barcodes(collected, totals)
+        records.samples.append(_sample_record(row, adata, table, params))
+    _flag_shared_barcodes(records, totals)
     result = anndata.AnnData(obs=_obs(tables))
     for key, parts in beside.items():
         result.obsm[key] = pd.concat(parts).set_axis(result.obs_names, axis=0)
     called = result.obs[keys.CLASS.key].isin(_TUMOUR).to_numpy()
     signatures = result.obsm[keys.SIGNATURES.key]
     result.obsm[keys.SIGNATURES_Z.key] = against_calls(signatures, called=called)
-    record = _record(collected, rows, null_p, frozen, params)
+    record = _record(records, rows, null_p, frozen, params)
     _add_origin(record, pools, tissue_markers)
     io.write_record(result, keys.CALL, record)
     return result
 
 
-def _flag_shared_barcodes(collected: Counts, totals: Mapping[str, pd.Series]) -> None:
-    by_name = {record["sample"]: record for record in collected.samples}
+def _flag_shared_barcodes(records: Counts, totals: Mapping[str, pd.Series]) -> None:
+    by_name = {record["sample"]: record for record in records.samples}
     for name, sentence in sharing.sentences(totals, alpha=_SHARED_ALPHA):
         by_name[name]["flags"].append(sentence)
 
@@ -161,16 +161,16 @@ def _add_origin(
     record: Call, pools: Mapping[str, list[origin.Pool]], tissue_markers: pd.DataFrame
 ) -> None:
     """Write the tissue of origin: `origin`, a ranked list per draw, and a sentence in `draws`."""
-    markers, record["origin"] = origin.markers(tissue_markers), []
+    of, record["origin"] = origin.markers(tissue_markers), []
     for draw in record["draws"]:
-        draw_origin = origin.origin(pools[draw["draw"]], of=markers)
-        draw["tissue_of_origin"] = draw_origin.sentence
-        for answer in draw_origin.answers:
+        origins = origin.origin(pools[draw["draw"]], of=of)
+        draw["tissue_of_origin"] = origins.sentence
+        for answer in origins.answers:
             record["origin"].append(
                 {
                     "draw": draw["draw"],
-                    "cells": draw_origin.cells,
-                    "counts": draw_origin.counts,
+                    "cells": origins.cells,
+                    "counts": origins.counts,
                     "level": answer.level,
                     "rank": answer.rank,
                     "name": answer.name,
@@ -211,7 +211,7 @@ def _call_sample(
     named, reasons = classes.classify(evidence_of)
     for row in np.flatnonzero((together[keys.N_ALIKE.key] > 1).to_numpy() & (named != "blood")):
         reasons[row] += _shown_together(together.iloc[row])
-    reviewed = reviews.apply(
+    outcome = reviews.apply(
         named,
         reasons,
         barcodes=index.to_numpy(dtype=object),
@@ -220,22 +220,22 @@ def _call_sample(
         identity_p=MISSING_P,
     )
     name = str(io.sheet_row(adata)["sample"])
-    not_run.extend({"sample": name, **lost} for lost in reviewed.not_applied)
+    not_run.extend({"sample": name, **lost} for lost in outcome.not_applied)
     table = _lines_of(obs, index)
     table[keys.N_ALIKE.key] = together[keys.N_ALIKE.key].to_numpy()
-    table[keys.CLASS.key], table[keys.P.key], table[keys.Q.key] = reviewed.classes, p, q
+    table[keys.CLASS.key], table[keys.P.key], table[keys.Q.key] = outcome.classes, p, q
     # if no partner is significant, the blood lineage that fits the droplet best is the partner
     beside = obs[keys.P_PARTNER.key].to_numpy(np.float64) <= classes.PARTNER_P
     partner = np.where(beside, obs[keys.PARTNER_LINEAGE.key].astype(str), table[keys.LINEAGE.key])
-    table[keys.PARTNER.key] = np.where(reviewed.classes == "CTC aggregate", partner, "")
-    called = np.isin(reviewed.classes, _TUMOUR)
+    table[keys.PARTNER.key] = np.where(outcome.classes == "CTC aggregate", partner, "")
+    called = np.isin(outcome.classes, _TUMOUR)
     # whether an aberration would have been detected depends on the cell's own counts
-    with_own_counts = evidence_of._replace(umis=obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64))
-    table[keys.MALIGNANCY.key] = classes.malignancy(with_own_counts, called=called)
+    of_cell = evidence_of._replace(umis=obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64))
+    table[keys.MALIGNANCY.key] = classes.malignancy(of_cell, called=called)
     table[keys.PHENOTYPE.key] = phenotypes(adata.obsm[keys.SIGNATURES.key], called=called)
-    table[keys.REASON.key] = reviewed.reasons
-    table[keys.CLASS_BEFORE_REVIEW.key] = reviewed.before
-    table[keys.VERDICT.key], table[keys.REVIEWER.key] = reviewed.verdict, reviewed.reviewer
+    table[keys.REASON.key] = outcome.reasons
+    table[keys.CLASS_BEFORE_REVIEW.key] = outcome.before
+    table[keys.VERDICT.key], table[keys.REVIEWER.key] = outcome.verdict, outcome.reviewer
     return table, factor
 
 
@@ -264,28 +264,28 @@ def _together(adata: AnnData) -> pd.DataFrame:
     several = (obs[keys.N_ALIKE.key] > 1).to_numpy() & ~like_blood
     obs[keys.N_ALIKE.key] = np.where(several, obs[keys.N_ALIKE.key], 1)
     for key, how in _judged_together().items():
-        of_cell, of_group = (table[key] for table in (adata.obs, alike))
-        obs[key] = np.where(several, _HOW[how](of_cell, of_group), of_cell)
+        cell, group = (of[key] for of in (adata.obs, alike))
+        obs[key] = np.where(several, _HOW[how](cell, group), cell)
     return obs
 
 
 def _judged_together() -> dict[str, str]:
-    rules = {keys.TOTAL_COUNTS.key: "group"}
-    rules |= {column.slot.key: column.together for column in columns(listed=False)}
-    return {key: how for key, how in rules.items() if how != "own"}
+    every = {keys.TOTAL_COUNTS.key: "group"}
+    every |= {column.slot.key: column.together for column in columns(listed=False)}
+    return {key: how for key, how in every.items() if how != "own"}
 
 
-def _of_the_group(of_cell: pd.Series, of_group: pd.Series) -> Any:
-    return of_group.astype(object) if of_group.dtype.name in ("category", "object") else of_group
+def _of_the_group(cell: pd.Series, group: pd.Series) -> Any:
+    return group.astype(object) if group.dtype.name in ("category", "object") else group
 
 
-def _weaker(of_cell: pd.Series, of_group: pd.Series) -> Any:
-    return np.fmax(of_cell.to_numpy(np.float64), of_group.to_numpy(np.float64))
+def _weaker(cell: pd.Series, group: pd.Series) -> Any:
+    return np.fmax(cell.to_numpy(np.float64), group.to_numpy(np.float64))
 
 
-def _either(of_cell: pd.Series, of_group: pd.Series) -> Any:
+def _either(cell: pd.Series, group: pd.Series) -> Any:
     """The smaller p of both, times two (Bonferroni); NaN where neither was judged."""
-    p = np.stack([column.to_numpy(np.float64) for column in (of_cell, of_group)])
+    p = np.stack([of.to_numpy(np.float64) for of in (cell, group)])
     least = np.where(np.isnan(p), np.inf, p).min(axis=0)
     return np.where(np.isinf(least), np.nan, np.minimum(1.0, 2.0 * least))
 
@@ -296,65 +296,65 @@ _HOW: Final = {"group": _of_the_group, "weaker": _weaker, "either": _either}
 def _shown_together(cell: pd.Series) -> str:
     """In words, what the group of a cell shows; the columns in the tables are the cell's own."""
     p, copies = cell[keys.P_PANEL.key], cell[keys.P_COPY_NUMBER.key]
-    evidence = f"panel p {p:.2g} with {cell[keys.N_PANEL_GENES.key]} genes"
+    words = f"panel p {p:.2g} with {cell[keys.N_PANEL_GENES.key]} genes"
     if not np.isnan(copies):
-        evidence += f", copy number p {copies:.2g}"
+        words += f", copy number p {copies:.2g}"
     beside = cell[keys.N_ALIKE.key] - 1
-    return f"; judged together with {beside} cells that are like it ({evidence})"
+    return f"; judged together with {beside} cells that are like it ({words})"
 
 
 def _record(
-    collected: Counts,
-    rows: list[dict[str, Any]],
+    records: Counts,
+    rows: list[counting.Row],
     null_p: list[npt.NDArray[np.float64]],
     frozen: Controls | None,
     params: CallParams,
 ) -> Call:
     counted = counting.count_draws(
-        collected.samples,
+        records.samples,
         rows,
         confidence=params.confidence,
         dispersion=params.dispersion,
         frozen=frozen,
     )
     counting.library_intervals(
-        collected.samples, ratio=counted.dispersion["ratio"], confidence=params.confidence
+        records.samples, ratio=counted.dispersion["ratio"], confidence=params.confidence
     )
     return {
-        "samples": collected.samples,
+        "samples": records.samples,
         "draws": counted.draws,
         "origin": [],
         "dispersion": counted.dispersion,
         "blanks": counted.blanks,
         "healthy": controls.false_calls(
-            collected.samples, fdr=params.fdr, confidence=params.confidence, frozen=frozen
+            records.samples, fdr=params.fdr, confidence=params.confidence, frozen=frozen
         ),
         "calibration": {
-            "n_null": sum(record["n_null"] for record in collected.tail),
+            "n_null": sum(record["n_null"] for record in records.tail),
             "observed": p_values.reached(np.concatenate(null_p), levels=_NOMINAL),
-            "tail": collected.tail,
-            "decoys": collected.decoys,
+            "tail": records.tail,
+            "decoys": records.decoys,
         },
-        "aggregates": collected.aggregates,
-        "ledger": collected.ledger,
-        "set_aside": collected.set_aside,
-        "qc": collected.qc,
-        "not_run": collected.not_run,
+        "aggregates": records.aggregates,
+        "ledger": records.ledger,
+        "set_aside": records.set_aside,
+        "qc": records.qc,
+        "not_run": records.not_run,
     }
 
 
 def _collect(
-    collected: Counts, name: str, adata: AnnData, table: pd.DataFrame, params: CallParams
+    records: Counts, name: str, adata: AnnData, table: pd.DataFrame, params: CallParams
 ) -> None:
     qc, score = io.record(adata, keys.QC, QC), io.record(adata, keys.SCORE, Score)
-    collected.ledger.extend({"sample": name, **line} for line in qc["ledger"])
+    records.ledger.extend({"sample": name, **line} for line in qc["ledger"])
     for chosen in classes.CLASSES:
         count = int((table[keys.CLASS.key] == chosen).sum())
-        collected.ledger.append(
+        records.ledger.append(
             {"sample": name, "stage": "call", "reason": f"class: {chosen}", "cells": count}
         )
-    collected.set_aside.extend({"sample": name, **droplet} for droplet in qc["set_aside"])
-    collected.qc.append(
+    records.set_aside.extend({"sample": name, **droplet} for droplet in qc["set_aside"])
+    records.qc.append(
         {
             "sample": name,
             "umis": qc["umis"],
@@ -366,9 +366,9 @@ def _collect(
         }
     )
     aggregated = _aggregates(adata, table, qc["doublet_rate"], params)
-    collected.aggregates.extend({"sample": name, **of_partner} for of_partner in aggregated)
-    collected.decoys.extend({"sample": name, **of_level} for of_level in score["decoys"])
-    collected.not_run.extend({"sample": name, **lost} for lost in qc["not_run"] + score["not_run"])
+    records.aggregates.extend({"sample": name, **of_partner} for of_partner in aggregated)
+    records.decoys.extend({"sample": name, **of_level} for of_level in score["decoys"])
+    records.not_run.extend({"sample": name, **lost} for lost in qc["not_run"] + score["not_run"])
 
 
 def _aggregates(
@@ -403,7 +403,7 @@ def _lacking_panel_genes(score: Score) -> list[str]:
 
 
 def _sample_record(
-    row: Mapping[str, Any], adata: AnnData, table: pd.DataFrame, params: CallParams
+    row: counting.Row, adata: AnnData, table: pd.DataFrame, params: CallParams
 ) -> SampleCounts:
     named, before = table[keys.CLASS.key], table[keys.CLASS_BEFORE_REVIEW.key]
     machine = before.where(before != "", named)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ctcflow import keys
+from ctcflow.records.reduce import Reduce
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -20,6 +21,20 @@ N_RANKED: Final = 100
 Matrix = npt.NDArray[np.float64]
 
 
+class RankedGenes(TypedDict):
+    """Layout of scanpy's `rank_genes_groups`: record arrays with a field per group."""
+
+    params: dict[str, str | bool]
+    names: npt.NDArray[Any]
+    scores: npt.NDArray[Any]
+    """AUC."""
+    logfoldchanges: npt.NDArray[Any]
+    """Log2 ratio of means, computed as in scanpy."""
+    pvals: npt.NDArray[Any]
+    pvals_adj: npt.NDArray[Any]
+    """NaN, likewise `pvals`."""
+
+
 def add_scores(adata: AnnData, scores: pd.DataFrame | None) -> None:
     """Add signature scores (n_cells, n_signatures) to obs, as columns `score_<signature>`."""
     if scores is not None:
@@ -27,9 +42,7 @@ def add_scores(adata: AnnData, scores: pd.DataFrame | None) -> None:
             adata.obs[f"{keys.SCORE_PREFIX}{name}"] = scores[name].to_numpy(np.float32)
 
 
-def add_embedding_records(
-    adata: AnnData, *, n_neighbors: int, seed: int, reduced: Mapping[str, Any]
-) -> None:
+def add_embedding_records(adata: AnnData, *, n_neighbors: int, seed: int, reduced: Reduce) -> None:
     """Record in uns how neighbours, components and variable genes were computed, as scanpy does.
 
     Parameters
@@ -39,8 +52,10 @@ def add_embedding_records(
     n_neighbors, seed
         Parameters of the graph.
     reduced
-        Record of `reduce`: `variance`, `variance_explained`.
+        Record of `reduce`; empty where it was not run.
     """
+    variance: list[float] = reduced.get("variance") or []
+    explained: list[float] = reduced.get("variance_explained") or []
     adata.uns[keys.NEIGHBORS.key] = {
         "connectivities_key": keys.CONNECTIVITIES.key,
         "distances_key": keys.DISTANCES.key,
@@ -55,8 +70,8 @@ def add_embedding_records(
     mask = keys.HIGHLY_VARIABLE.key
     adata.uns[keys.PCA.key] = {
         "params": {"zero_center": True, "use_highly_variable": True, "mask_var": mask},
-        "variance": np.asarray(reduced.get("variance") or [], dtype=np.float64),
-        "variance_ratio": np.asarray(reduced.get("variance_explained") or [], dtype=np.float64),
+        "variance": np.asarray(variance, dtype=np.float64),
+        "variance_ratio": np.asarray(explained, dtype=np.float64),
     }
     adata.uns[keys.HVG.key] = {"flavor": "seurat_v3"}
     adata.uns[keys.LOG1P.key] = {}
@@ -89,7 +104,7 @@ def add_colours(adata: AnnData) -> None:
 
 def ranked_genes(
     aucs: Matrix, inside: Matrix, outside: Matrix, *, names: Sequence[str], groups: Sequence[str]
-) -> dict[str, Any]:
+) -> RankedGenes:
     """Genes of each group by AUC, in the layout of scanpy's `rank_genes_groups`.
 
     Parameters
@@ -100,11 +115,6 @@ def ranked_genes(
         Mean log-normalised values in the group and in the rest.
     names : (n_genes,)
     groups : (n_groups,)
-
-    Returns
-    -------
-    `names`, `scores` (AUC), `logfoldchanges` (log2 ratio of means, computed as in scanpy),
-    `pvals` and `pvals_adj` (NaN), each a record array with a field per group.
     """
     n = min(N_RANKED, len(names))
     order = [

@@ -15,6 +15,7 @@ from ctcflow.files import bundle, io
 from ctcflow.records.call import Call, Controls
 from ctcflow.records.cluster import Clustering
 from ctcflow.records.integrate import Integrate
+from ctcflow.records.reference import FrozenStep, Manifest, NoveltyLimit, NoveltyLimits
 from ctcflow.records.run import RunRecord
 from ctcflow.settings.params import FreezeParams
 from ctcflow.stats.embedding import novelty
@@ -83,14 +84,9 @@ def freeze(adata: AnnData, call: AnnData, *, params: FreezeParams) -> dict[str, 
     correction = adata.uns[keys.CORRECTION.key]
     markers = np.asarray(adata.varm[keys.TYPE_LOADINGS.key], dtype=np.float64)
     of_types = (markers != 0).any(axis=1)
-    manifest = _manifest(adata, call) | {
-        "n_neighbors": params.n_neighbors,
-        "clusters": clusters,
-        "cell_types": cell_types,
-        "limits": _limits(adata, expression, groups=group, folds=folds, asked=asked, params=params),
-    }
+    limits = _limits(adata, expression, groups=group, folds=folds, asked=asked, params=params)
     frozen = bundle.Reference(
-        manifest,
+        _manifest(adata, call, limits, clusters, cell_types, n_neighbors=params.n_neighbors),
         genes=_text(adata.var_names[used]),
         gene_ids=_text(adata.var[keys.GENE_ID.key][used]),
         means=sums.sum(axis=0) / adata.n_obs,
@@ -123,7 +119,15 @@ def _refuse_unusable(adata: AnnData, loadings: npt.NDArray[np.float64]) -> None:
             raise CtcflowError(f"the run has no {slot}: run `integrate` and `cluster` again")
 
 
-def _manifest(adata: AnnData, call: AnnData) -> dict[str, Any]:
+def _manifest(
+    adata: AnnData,
+    call: AnnData,
+    limits: NoveltyLimits,
+    clusters: list[str],
+    cell_types: list[str],
+    *,
+    n_neighbors: int,
+) -> Manifest:
     """Describe how the reference was made."""
     steps = _steps(adata)
     return {
@@ -136,6 +140,10 @@ def _manifest(adata: AnnData, call: AnnData) -> dict[str, Any]:
         "scored_types": io.record(adata, keys.CLUSTERING, Clustering)["scored_types"],
         "controls": _controls(call),
         "steps": steps,
+        "n_neighbors": n_neighbors,
+        "clusters": clusters,
+        "cell_types": cell_types,
+        "limits": limits,
     }
 
 
@@ -148,22 +156,22 @@ def _text(names: Any) -> npt.NDArray[np.str_]:
     return np.array([str(name) for name in names], dtype=np.str_)
 
 
-def _steps(adata: AnnData) -> dict[str, Any]:
+def _steps(adata: AnnData) -> dict[str, FrozenStep]:
     """Version, parameters and digests of the inputs of each step, without names of samples."""
-    recorded = io.record(adata, keys.CTCFLOW, RunRecord)["steps"]
-    wanted = ("version", "params", "inputs")
-    return {
-        step: {key: value for key, value in record.items() if key in wanted}
-        for step, record in recorded.items()
-    }
+    steps: dict[str, FrozenStep] = {}
+    for name, record in io.record(adata, keys.CTCFLOW, RunRecord)["steps"].items():
+        steps[name] = {"version": record["version"], "params": record["params"]}
+        if "inputs" in record:
+            steps[name]["inputs"] = record["inputs"]
+    return steps
 
 
 def _controls(call: AnnData) -> Controls:
-    calls = io.record(call, keys.CALL, Call)
+    record = io.record(call, keys.CALL, Call)
     return {
-        "dispersion": calls["dispersion"],
-        "blanks": calls["blanks"],
-        "healthy": calls["healthy"],
+        "dispersion": record["dispersion"],
+        "blanks": record["blanks"],
+        "healthy": record["healthy"],
     }
 
 
@@ -179,8 +187,8 @@ def _left_out(adata: AnnData, null_cells: int) -> tuple[Codes, npt.NDArray[np.bo
 
 
 def _samples(adata: AnnData) -> npt.NDArray[np.intp]:
-    found: npt.NDArray[np.intp] = pd.factorize(adata.obs[keys.SAMPLE.key].astype(str), sort=True)[0]
-    return found
+    codes: npt.NDArray[np.intp] = pd.factorize(adata.obs[keys.SAMPLE.key].astype(str), sort=True)[0]
+    return codes
 
 
 def _expression(
@@ -231,45 +239,45 @@ def _limits(
     folds: Codes,
     asked: npt.NDArray[np.bool_],
     params: FreezeParams,
-) -> dict[str, Any]:
+) -> NoveltyLimits:
     """Limits of both measures of novelty, from left-out leukocytes."""
     points = np.asarray(adata.obsm[keys.X_INTEGRATED.key], dtype=np.float32)
     umis = adata.obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64)
     samples, fold_of_asked = _samples(adata), folds[asked]
-    measures: dict[str, list[npt.NDArray[np.float64]]] = {
-        "distance": [],
-        "unexpected": [],
-        "umis": [],
-    }
+    distances, unexpected, depths = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
     for fold in np.unique(fold_of_asked):
         others = folds != fold
         if not others.any():
             continue
         sums = expression.sums.sum(axis=0) - expression.sums[fold]
         sizes = expression.sizes.sum(axis=0) - expression.sizes[fold]
-        rows = np.flatnonzero(asked & ~others)
+        cells = np.flatnonzero(asked & ~others)
         placed = place(
             expression.asked[fold_of_asked == fold],
-            points[rows].astype(np.float64),
+            points[cells].astype(np.float64),
             embedding=points[others],
             groups=groups[others],
             group_means=sums / np.maximum(sizes, 1.0)[:, None],
-            batches=samples[rows],
-            fitted=np.ones(rows.size, dtype=np.bool_),
+            batches=samples[cells],
+            fitted=np.ones(cells.size, dtype=np.bool_),
             k=params.n_neighbors,
             n_threads=blas_threads(),
         )
-        measures["distance"].append(placed.distances.mean(axis=1))
-        measures["unexpected"].append(placed.unexpected)
-        measures["umis"].append(umis[rows])
-    joined = {name: np.concatenate([np.zeros(0), *parts]) for name, parts in measures.items()}
-    limits = {
-        name: novelty.fit_limit(joined[name], umis=joined["umis"], share=params.novel_share)
-        for name in ("distance", "unexpected")
-    }
-    if joined["umis"].size < novelty.FEWEST:
-        return {"null_cells": int(joined["umis"].size), "distance": None, "unexpected": None}
+        distances.append(placed.distances.mean(axis=1))
+        unexpected.append(placed.unexpected)
+        depths.append(umis[cells])
+    depth, share = np.concatenate(depths), params.novel_share
+    if depth.size < novelty.FEWEST:
+        return {"null_cells": int(depth.size), "distance": None, "unexpected": None}
     return {
-        "null_cells": int(joined["umis"].size),
-        **{name: limit._asdict() for name, limit in limits.items()},
+        "null_cells": int(depth.size),
+        "distance": _limit(np.concatenate(distances), depth, share),
+        "unexpected": _limit(np.concatenate(unexpected), depth, share),
     }
+
+
+def _limit(
+    values: npt.NDArray[np.float64], umis: npt.NDArray[np.float64], share: float
+) -> NoveltyLimit:
+    limit = novelty.fit_limit(values, umis=umis, share=share)
+    return {"intercept": limit.intercept, "slope": limit.slope, "above": limit.above}

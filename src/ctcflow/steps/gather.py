@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.files import io
+from ctcflow.records.integrate import Integrate
 from ctcflow.records.project import Project
 from ctcflow.settings.params import GatherParams
 from ctcflow.steps import delivery
@@ -76,29 +78,33 @@ def gather(adata: AnnData, cohort: Iterable[AnnData], *, params: GatherParams) -
 def _obs(sample: AnnData) -> pd.DataFrame:
     row = io.sheet_row(sample)
     names = [f"{row['sample']}:{barcode}" for barcode in sample.obs_names]
-    columns: dict[str, Any] = {
+    columns: dict[str, npt.NDArray[Any] | str] = {
         slot.key: sample.obs[slot.key].to_numpy(dtype=object) for slot in (*_LABELS, *_NUMBERS)
     }
     columns |= {name: row.get(name) or "" for name in _CARRIED}
     return pd.DataFrame(columns, index=pd.Index(names, dtype=object))
 
 
-def _report(samples: list[AnnData]) -> dict[str, Any]:
-    """Record of what was mapped onto which reference, and which samples could not be mapped."""
-    report: dict[str, Any] = {"method": "mapping onto a frozen reference"}
+def _report(samples: list[AnnData]) -> Mapping[str, object]:
+    """Record of what was mapped onto which reference, and which samples could not be mapped.
+
+    `Integrate`, and further keys `<what>_reason`: see `render.tables.of_run.not_run_table`.
+    """
+    report: Integrate = {"method": "mapping onto a frozen reference"}
+    reasons: dict[str, str] = {}
     for sample in samples:
         name = io.sheet_row(sample)["sample"]
         record = io.record(sample, keys.PROJECT, Project)
         cells = record["reference"]["cells"]
         report["reason"] = f"no joint embedding: mapped onto a frozen reference of {cells} cells"
         if record["not_mapped"]:
-            report[f"mapping of {name}_reason"] = f"not mapped: {record['not_mapped']}"
+            reasons[f"mapping of {name}_reason"] = f"not mapped: {record['not_mapped']}"
         elif record["missing_genes"]:
-            report[f"some genes of {name}_reason"] = (
+            reasons[f"some genes of {name}_reason"] = (
                 f"{record['missing_genes']} of {record['genes']} genes of the reference are not in"
                 f" its matrix: they are not seen, and the confidence of its types is"
                 f" {record['seen_share']:.3f} of what it would be"
             )
         if record["reason"]:
-            report[f"correction of {name}_reason"] = record["reason"]
-    return report
+            reasons[f"correction of {name}_reason"] = record["reason"]
+    return {**report, **reasons}

@@ -162,10 +162,10 @@ def _leave(adata: AnnData, reference: Reference) -> None:
 def _points(values: sparse.csr_matrix, reference: Reference, lacks: Flags) -> Points:
     if lacks.any():
         seen = ~lacks
-        points = points_of_seen(
+        found = points_of_seen(
             values[:, seen], means=reference.means[seen], loadings=reference.loadings[seen]
         )
-        return points.astype(np.float32)
+        return found.astype(np.float32)
     return on_components(values, Components(reference.means, reference.loadings, np.zeros(0), 0.0))
 
 
@@ -230,17 +230,18 @@ def _placed(
 def _novelty(placed: Placed, obs: pd.DataFrame, reference: Reference) -> npt.NDArray[np.float64]:
     """The larger of both measures of novelty, in units of their limits; NaN without limits."""
     limits = reference.manifest["limits"]
-    if not limits["distance"]:
+    distance, unexpected = limits["distance"], limits["unexpected"]
+    if not distance or not unexpected:
         return np.full(len(obs), np.nan)
     umis = obs[keys.TOTAL_COUNTS.key].to_numpy(np.float64)
-    measures = [
-        novelty.excess(seen, umis=umis, limit=novelty.Limit(**limits[name]))
-        for name, seen in (
-            ("distance", placed.distances.mean(axis=1)),
-            ("unexpected", placed.unexpected),
+    found = [
+        novelty.excess(seen, umis=umis, limit=novelty.Limit(**limit))
+        for limit, seen in (
+            (distance, placed.distances.mean(axis=1)),
+            (unexpected, placed.unexpected),
         )
     ]
-    return np.maximum(*measures)
+    return np.maximum(*found)
 
 
 class _Around(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,10 @@ from markupsafe import Markup
 
 from ctcflow import keys, numbers
 from ctcflow.files import io
-from ctcflow.records.call import Call
+from ctcflow.records.call import Call, SampleQuality
 from ctcflow.records.cluster import Clustering, Conditions
 from ctcflow.records.integrate import Integrate
-from ctcflow.records.run import RunRecord
+from ctcflow.records.run import Params, RunRecord, StepRecord
 from ctcflow.render import copy_number
 from ctcflow.render.page import (
     answer,
@@ -100,19 +100,19 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
         The files of `FILES`, by path below the folder of the report. The same input gives the
         same bytes.
     """
-    record = io.record(call, keys.CALL, Call)
+    facts = io.record(call, keys.CALL, Call)
     copies = copy_number.judged(call.obs, call.obsm.get(keys.COPY_NUMBER.key))
     from ctcflow.render.report_figures import drawings  # matplotlib takes half a second to import
 
-    figures = drawings(adata, call, record, copies)
+    figures = drawings(adata, call, facts, copies)
     steps = _steps(adata, call)
-    draws = answer.draws_of(record.get("draws") or [], record.get("samples") or [])
+    draws = answer.draws_of(facts.get("draws") or [], facts.get("samples") or [])
     missing = tables.not_run_table(call, adata)
     first = answer.first_screen(
         draws,
-        record.get("healthy") or {},
-        record.get("dispersion") or {},
-        _notes(record, missing),
+        facts.get("healthy") or {},
+        facts.get("dispersion") or {},
+        _notes(facts, missing),
         _confidence(steps),
     )
     called = tables.ctc_table(call)
@@ -121,13 +121,11 @@ def report(adata: AnnData, call: AnnData, *, params: ReportParams) -> dict[str, 
     main = [
         first,
         calls,
-        copy_number.section(
-            copies, figures["figures/copy_number.png"], record.get("not_run") or []
-        ),
-        sections.calibration(record.get("calibration") or {}, figures["figures/calibration.png"]),
+        copy_number.section(copies, figures["figures/copy_number.png"], facts.get("not_run") or []),
+        sections.calibration(facts.get("calibration") or {}, figures["figures/calibration.png"]),
         quality_page.aggregates(tables.aggregates_table(call)),
         cohort.maps(figures["figures/umap.png"], around.markup),
-        _quality(call, record.get("qc") or [], figures),
+        _quality(call, facts.get("qc") or [], figures),
         sections.set_aside(tables.set_aside_table(call)),
         cohort.mixing(io.record(adata, keys.INTEGRATE, Integrate), figures["figures/mixing.png"]),
         _clusters(adata),
@@ -154,9 +152,7 @@ def _for_multiqc(call: AnnData) -> dict[str, bytes]:
     )
 
 
-def _cards(
-    adata: AnnData, call: AnnData, called: pd.DataFrame, steps: Mapping[str, Mapping[str, Any]]
-) -> Markup:
+def _cards(adata: AnnData, call: AnnData, called: pd.DataFrame, steps: provenance.Steps) -> Markup:
     from ctcflow.render.page.cards import MOST_CARDS, cards, rows_of
     from ctcflow.render.report_figures import coordinates_of
 
@@ -176,7 +172,7 @@ def _cards(
         arms=arms.iloc[rows][copy_number.along_genome(arms)]
         if isinstance(arms, pd.DataFrame)
         else None,
-        params=steps.get("call", {}).get("params") or {},
+        params=_params_of_call(steps),
     )
 
 
@@ -187,22 +183,23 @@ def _explorer(adata: AnnData) -> Parts:
     return explorer(adata.obs, coordinates_of(adata))
 
 
-def _methods(adata: AnnData, steps: Mapping[str, Mapping[str, Any]]) -> Markup:
+def _methods(adata: AnnData, steps: provenance.Steps) -> Markup:
     clustering = io.record(adata, keys.CLUSTERING, Clustering)
-    compared = io.record(adata, keys.CONDITIONS, Conditions)
+    compared: list[str] | None = io.record(adata, keys.CONDITIONS, Conditions).get("gene")
     return methods.methods(
         steps,
         versions={name: version(name) for name in _LIBRARIES},
         resolution=numbers.text(clustering.get("resolution")),
-        compared=bool(compared.get("gene")),
+        compared=bool(compared),
         mapped="project" in steps or "gather" in steps,
     )
 
 
 def _quality(
-    call: AnnData, records: Sequence[Mapping[str, Any]], figures: Mapping[str, bytes]
+    call: AnnData, records: Sequence[SampleQuality], figures: Mapping[str, bytes]
 ) -> Markup:
     from ctcflow.render.figures import barcodes
+    from ctcflow.render.figures.lineages import are_umis
 
     with_droplets = barcodes.with_droplets(records)
     droplets = None
@@ -215,13 +212,13 @@ def _quality(
         limits=tables.limits_table(call),
         ambient=tables.ambient_table(call),
         ledger=tables.ledger_table(call),
-        read_counts=[numbers.text(r.get("sample")) for r in records if r.get("umis") is False],
+        read_counts=[numbers.text(r.get("sample")) for r in records if not are_umis(r)],
     )
 
 
-def _steps(adata: AnnData, call: AnnData) -> dict[str, Mapping[str, Any]]:
+def _steps(adata: AnnData, call: AnnData) -> provenance.Steps:
     """Merge the records of both files, in the order of the steps."""
-    merged: dict[str, Mapping[str, Any]] = {}
+    merged: dict[str, StepRecord] = {}
     for source in (call, adata):
         merged.update(io.record(source, keys.CTCFLOW, RunRecord).get("steps") or {})
     order = [*StepsParams.model_fields]
@@ -229,13 +226,18 @@ def _steps(adata: AnnData, call: AnnData) -> dict[str, Mapping[str, Any]]:
     return {name: merged[name] for name in names}
 
 
-def _confidence(steps: Mapping[str, Mapping[str, Any]]) -> float | None:
-    confidence = (steps.get("call", {}).get("params") or {}).get("confidence")
-    return numbers.number_or_none(confidence)
+def _confidence(steps: provenance.Steps) -> float | None:
+    return numbers.number_or_none(_params_of_call(steps).get("confidence"))
 
 
-def _notes(record: Mapping[str, Any], missing: pd.DataFrame) -> list[Markup]:
-    notes = [answer.no_control_note(record.get("samples") or [], record.get("healthy") or {})]
+def _params_of_call(steps: provenance.Steps) -> Params:
+    """Parameters of `call`; empty where they were not recorded."""
+    record = steps.get("call")
+    return (record.get("params") or {}) if record else {}
+
+
+def _notes(facts: Call, missing: pd.DataFrame) -> list[Markup]:
+    notes = [answer.no_control_note(facts.get("samples") or [], facts.get("healthy") or {})]
     if len(missing):
         what = numbers.plural(len(missing), "analysis")
         what = what.replace("analysiss", "analyses")

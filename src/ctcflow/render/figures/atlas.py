@@ -107,8 +107,8 @@ def _name_on_map(
         patheffects.withStroke(linewidth=2.2, foreground="white")
     ]
     for name in names:
-        mine = places[values == name]
-        if name and len(mine) >= 0.01 * len(places):
-            x, y = np.median(mine, axis=0)
+        group = places[values == name]
+        if name and len(group) >= 0.01 * len(places):
+            x, y = np.median(group, axis=0)
             text = axis.text(x, y, shown(name), fontsize=7.5, ha="center", va="center")
             text.set_path_effects(outline)

@@ -32,17 +32,17 @@ _COLOURS: Final = LinearSegmentedColormap.from_list(
 ).with_extremes(bad=GREY)
 
 
-def heat_map(found: Judged) -> Figure:
+def heat_map(copies: Judged) -> Figure:
     """Draw cells x arms, grouped by sample and class, with p of each cell beside it."""
-    rows = len(found.sample)
+    rows = len(copies.sample)
     if not rows:
         return blank("the copy number of no called or uncertain cell was judged")
     height = float(np.clip(9.0 / rows, 0.055, 0.25)) * rows
     figure = Figure(figsize=(11.0, 1.7 + height), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[12, 1])
-    drawn = _dosage(left, found, height / rows)
-    _probability(right, found)
-    _groups(left, right, found, height)
+    drawn = _dosage(left, copies, height / rows)
+    _probability(right, copies)
+    _groups(left, right, copies, height)
     bar = figure.colorbar(
         drawn,
         ax=left,
@@ -58,33 +58,33 @@ def heat_map(found: Judged) -> Figure:
     return figure
 
 
-def _dosage(axis: Axes, found: Judged, row: float) -> AxesImage:
+def _dosage(axis: Axes, copies: Judged, row: float) -> AxesImage:
     drawn = axis.imshow(
-        np.ma.masked_invalid(found.log2_ratio),
+        np.ma.masked_invalid(copies.log2_ratio),
         cmap=_COLOURS,
         vmin=-_RANGE,
         vmax=_RANGE,
         aspect="auto",
         interpolation="nearest",
     )
-    gained = np.argwhere(np.nan_to_num(found.log2_ratio) >= _GAIN)
+    gained = np.argwhere(np.nan_to_num(copies.log2_ratio) >= _GAIN)
     axis.scatter(gained[:, 1], gained[:, 0], s=min(28.0 * row, 3.5) ** 2, c=INK, linewidths=0.0)
-    axis.set_xticks(range(len(found.arms)), found.arms, fontsize=6.5)
-    axis.tick_params(axis="both", length=0, labeltop=len(found.sample) > 40)
-    chromosome = [arm[:-1] for arm in found.arms]
+    axis.set_xticks(range(len(copies.arms)), copies.arms, fontsize=6.5)
+    axis.tick_params(axis="both", length=0, labeltop=len(copies.sample) > 40)
+    chromosome = [arm[:-1] for arm in copies.arms]
     ends = [at for at in range(1, len(chromosome)) if chromosome[at] != chromosome[at - 1]]
-    axis.vlines(np.array(ends) - 0.5, -0.5, len(found.sample) - 0.5, color=GREY, linewidth=0.8)
+    axis.vlines(np.array(ends) - 0.5, -0.5, len(copies.sample) - 0.5, color=GREY, linewidth=0.8)
     axis.set_xlabel("chromosome arm")
     return drawn
 
 
-def _probability(axis: Axes, found: Judged) -> None:
-    strength = np.abs(-np.log10(np.clip(found.p, 10.0**-_CAP, 1.0)))
+def _probability(axis: Axes, copies: Judged) -> None:
+    strength = np.abs(-np.log10(np.clip(copies.p, 10.0**-_CAP, 1.0)))
     for name, mark in CLASS_MARKS.items():
-        mine = np.flatnonzero(np.array(found.kind, dtype=object) == name)
+        of_class = np.flatnonzero(np.array(copies.kind, dtype=object) == name)
         axis.scatter(
-            strength[mine],
-            mine,
+            strength[of_class],
+            of_class,
             s=16.0,
             c=mark.colour,
             marker=mark.shape,
@@ -97,9 +97,9 @@ def _probability(axis: Axes, found: Judged) -> None:
     axis.tick_params(axis="y", length=0, labelleft=False)
 
 
-def _groups(left: Axes, right: Axes, found: Judged, height: float) -> None:
+def _groups(left: Axes, right: Axes, copies: Judged, height: float) -> None:
     """Name each group of cells of one sample and class, and draw a line below it."""
-    named = list(zip(found.sample, found.kind, strict=True))
+    named = list(zip(copies.sample, copies.kind, strict=True))
     rows = len(named)
     starts = [at for at in range(rows) if at == 0 or named[at] != named[at - 1]]
     ends = [*starts[1:], rows]

@@ -133,8 +133,8 @@ def _lines_of_evidence(axis: Axes, cells: pd.DataFrame) -> None:
 
 def _minus_log(p: pd.Series) -> Floats:
     values = p.to_numpy(dtype=np.float64, na_value=np.nan)
-    found: Floats = np.abs(-np.log10(np.clip(values, 10.0**-_CAP, 1.0)))
-    return found
+    strength: Floats = np.abs(-np.log10(np.clip(values, 10.0**-_CAP, 1.0)))
+    return strength
 
 
 def mixing(metrics: Sequence[tuple[str, float, float]]) -> Figure:

@@ -25,13 +25,13 @@ def strips(rows: list[list[Row]], samples: Sequence[str]) -> Figure:
     axes = figure.subplots(3, 1, sharex=True)
     place = np.arange(len(samples), dtype=np.float64)
     for axis, metric in zip(axes, METRICS, strict=True):
-        scale(axis, "y", [row for own in rows for row in own], metric)
+        scale(axis, "y", [row for lineages in rows for row in lineages], metric)
         axis.set(title=metric.title, xlim=(-1, len(samples)))
-        bands = np.array([_bands(own, metric) for own in rows])
+        bands = np.array([_bands(lineages, metric) for lineages in rows])
         axis.vlines(place, bands[:, 0], bands[:, 4], color=GREY, linewidth=1.4)
         axis.vlines(place, bands[:, 1], bands[:, 3], color=BLUE, linewidth=2.6)
         axis.scatter(place, bands[:, 2], s=9.0, c=INK, zorder=3)
-        ends = np.array([_range(own, metric) for own in rows])
+        ends = np.array([_range(lineages, metric) for lineages in rows])
         cap = min(0.2, len(samples) / 120)
         beside = place + 0.1 + cap
         axis.vlines(beside, ends[:, 0], ends[:, 1], color=VERMILLION, linewidth=1.0)
@@ -48,25 +48,25 @@ def strips(rows: list[list[Row]], samples: Sequence[str]) -> Figure:
     return figure
 
 
-def _bands(own: list[Row], metric: Metric) -> Floats:
+def _bands(lineages: list[Row], metric: Metric) -> Floats:
     """Quantiles over all lineages, each weighted by its number of droplets."""
-    parts = [(row.values[metric.key], row) for row in own if metric.key in row.values]
+    parts = [(row.values[metric.key], row) for row in lineages if metric.key in row.values]
     if not parts:
         return np.full(len(_BANDS), np.nan)
     values = np.concatenate([part for part, _ in parts])
-    cells = [number_or_none(row.limit.get("cells")) or part.size for part, row in parts]
+    cells = [row.cells or part.size for part, row in parts]
     weight = np.concatenate(
         [np.full(part.size, n / part.size) for (part, _), n in zip(parts, cells, strict=True)]
     )
     order = np.argsort(values, kind="stable")
     reached = (np.cumsum(weight[order]) - weight[order] / 2.0) / weight.sum()
-    found: Floats = np.interp(_BANDS, reached, values[order])
-    return np.asarray(np.maximum(found, 1.0) if metric.log else found)
+    quantiles: Floats = np.interp(_BANDS, reached, values[order])
+    return np.asarray(np.maximum(quantiles, 1.0) if metric.log else quantiles)
 
 
-def _range(own: list[Row], metric: Metric) -> tuple[float, float]:
-    found = [number_or_none(row.limit.get(metric.aside)) for row in own]
-    known = [max(limit, 1.0) if metric.log else limit for limit in found if limit is not None]
+def _range(lineages: list[Row], metric: Metric) -> tuple[float, float]:
+    limits = [number_or_none(row.limit_of(metric.aside)) for row in lineages]
+    known = [max(limit, 1.0) if metric.log else limit for limit in limits if limit is not None]
     return (min(known), max(known)) if known else (np.nan, np.nan)
 
 

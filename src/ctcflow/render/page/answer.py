@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final, cast
 
 from markupsafe import Markup
 
 from ctcflow import numbers
+from ctcflow.records.call import Dispersion, Draw, Healthy, SampleCounts
 from ctcflow.render.page import draws_in_words
 from ctcflow.render.page.environment import fill
-from ctcflow.render.page.table import Column, table
-
-Record = Mapping[str, Any]
+from ctcflow.render.page.table import Column, Content, table
 
 _COLUMNS: Final = (
     Column("Patient"),
@@ -28,7 +27,20 @@ _COLUMNS: Final = (
 )
 
 
-def draws_of(draws: Sequence[Record], samples: Sequence[Record]) -> list[dict[str, Any]]:
+class ShownDraw(Draw):
+    """The record of a draw, with what is only recorded for its samples."""
+
+    libraries: int
+    """Number of its samples, at least 1."""
+    names: list[str]
+    """Names of its samples."""
+    n_aggregate: float | None
+    n_uncertain: float | None
+    flags: list[str]
+    """Sentences."""
+
+
+def draws_of(draws: Sequence[Draw], samples: Sequence[SampleCounts]) -> list[ShownDraw]:
     """Add to the records of draws what is only recorded for their samples.
 
     Parameters
@@ -40,17 +52,19 @@ def draws_of(draws: Sequence[Record], samples: Sequence[Record]) -> list[dict[st
 
     Returns
     -------
-    The record of each draw, with `libraries` (number), `n_aggregate`, `n_uncertain` and `flags`;
-    sorted by patient and day, controls last.
+    The draws, sorted by patient and day, controls last.
     """
-    found = draws or [_draw_of(sample) for sample in samples]
-    return sorted((_completed(draw, samples) for draw in found), key=_place)
+    if draws:
+        shown = [_completed(draw, _samples_of(draw, samples)) for draw in draws]
+    else:
+        shown = [_completed(_draw_of(s), _named(samples, [_name(s)])) for s in samples]
+    return sorted(shown, key=_place)
 
 
 def first_screen(
-    draws: Sequence[Record],
-    healthy: Record,
-    dispersion: Record,
+    draws: Sequence[ShownDraw],
+    healthy: Healthy,
+    dispersion: Dispersion,
     notes: Sequence[Markup],
     confidence: float | None,
 ) -> Markup:
@@ -88,13 +102,13 @@ def first_screen(
     )
 
 
-def no_control_note(samples: Sequence[Record], healthy: Record) -> Markup | None:
+def no_control_note(samples: Sequence[SampleCounts], healthy: Healthy) -> Markup | None:
     """Say if no healthy sample was run, and what a frozen reference recorded instead."""
     if any(numbers.text(sample.get("role")) == "healthy" for sample in samples):
         return None
     frozen = numbers.number_or_none(healthy.get("samples"))
     # in a run with blanks only, `healthy` is about these
-    told = frozen and not any(map(_is_control, samples))
+    told = frozen and not any(_is_control(sample) for sample in samples)
     return fill(
         "notes/no_control",
         frozen=numbers.plural(int(frozen), "control sample") if frozen and told else "",
@@ -103,13 +117,13 @@ def no_control_note(samples: Sequence[Record], healthy: Record) -> Markup | None
     )
 
 
-def flag_words(flag: Any) -> str:
+def flag_words(flag: str) -> str:
     """Turn a flag into words: `no_leukocytes` is `no leukocytes`."""
     words = numbers.text(flag)
     return words if " " in words else words.replace("_", " ")
 
 
-def _place(draw: Record) -> tuple[bool, str, float, str]:
+def _place(draw: ShownDraw) -> tuple[bool, str, float, str]:
     day = numbers.number_or_none(draw.get("day"))
     return (
         _is_control(draw),
@@ -119,53 +133,84 @@ def _place(draw: Record) -> tuple[bool, str, float, str]:
     )
 
 
-def _draw_of(sample: Record) -> dict[str, Any]:
-    parts = [numbers.number_or_none(sample.get(key)) for key in ("n_CTC", "n_aggregate")]
-    called = [part for part in parts if part is not None]
+def _draw_of(sample: SampleCounts) -> Draw:
+    """A sample as a draw, where a file has no records of draws; numbers may be missing there."""
+    low: float | None = sample.get("rate_low")
+    high: float | None = sample.get("rate_high")
     return {
-        **{key: sample.get(key) for key in ("draw", "patient", "day", "role", "cells")},
-        "samples": [sample.get("sample")],
-        "count": sum(called) if called else None,
-        "count_low": sample.get("rate_low"),
-        "count_high": sample.get("rate_high"),
+        "draw": sample.get("draw"),
+        "patient": sample.get("patient"),
+        "day": sample.get("day"),
+        "role": sample.get("role"),
+        "samples": sample.get("sample"),
+        "cells": sample.get("cells"),
+        "count": cast("int", _total([sample.get("n_CTC"), sample.get("n_aggregate")])),
+        "count_low": cast("float", low),
+        "count_high": cast("float", high),
+        "interval": "",
+        "count_without_diploid": 0,
+        "volume_ml": None,
+        "per_ml": None,
+        "per_ml_low": None,
+        "per_ml_high": None,
+        "recovery": None,
+        "per_ml_corrected": None,
+        "per_ml_corrected_low": None,
+        "per_ml_corrected_high": None,
+        "limit_of_blank": None,
+        "above_blank": "",
+        "cutoff": "",
+        "note": "",
     }
 
 
-def _completed(draw: Record, samples: Sequence[Record]) -> dict[str, Any]:
-    named = draw.get("samples")
+def _samples_of(draw: Draw, samples: Sequence[SampleCounts]) -> list[SampleCounts]:
+    """The samples that the draw names, else those of its patient and name."""
+    named: str | None = draw.get("samples")
     if isinstance(named, str):
-        named = named.split(", ")
-    if isinstance(named, list | tuple):
-        mine = [sample for sample in samples if sample.get("sample") in named]
-    else:
-        place = (draw.get("patient"), draw.get("draw"))
-        mine = [s for s in samples if (s.get("patient"), s.get("draw")) == place]
-    flags = [flag_words(flag) for sample in mine for flag in sample.get("flags") or []]
+        return _named(samples, named.split(", "))
+    return [sample for sample in samples if _patient_and_draw(sample) == _patient_and_draw(draw)]
+
+
+def _named(samples: Sequence[SampleCounts], names: Sequence[str | None]) -> list[SampleCounts]:
+    return [sample for sample in samples if _name(sample) in names]
+
+
+def _name(sample: SampleCounts) -> str | None:
+    return sample.get("sample")
+
+
+def _patient_and_draw(of: Draw | SampleCounts) -> tuple[str | None, str | None]:
+    return of.get("patient"), of.get("draw")
+
+
+def _completed(draw: Draw, samples: Sequence[SampleCounts]) -> ShownDraw:
+    flags = [flag_words(flag) for sample in samples for flag in sample.get("flags") or []]
     return {
         **draw,
-        "libraries": len(mine) or 1,
-        "names": [numbers.text(sample.get("sample")) for sample in mine],
-        "n_aggregate": _total(mine, "n_aggregate"),
-        "n_uncertain": _total(mine, "n_uncertain"),
+        "libraries": len(samples) or 1,
+        "names": [numbers.text(sample.get("sample")) for sample in samples],
+        "n_aggregate": _total(sample.get("n_aggregate") for sample in samples),
+        "n_uncertain": _total(sample.get("n_uncertain") for sample in samples),
         "flags": list(dict.fromkeys([*flags, *draws_in_words.remarks(draw)])),
     }
 
 
-def _total(samples: Sequence[Record], key: str) -> float | None:
-    found = [numbers.number_or_none(sample.get(key)) for sample in samples]
-    known = [value for value in found if value is not None]
+def _total(values: Iterable[numbers.Value]) -> float | None:
+    amounts = [numbers.number_or_none(value) for value in values]
+    known = [amount for amount in amounts if amount is not None]
     return sum(known) if known else None
 
 
-def _is_control(draw: Record) -> bool:
-    return numbers.text(draw.get("role")) in ("healthy", "blank")
+def _is_control(of: Draw | SampleCounts) -> bool:
+    return numbers.text(of.get("role")) in ("healthy", "blank")
 
 
-def _count(draw: Record) -> float:
+def _count(draw: Draw) -> float:
     return numbers.number_or_none(draw.get("count")) or 0.0
 
 
-def _headline(draws: Sequence[Record]) -> dict[str, Any]:
+def _headline(draws: Sequence[Draw]) -> dict[str, str | int]:
     """Number of calls, and in which draws; `where` is empty if no draw was examined."""
     people = len({numbers.text(draw.get("patient")) for draw in draws} - {""})
     of = f" of {numbers.plural(people, 'patient')}" if people else ""
@@ -178,7 +223,7 @@ def _headline(draws: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def _false_calls(controls: Sequence[Record], healthy: Record, level: str) -> Markup | None:
+def _false_calls(controls: Sequence[Draw], healthy: Healthy, level: str) -> Markup | None:
     if not controls:
         return None
     called = int(sum(_count(draw) for draw in controls))
@@ -186,7 +231,7 @@ def _false_calls(controls: Sequence[Record], healthy: Record, level: str) -> Mar
     return draws_in_words.controls(called, cells, len(controls), healthy, level)
 
 
-def _row(draw: Record, level: str) -> list[Any]:
+def _row(draw: ShownDraw, level: str) -> list[Content]:
     name = numbers.text(draw.get("draw")) or ", ".join(draw["names"])
     libraries = "this library" if draw["libraries"] == 1 else f"these {draw['libraries']} libraries"
     return [

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,9 @@ from markupsafe import Markup
 from PIL import Image
 
 from ctcflow import keys, numbers
+from ctcflow.evidence.line import Cell
 from ctcflow.evidence.lines import LINES
+from ctcflow.records.run import Params
 from ctcflow.render.marks import BLUE, VERMILLION
 from ctcflow.render.page.environment import fill
 from ctcflow.render.page.sections import class_mark
@@ -50,6 +51,21 @@ class _Dot(NamedTuple):
     bottom: str
 
 
+class _Card(NamedTuple):
+    """Values of a card."""
+
+    barcode: str
+    sample: str
+    class_mark: Markup
+    reason: str
+    facts: list[tuple[str, str]]
+    """Labels and values."""
+    against: list[str]
+    """Sentences."""
+    arms: _Arms | None
+    place: _Dot | None
+
+
 def cards(
     cells: pd.DataFrame,
     *,
@@ -57,7 +73,7 @@ def cards(
     places: Floats | None,
     whole_map: Floats | None,
     arms: pd.DataFrame | None,
-    params: Mapping[str, Any],
+    params: Params,
 ) -> Markup:
     """Write the cards, and the fields for a reviewer's verdicts.
 
@@ -82,56 +98,60 @@ def cards(
         return Markup("")
     small_map, corners = _small_map(whole_map)
     written = [
-        {
-            **_card(cell, params),
-            "arms": None if arms is None else _arms(arms.iloc[row]),
-            "place": _place(None if places is None else places[row], corners),
-        }
+        _card(
+            cell,
+            params,
+            arms=None if arms is None else _arms(arms.iloc[row]),
+            place=_place(None if places is None else places[row], corners),
+        )
         for row, cell in enumerate(cells.to_dict("records"))
     ]
     return fill("sections/cards", cards=written, n_called=n_called, small_map=small_map)
 
 
-def against(cell: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
+def against(cell: Cell, params: Params) -> list[str]:
     """Say what speaks against a cell being a CTC, from its own numbers."""
-    said = []
-    p, limit = (numbers.number_or_none(v) for v in (cell.get("p"), params.get("max_p")))
-    if cell.get("class") in ("CTC", "CTC aggregate") and p is not None and limit is not None:
+    objections = []
+    values = cell.get(keys.P.key), params.get("max_p")
+    p, limit = (numbers.number_or_none(value) for value in values)
+    if cell.get(keys.CLASS.key) in ("CTC", "CTC aggregate") and p is not None and limit is not None:
         times = limit / max(p, 1e-300)
         how = "more than a million" if times > 1e6 else f"{numbers.short(times)}"
-        said.append(f"A p above {limit:g}, which is {how} times as large as the cell's.")
-    together = int(numbers.number_or_none(cell.get("n_alike")) or 1)
+        objections.append(f"A p above {limit:g}, which is {how} times as large as the cell's.")
+    together = int(numbers.number_or_none(cell.get(keys.N_ALIKE.key)) or 1)
     if together > 1:
-        said.append(
+        objections.append(
             f"It was judged together with {together - 1} cells that it cannot be told from: its own"
             " counts show less, and if these cells were of several kinds, they would mislead."
         )
-    return said + [words for line in LINES if (words := line.against(cell))]
+    return objections + [words for line in LINES if (words := line.against(cell))]
 
 
-def _card(cell: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of a card, except for its pictures."""
+def _card(cell: Cell, params: Params, *, arms: _Arms | None, place: _Dot | None) -> _Card:
+    p, q = (numbers.probability(cell[slot.key]) for slot in (keys.P, keys.Q))
     facts = (
-        ("p, q", f"{numbers.probability(cell['p'])}, {numbers.probability(cell['q'])}"),
+        ("p, q", f"{p}, {q}"),
         *((line.label, line.says(cell)) for line in LINES),
-        ("Malignancy", numbers.text(cell.get("malignancy"))),
-        ("Phenotype", numbers.text(cell["phenotype"])),
-        ("Review", _given(cell)),
+        ("Malignancy", numbers.text(cell.get(keys.MALIGNANCY.key))),
+        ("Phenotype", numbers.text(cell[keys.PHENOTYPE.key])),
+        ("Review", _review(cell)),
     )
-    return {
-        "barcode": numbers.text(cell["barcode"]),
-        "sample": numbers.text(cell["sample"]),
-        "class_mark": class_mark(cell["class"]),
-        "reason": numbers.text(cell["reason"]),
-        "facts": [(label, value) for label, value in facts if value],
-        "against": against(cell, params),
-    }
+    return _Card(
+        numbers.text(cell[keys.BARCODE.key]),
+        numbers.text(cell[keys.SAMPLE.key]),
+        class_mark(cell[keys.CLASS.key]),
+        numbers.text(cell[keys.REASON.key]),
+        [(label, value) for label, value in facts if value],
+        against(cell, params),
+        arms,
+        place,
+    )
 
 
-def _given(cell: Mapping[str, Any]) -> str:
+def _review(cell: Cell) -> str:
     """Verdicts that reviewers gave before this run; their reason is part of the cell's reason."""
-    said = numbers.text(cell["verdict"])
-    return f"{said} by {numbers.text(cell['reviewer'])}" if said else ""
+    verdict = numbers.text(cell[keys.VERDICT.key])
+    return f"{verdict} by {numbers.text(cell[keys.REVIEWER.key])}" if verdict else ""
 
 
 def _arms(log2_ratio: pd.Series) -> _Arms | None:
@@ -187,6 +207,6 @@ def rows_of(cells: pd.DataFrame, table: pd.DataFrame) -> npt.NDArray[np.intp]:
         pd.MultiIndex.from_frame(t[names].astype(str)) for t in (cells.iloc[like], table)
     )
     once = ~whole.duplicated()
-    found = whole[once].get_indexer(part)
+    matches = whole[once].get_indexer(part)
     places = np.append(like[once], -1)  # the last entry is for rows without a match
-    return np.asarray(places[found])
+    return np.asarray(places[matches])

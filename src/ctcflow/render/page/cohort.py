@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 from markupsafe import Markup
 
 from ctcflow import numbers
+from ctcflow.records.cluster import Clustering, ClusterType, Sketch
+from ctcflow.records.integrate import Integrate, Separability
 from ctcflow.render.page.environment import fill
 from ctcflow.render.page.sections import framed
-from ctcflow.render.page.table import Column, table
+from ctcflow.render.page.table import Column, Content, table
 
 _MARKERS: Final = 8
 
@@ -21,36 +23,41 @@ def maps(figure: bytes, explorer: Markup) -> Markup:
     return fill("sections/map", picture=figure, explorer=explorer)
 
 
-def mixing(found: Mapping[str, Any], figure: bytes) -> Markup:
+def mixing(record: Integrate, figure: bytes) -> Markup:
     """Write batch mixing before and after integration, from the record of `integrate`.
 
     It is followed by the separation of tumour cells, batches that were not corrected, and
     properties that are confounded with batch.
     """
-    chance = numbers.short(found.get("iLISI_of_random"))
-    batches = {} if found.get("reason") else found.get("batches") or {}
-    reasons = {name: row.get("reason") for name, row in batches.items()}
+    chance = numbers.short(record.get("iLISI_of_random"))
+    reason: str | None = record.get("reason")
+    batches = {} if reason else record.get("batches") or {}
+    reasons = {name: numbers.text(batch.get("reason")) for name, batch in batches.items()}
     return fill(
         "sections/mixing",
         picture=figure,
-        method=numbers.text(found.get("method")),
+        method=numbers.text(record.get("method")),
         of_random="" if chance == numbers.MISSING else chance,
-        apart=_apart(found.get("separability")),
+        apart=_apart(record.get("separability")),
         left=[f"{name}: {why}" for name, why in reasons.items() if why],
-        confounded=[numbers.text(row.get("words")) for row in found.get("confounding") or []],
+        confounded=[numbers.text(row.get("words")) for row in record.get("confounding") or []],
     )
 
 
-def _apart(found: Mapping[str, Any] | None) -> dict[str, str] | None:
+def _apart(separability: Separability | None) -> dict[str, str] | None:
     """Share of the neighbours of CTCs that are CTCs, formatted."""
-    if not found:
+    if not separability:
         return None
-    counts = {name: numbers.count(found.get(name)) for name in ("neighbors", "cells")}
-    return counts | {side: numbers.short(found.get(side)) for side in ("before", "after")}
+    return {
+        "neighbors": numbers.count(separability.get("neighbors")),
+        "cells": numbers.count(separability.get("cells")),
+        "before": numbers.short(separability.get("before")),
+        "after": numbers.short(separability.get("after")),
+    }
 
 
 def clusters(
-    obs: pd.DataFrame, markers: pd.DataFrame, found: Mapping[str, Any], resolutions: pd.DataFrame
+    obs: pd.DataFrame, markers: pd.DataFrame, clustering: Clustering, resolutions: pd.DataFrame
 ) -> Markup:
     """Write clusters with their cells, classes and markers, from the result of `cluster`."""
     columns = (
@@ -64,7 +71,8 @@ def clusters(
         Column("CTCs and aggregates", "count"),
         Column("Markers, best first"),
     )
-    named = {numbers.text(row.get("cluster")): row for row in found.get("cell_types") or []}
+    resolution = numbers.text(clustering.get("resolution")) or "none"
+    named = {numbers.text(row.get("cluster")): row for row in clustering.get("cell_types") or []}
     return fill(
         "sections/clusters",
         clusters=table(
@@ -77,21 +85,24 @@ def clusters(
             empty="There are none.",
         ),
         resolutions=framed(
-            f"Resolutions that were computed; {numbers.text(found.get('resolution')) or 'none'} is "
+            f"Resolutions that were computed; {resolution} is "
             "the one that names clusters. Stability: mean adjusted Rand index of five subsamples "
             "of 80 % of the cells against all of them, 1 at best, with its standard deviation. "
             "Noise is one cloud of points without groups and of the same covariance: Leiden finds "
             "clusters there too, and a stability that is no better than its own proves no group."
-            f"{_on_sketch(found)}",
+            f"{_on_sketch(clustering)}",
             resolutions,
             empty="None is recorded.",
         ),
     )
 
 
-def _on_sketch(found: Mapping[str, Any]) -> str:
-    sketch = found.get("sketch") or {}
-    cells, of = (numbers.number_or_none(sketch.get(key)) for key in ("cells", "of"))
+def _on_sketch(clustering: Clustering) -> str:
+    sketch: Sketch | None = clustering.get("sketch")
+    if not sketch:
+        return ""
+    sizes = sketch.get("cells"), sketch.get("of")
+    cells, of = (numbers.number_or_none(size) for size in sizes)
     if cells is None or of is None or cells >= of:
         return ""
     return (
@@ -101,31 +112,31 @@ def _on_sketch(found: Mapping[str, Any]) -> str:
 
 
 def _cluster_rows(
-    obs: pd.DataFrame, markers: pd.DataFrame, named: Mapping[str, Mapping[str, Any]]
-) -> list[list[Any]]:
+    obs: pd.DataFrame, markers: pd.DataFrame, named: Mapping[str, ClusterType]
+) -> list[list[Content]]:
     if "cluster" not in obs or obs.empty:
         return []
     clusters = obs["cluster"].astype(object).map(numbers.text)
     genes = markers.assign(cluster=markers["cluster"].map(numbers.text))
-    rows = []
+    rows: list[tuple[int, str, list[Content]]] = []
     for name, cells in obs.groupby(clusters.to_numpy(dtype=object), observed=True):
         best = genes.loc[genes["cluster"] == name, "gene"].head(_MARKERS)
         called = cells["class"].isin(["CTC", "CTC aggregate"]).sum() if "class" in cells else None
         kind, n_of_kind = _commonest(cells)
-        rows.append(
-            [
-                str(name),
-                kind,
-                numbers.text(named.get(str(name), {}).get("second")),
-                named.get(str(name), {}).get("margin"),
-                len(cells),
-                n_of_kind,
-                cells["sample"].nunique() if "sample" in cells else None,
-                called,
-                ", ".join(best.map(numbers.text)) or "none",
-            ]
-        )
-    return sorted(rows, key=lambda row: (-row[4], row[0]))
+        described = named.get(str(name))
+        row: list[Content] = [
+            str(name),
+            kind,
+            numbers.text(described.get("second")) if described else "",
+            described.get("margin") if described else None,
+            len(cells),
+            n_of_kind,
+            cells["sample"].nunique() if "sample" in cells else None,
+            called,
+            ", ".join(best.map(numbers.text)) or "none",
+        ]
+        rows.append((len(cells), str(name), row))
+    return [row for _, _, row in sorted(rows, key=lambda cluster: (-cluster[0], cluster[1]))]
 
 
 def _commonest(cells: pd.DataFrame) -> tuple[str, int]:

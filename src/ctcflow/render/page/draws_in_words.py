@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from markupsafe import Markup
 
 from ctcflow import numbers
+from ctcflow.records.call import Dispersion, Draw, Healthy
 from ctcflow.render.page.environment import fill
 from ctcflow.render.page.table import Valued
-
-Record = Mapping[str, Any]
 
 _NO_VOLUME: Final = "per mL not given"
 _NO_CUTOFF: Final = "no cut-off"
 
 
-def remarks(draw: Record) -> list[str]:
+def remarks(draw: Draw) -> list[str]:
     """List the remarks on a draw: its notes, tissue of origin, and the cut-off of its cancer.
 
     If there is no concentration, the reason is given in its place and not here.
     """
-    found = [note for note in _notes(draw) if not note.startswith(_NO_VOLUME)]
-    found += [numbers.text(draw["tissue_of_origin"])] if draw.get("tissue_of_origin") else []
+    notes = [note for note in _notes(draw) if not note.startswith(_NO_VOLUME)]
+    origin = numbers.text(draw.get("tissue_of_origin"))
     cutoff = numbers.text(draw.get("cutoff"))
-    return found if not cutoff or cutoff.startswith(_NO_CUTOFF) else [*found, cutoff]
+    shown = cutoff and not cutoff.startswith(_NO_CUTOFF)
+    return [*notes, *([origin] if origin else []), *([cutoff] if shown else [])]
 
 
-def called(draw: Record, level: str, libraries: str) -> Any:
+def called(draw: Draw, level: str, libraries: str) -> Valued:
     """Show the count with its interval; without a call, the upper limit."""
     count = numbers.number_or_none(draw.get("count"))
     if count is None or numbers.number_or_none(draw.get("cells")) == 0:
@@ -42,21 +42,23 @@ def called(draw: Record, level: str, libraries: str) -> Any:
     return Valued(fill("cells/called", count=count, interval=interval), count)
 
 
-def per_ml(draw: Record) -> Any:
+def per_ml(draw: Draw) -> Valued:
     """Show the concentration with its interval, also corrected for recovery."""
     value = numbers.number_or_none(draw.get("per_ml"))
     if value is None:
         notes = [note for note in _notes(draw) if note.startswith(_NO_VOLUME)]
         why = notes[0].removeprefix("per mL ") if notes else "volume not given"
         return Valued(why, -1.0)
-    shown = _concentration(draw, "per_ml")
-    if numbers.number_or_none(draw.get("per_ml_corrected")) is not None:
+    shown = _concentration(value, draw.get("per_ml_low"), draw.get("per_ml_high"))
+    corrected = numbers.number_or_none(draw.get("per_ml_corrected"))
+    if corrected is not None:
+        ends = draw.get("per_ml_corrected_low"), draw.get("per_ml_corrected_high")
         recovery = numbers.short(draw.get("recovery"))
-        shown += f"; with recovery {recovery}: {_concentration(draw, 'per_ml_corrected')}"
+        shown += f"; with recovery {recovery}: {_concentration(corrected, *ends)}"
     return Valued(shown, value)
 
 
-def against_blanks(draw: Record) -> Any:
+def against_blanks(draw: Draw) -> Valued:
     """Say whether a count lies above the limit of blank, or why that is not known."""
     above = numbers.text(draw.get("above_blank"))
     limit = numbers.short(draw.get("limit_of_blank"))
@@ -68,7 +70,7 @@ def against_blanks(draw: Record) -> Any:
     return Valued(above or numbers.MISSING, -2.0)
 
 
-def controls(total: int, cells: float, draws: int, healthy: Record, level: str) -> Markup:
+def controls(total: int, cells: float, draws: int, healthy: Healthy, level: str) -> Markup:
     """Write the sentence on false calls: the observed rate with its interval, and the claimed rate.
 
     Parameters
@@ -84,11 +86,9 @@ def controls(total: int, cells: float, draws: int, healthy: Record, level: str) 
     level
         Confidence of the interval, in words.
     """
+    rates = healthy.get("rate_low"), healthy.get("rate_high"), healthy.get("claimed")
     low, high, claimed = (
-        None if value is None else 1000 * value
-        for value in map(
-            numbers.number_or_none, map(healthy.get, ("rate_low", "rate_high", "claimed"))
-        )
+        None if rate is None else 1000 * rate for rate in map(numbers.number_or_none, rates)
     )
     between = numbers.interval(low, high)
     claim = "" if claimed is None else f"; at most {numbers.short(claimed)} claimed"
@@ -100,7 +100,7 @@ def controls(total: int, cells: float, draws: int, healthy: Record, level: str) 
     return fill("notes/controls", sentence=sentence, flag=f"{flag[:1].upper()}{flag[1:]}")
 
 
-def caption(draws: Sequence[Record], dispersion: Record, level: str) -> str:
+def caption(draws: Sequence[Draw], dispersion: Dispersion, level: str) -> str:
     """Caption of the table of draws: meaning of the numbers, kind of intervals, and caveats."""
     interval = f"exact {level} interval" if level != "exact" else "exact interval"
     kinds = ", ".join(dict.fromkeys(numbers.text(draw.get("interval")) for draw in draws))
@@ -119,13 +119,12 @@ def caption(draws: Sequence[Record], dispersion: Record, level: str) -> str:
     return " ".join(sentences)
 
 
-def _concentration(draw: Record, key: str) -> str:
-    value, low, high = (draw.get(f"{key}{end}") for end in ("", "_low", "_high"))
+def _concentration(value: float, low: float | None, high: float | None) -> str:
     if value == 0:
         return f"0 (up to {numbers.short(high)})"
     between = numbers.interval(low, high)
     return f"{numbers.short(value)}{f' ({between})' if between else ''}"
 
 
-def _notes(draw: Record) -> list[str]:
+def _notes(draw: Draw) -> list[str]:
     return [note for note in numbers.text(draw.get("note")).split("; ") if note]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypedDict, final
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,34 @@ _AMOUNTS: Final = {
 }
 
 Floats = npt.NDArray[np.float64]
+
+
+@final
+class _Levels(TypedDict):
+    """A column of categories, as the scripts of the page read it."""
+
+    title: str
+    names: list[str]
+    colours: list[str]
+    counts: list[int]
+    """Number of drawn cells of each name."""
+
+
+@final
+class _Amounts(TypedDict):
+    """A column of numbers, as the scripts of the page read it."""
+
+    title: str
+    colours: list[str]
+    """From `low` to `high`."""
+    low: float
+    high: float
+
+
+About = Mapping[str, _Levels | _Amounts]
+"""What the page says about each column that cells can be coloured by."""
+Data = dict[str, npt.NDArray[Any] | list[str]]
+"""Columns of the drawn cells: coordinates, barcodes, codes of categories, amounts."""
 
 
 class Parts(NamedTuple):
@@ -68,32 +96,30 @@ def explorer(obs: pd.DataFrame, coordinates: Floats | None) -> Parts:
     cells, places = obs.iloc[chosen], coordinates[chosen].astype(np.float32)
     levels = {name: title for name, title in _LEVELS.items() if name in obs}
     amounts = {name: title for name, title in _AMOUNTS.items() if name in obs}
-    about = {name: _about_level(cells, name, title) for name, title in levels.items()}
-    about |= {name: _about_amount(cells, name, title) for name, title in amounts.items()}
+    of_levels = {name: _about_level(cells, name, title) for name, title in levels.items()}
+    of_amounts = {name: _about_amount(cells, name, title) for name, title in amounts.items()}
+    about: About = {**of_levels, **of_amounts}
     classes = _texts(cells, "class") if "class" in cells else np.full(len(cells), "", dtype=object)
     item = _item(_data(cells, places, about), about, classes)
     all_drawn = len(chosen) == usable.sum()
-    said = f"{len(chosen):,}" if all_drawn else f"{len(chosen):,} of {int(usable.sum()):,}"
+    number = f"{len(chosen):,}" if all_drawn else f"{len(chosen):,} of {int(usable.sum()):,}"
     kept = "" if all_drawn else ", with all calls and uncertain cells among them"
     markup = fill(
         "sections/explorer",
-        cells=f"{said} cells{kept}",
+        cells=f"{number} cells{kept}",
         about=about,
-        samples=about.get("sample", {}).get("names", ()),
+        samples=of_levels["sample"]["names"] if "sample" in of_levels else (),
         item=item,
     )
     return Parts(markup, library())
 
 
-def _data(
-    cells: pd.DataFrame, places: npt.NDArray[np.float32], about: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Columns of the cells: coordinates, barcodes, codes of categories, amounts."""
-    data: dict[str, Any] = {"x": places[:, 0], "y": places[:, 1], "barcode": _barcodes(cells)}
-    for name, found in about.items():
-        if "names" in found:
-            codes = pd.Index(found["names"]).get_indexer(pd.Index(_texts(cells, name)))
-            data[name] = codes.astype(np.uint8 if len(found["names"]) < 256 else np.uint16)
+def _data(cells: pd.DataFrame, places: npt.NDArray[np.float32], about: About) -> Data:
+    data: Data = {"x": places[:, 0], "y": places[:, 1], "barcode": _barcodes(cells)}
+    for name, column in about.items():
+        if "names" in column:
+            codes = pd.Index(column["names"]).get_indexer(pd.Index(_texts(cells, name)))
+            data[name] = codes.astype(np.uint8 if len(column["names"]) < 256 else np.uint16)
         else:
             data[name] = cells[name].to_numpy(np.float64, na_value=np.nan).astype(np.float32)
     first = next(iter(about), "x")
@@ -102,10 +128,10 @@ def _data(
 
 def _chosen(usable: npt.NDArray[np.bool_], kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
     """Cells to draw: all if they are few enough, else all calls and a random part of the others."""
-    found = np.flatnonzero(usable)
-    if found.size <= MOST_CELLS:
-        return found
-    calls, others = found[kept[found]], found[~kept[found]]
+    rows = np.flatnonzero(usable)
+    if rows.size <= MOST_CELLS:
+        return rows
+    calls, others = rows[kept[rows]], rows[~kept[rows]]
     room = max(MOST_CELLS - calls.size, 0)
     drawn = np.random.default_rng(0).choice(others, size=min(room, others.size), replace=False)
     return np.sort(np.concatenate([calls, drawn]))
@@ -121,7 +147,7 @@ def _barcodes(cells: pd.DataFrame) -> list[str]:
     return [str(name) for name in cells.index]
 
 
-def _about_level(cells: pd.DataFrame, name: str, title: str) -> dict[str, Any]:
+def _about_level(cells: pd.DataFrame, name: str, title: str) -> _Levels:
     names, sizes = np.unique(_texts(cells, name).astype(str), return_counts=True)
     if name == "class":
         order = [k for k in CLASS_MARKS if k in names] + [k for k in names if k not in CLASS_MARKS]
@@ -143,7 +169,7 @@ def _in_order(name: str) -> tuple[bool, int, str]:
     return (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
 
 
-def _about_amount(cells: pd.DataFrame, name: str, title: str) -> dict[str, Any]:
+def _about_amount(cells: pd.DataFrame, name: str, title: str) -> _Amounts:
     values = cells[name].to_numpy(np.float64, na_value=np.nan)
     known = values[np.isfinite(values)]
     # a few extreme cells must not dominate the colour scale: it ends at the 99.9th percentile
@@ -157,8 +183,8 @@ def _about_amount(cells: pd.DataFrame, name: str, title: str) -> dict[str, Any]:
 
 
 def _item(
-    data: Mapping[str, Any],
-    about: Mapping[str, Mapping[str, Any]],
+    data: Data,
+    about: About,
     classes: npt.NDArray[np.object_],
 ) -> Mapping[str, Any]:
     """Draw with Bokeh: one group of coloured points, and one group per class of calls."""
@@ -169,9 +195,9 @@ def _item(
     plot = _empty_plot()
     drawn: list[DataRenderer] = []
     for name, look in _looks(len(classes)).items():
-        mine = np.flatnonzero(~np.isin(classes, _CALLS) if name == "cells" else classes == name)
-        own = {key: _taken(values, mine) for key, values in data.items()}
-        source = ColumnDataSource(data=own, name=f"{name} source")
+        rows = np.flatnonzero(~np.isin(classes, _CALLS) if name == "cells" else classes == name)
+        columns = {key: _taken(values, rows) for key, values in data.items()}
+        source = ColumnDataSource(data=columns, name=f"{name} source")
         view = CDSView(filter=BooleanFilter(name=f"{name} filter"))
         drawn.append(plot.scatter("x", "y", source=source, view=view, name=name, **look))
     ring = ColumnDataSource(data={"x": [], "y": []}, name="found")
@@ -217,16 +243,16 @@ def _looks(n: int) -> dict[str, dict[str, Any]]:
     return looks
 
 
-def _hover(about: Mapping[str, Mapping[str, Any]], drawn: Sequence[Any]) -> Any:
+def _hover(about: About, drawn: Sequence[Any]) -> Any:
     """Tooltip for the point under the pointer."""
     from bokeh.models import CustomJSHover, HoverTool
 
     lines = [("Barcode", "@barcode")]
     formatters: dict[str, Any] = {}
-    for name, found in about.items():
-        lines.append((found["title"], f"@{{{name}}}" + ("{custom}" if "names" in found else "")))
-        if "names" in found:
-            names = {"names": found["names"]}
+    for name, column in about.items():
+        lines.append((column["title"], f"@{{{name}}}" + ("{custom}" if "names" in column else "")))
+        if "names" in column:
+            names = {"names": column["names"]}
             formatters[f"@{{{name}}}"] = CustomJSHover(args=names, code="return names[value]")
     return HoverTool(tooltips=lines, formatters=formatters, renderers=list(drawn))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
 from ctcflow import numbers
+from ctcflow.records.run import Params
 from ctcflow.render.page.environment import fill
 from ctcflow.render.page.provenance import Steps
 
@@ -38,11 +39,11 @@ def methods(
     mapped
         True if samples were mapped onto a frozen reference.
     """
-    said = {name: dict(record.get("params") or {}) for name, record in steps.items()}
+    params = {name: dict(record.get("params") or {}) for name, record in steps.items()}
     parts = [
-        *_cells(said),
-        *_calls(said),
-        *_cohort(said, resolution, compared=compared, mapped=mapped),
+        *_cells(params),
+        *_calls(params),
+        *_cohort(params, resolution, compared=compared, mapped=mapped),
     ]
     ran = sorted({numbers.text(record.get("version")) for record in steps.values()} - {""})
     used = ", ".join(f"{name} {version}" for name, version in versions.items())
@@ -50,17 +51,17 @@ def methods(
     return fill("sections/methods", parts=parts)
 
 
-def _cells(said: Mapping[str, dict[str, Any]]) -> list[str]:
+def _cells(params: Mapping[str, Params]) -> list[str]:
     parts = []
-    if "qc" in said:
-        given = said["qc"]
+    if "qc" in params:
+        qc = params["qc"]
         parts.append(
             "Quality control measured limits per coarse lineage on the cells of each sample:"
             " medians and median absolute deviations, with floors of"
-            f" {numbers.count(given.get('min_umis'))}"
-            f" counts and {numbers.count(given.get('min_genes'))} genes and a mitochondrial limit"
-            f" between {numbers.short(given.get('min_mt_limit'))} and"
-            f" {numbers.short(given.get('max_mt_limit'))} % of counts. Cells that lack blood"
+            f" {numbers.count(qc.get('min_umis'))}"
+            f" counts and {numbers.count(qc.get('min_genes'))} genes and a mitochondrial limit"
+            f" between {numbers.short(qc.get('min_mt_limit'))} and"
+            f" {numbers.short(qc.get('max_mt_limit'))} % of counts. Cells that lack blood"
             " identity or show genes of a tumour panel beyond what blood shows were kept. Likely"
             " doublets (simulated doublets, doi:10.1016/j.cels.2018.11.005, and exclusive pairs of"
             " genes, doi:10.1093/bioinformatics/btz698) were marked and kept. Ambient RNA was"
@@ -68,12 +69,12 @@ def _cells(said: Mapping[str, dict[str, Any]]) -> list[str]:
             " lineage cannot express (doi:10.1093/gigascience/giaa151), and"
             + (
                 " taken out of the counts of the map and the clusters."
-                if given.get("ambient") == "correct"
+                if qc.get("ambient") == "correct"
                 else " is part of the null of the calls; counts were not changed."
             )
         )
-    if "normalize" in said:
-        target = numbers.count(said["normalize"].get("target_umis"))
+    if "normalize" in params:
+        target = numbers.count(params["normalize"].get("target_umis"))
         parts.append(
             f"Counts were scaled to {target} per cell and log1p-transformed for maps and clusters;"
             " calls are made from the raw counts."
@@ -81,10 +82,10 @@ def _cells(said: Mapping[str, dict[str, Any]]) -> list[str]:
     return parts
 
 
-def _calls(said: Mapping[str, dict[str, Any]]) -> list[str]:
-    if "call" not in said:
+def _calls(params: Mapping[str, Params]) -> list[str]:
+    if "call" not in params:
         return []
-    given = said["call"]
+    call = params["call"]
     return [
         "Cells were judged by two lines of evidence from disjoint genes: the likelihood of the"
         " counts under reference profiles of normal human cells (Cell Profile Library, CC-BY"
@@ -97,19 +98,19 @@ def _calls(said: Mapping[str, dict[str, Any]]) -> list[str]:
         " by the tail of the sample's null cells (generalised Pareto distribution,"
         " doi:10.2307/1269343); q is that of Benjamini and Hochberg"
         " (doi:10.1111/j.2517-6161.1995.tb02031.x) within the sample. A call"
-        f" needs q <= {numbers.short(given.get('fdr'))} and p <="
-        f" {numbers.probability(given.get('max_p'))}. Copy number from expression, arm by arm"
+        f" needs q <= {numbers.short(call.get('fdr'))} and p <="
+        f" {numbers.probability(call.get('max_p'))}. Copy number from expression, arm by arm"
         " against the leukocytes of the sample, decides what a significant cell is and is no part"
         " of p.",
         "Counts per draw have exact intervals of"
-        f" {numbers.short(100 * (numbers.number_or_none(given.get('confidence')) or 0.0))} %"
+        f" {numbers.short(100 * (numbers.number_or_none(call.get('confidence')) or 0.0))} %"
         " (Poisson, doi:10.1093/biomet/28.3-4.437; negative binomial where the dispersion of"
         " replicate draws is known).",
     ]
 
 
 def _cohort(
-    said: Mapping[str, dict[str, Any]], resolution: str, *, compared: bool, mapped: bool
+    params: Mapping[str, Params], resolution: str, *, compared: bool, mapped: bool
 ) -> list[str]:
     if mapped:
         return [
@@ -120,20 +121,20 @@ def _cohort(
             " sample."
         ]
     parts = []
-    if "reduce" in said:
-        given = said["reduce"]
+    if "reduce" in params:
+        reduce = params["reduce"]
         parts.append(
-            f"{numbers.count(given.get('n_genes'))} variable genes were chosen per sample and over"
+            f"{numbers.count(reduce.get('n_genes'))} variable genes were chosen per sample and over"
             " samples as in seurat_v3 (doi:10.1016/j.cell.2019.05.031), and"
-            f" {numbers.count(given.get('n_components'))} principal components computed exactly"
+            f" {numbers.count(reduce.get('n_components'))} principal components computed exactly"
             " from the cross-product of all cells."
         )
-    if "integrate" in said:
-        method = (said["integrate"].get("method") or {}).get("method")
+    if "integrate" in params:
+        method = (params["integrate"].get("method") or {}).get("method")
         if method in _INTEGRATION:
             parts.append(f"{_INTEGRATION[method]}. Calls do not depend on it.")
-    if "cluster" in said and resolution:
-        neighbours = numbers.count(said["cluster"].get("n_neighbors"))
+    if "cluster" in params and resolution:
+        neighbours = numbers.count(params["cluster"].get("n_neighbors"))
         parts.append(
             f"Clusters are communities of a graph of {neighbours} nearest neighbours (Leiden,"
             f" doi:10.1038/s41598-019-41695-z, resolution {resolution}), their stability the"

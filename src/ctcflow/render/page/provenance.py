@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 from markupsafe import Markup
 
 from ctcflow import numbers
+from ctcflow.records.run import Params, StepRecord
 from ctcflow.render.page.environment import fill
-from ctcflow.render.page.table import Column, table
+from ctcflow.render.page.table import Column, Content, table
 
-Steps = Mapping[str, Mapping[str, Any]]
+Steps = Mapping[str, StepRecord]
 
 _PARAMETERS: Final = (
     Column("Parameter", "code"),
@@ -22,7 +23,7 @@ _PARAMETERS: Final = (
 )
 
 
-def not_run(found: pd.DataFrame) -> Markup:
+def not_run(missing: pd.DataFrame) -> Markup:
     """Write what was not run, and why."""
     rows = [
         [
@@ -30,7 +31,7 @@ def not_run(found: pd.DataFrame) -> Markup:
             numbers.text(row.sample) or "the cohort",
             numbers.text(row.reason) or "no reason given",
         ]
-        for row in found.itertuples(index=False)
+        for row in missing.itertuples(index=False)
     ]
     columns = (Column("What"), Column("Where"), Column("Reason"))
     caption = f"What could not be computed, and why ({len(rows):,})."
@@ -41,14 +42,14 @@ def not_run(found: pd.DataFrame) -> Markup:
     )
 
 
-def parameters(steps: Steps, defaults: Mapping[str, Mapping[str, Any]]) -> Markup:
+def parameters(steps: Steps, defaults: Mapping[str, Params]) -> Markup:
     """Write all recorded parameters; those that differ from the default are marked."""
-    rows: list[list[Any]] = []
+    rows: list[list[Content]] = []
     changed = 0
     for step, record in steps.items():
-        given = dict(_flat(record.get("params") or {}))
+        values = dict(_flat(record.get("params") or {}))
         usual = dict(_flat(defaults.get(step, {})))
-        for name, value in given.items():
+        for name, value in values.items():
             differs = name not in usual or value != usual[name]
             changed += differs
             rows.append(_parameter(f"{step}.{name}", value, usual.get(name), differs=differs))
@@ -65,7 +66,7 @@ def parameters(steps: Steps, defaults: Mapping[str, Mapping[str, Any]]) -> Marku
 
 def versions(steps: Steps) -> Markup:
     """Write versions, cells in and out, and digests of the input."""
-    ran = [
+    ran: list[list[Content]] = [
         [step, numbers.text(record.get("version")), record.get("cells_in"), record.get("cells_out")]
         for step, record in steps.items()
     ]
@@ -97,7 +98,9 @@ def versions(steps: Steps) -> Markup:
     )
 
 
-def _parameter(name: str, value: Any, usual: Any, *, differs: bool) -> list[Any]:
+def _parameter(
+    name: str, value: numbers.Value, usual: numbers.Value, *, differs: bool
+) -> list[Content]:
     shown = numbers.text(value)
     return [
         name,
@@ -107,9 +110,9 @@ def _parameter(name: str, value: Any, usual: Any, *, differs: bool) -> list[Any]
     ]
 
 
-def _flat(found: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(found, Mapping):
-        for key, value in found.items():
-            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+def _flat(value: numbers.Value, prefix: str = "") -> Iterator[tuple[str, numbers.Value]]:
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _flat(part, f"{prefix}.{key}" if prefix else str(key))
     else:
-        yield prefix, found
+        yield prefix, value

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 from markupsafe import Markup
 
 from ctcflow import numbers
+from ctcflow.records.call import SampleAggregate
 from ctcflow.render.page.environment import fill
 from ctcflow.render.page.sections import framed
-from ctcflow.render.page.table import Column, Valued, table
+from ctcflow.render.page.table import Column, Content, Valued, table
+from ctcflow.render.tables.of_run import AmbientRow, LimitRow
 
 MOST_LIMITS: Final = 2000
-_LIMITS_FROM: Final[Mapping[Any, str]] = {True: "own droplets", False: "parameters"}
-_YES_NO: Final[Mapping[Any, str]] = {True: "yes", False: "no"}
+_LIMITS_FROM: Final[Mapping[bool, str]] = {True: "own droplets", False: "parameters"}
+_YES_NO: Final[Mapping[bool, str]] = {True: "yes", False: "no"}
 _MEASURED_ON: Final = {"droplets": "unfiltered droplets", "cells": "cells"}
 
 
@@ -57,7 +59,7 @@ def droplets_figure(figure: bytes, not_shown: str) -> Markup:
     return fill("sections/droplets", picture=figure, not_shown=not_shown)
 
 
-def aggregates(found: pd.DataFrame) -> Markup:
+def aggregates(per_partner: pd.DataFrame) -> Markup:
     """Write observed and expected numbers of droplets with a CTC and a partner."""
     columns = (
         Column("Sample"),
@@ -68,7 +70,7 @@ def aggregates(found: pd.DataFrame) -> Markup:
         Column("Interval of the ratio"),
         Column("Verdict"),
     )
-    rows = [_aggregate_row(row) for row in found.to_dict("records")]
+    rows = [_aggregate_row(row) for row in per_partner.to_dict("records")]
     return fill(
         "sections/aggregates",
         table=table(
@@ -83,7 +85,7 @@ def aggregates(found: pd.DataFrame) -> Markup:
     )
 
 
-def _limits(found: pd.DataFrame, read_counts: Sequence[str]) -> Markup:
+def _limits(limits: pd.DataFrame, read_counts: Sequence[str]) -> Markup:
     columns = (
         Column("Sample"),
         Column("Lineage"),
@@ -102,7 +104,7 @@ def _limits(found: pd.DataFrame, read_counts: Sequence[str]) -> Markup:
     )
     more = (
         f" The first {MOST_LIMITS:,}; all are in the table beside the page."
-        if len(found) > MOST_LIMITS
+        if len(limits) > MOST_LIMITS
         else ""
     )
     return table(
@@ -111,30 +113,34 @@ def _limits(found: pd.DataFrame, read_counts: Sequence[str]) -> Markup:
         "come from the lineage's own droplets, or from the parameters where it has too few."
         f"{reads}{more}",
         columns,
-        [_limit_row(row) for row in found.head(MOST_LIMITS).to_dict("records")],
-        search=len(found) > 12,
+        [_limit_row(row) for row in limits.head(MOST_LIMITS).to_dict("records")],
+        search=len(limits) > 12,
         empty="None is recorded.",
     )
 
 
-def _limit_row(row: Mapping[str, Any]) -> list[Any]:
+def _limit_row(row: LimitRow) -> list[Content]:
     pair = [row.get("damaged_umis"), row.get("damaged_pct_mt")]
     below, above = (numbers.short(limit) for limit in pair)
     damaged = "" if numbers.MISSING in (below, above) else f"under {below} with over {above} %"
-    remarks = [(numbers.short(row.get(f"high_{what}")), what) for what in ("umis", "genes")]
-    words = {"umis": "counts", "genes": "genes"}
+    remarks = [
+        (numbers.short(row.get("high_umis")), "counts"),
+        (numbers.short(row.get("high_genes")), "genes"),
+    ]
     return [
         numbers.text(row.get("sample")),
         numbers.text(row.get("lineage")),
         row.get("cells"),
         _LIMITS_FROM.get(row["adaptive"], ""),
-        *(row.get(key) for key in ("min_umis", "min_genes", "max_pct_mt")),
+        row.get("min_umis"),
+        row.get("min_genes"),
+        row.get("max_pct_mt"),
         damaged,
-        ", ".join(f"{limit} {words[what]}" for limit, what in remarks if limit != numbers.MISSING),
+        ", ".join(f"{limit} {what}" for limit, what in remarks if limit != numbers.MISSING),
     ]
 
 
-def _ambient(found: pd.DataFrame) -> Markup:
+def _ambient(ambient: pd.DataFrame) -> Markup:
     columns = (
         Column("Sample"),
         Column("Ambient share of counts"),
@@ -148,20 +154,20 @@ def _ambient(found: pd.DataFrame) -> Markup:
         "counted for. Calls take it as part of what a blood cell shows, corrected or not; "
         "corrected counts are for the map and the clusters.",
         columns,
-        [_ambient_row(row) for row in found.to_dict("records")],
-        search=len(found) > 12,
+        [_ambient_row(row) for row in ambient.to_dict("records")],
+        search=len(ambient) > 12,
         empty="It was not looked at.",
     )
 
 
-def _ambient_row(row: Mapping[str, Any]) -> list[Any]:
+def _ambient_row(row: AmbientRow) -> list[Content]:
     share = numbers.number_or_none(row.get("share"))
     if share is None:
         why = numbers.text(row.get("reason"))
         shown = Valued(f"not measured: {why}" if why else "not measured", -1.0)
     else:
         shown = Valued(f"{numbers.short(100 * share)} %", share)
-    ends = [numbers.number_or_none(row.get(end)) for end in ("low", "high")]
+    ends = [numbers.number_or_none(end) for end in (row.get("low"), row.get("high"))]
     between = numbers.interval(*(None if end is None else 100 * end for end in ends))
     basis = numbers.text(row.get("measured_on"))
     return [
@@ -174,8 +180,8 @@ def _ambient_row(row: Mapping[str, Any]) -> list[Any]:
     ]
 
 
-def _aggregate_row(row: Mapping[str, Any]) -> list[Any]:
-    low, high = (numbers.number_or_none(row.get(end)) for end in ("low", "high"))
+def _aggregate_row(row: SampleAggregate) -> list[Content]:
+    low, high = (numbers.number_or_none(end) for end in (row.get("low"), row.get("high")))
     between = ""
     if low is not None:
         # no upper limit: so few are expected by chance that the data cannot give one

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import pandas as pd
 from markupsafe import Markup
 
 from ctcflow import numbers
+from ctcflow.records.call import Calibration, Tail
+from ctcflow.records.score import Decoys
 from ctcflow.render.page.environment import fill
-from ctcflow.render.page.table import Column, Kind, table
+from ctcflow.render.page.table import Column, Content, Kind, table
 from ctcflow.render.tables.records import records_table
 
 MOST_CALLS: Final = 2000
 MOST_SET_ASIDE: Final = 500
-_DECOYS: Final = ("sample", "decoys", "cells", "level", "share", "low", "high")
+_DECOYS: Final = ("sample", *Decoys.__annotations__)
+_TAIL: Final = tuple(Tail.__annotations__)
 _HEADINGS: Final = {
     "n_clusters": "clusters",
     "n_null": "null cells",
@@ -62,23 +64,23 @@ def calls(ctc: pd.DataFrame, figure: bytes, cards: Markup) -> Markup:
     )
 
 
-def calibration(found: Mapping[str, Any], figure: bytes) -> Markup:
+def calibration(record: Calibration, figure: bytes) -> Markup:
     """Write how often null cells have a p at or below each level."""
-    observed = [list(row)[:4] for row in found.get("observed") or []]
-    tail = records_table(found.get("tail"), ("sample", "n_null", "factor"))
+    observed = [list(row)[:4] for row in record.get("observed") or []]
+    tail = records_table(record.get("tail"), _TAIL)
     columns = (
         Column("p promised", "p"),
         Column("observed", "p"),
         Column("low", "p"),
         Column("high", "p"),
     )
-    rows = [[*row, *[None] * (4 - len(row))] for row in observed]
+    rows: list[list[Content]] = [[*row, *[None] * (4 - len(row))] for row in observed]
     caption = "Observed fractions with intervals."
-    decoys = records_table(found.get("decoys"), _DECOYS)
+    decoys = records_table(record.get("decoys"), _DECOYS)
     return fill(
         "sections/calibration",
         picture=figure,
-        null_cells=numbers.number_or_none(found.get("n_null")),
+        null_cells=numbers.number_or_none(record.get("n_null")),
         observed=table(caption, columns, rows, empty="There are no numbers."),
         tail=framed("Null cells of each sample, and the factor that their tail asked for.", tail),
         shares=_decoy_shares(decoys),
@@ -91,22 +93,22 @@ def calibration(found: Mapping[str, Any], figure: bytes) -> Markup:
 def _decoy_shares(decoys: pd.DataFrame) -> list[str]:
     """Describe how often blood cells have small p for decoy panels."""
     shares = []
-    for level, mine in decoys.groupby("level", sort=False):
-        share = (mine["share"] * mine["cells"]).sum() / mine["cells"].sum()
+    for level, samples in decoys.groupby("level", sort=False):
+        share = (samples["share"] * samples["cells"]).sum() / samples["cells"].sum()
         claimed = f"{100 * level:g} %"
         shares.append(f"{100 * share:.2g} % at p up to {claimed} (claimed: {claimed})")
     return shares
 
 
-def set_aside(found: pd.DataFrame) -> Markup:
+def set_aside(droplets: pd.DataFrame) -> Markup:
     """Write the cells that were set aside although they show tumour evidence."""
     first = ["barcode", "sample", "reason", "evidence"]
-    cells = found[[*first, *(name for name in found.columns if name not in first)]]
+    cells = droplets[[*first, *(name for name in droplets.columns if name not in first)]]
     return fill(
         "sections/set_aside",
         table=framed(
-            f"Droplets set aside with tumour evidence ({len(found):,})."
-            f"{_first(len(found), MOST_SET_ASIDE)}",
+            f"Droplets set aside with tumour evidence ({len(droplets):,})."
+            f"{_first(len(droplets), MOST_SET_ASIDE)}",
             cells.head(MOST_SET_ASIDE),
             search=True,
             empty="No droplet with tumour evidence was set aside.",
@@ -114,27 +116,27 @@ def set_aside(found: pd.DataFrame) -> Markup:
     )
 
 
-def _call_row(row: tuple[Any, ...]) -> list[Any]:
+def _call_row(row: tuple[Any, ...]) -> list[Content]:
     genes = numbers.text(row[8]).replace(",", ", ")
     return [*row[:2], class_mark(row[2]), *row[3:8], genes, *row[9:]]
 
 
-def class_mark(name: Any) -> Markup:
+def class_mark(name: numbers.Value) -> Markup:
     """Write a class with the mark that it has in the figures."""
     kind = numbers.text(name)
     return fill("cells/class_mark", name=kind, style=_CLASS_STYLE.get(kind, ""))
 
 
-def _first(found: int, most: int) -> str:
-    return f" The first {most:,}; all are in the table beside the page." if found > most else ""
+def _first(total: int, most: int) -> str:
+    return f" The first {most:,}; all are in the table beside the page." if total > most else ""
 
 
 def framed(
-    caption: str, found: pd.DataFrame, *, search: bool = False, empty: str = "none"
+    caption: str, data: pd.DataFrame, *, search: bool = False, empty: str = "none"
 ) -> Markup:
     """Write a DataFrame as a table, with headings and number formats chosen by column."""
-    columns = [Column(_heading(str(name)), _kind(str(name), found[name])) for name in found.columns]
-    rows = [list(row) for row in found.itertuples(index=False, name=None)]
+    columns = [Column(_heading(str(name)), _kind(str(name), data[name])) for name in data.columns]
+    rows = [list(row) for row in data.itertuples(index=False, name=None)]
     return table(caption, columns, rows, search=search, empty=empty)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from markupsafe import Markup
 
@@ -46,6 +46,10 @@ class Valued(NamedTuple):
     value: float
 
 
+Content = numbers.Value | Valued
+"""What a cell of a table may hold; text may be `Markup`."""
+
+
 class _Cell(NamedTuple):
     shown: str
     style: str
@@ -58,7 +62,7 @@ class _Cell(NamedTuple):
 def table(
     caption: str,
     columns: Sequence[Column],
-    rows: Sequence[Sequence[Any]],
+    rows: Sequence[Sequence[Content]],
     *,
     search: bool = False,
     empty: str = "none",
@@ -90,7 +94,7 @@ def table(
     )
 
 
-def _cells(columns: Sequence[Column], row: Sequence[Any]) -> Iterator[_Cell]:
+def _cells(columns: Sequence[Column], row: Sequence[Content]) -> Iterator[_Cell]:
     for column, value in zip(columns, row, strict=True):
         number = value.value if isinstance(value, Valued) else numbers.number_or_none(value)
         shown, is_code = _shown(column, value)
@@ -101,7 +105,7 @@ def _cells(columns: Sequence[Column], row: Sequence[Any]) -> Iterator[_Cell]:
         yield _Cell(shown, style, "" if number is None else repr(float(number)), is_code)
 
 
-def _shown(column: Column, value: Any) -> tuple[str, bool]:
+def _shown(column: Column, value: Content) -> tuple[str, bool]:
     """Text of a cell, and whether it is shown as code."""
     if isinstance(value, Markup):
         return value, False

@@ -1,4 +1,4 @@
-"""Columns of the tables of a run, in their order."""
+"""Columns of the tables of a run, in their order: those of records are their fields."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Final
 
 from ctcflow import keys
 from ctcflow.evidence.lines import columns
+from ctcflow.records.call import Aggregate, Draw, OriginLine, SampleCounts
 from ctcflow.records.cluster import Conditions
+from ctcflow.records.qc import Ambient, LedgerLine, Limit, SetAside
+from ctcflow.records.run import NotRun
 
 LISTED: Final = columns(listed=True)
 """Columns of the lines of evidence that are in the tables."""
@@ -36,102 +39,14 @@ PROJECTED_COLUMNS: Final = (
     keys.NOVELTY.key,
     keys.CLUSTER.key,
 )
-SAMPLE_COLUMNS: Final = (
-    "sample",
-    "patient",
-    "draw",
-    "day",
-    "role",
-    "batch",
-    "cells",
-    "n_CTC",
-    "n_aggregate",
-    "n_aneuploid",
-    "n_diploid",
-    "n_other",
-    "n_uncertain",
-    "n_before_review",
-    "rate_low",
-    "rate_high",
-    "median_umis",
-    "ambient",
-    "ambient_low",
-    "ambient_high",
-    "flags",
-)
-DRAW_COLUMNS: Final = (
-    "draw",
-    "patient",
-    "day",
-    "role",
-    "samples",
-    "cells",
-    "count",
-    "count_low",
-    "count_high",
-    "interval",
-    "count_without_diploid",
-    "volume_ml",
-    "per_ml",
-    "per_ml_low",
-    "per_ml_high",
-    "recovery",
-    "per_ml_corrected",
-    "per_ml_corrected_low",
-    "per_ml_corrected_high",
-    "limit_of_blank",
-    "above_blank",
-    "cutoff",
-    "tissue_of_origin",
-    "note",
-)
-LEDGER_COLUMNS: Final = ("sample", "stage", "reason", "cells")
-SET_ASIDE_COLUMNS: Final = ("sample", "barcode", "reason", "evidence")
-LIMIT_COLUMNS: Final = (
-    "sample",
-    "lineage",
-    "cells",
-    "adaptive",
-    "min_umis",
-    "min_genes",
-    "max_pct_mt",
-    "damaged_umis",
-    "damaged_pct_mt",
-    "high_umis",
-    "high_genes",
-)
-AMBIENT_COLUMNS: Final = (
-    "sample",
-    "share",
-    "low",
-    "high",
-    "genes",
-    "measured_on",
-    "corrected",
-    "reason",
-)
-AGGREGATE_COLUMNS: Final = (
-    "sample",
-    "partner",
-    "observed",
-    "expected",
-    "ratio",
-    "low",
-    "high",
-    "verdict",
-)
-ORIGIN_COLUMNS: Final = (
-    "draw",
-    "cells",
-    "counts",
-    "level",
-    "rank",
-    "name",
-    "weight",
-    "lower",
-    "upper",
-    "told",
-)
-NOT_RUN_COLUMNS: Final = ("sample", "what", "reason")
+SAMPLE_COLUMNS: Final = tuple(SampleCounts.__annotations__)
+DRAW_COLUMNS: Final = tuple(Draw.__annotations__)
+LEDGER_COLUMNS: Final = ("sample", *LedgerLine.__annotations__)
+SET_ASIDE_COLUMNS: Final = ("sample", *SetAside.__annotations__)
+LIMIT_COLUMNS: Final = ("sample", *Limit.__annotations__)
+AMBIENT_COLUMNS: Final = ("sample", *Ambient.__annotations__)
+AGGREGATE_COLUMNS: Final = ("sample", *Aggregate.__annotations__)
+ORIGIN_COLUMNS: Final = tuple(OriginLine.__annotations__)
+NOT_RUN_COLUMNS: Final = ("sample", *NotRun.__annotations__)
 MARKER_COLUMNS: Final = ("cluster", "rank", "gene")
 CONDITION_COLUMNS: Final = tuple(Conditions.__annotations__)

@@ -34,7 +34,7 @@ def multiqc(
     lineages = limits.assign(
         sample=limits["sample"].astype(str) + " " + limits["lineage"].astype(str)
     )
-    found = {
+    tables = {
         "samples": _content(
             "samples",
             "Cells and calls per sample; ambient is the share of counts from outside the cells.",
@@ -51,7 +51,7 @@ def multiqc(
             lineages[["sample", *_LIMITS]],
         ),
     }
-    return {f"multiqc/ctcflow_{name}_mqc.tsv": text for name, text in found.items()}
+    return {f"multiqc/ctcflow_{name}_mqc.tsv": text for name, text in tables.items()}
 
 
 def _content(name: str, description: str, kind: str, table: pd.DataFrame) -> bytes:

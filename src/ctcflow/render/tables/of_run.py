@@ -22,6 +22,7 @@ Any key may be missing or null: the result is then an empty table or a missing v
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -29,8 +30,9 @@ import pandas as pd
 
 from ctcflow import keys
 from ctcflow.files import io
-from ctcflow.records.call import Call
-from ctcflow.records.cluster import Conditions, Markers
+from ctcflow.records.call import Call, SampleNotRun
+from ctcflow.records.cluster import Clustering, Conditions, Markers
+from ctcflow.records.qc import Ambient, Limit
 from ctcflow.render.tables.columns import (
     AGGREGATE_COLUMNS,
     AMBIENT_COLUMNS,
@@ -51,6 +53,19 @@ from ctcflow.render.tables.records import records_table, significant
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+
+class LimitRow(Limit):
+    """One row of `limits_table`."""
+
+    sample: str
+
+
+class AmbientRow(Ambient):
+    """One row of `ambient_table`."""
+
+    sample: str
+
 
 CALLED: Final = ("CTC", "CTC aggregate", "uncertain")
 _NUMBERS: Final = {
@@ -142,7 +157,7 @@ def set_aside_table(call: AnnData) -> pd.DataFrame:
 
 def limits_table(call: AnnData) -> pd.DataFrame:
     """Limits of quality control, one row per sample and coarse lineage."""
-    rows = [
+    rows: list[LimitRow] = [
         {"sample": sample.get("sample"), **limit}
         for sample in io.record(call, keys.CALL, Call).get("qc") or []
         for limit in sample.get("limits") or []
@@ -152,7 +167,7 @@ def limits_table(call: AnnData) -> pd.DataFrame:
 
 def ambient_table(call: AnnData) -> pd.DataFrame:
     """Ambient RNA (fraction of counts), one row per sample that was examined."""
-    rows = [
+    rows: list[AmbientRow] = [
         {"sample": sample.get("sample"), **sample["ambient"]}
         for sample in io.record(call, keys.CALL, Call).get("qc") or []
         if sample.get("ambient")
@@ -176,18 +191,18 @@ def not_run_table(call: AnnData, adata: AnnData) -> pd.DataFrame:
     In the records of `reduce`, `integrate` and `cluster`, `reason` or `<what>_reason` says why
     something was not run; it is empty if it was run. `not_run` is a list of `what` and `reason`.
     """
-    found = list(io.record(call, keys.CALL, Call).get("not_run") or [])
+    rows: list[SampleNotRun] = list(io.record(call, keys.CALL, Call).get("not_run") or [])
     for slot in (keys.REDUCE, keys.INTEGRATE, keys.CLUSTERING):
-        found += [
+        rows += [
             {"sample": "", "what": f"{slot.key} {name[:-6].strip('_')}".strip(), "reason": why}
             for name, why in io.record(adata, slot, dict).items()
             if why and (name == "reason" or name.endswith("_reason"))
         ]
-        for row in io.record(adata, slot, dict).get("not_run") or []:
-            found.append(
+        for row in io.record(adata, slot, Clustering).get("not_run") or []:
+            rows.append(
                 {"sample": "", "what": f"{slot.key} {row['what']}", "reason": row["reason"]}
             )
-    return records_table(found, NOT_RUN_COLUMNS)
+    return records_table(rows, NOT_RUN_COLUMNS)
 
 
 def markers_table(cluster_adata: AnnData) -> pd.DataFrame:
@@ -204,10 +219,10 @@ def markers_table(cluster_adata: AnnData) -> pd.DataFrame:
     pd.DataFrame
         Columns `cluster`, `rank` (1 first), `gene`, then the statistics.
     """
-    found = io.record(cluster_adata, keys.MARKERS, Markers)
-    rows: list[dict[str, Any]] = []
+    by_cluster = io.record(cluster_adata, keys.MARKERS, Markers)
+    rows: list[Mapping[str, object]] = []
     ranks: dict[str, int] = {}
-    for cluster, gene in _marker_rows(found):
+    for cluster, gene in _marker_rows(by_cluster):
         ranks[cluster] = ranks.get(cluster, 0) + 1
         rows.append({"cluster": cluster, "rank": ranks[cluster], **gene})
     return records_table(rows, MARKER_COLUMNS)
@@ -215,9 +230,9 @@ def markers_table(cluster_adata: AnnData) -> pd.DataFrame:
 
 def conditions_table(cluster_adata: AnnData) -> pd.DataFrame:
     """Differential expression between conditions in each cell type, smallest p first."""
-    found = io.record(cluster_adata, keys.CONDITIONS, Conditions)
-    rows = zip(*found.values(), strict=True)
-    return records_table([dict(zip(found, row, strict=True)) for row in rows], CONDITION_COLUMNS)
+    columns = io.record(cluster_adata, keys.CONDITIONS, Conditions)
+    rows = zip(*columns.values(), strict=True)
+    return records_table([dict(zip(columns, row, strict=True)) for row in rows], CONDITION_COLUMNS)
 
 
 def _column(obs: pd.DataFrame, name: str) -> pd.Series:
@@ -233,17 +248,17 @@ def _column(obs: pd.DataFrame, name: str) -> pd.Series:
     return pd.Series(filled.to_numpy(dtype=object), dtype=object)
 
 
-def _marker_rows(found: Any) -> list[tuple[str, dict[str, Any]]]:
-    if isinstance(found, list):
+def _marker_rows(markers: Any) -> list[tuple[str, Mapping[str, object]]]:
+    if isinstance(markers, list):
         return [
             (
                 str(row.get("cluster")),
                 {k: v for k, v in row.items() if k not in ("cluster", "rank")},
             )
-            for row in found
+            for row in markers
         ]
     return [
         (str(cluster), gene if isinstance(gene, dict) else {"gene": str(gene)})
-        for cluster, genes in found.items()
+        for cluster, genes in markers.items()
         for gene in genes or []
     ]

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from ctcflow import numbers
 
-if TYPE_CHECKING:
-    pass
-
 _DIGITS: Final = 4
 
 
-def records_table(records: Sequence[Mapping[str, Any]] | None, columns: Sequence[str]) -> Any:
+def records_table(records: Sequence[Mapping[str, object]] | None, columns: Sequence[str]) -> Any:
     """Make a table of JSON objects.
 
     Parameters

@@ -343,6 +343,7 @@ STEPS: dict[str, Step] = {
                 "ledger": "ledger_table",
                 "set_aside": "set_aside_table",
                 "limits": "limits_table",
+                "ingest": "ingest_table",
                 "aggregates": "aggregates_table",
                 "origin": "origin_table",
             }

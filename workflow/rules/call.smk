@@ -34,6 +34,12 @@ rule call:
         ),
         set_aside="<results>/call/set_aside_with_tumour_evidence.tsv",
         limits="<results>/call/limits.tsv",
+        ingest=report(
+            "<results>/ingest.tsv",
+            caption="../report/ingest.rst",
+            category="Quality",
+            labels={"what": "what was read"},
+        ),
         aggregates="<results>/call/aggregates.tsv",
         origin="<results>/call/origin.tsv",
     log:
@@ -57,5 +63,5 @@ rule call:
         " --out adata={output.adata:q} cells={output.cells:q} ctc={output.ctc:q}"
         " samples={output.samples:q} draws={output.draws:q} ledger={output.ledger:q}"
         " set_aside={output.set_aside:q} limits={output.limits:q}"
-        " aggregates={output.aggregates:q} origin={output.origin:q}"
+        " ingest={output.ingest:q} aggregates={output.aggregates:q} origin={output.origin:q}"
         " --params {params.json:q} --threads {threads} &> {log:q}"

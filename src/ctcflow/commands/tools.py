@@ -164,7 +164,15 @@ def _simulate(arguments: argparse.Namespace) -> None:
         raise CtcflowError("; ".join(mistakes.describe(error, SimulateParams))) from error
     genes = io.read_table(shipped("resources") / SHIPPED["genes"])
     rates = io.read_table(shipped("resources") / SHIPPED["rates"])
-    simulate(arguments.folder, params, genes, rates, n_threads=arguments.threads)
+    panels = io.read_gene_sets(shipped("resources") / SHIPPED["panels"])
+    simulate(
+        arguments.folder,
+        params,
+        genes,
+        rates,
+        n_threads=arguments.threads,
+        silent=frozenset(panels["gene"]),
+    )
 
 
 def _write_schema(_: argparse.Namespace) -> None:

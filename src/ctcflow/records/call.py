@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from ctcflow.records.ingest import SampleIngest
 from ctcflow.records.qc import Ambient, Distribution, Droplets, LedgerLine, Limit, SetAside
 from ctcflow.records.run import NotRun
 from ctcflow.records.score import Decoys
@@ -38,6 +39,8 @@ class SampleCounts(TypedDict):
     ambient: float | None
     ambient_low: float | None
     ambient_high: float | None
+    judged: NotRequired[str]
+    """Why a count of zero says nothing: `cannot be judged: 12 of 61 panel genes in the data`."""
     """Share of ambient counts (fraction): estimate, and lower and upper end of its interval."""
     flags: list[str]
     """Sentences."""
@@ -54,6 +57,8 @@ class Draw(TypedDict):
     cells: int
     count: int
     """CTCs and aggregates."""
+    judged: str
+    """Why a count of zero says nothing; empty where it does, or where something was called."""
     count_low: float
     count_high: float
     interval: str
@@ -215,6 +220,7 @@ class Call(TypedDict):
     ledger: list[SampleLedgerLine]
     set_aside: list[SampleSetAside]
     qc: list[SampleQuality]
+    ingest: list[SampleIngest]
     not_run: list[SampleNotRun]
 
 

@@ -34,6 +34,28 @@ class Ingest(TypedDict):
     ids_unknown: NotRequired[int]
     symbols_updated: NotRequired[int]
     symbols_without_id: NotRequired[int]
+    mt_genes: NotRequired[int]
+    """Mitochondrial genes among the genes."""
+    features_kept_apart: NotRequired[int]
+    """Features that are no genes, or no human ones."""
+
+
+class SampleIngest(TypedDict):
+    """What `ingest` recorded of a sample, as one row of a table."""
+
+    sample: str
+    format: str
+    cells: int
+    genes: int
+    genes_known: int
+    mt_genes: int
+    panel_genes: str
+    """Panel genes in the data, of all."""
+    features_kept_apart: int
+    genes_summed: int
+    values_rounded: int
+    notes: str
+    """Sentences."""
 
 
 class Features(TypedDict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from ctcflow.records.ingest import Ingest
 from ctcflow.records.run import NotRun
 
 
@@ -108,3 +109,5 @@ class QC(Decided):
     ambient: Ambient
     doublet_rate: float | None
     not_run: list[NotRun]
+    ingest: Ingest
+    """What `ingest` recorded, for the steps that do not read its file."""

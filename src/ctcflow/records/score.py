@@ -40,6 +40,8 @@ class Score(TypedDict):
     panels: list[str]
     panel_genes_in_data: int
     panel_genes: int
+    panel_evidence_in_data: NotRequired[float]
+    """Share of the weights of the panel genes that the file has (fraction)."""
     leukocytes: int
     signature_genes_in_data: dict[str, str]
     tissue_genes_measured: list[bool]

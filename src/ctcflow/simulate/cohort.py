@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -44,7 +44,8 @@ class SimulateParams(BaseModel):
     cells_per_sample: Annotated[int, Field(ge=0)] = 800
     """Number of droplets with at least one cell in each sample (droplets)."""
     n_genes: Annotated[int, Field(ge=200, le=30_000)] = 8000
-    """Number of genes; marker genes and genes of known rates come first (genes)."""
+    """Number of genes that are expressed; marker genes and genes of known rates come first
+    (genes)."""
     ctc_rate: Share = 0.01
     """Share of tumour cells among the cells of a patient (fraction)."""
     aggregate_rate: Share = 0.002
@@ -88,7 +89,12 @@ class Job(NamedTuple):
 
 
 def simulate(
-    out: Path, params: SimulateParams, genes: pd.DataFrame, rates: pd.DataFrame, n_threads: int
+    out: Path,
+    params: SimulateParams,
+    genes: pd.DataFrame,
+    rates: pd.DataFrame,
+    n_threads: int,
+    silent: Collection[str] = (),
 ) -> None:
     """Write a cohort: data, truth, sample sheet and configuration.
 
@@ -108,6 +114,9 @@ def simulate(
         Column symbol and one column per cell type, counts per million.
     n_threads
         Number of samples that are simulated at a time, each in a process of its own.
+    silent
+        Symbols of genes that are in the files though no cell expresses them, if they are not among
+        the genes that are simulated: those of the tumour panels.
 
     Raises
     ------
@@ -123,7 +132,7 @@ def simulate(
             )
     if params.n_patients + params.n_healthy == 0:
         raise CtcflowError("simulate: found 0 patients and 0 healthy donors; ask for one or more")
-    kinds = species(genes, rates, params.n_genes)
+    kinds = species(genes, rates, params.n_genes, silent=silent)
     jobs = _jobs(kinds, params)
     truth = out / ".truth.part"
     shutil.rmtree(truth, ignore_errors=True)

@@ -9,6 +9,7 @@ donors, batches, clones and cells differ.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -92,7 +93,9 @@ class Species(NamedTuple):
     """Shares of the mitochondrial genes in their own sum, shape (genes,)."""
 
 
-def species(genes: pd.DataFrame, rates: pd.DataFrame, n_genes: int) -> Species:
+def species(
+    genes: pd.DataFrame, rates: pd.DataFrame, n_genes: int, *, silent: Collection[str]
+) -> Species:
     """Choose the genes and build the profile of each kind of cell.
 
     Parameters
@@ -103,9 +106,26 @@ def species(genes: pd.DataFrame, rates: pd.DataFrame, n_genes: int) -> Species:
         Column symbol and one column per cell type, counts per million.
     n_genes
         Number of genes; those with programmes and rates come first.
+    silent
+        Symbols of more genes, that no cell expresses unless they are among the others: a file
+        without the genes of a tumour panel could not be judged.
     """
     by_symbol = rates.drop_duplicates("symbol").set_index("symbol")
-    chosen = _choose(genes, by_symbol, n_genes)
+    expressed = _choose(genes, by_symbol, n_genes)
+    more = genes[genes["symbol"].isin(list(silent)) & ~genes["symbol"].isin(expressed["symbol"])]
+    found = _profiles(genes, by_symbol, expressed)
+    return _with_silent(found, more.drop_duplicates("symbol").drop_duplicates("gene_id"))
+
+
+def _with_silent(found: Species, more: pd.DataFrame) -> Species:
+    """Put genes without expression after the others."""
+    added = len(more)
+    table = pd.concat([found.genes, more[found.genes.columns]], ignore_index=True)
+    nuclear = np.pad(found.nuclear, ((0, 0), (0, added)))
+    return Species(table, nuclear, np.pad(found.mitochondrial, (0, added)))
+
+
+def _profiles(genes: pd.DataFrame, by_symbol: pd.DataFrame, chosen: pd.DataFrame) -> Species:
     symbols = chosen["symbol"].to_numpy(dtype=object)
     random = np.random.default_rng(_SPECIES_SEED)
     # One random number per symbol, so that adding genes does not change the others.

@@ -28,6 +28,7 @@ from ctcflow.records.call import (
     SampleSetAside,
     Tail,
 )
+from ctcflow.records.ingest import SampleIngest
 from ctcflow.records.qc import QC
 from ctcflow.records.score import Score
 from ctcflow.settings.params import CallParams
@@ -48,6 +49,7 @@ class Counts(NamedTuple):
     ledger: list[SampleLedgerLine]
     set_aside: list[SampleSetAside]
     qc: list[SampleQuality]
+    ingest: list[SampleIngest]
     not_run: list[SampleNotRun]
     aggregates: list[SampleAggregate]
     tail: list[Tail]
@@ -57,7 +59,7 @@ class Counts(NamedTuple):
 _WINDOW = (1.0, 3.5)  # range of nominal -log10 p of null cells for measuring inflation
 _TUMOUR = ("CTC", "CTC aggregate")
 _SHARED_ALPHA = 1e-3
-_FEW_PANEL_GENES = 0.2  # of the genes of the panels that were tested
+_LEAST_EVIDENCE = 0.9  # of the weights of the panels that were tested
 _MANY_AGGREGATES = 0.2  # of the cells of a sample
 _NOMINAL = (1e-1, 1e-2, 1e-3, 1e-4)
 _BESIDE = (keys.SIGNATURES, keys.COPY_NUMBER)
@@ -106,7 +108,7 @@ def call(
     reviewed = pd.DataFrame(columns=_VERDICT, dtype=object) if verdicts is None else verdicts
     tables: list[pd.DataFrame] = []
     beside: dict[str, list[pd.DataFrame]] = {slot.key: [] for slot in _BESIDE}
-    records = Counts([], [], [], [], [], [], [], [])
+    records = Counts([], [], [], [], [], [], [], [], [])
     totals: dict[str, pd.Series] = {}
     rows: list[counting.Row] = []
     null_p: list[npt.NDArray[np.float64]] = []
@@ -339,6 +341,7 @@ def _record(
         "ledger": records.ledger,
         "set_aside": records.set_aside,
         "qc": records.qc,
+        "ingest": records.ingest,
         "not_run": records.not_run,
     }
 
@@ -365,10 +368,29 @@ def _collect(
             "doublet_rate": qc["doublet_rate"],
         }
     )
+    records.ingest.append(_ingested(name, qc, score))
     aggregated = _aggregates(adata, table, qc["doublet_rate"], params)
     records.aggregates.extend({"sample": name, **of_partner} for of_partner in aggregated)
     records.decoys.extend({"sample": name, **of_level} for of_level in score["decoys"])
     records.not_run.extend({"sample": name, **lost} for lost in qc["not_run"] + score["not_run"])
+
+
+def _ingested(name: str, qc: QC, score: Score) -> SampleIngest:
+    """What `ingest` noticed, as one row."""
+    read = qc.get("ingest") or {}
+    return {
+        "sample": name,
+        "format": read.get("format", ""),
+        "cells": read.get("n_cells", 0),
+        "genes": read.get("n_genes", 0),
+        "genes_known": read.get("genes_recognised", 0),
+        "mt_genes": read.get("mt_genes", 0),
+        "panel_genes": f"{score['panel_genes_in_data']} of {score['panel_genes']}",
+        "features_kept_apart": read.get("features_kept_apart", 0),
+        "genes_summed": read.get("duplicates_summed", 0),
+        "values_rounded": read.get("values_rounded", 0),
+        "notes": "; ".join(read.get("notes", [])),
+    }
 
 
 def _aggregates(
@@ -392,14 +414,14 @@ def _aggregates(
     )
 
 
-def _lacking_panel_genes(score: Score) -> list[str]:
-    there, all_of_them = score.get("panel_genes_in_data", 0), score.get("panel_genes", 0)
-    if there >= _FEW_PANEL_GENES * all_of_them:
-        return []
-    return [
-        f"only {there} of {all_of_them} genes of the tumour panels are in the file: where genes"
-        " that few cells show were removed, the evidence of rare tumour cells was removed with them"
-    ]
+def _lacking_panel_genes(score: Score) -> str:
+    """Why a sample without a call says nothing; empty where its file has the panel genes."""
+    if score.get("panel_evidence_in_data", 1.0) >= _LEAST_EVIDENCE:
+        return ""
+    return (
+        f"cannot be judged: {score['panel_genes_in_data']} of {score['panel_genes']} panel genes in"
+        " the data"
+    )
 
 
 def _sample_record(
@@ -419,7 +441,12 @@ def _sample_record(
             f"{counts['CTC aggregate']} of {adata.n_obs} cells are called aggregates: RNA of lysed"
             " tumour cells may be in every droplet"
         )
-    flags += _lacking_panel_genes(io.record(adata, keys.SCORE, Score))
+    lacking = _lacking_panel_genes(io.record(adata, keys.SCORE, Score))
+    if lacking:
+        flags.append(
+            f"{lacking.removeprefix('cannot be judged: ')}: where genes that few cells show were"
+            " removed, the evidence of rare tumour cells was removed with them"
+        )
     reviewed = reviews.summary(table[keys.VERDICT.key].to_numpy(dtype=object))
     flags += [reviewed] if reviewed else []
     umis = table[keys.TOTAL_COUNTS.key]
@@ -443,5 +470,6 @@ def _sample_record(
         "ambient": ambient["share"],
         "ambient_low": ambient["low"],
         "ambient_high": ambient["high"],
+        "judged": "" if counts["CTC"] + counts["CTC aggregate"] else lacking,
         "flags": flags,
     }

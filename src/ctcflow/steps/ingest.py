@@ -109,9 +109,16 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
         **resolved.counted,
         "duplicates_summed": int(found.size - names.size),
         "values_rounded": rounded,
+        "mt_genes": sum(str(name).startswith("MT-") for name in names),
+        "features_kept_apart": _n_apart(adata),
     }
     record["notes"] = [*record.get("notes", []), *_said_of(resolved, apart)]
     return _build(adata, summed, names, ids_of_groups(resolved.ids, groups, names.size), record)
+
+
+def _n_apart(adata: AnnData) -> int:
+    described = (io.record(adata, slot, Features) for _, slot in _BESIDE)
+    return sum(len(features.get("name", [])) for features in described)
 
 
 def _kept_apart(

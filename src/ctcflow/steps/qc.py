@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.files import io
-from ctcflow.records.ingest import Features
+from ctcflow.records.ingest import Features, Ingest
 from ctcflow.records.qc import QC, Decided
 from ctcflow.records.run import NotRun
 from ctcflow.settings.sample_params import QCParams
@@ -131,6 +131,7 @@ def qc(
         "ambient": records.contamination(ambient_rna.found, measured_on=basis, corrected=correct),
         "doublet_rate": rate,
         "not_run": not_run,
+        "ingest": io.record(adata, keys.INGEST, Ingest),
     }
     io.write_record(adata, keys.QC, record)
     return adata

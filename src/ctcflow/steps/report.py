@@ -148,6 +148,7 @@ def _for_multiqc(call: AnnData) -> dict[str, bytes]:
     return multiqc.multiqc(
         samples=tables.samples_table(call),
         ledger=tables.ledger_table(call),
+        ingest=tables.ingest_table(call),
         limits=tables.limits_table(call),
     )
 

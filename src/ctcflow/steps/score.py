@@ -23,6 +23,7 @@ from ctcflow.stats.counts import signature
 from ctcflow.stats.counts.gene_sets import columns_of_sets, genes_of_sets, in_set
 from ctcflow.stats.counts.reads import as_molecules
 from ctcflow.stats.panels import origin
+from ctcflow.stats.panels.panel import evidence_in_data
 from ctcflow.stats.threads import blas_threads
 
 if TYPE_CHECKING:
@@ -127,18 +128,23 @@ def score(
     adata.obsm[keys.TISSUE_COUNTS.key] = tissue.counts
     scores, coverage = _signatures(adata, gene_programs)
     adata.obsm[keys.SIGNATURES.key] = scores
-    record = _record(of, lines, coverage, tissue.measured.tolist())
+    record = _record(of, lines, coverage, tissue.measured.tolist(), background)
     io.write_record(adata, keys.SCORE, record | _of_lines(lines))
     return adata
 
 
 def _record(
-    of: Looked, lines: Mapping[str, Found], coverage: dict[str, str], measured: list[bool]
+    of: Looked,
+    lines: Mapping[str, Found],
+    coverage: dict[str, str],
+    measured: list[bool],
+    background: pd.DataFrame,
 ) -> Score:
     return {
         "panels": list(of.panel_genes),
         "panel_genes_in_data": int(of.panels.columns.size),
         "panel_genes": len(of.members),
+        "panel_evidence_in_data": evidence_in_data(of.members, of.sample.genes, background),
         "leukocytes": int(of.blood.is_leukocyte.sum()),
         "signature_genes_in_data": coverage,
         "tissue_genes_measured": measured,

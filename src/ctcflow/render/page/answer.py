@@ -145,6 +145,7 @@ def _draw_of(sample: SampleCounts) -> Draw:
         "samples": sample.get("sample"),
         "cells": sample.get("cells"),
         "count": cast("int", _total([sample.get("n_CTC"), sample.get("n_aggregate")])),
+        "judged": numbers.text(sample.get("judged")),
         "count_low": cast("float", low),
         "count_high": cast("float", high),
         "interval": "",
@@ -211,7 +212,10 @@ def _count(draw: Draw) -> float:
 
 
 def _headline(draws: Sequence[Draw]) -> dict[str, str | int]:
-    """Number of calls, and in which draws; `where` is empty if no draw was examined."""
+    """Number of calls, in which draws, and how many draws their files do not let judge.
+
+    `where` is empty if no draw was examined.
+    """
     people = len({numbers.text(draw.get("patient")) for draw in draws} - {""})
     of = f" of {numbers.plural(people, 'patient')}" if people else ""
     positive = sum(_count(draw) > 0 for draw in draws)
@@ -219,6 +223,7 @@ def _headline(draws: Sequence[Draw]) -> dict[str, str | int]:
     return {
         "called": int(sum(_count(draw) for draw in draws)),
         "share": share,
+        "unjudged": sum(bool(numbers.text(draw.get("judged"))) for draw in draws),
         "where": f"{numbers.plural(len(draws), 'draw')}{of}" if draws else "",
     }
 

@@ -33,6 +33,8 @@ def called(draw: Draw, level: str, libraries: str) -> Valued:
     count = numbers.number_or_none(draw.get("count"))
     if count is None or numbers.number_or_none(draw.get("cells")) == 0:
         return Valued("no cell to examine", -1.0)
+    if count == 0 and (judged := numbers.text(draw.get("judged"))):
+        return Valued(judged, -1.0)
     if count == 0:
         high = numbers.short(draw.get("count_high"))
         limit = "" if high == numbers.MISSING else f"{level} upper limit {high} in {libraries}"

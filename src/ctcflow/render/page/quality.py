@@ -28,9 +28,10 @@ def quality(
     limits: pd.DataFrame,
     ambient: pd.DataFrame,
     ledger: pd.DataFrame,
+    ingest: pd.DataFrame,
     read_counts: Sequence[str],
 ) -> Markup:
-    """Write distributions with limits, droplets where there are any, ambient RNA and the ledger.
+    """Write what was read, distributions with limits, droplets, ambient RNA and the ledger.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ def quality(
         Figure of `render.figures.quality`.
     droplets
         Result of `droplets_figure`; None without unfiltered droplets.
-    limits, ambient, ledger
+    limits, ambient, ledger, ingest
         Tables of `render.tables.of_run`.
     read_counts
         Names of samples without UMIs.
@@ -46,12 +47,34 @@ def quality(
     fates = _pivot(ledger)
     return fill(
         "sections/quality",
+        read=_read(ingest),
         picture=figure,
         limits=_limits(limits, read_counts),
         ambient=_ambient(ambient),
         droplets=droplets,
         ledger=framed("Ledger: how many cells met which fate.", fates, search=len(fates) > 12),
     )
+
+
+def _read(ingest: pd.DataFrame) -> Markup:
+    """What `ingest` noticed; the columns with numbers only are in results/ingest.tsv."""
+    columns = (
+        Column("Sample"),
+        Column("Format", "code"),
+        Column("Cells", "count"),
+        Column("Genes", "count"),
+        Column("Known genes", "count"),
+        Column("Mitochondrial genes", "count"),
+        Column("Panel genes in the data"),
+        Column("What was noticed"),
+    )
+    names = ("sample", "format", "cells", "genes", "genes_known", "mt_genes", "panel_genes")
+    rows: list[list[Content]] = [
+        [*(getattr(row, name) for name in names), numbers.text(row.notes) or "nothing"]
+        for row in ingest.itertuples(index=False)
+    ]
+    caption = "What was read of each sample."
+    return table(caption, columns, rows, search=len(rows) > 12, empty="Nothing was recorded.")
 
 
 def droplets_figure(figure: bytes, not_shown: str) -> Markup:

@@ -8,6 +8,7 @@ from ctcflow import keys
 from ctcflow.evidence.lines import columns
 from ctcflow.records.call import Aggregate, Draw, OriginLine, SampleCounts
 from ctcflow.records.cluster import Conditions
+from ctcflow.records.ingest import SampleIngest
 from ctcflow.records.qc import Ambient, LedgerLine, Limit, SetAside
 from ctcflow.records.run import NotRun
 
@@ -42,6 +43,7 @@ PROJECTED_COLUMNS: Final = (
 SAMPLE_COLUMNS: Final = tuple(SampleCounts.__annotations__)
 DRAW_COLUMNS: Final = tuple(Draw.__annotations__)
 LEDGER_COLUMNS: Final = ("sample", *LedgerLine.__annotations__)
+INGEST_COLUMNS: Final = tuple(SampleIngest.__annotations__)
 SET_ASIDE_COLUMNS: Final = ("sample", *SetAside.__annotations__)
 LIMIT_COLUMNS: Final = ("sample", *Limit.__annotations__)
 AMBIENT_COLUMNS: Final = ("sample", *Ambient.__annotations__)

@@ -39,6 +39,7 @@ from ctcflow.render.tables.columns import (
     CELL_COLUMNS,
     CONDITION_COLUMNS,
     DRAW_COLUMNS,
+    INGEST_COLUMNS,
     LEDGER_COLUMNS,
     LIMIT_COLUMNS,
     LISTED,
@@ -148,6 +149,11 @@ def draws_table(call: AnnData) -> pd.DataFrame:
 def ledger_table(call: AnnData) -> pd.DataFrame:
     """Number of cells per sample that were kept or set aside, by stage and reason."""
     return records_table(io.record(call, keys.CALL, Call).get("ledger"), LEDGER_COLUMNS)
+
+
+def ingest_table(call: AnnData) -> pd.DataFrame:
+    """What was read of each sample, one row each: format, genes, and what had to be mended."""
+    return records_table(io.record(call, keys.CALL, Call).get("ingest"), INGEST_COLUMNS)
 
 
 def set_aside_table(call: AnnData) -> pd.DataFrame:

@@ -48,6 +48,8 @@ class Summed:
     enrichment: list[str | None]
     """Enrichment of each lane."""
     cancer_type: list[str | None]
+    judged: str
+    """Why a count of zero says nothing; empty where it does."""
     note: str
 
 
@@ -127,6 +129,7 @@ def _summed(name: str, lanes: list[tuple[SampleCounts, Row]]) -> Summed:
         recovery=recovery,
         enrichment=[lane.get("enrichment") for _, lane in lanes],
         cancer_type=[lane.get("cancer_type") for _, lane in lanes],
+        judged=next((why for record, _ in lanes if (why := record.get("judged", ""))), ""),
         note="; ".join([*notes, why] if why else notes),
     )
 
@@ -193,6 +196,7 @@ def _judged(draw: Summed, spread: Dispersion, blanks: Blanks, confidence: float)
         "samples": draw.samples,
         "cells": draw.cells,
         "count": draw.count,
+        "judged": draw.judged if draw.count == 0 else "",
         "count_low": low,
         "count_high": high,
         "interval": f"negative binomial, variance/mean {ratio:.3g}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -216,3 +216,29 @@ def prior_rates(genes: npt.NDArray[np.object_], background: pd.DataFrame) -> Flo
     percent = background.set_index("symbol")["max_pct_blood"].reindex(genes).to_numpy(np.float64)
     rate = -np.log1p(-np.clip(np.nan_to_num(percent), 0.0, 99.0) / 100) / _BACKGROUND_DEPTH
     return np.asarray(np.maximum(rate, _FLOOR))
+
+
+def evidence_in_data(
+    members: Collection[str], genes: npt.NDArray[np.object_], background: pd.DataFrame
+) -> float:
+    """Share of the panel's weights that a file can show.
+
+    Parameters
+    ----------
+    members
+        Symbols of all panel genes.
+    genes
+        (G,) symbols of the genes in the file.
+    background
+        As in `prior_rates`.
+
+    Returns
+    -------
+    Fraction; 1 for an empty panel.
+    """
+    symbols = np.array(sorted(members), dtype=object)
+    if symbols.size == 0:
+        return 1.0
+    weight = weights(prior_rates(symbols, background))
+    there = np.isin(symbols.astype(str), genes.astype(str))
+    return float(weight[there].sum() / weight.sum())

@@ -148,7 +148,6 @@ def _for_multiqc(call: AnnData) -> dict[str, bytes]:
     return multiqc.multiqc(
         samples=tables.samples_table(call),
         ledger=tables.ledger_table(call),
-        ingest=tables.ingest_table(call),
         limits=tables.limits_table(call),
     )
 
@@ -213,6 +212,7 @@ def _quality(
         limits=tables.limits_table(call),
         ambient=tables.ambient_table(call),
         ledger=tables.ledger_table(call),
+        ingest=tables.ingest_table(call),
         read_counts=[numbers.text(r.get("sample")) for r in records if not are_umis(r)],
     )
 

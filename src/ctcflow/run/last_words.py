@@ -74,6 +74,9 @@ def _draw(row: Mapping[str, str], flags: list[str]) -> str:
     role = "" if row["role"] == "patient" else f" ({row['role']})"
     if not row["count"] or row["cells"] == "0":
         count = "no cell to examine"
+    elif row.get("judged"):
+        kept = "".join(f"; {flag}" for flag in dict.fromkeys(flags))
+        return f"{row['draw']}{role}: {row['judged']}{kept}"
     elif float(row["count"]) == 0:
         count = f"0 CTCs (at most {_short(row['count_high'])})"
     else:

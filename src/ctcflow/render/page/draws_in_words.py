@@ -47,6 +47,8 @@ def called(draw: Draw, level: str, libraries: str) -> Valued:
 def per_ml(draw: Draw) -> Valued:
     """Show the concentration with its interval, also corrected for recovery."""
     value = numbers.number_or_none(draw.get("per_ml"))
+    if numbers.text(draw.get("judged")):
+        return Valued(numbers.MISSING, -1.0)
     if value is None:
         notes = [note for note in _notes(draw) if note.startswith(_NO_VOLUME)]
         why = notes[0].removeprefix("per mL ") if notes else "volume not given"
@@ -62,6 +64,8 @@ def per_ml(draw: Draw) -> Valued:
 
 def against_blanks(draw: Draw) -> Valued:
     """Say whether a count lies above the limit of blank, or why that is not known."""
+    if numbers.text(draw.get("judged")):
+        return Valued(numbers.MISSING, -2.0)
     above = numbers.text(draw.get("above_blank"))
     limit = numbers.short(draw.get("limit_of_blank"))
     count = numbers.number_or_none(draw.get("count")) or 0.0

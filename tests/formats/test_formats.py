@@ -499,12 +499,12 @@ def test_missing_empty_and_unknown(tmp_path: Path) -> None:
     refused(tmp_path / "void", "is an empty folder")
     (tmp_path / "a.h5ad").touch()
     refused(tmp_path / "a.h5ad", "is empty .0 bytes.")
-    refused(write(tmp_path / "a.bam", "x"), "an ending that is not known")
-    refused(tmp_path / "a.bam", "format `per_cell` is a folder", "per_cell")
+    refused(write(tmp_path / "a.dat", "x"), "an ending that is not known")
+    refused(tmp_path / "a.dat", "format `per_cell` is a folder", "per_cell")
     refused(write(tmp_path / "notes" / "a.pdf", "x").parent, "no known count files .found a.pdf.")
     refused(tmp_path / "notes", "format `h5ad` is a file", "h5ad")
     with pytest.raises(CtcflowError, match="format `xlsx` is not known: use one of 10x_mtx"):
-        read(tmp_path / "a.bam", "xlsx")
+        read(tmp_path / "a.dat", "xlsx")
 
 
 def test_incomplete_and_ambiguous_folders(tmp_path: Path) -> None:

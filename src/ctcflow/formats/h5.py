@@ -15,8 +15,10 @@ from scipy import sparse
 from ctcflow.errors import DAMAGED, CtcflowError
 from ctcflow.formats.annotated import ids_and_types, parts_of, tables_of
 from ctcflow.formats.beside import SLOTS, Table, are_counts
-from ctcflow.formats.bounds import check_arrays
+from ctcflow.formats.bounds import check_arrays, unpacked
 from ctcflow.formats.features import kind_of
+from ctcflow.formats.loom import loom_names
+from ctcflow.formats.others import what_it_is
 from ctcflow.formats.raw import Names, Parts, check_shape, reading, strings
 
 _ROWS_AT_ONCE: Final = 2000
@@ -24,53 +26,61 @@ _ROWS_AT_ONCE: Final = 2000
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading.
+    """Open an HDF5 file for reading; it is unpacked first if it is gzipped.
 
     Raises
     ------
     CtcflowError
         It is not an HDF5 file, is truncated, or declares arrays larger than the file can hold.
     """
-    with reading(path, "HDF5"), h5py.File(path, "r") as file:
+    with reading(path, "HDF5"), unpacked(path) as whole, h5py.File(whole, "r") as file:
         check_arrays(path, file)
         yield file
 
 
-def read_10x_h5(path: Path) -> Parts:
+def of_10x_h5(path: Path, file: h5py.File) -> Parts:
     """Read a Cell Ranger .h5 file: group `matrix` (v3) or one group per genome (v2).
+
+    Parameters
+    ----------
+    path
+        What error messages name.
+    file
+        The open file.
 
     Raises
     ------
     CtcflowError
-        The file is damaged, has another layout, or holds two genomes.
+        The file has another layout, or holds two genomes.
     """
-    with opened(path) as file:
-        if "matrix/features" in file:
-            group, features = file["matrix"], file["matrix/features"]
-            names, ids = features["name"], features["id"]
-            types = features.get("feature_type", None)
-        else:
-            group = _genome(path, file)
-            names, ids, types = group["gene_names"], group["genes"], None
-        n_features, n_cells = (int(n) for n in group["shape"][:])
-        x = sparse.csr_matrix(
-            (group["data"][:], group["indices"][:], group["indptr"][:]),
-            shape=(n_cells, n_features),
-        )
-        return Parts(
-            x=x,
-            barcodes=strings(group["barcodes"][:]),
-            names=strings(names[:]),
-            ids=strings(ids[:]),
-            types=None if types is None else strings(types[:]),
-            notes=[],
-        )
+    if "matrix/features" in file:
+        group, features = file["matrix"], file["matrix/features"]
+        names, ids = features["name"], features["id"]
+        types = features.get("feature_type", None)
+    else:
+        group = _genome(path, file)
+        names, ids, types = group["gene_names"], group["genes"], None
+    n_features, n_cells = (int(n) for n in group["shape"][:])
+    x = sparse.csr_matrix(
+        (group["data"][:], group["indices"][:], group["indptr"][:]),
+        shape=(n_cells, n_features),
+    )
+    return Parts(
+        x=x,
+        barcodes=strings(group["barcodes"][:]),
+        names=strings(names[:]),
+        ids=strings(ids[:]),
+        types=None if types is None else strings(types[:]),
+        notes=[],
+    )
 
 
 def feature_names(file: h5py.File) -> list[Names]:
-    """Symbols and ids of the features of an open .h5, .h5ad or .h5mu file; empty where unknown."""
+    """Symbols and ids of the features of an open HDF5 file; empty where unknown."""
     if "matrix/features" in file:
         return [strings(file["matrix/features"][name][:]) for name in ("name", "id")]
+    if "row_attrs" in file:
+        return loom_names(file)
     if "mod" in file:
         return [part for group in file["mod"].values() for part in _names_and_ids(group)]
     if "var" in file:
@@ -81,7 +91,7 @@ def feature_names(file: h5py.File) -> list[Names]:
 
 def _names_and_ids(group: h5py.Group) -> list[Names]:
     var = group["raw/var"] if "raw/var" in group else group["var"]
-    if not isinstance(var, h5py.Group) or "_index" not in var.attrs:  # anndata before 0.8
+    if not isinstance(var, h5py.Group):  # anndata before 0.7
         return []
     names, ids, _ = _genes_of(var)
     return [names] if ids is None else [names, ids]
@@ -100,29 +110,38 @@ def _genome(path: Path, file: h5py.File) -> h5py.Group:
 
 
 def _layout(path: Path, file: h5py.File) -> str:
-    return (
-        f"`{path}` is HDF5 but not a Cell Ranger matrix (found groups {', '.join(file) or 'none'}):"
-        " rename it to .h5ad or .h5mu if it is one, or give another file"
-    )
+    found = ", ".join(file) or "none"
+    other = "give another file"
+    if "barcode_idx" in file or "molecule_info" in file:
+        other = f"it is {what_it_is('molecule_info.h5')}"
+    elif {"assays", "cell.names"} <= set(file):
+        other = f"it is {what_it_is(f'{path.name}.h5seurat')}"
+    return f"`{path}` is HDF5 but not a Cell Ranger matrix (found groups {found}): {other}"
 
 
-def read_h5ad(path: Path) -> Parts:
+def of_h5ad(path: Path, file: h5py.File) -> Parts:
     """Read counts of an .h5ad file: `X`, else `layers["counts"]`, else `raw.X`.
+
+    Parameters
+    ----------
+    path
+        What error messages name.
+    file
+        The open file.
 
     Raises
     ------
     CtcflowError
-        The file is damaged or holds no matrix.
+        The file holds no matrix.
     """
-    with opened(path) as file:
-        if "encoding-type" in file.attrs:
-            return _read_group(path, file)
-        if not {"obs", "var"} <= set(file):
-            raise CtcflowError(
-                f"`{path}` is HDF5 but not AnnData (found groups {', '.join(file) or 'none'}):"
-                " set the format to 10x_h5 if it is a Cell Ranger matrix, or give another file"
-            )
-    return _read_legacy(path)
+    if not {"obs", "var"} <= set(file):
+        raise CtcflowError(
+            f"`{path}` is HDF5 but not AnnData (found groups {', '.join(file) or 'none'}): give"
+            " another file"
+        )
+    if all(isinstance(file[part], h5py.Group) for part in ("obs", "var")):
+        return _read_group(path, file)
+    return _read_legacy(path, file.filename)
 
 
 def read_obs(path: Path) -> pd.DataFrame:
@@ -136,30 +155,36 @@ def read_obs(path: Path) -> pd.DataFrame:
     with opened(path) as file:
         if "encoding-type" in file.attrs:
             return pd.DataFrame(_element(file["obs"]))
-    return pd.DataFrame(_legacy(path).obs)
+        return pd.DataFrame(_legacy(path, file.filename).obs)
 
 
-def read_h5mu(path: Path) -> Parts:
+def of_h5mu(path: Path, file: h5py.File) -> Parts:
     """Read counts of the modality `rna` of an .h5mu file, and proteins and hashtags as tables.
 
     Other modalities are not read, only named in the notes.
 
+    Parameters
+    ----------
+    path
+        What error messages name.
+    file
+        The open file.
+
     Raises
     ------
     CtcflowError
-        The file is damaged or has no modality `rna` (or `gex`).
+        The file has no modality `rna` (or `gex`).
     """
-    with opened(path) as file:
-        modalities = list(file["mod"]) if "mod" in file else []
-        rna = [m for m in modalities if m.lower() in ("rna", "gex")]
-        if len(rna) != 1:
-            raise CtcflowError(
-                f"`{path}` has no single modality `rna` (found {', '.join(modalities) or 'none'}):"
-                " name the one with the RNA counts `rna`"
-            )
-        parts = _read_group(path, file["mod"][rna[0]])
-        groups = {m: file["mod"][m] for m in modalities if m != rna[0]}
-        tables = {m: _table_of(path, m, group) for m, group in groups.items()}
+    modalities = list(file["mod"]) if "mod" in file else []
+    rna = [m for m in modalities if m.lower() in ("rna", "gex")]
+    if len(rna) != 1:
+        raise CtcflowError(
+            f"`{path}` has no single modality `rna` (found {', '.join(modalities) or 'none'}):"
+            " name the one with the RNA counts `rna`"
+        )
+    parts = _read_group(path, file["mod"][rna[0]])
+    groups = {m: file["mod"][m] for m in modalities if m != rna[0]}
+    tables = {m: _table_of(path, m, group) for m, group in groups.items()}
     others = [m for m, table in tables.items() if table is None]
     if others:
         parts.notes.append(f"modalities left in the file for later steps: {', '.join(others)}")
@@ -183,9 +208,8 @@ def _read_group(path: Path, group: h5py.Group) -> Parts:
     """Read a group that holds an AnnData, without metadata, embeddings and other layers."""
     where, x, notes = _counts_of(path, group)
     names, ids, types = _genes_of(group["raw/var"] if where == "raw.X" else group["var"])
-    obs = group["obs"]
     tables = tuple(tables_of(group.get("obsm", {}), _element, notes))
-    return Parts(x, _strings_of(obs[obs.attrs["_index"]]), names, ids, types, notes, tables)
+    return Parts(x, _index_of(group["obs"]), names, ids, types, notes, tables)
 
 
 def _counts_of(path: Path, group: h5py.Group) -> tuple[str, sparse.csr_matrix, list[str]]:
@@ -228,11 +252,23 @@ def _matrix(element: h5py.Group | h5py.Dataset) -> sparse.csr_matrix:
 
 
 def _genes_of(var: h5py.Group) -> tuple[Names, Names | None, Names | None]:
-    return _strings_of(var[var.attrs["_index"]]), *ids_and_types(var, _strings_of)
+    return _index_of(var), *ids_and_types(var, _strings_of)
 
 
-def _strings_of(element: Any) -> Names:
-    return strings(_element(element))
+def _index_of(frame: h5py.Group) -> Names:
+    """Names of the rows of obs or var; converters such as SeuratDisk may not say where they are."""
+    named = frame.attrs.get("_index", "_index")
+    return _strings_of(frame[next((n for n in (named, "_index", "index") if n in frame), named)])
+
+
+def _strings_of(element: h5py.Group | h5py.Dataset) -> Names:
+    levels = element.parent.get("__categories")
+    name = element.name.rsplit("/", 1)[-1]
+    if levels is None or name not in levels:
+        return strings(_element(element))
+    # anndata before 0.8 and SeuratDisk: codes, with the words apart; a code below 0 is missing
+    words = np.append(strings(levels[name][:]), "nan")
+    return np.asarray(words[np.where(element[:] < 0, -1, element[:])], dtype=object)
 
 
 def _element(element: Any) -> Any:
@@ -250,16 +286,16 @@ def _by_anndata(read: Callable[[Any], Any], given: Any) -> Any:
         raise ValueError(f"anndata does not know it, is it of a newer one? {error}") from error
 
 
-def _read_legacy(path: Path) -> Parts:
-    """Read a file of anndata before 0.8, which `read_elem` cannot read."""
-    adata = _legacy(path)
+def _read_legacy(path: Path, unpacked: str) -> Parts:
+    """Read a file of anndata before 0.7, which `read_elem` cannot read."""
+    adata = _legacy(path, unpacked)
     if adata.X is None:
         raise CtcflowError(f"`{path}` holds no matrix (X is empty): give a file with raw counts")
     return parts_of(adata, adata.X)
 
 
-def _legacy(path: Path) -> Any:
+def _legacy(path: Path, unpacked: str) -> Any:
     import anndata
 
     with reading(path, "h5ad"):
-        return _by_anndata(anndata.read_h5ad, path)
+        return _by_anndata(anndata.read_h5ad, unpacked)

@@ -1,0 +1,134 @@
+"""Lists of genes and cells beside a Matrix Market file, with a header or without."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ctcflow.errors import CtcflowError
+from ctcflow.formats import words
+from ctcflow.formats.bounds import opened
+from ctcflow.formats.known_genes import ensembl_share
+from ctcflow.formats.raw import Names, reading
+
+_HEADS = words.SYMBOLS | words.IDS | words.CELLS | words.ROW_NUMBERS | words.OF_CELLS
+
+
+def features_of(files: Sequence[Path]) -> tuple[Names, Names | None, Names | None]:
+    """Names, ids and types of the features of a matrix; None where the lists do not have them.
+
+    Parameters
+    ----------
+    files
+        As `triplets.Triplet` has them.
+
+    Raises
+    ------
+    CtcflowError
+        A list is damaged, or two lists of the genes are not of one length.
+    """
+    header, columns = _columns(files[1])
+    if header:
+        names, ids, types = (
+            _named(header, columns, of) for of in (words.SYMBOLS, words.IDS, words.TYPES)
+        )
+        if names is None and ids is None:
+            names = columns[0]
+    else:
+        ids, names, types = [*columns[:3], *[None] * (3 - len(columns))]
+        if ids is not None and names is not None and ensembl_share(names) > ensembl_share(ids):
+            ids, names = names, ids
+    if len(files) > 3:
+        ids, names = (ids if ids is not None else names), _columns(files[3])[1][0]
+        if names.size != ids.size:
+            raise CtcflowError(
+                f"`{files[3]}` has {names.size} lines, but {files[1].name} has {ids.size}: copy"
+                " the files again"
+            )
+    if names is None:
+        names, ids = ids, None
+    return names, ids, types
+
+
+def cells_of(files: Sequence[Path]) -> Names:
+    """Names of the cells of a matrix.
+
+    Parameters
+    ----------
+    files
+        As `triplets.Triplet` has them.
+
+    Raises
+    ------
+    CtcflowError
+        The list is damaged.
+    """
+    header, columns = _columns(files[2])
+    named = _named(header, columns, words.CELLS) if header else None
+    return columns[0] if named is None else named
+
+
+def _named(header: Sequence[str], columns: Sequence[Names], of: Collection[str]) -> Names | None:
+    return next((c for h, c in zip(header, columns, strict=True) if words.plain(h) in of), None)
+
+
+def _columns(path: Path) -> tuple[list[str], list[Names]]:
+    """The header, empty where there is none, and the columns without row numbers."""
+    with reading(path, "a list of names"):
+        columns = _fields(path)
+        header = [str(column[0]) if column.size else "" for column in columns]
+        if not columns or not columns[0].size or words.plain(header[0]) not in _HEADS:
+            header = []
+        else:
+            columns = [column[1:] for column in columns]
+        if len(columns) > 1 and _are_row_numbers(columns[0]):
+            header, columns = header[1:], columns[1:]
+    return header, columns
+
+
+def _are_row_numbers(column: Names) -> bool:
+    """Whether a column counts from 0 or 1, as R writes names of rows."""
+    first = str(column[0]) if column.size else ""
+    if first not in ("0", "1"):
+        return False
+    wanted = range(int(first), int(first) + column.size)
+    return all(str(name) == str(number) for name, number in zip(column, wanted, strict=True))
+
+
+def _fields(path: Path) -> list[Names]:
+    with opened(path) as file:
+        first = file.readline().decode("utf-8-sig", errors="replace").rstrip("\r\n")
+        # 10x writes types of two words: blanks separate nothing
+        commas = "\t" not in first and "," in first and words.plain(_unquoted(first)) in _HEADS
+        if "csv" in path.suffixes[-1:] or ".csv" in path.suffixes[-2:]:
+            commas = "\t" not in first
+        file.seek(0)
+        try:
+            frame = pd.read_csv(
+                file,
+                sep="," if commas else "\t",
+                header=None,
+                dtype=np.dtype(object),
+                keep_default_na=False,
+                quoting=csv.QUOTE_MINIMAL if commas else csv.QUOTE_NONE,
+                encoding="utf-8-sig",
+            )
+        except pd.errors.EmptyDataError:
+            # A library in which no cell was found has an empty list of barcodes.
+            return [np.array([], dtype=object)]
+    return [_without_quotes(frame[column].to_numpy(dtype=object)) for column in frame]
+
+
+def _unquoted(line: str) -> str:
+    return line.split(",")[0].strip('"')
+
+
+def _without_quotes(column: Names) -> Names:
+    """Names without the quotes that R writes around all of a column."""
+    if not all(len(name) > 1 and name[0] == name[-1] == '"' for name in column):
+        return column
+    return np.array([name[1:-1] for name in column], dtype=object)

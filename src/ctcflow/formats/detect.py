@@ -130,9 +130,8 @@ def _locate_file(path: Path, format: str | None) -> Source:
 
 def _locate_folder(path: Path, format: str | None) -> Source:
     names = _names(path)
-    other = what_it_is(path.name)
-    if other is not None and not any(is_matrix(name) for name in names):
-        raise CtcflowError(f"`{path}` is {other}")
+    if path.name.lower().endswith(".zarr"):
+        raise CtcflowError(f"`{path}` is {what_it_is(path.name)}")
     if not names:
         raise CtcflowError(f"`{path}` is an empty folder: copy the count files again")
     if format not in (None, *_FOLDER_FORMATS, "10x_h5"):

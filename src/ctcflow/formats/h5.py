@@ -100,7 +100,7 @@ def _names_and_ids(group: h5py.Group) -> list[Names]:
 def _genome(path: Path, file: h5py.File) -> h5py.Group:
     genomes = [k for k, g in file.items() if isinstance(g, h5py.Group) and "gene_names" in g]
     if not genomes:
-        raise CtcflowError(_layout(path, file))
+        raise _other_than(path, file, "a Cell Ranger matrix")
     if len(genomes) > 1:
         raise CtcflowError(
             f"`{path}` holds {len(genomes)} genomes ({', '.join(genomes)}): give the matrix"
@@ -109,14 +109,18 @@ def _genome(path: Path, file: h5py.File) -> h5py.Group:
     return file[genomes[0]]
 
 
-def _layout(path: Path, file: h5py.File) -> str:
-    found = ", ".join(file) or "none"
-    other = "give another file"
-    if "barcode_idx" in file or "molecule_info" in file:
-        other = f"it is {what_it_is('molecule_info.h5')}"
+def _other_than(path: Path, file: h5py.File, wanted: str) -> CtcflowError:
+    """Say what a file holds that is not what its name or the user says."""
+    groups = list(file)
+    found = ", ".join(groups[:6]) + (f" and {len(groups) - 6} more" if len(groups) > 6 else "")
+    known = "give another file"
+    if "barcode_idx" in file or {"umi", "barcode"} <= set(file):
+        known = f"it is {what_it_is('molecule_info.h5')}"
     elif {"assays", "cell.names"} <= set(file):
-        other = f"it is {what_it_is(f'{path.name}.h5seurat')}"
-    return f"`{path}` is HDF5 but not a Cell Ranger matrix (found groups {found}): {other}"
+        known = f"it is {what_it_is(f'{path.stem}.h5seurat')}"
+    return CtcflowError(
+        f"`{path}` is HDF5 but not {wanted} (found groups {found or 'none'}): {known}"
+    )
 
 
 def of_h5ad(path: Path, file: h5py.File) -> Parts:
@@ -135,10 +139,7 @@ def of_h5ad(path: Path, file: h5py.File) -> Parts:
         The file holds no matrix.
     """
     if not {"obs", "var"} <= set(file):
-        raise CtcflowError(
-            f"`{path}` is HDF5 but not AnnData (found groups {', '.join(file) or 'none'}): give"
-            " another file"
-        )
+        raise _other_than(path, file, "AnnData")
     if all(isinstance(file[part], h5py.Group) for part in ("obs", "var")):
         return _read_group(path, file)
     return _read_legacy(path, file.filename)

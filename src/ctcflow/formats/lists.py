@@ -32,26 +32,43 @@ def features_of(files: Sequence[Path]) -> tuple[Names, Names | None, Names | Non
         A list is damaged, or two lists of the genes are not of one length.
     """
     header, columns = _columns(files[1])
-    if header:
-        names, ids, types = (
-            _named(header, columns, of) for of in (words.SYMBOLS, words.IDS, words.TYPES)
-        )
-        if names is None and ids is None:
-            names = columns[0]
-    else:
-        ids, names, types = [*columns[:3], *[None] * (3 - len(columns))]
-        if ids is not None and names is not None and ensembl_share(names) > ensembl_share(ids):
-            ids, names = names, ids
+    found = _by_header(header, columns) if header else _by_place(columns)
     if len(files) > 3:
-        ids, names = (ids if ids is not None else names), _columns(files[3])[1][0]
-        if names.size != ids.size:
-            raise CtcflowError(
-                f"`{files[3]}` has {names.size} lines, but {files[1].name} has {ids.size}: copy"
-                " the files again"
-            )
-    if names is None:
-        names, ids = ids, None
+        found = _with_symbols(files, found, _columns(files[3])[1][0])
+    names, ids, types = found
+    if names is not None:
+        return names, ids, types
+    return (columns[0] if ids is None else ids), None, types
+
+
+def _by_header(header: list[str], columns: list[Names]) -> tuple[Names | None, ...]:
+    return tuple(_named(header, columns, of) for of in (words.SYMBOLS, words.IDS, words.TYPES))
+
+
+def _by_place(columns: list[Names]) -> tuple[Names | None, ...]:
+    """Columns as Cell Ranger has them: id, name, type."""
+    types = columns[2] if len(columns) > 2 else None
+    if len(columns) == 1:
+        return None, columns[0], types
+    ids, names = columns[:2]
+    if ensembl_share(names) > ensembl_share(ids):
+        ids, names = names, ids
     return names, ids, types
+
+
+def _with_symbols(
+    files: Sequence[Path], found: tuple[Names | None, ...], symbols: Names
+) -> tuple[Names | None, ...]:
+    names, ids, types = found
+    beside = ids if ids is not None else names
+    if beside is not None and symbols.size != beside.size:
+        raise CtcflowError(
+            f"`{files[3]}` has {symbols.size} lines, but {files[1].name} has {beside.size}: copy"
+            " the files again"
+        )
+    # kb leaves a line empty where a gene has no symbol
+    named = symbols if beside is None else np.where(symbols == "", beside, symbols)
+    return named, beside, types
 
 
 def cells_of(files: Sequence[Path]) -> Names:

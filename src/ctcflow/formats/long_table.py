@@ -77,13 +77,15 @@ def read_long(path: Path, head: Head, lines_at_once: int) -> Parts:
 def _codes(column: pd.Series, known: dict[str, int]) -> npt.NDArray[np.int64]:
     codes, names = pd.factorize(column)
     places = np.array([known.setdefault(str(name), len(known)) for name in names], dtype=np.int64)
-    return places[codes]
+    return np.asarray(places[codes], dtype=np.int64)
 
 
 def _counts(path: Path, head: Head, column: pd.Series) -> npt.NDArray[np.number]:
     if not pd.api.types.is_numeric_dtype(column):
         numbers = pd.to_numeric(column.astype(str), errors="coerce")
-        seen = str(column[~np.isfinite(numbers)].iloc[0] if numbers.isna().any() else column.iloc[0])
+        seen = str(
+            column[~np.isfinite(numbers)].iloc[0] if numbers.isna().any() else column.iloc[0]
+        )
         at = int(str(column.name))
         raise text_error(path, at, head.names[at], seen)
     return np.asarray(column.to_numpy())
@@ -104,5 +106,6 @@ def _assembled(
             " gene of each cell"
         )
     x.eliminate_zeros()
-    names = (np.array(list(found), dtype=object) for found in (cells, genes))
-    return Parts(x, *names, None, None, ["one line per gene and cell: a long table"])
+    barcodes, names = (np.array(list(found), dtype=object) for found in (cells, genes))
+    note = "a long table: one line for each gene of each cell"
+    return Parts(x, barcodes, names, None, None, [note])

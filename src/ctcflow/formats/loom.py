@@ -42,21 +42,12 @@ def of_loom(path: Path, file: h5py.File) -> Parts:
             " another file"
         )
     genes, cells = file["row_attrs"], file["col_attrs"]
-    symbols, ids = _first(genes, _SYMBOLS), _first(genes, _IDS)
-    barcodes = _first(cells, _CELLS)
-    for found, words, what in (
-        (symbols if symbols is not None else ids, _SYMBOLS, "genes in row_attrs"),
-        (barcodes, _CELLS, "cells in col_attrs"),
-    ):
-        if found is None:
-            raise CtcflowError(
-                f"`{path}` does not name its {what} (found {', '.join(file[what.split()[-1]])}):"
-                f" add the attribute `{words[0]}`"
-            )
+    ids = _first(genes, _IDS)
+    names = _one(path, genes, (*_SYMBOLS, *_IDS), "genes")
+    barcodes = _one(path, cells, _CELLS, "cells")
     notes = []
     if "layers" in file and set(_RNA) <= set(file["layers"]):
         notes.append(f"`matrix` is read; the layers {', '.join(_RNA)} stay in the file")
-    names = symbols if symbols is not None else ids
     return Parts(_cells_in_rows(file["matrix"]), barcodes, names, ids, _first(genes, _TYPES), notes)
 
 
@@ -69,6 +60,16 @@ def loom_names(file: h5py.File) -> list[Names]:
 def _first(attributes: h5py.Group, words: tuple[str, ...]) -> Names | None:
     name = next((word for word in words if word in attributes), None)
     return None if name is None else strings(attributes[name][:])
+
+
+def _one(path: Path, attributes: h5py.Group, words: tuple[str, ...], what: str) -> Names:
+    found = _first(attributes, words)
+    if found is None:
+        raise CtcflowError(
+            f"`{path}` does not name its {what} (found {', '.join(attributes) or 'none'} in"
+            f" {attributes.name}): add the attribute `{words[0]}`"
+        )
+    return found
 
 
 def _cells_in_rows(matrix: h5py.Dataset) -> sparse.csr_matrix:

@@ -1,4 +1,4 @@
-"""Matrix Market files with lists of genes and cells: Cell Ranger, STARsolo, Parse, kb and others."""
+"""Matrix Market files with their lists of genes and cells."""
 
 from __future__ import annotations
 

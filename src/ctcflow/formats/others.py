@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 _R: Final = (
-    "an R object: in R, `DropletUtils::write10xCounts(\"FOLDER\", Seurat::GetAssayData("
+    'an R object: in R, `DropletUtils::write10xCounts("FOLDER", Seurat::GetAssayData('
     'OBJECT[["RNA"]], "counts"), version = "3")` writes a folder that is read'
 )
 _ARCHIVE: Final = "an archive: unpack it with `{command}` and give what is in it"
@@ -21,7 +21,7 @@ _BY_ENDING: Final[dict[tuple[str, ...], str]] = {
     # R: Seurat, SingleCellExperiment, data.table
     (".rds", ".rds.gz", ".rdata", ".rda", ".qs"): _R,
     (".h5seurat",): (
-        "a file of SeuratDisk: in R, `SeuratDisk::Convert(\"{name}\", dest = \"h5ad\")` writes an"
+        'a file of SeuratDisk: in R, `SeuratDisk::Convert("{name}", dest = "h5ad")` writes an'
         " .h5ad that is read"
     ),
     (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"): _ARCHIVE.format(
@@ -39,7 +39,7 @@ _BY_ENDING: Final[dict[tuple[str, ...], str]] = {
         " it was made from, or save the sheet as .csv"
     ),
     (".zarr",): (
-        "a Zarr folder: `python -c \"import anndata;"
+        'a Zarr folder: `python -c "import anndata;'
         " anndata.read_zarr('{name}').write_h5ad('{stem}.h5ad')\"` writes an .h5ad that is read"
     ),
     (".parquet",): f"a Parquet table: {_FRAME.replace('{reader}', 'read_parquet')} writes a table",
@@ -58,10 +58,11 @@ _BY_NAME: Final[dict[str, str]] = {
     ),
     # salmon alevin
     "quants_mat.gz": "alevin's binary matrix: run `salmon alevin` again with `--dumpMtx`",
-    # kb-python, workflows nac and lamanno
-    "cells_x_genes.mature.mtx": (
+    # kb-python, workflow nac
+    **dict.fromkeys(
+        ("genes.mature.mtx", "genes.nascent.mtx", "genes.ambiguous.mtx", "genes.nucleus.mtx"),
         "one of several matrices of kb: `kb count ... --sum=total` adds them up, to"
-        " cells_x_genes.total.mtx"
+        " cells_x_genes.total.mtx",
     ),
 }
 

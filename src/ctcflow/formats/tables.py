@@ -193,24 +193,25 @@ def _cell(path: Path) -> tuple[list[str], npt.NDArray[np.number]]:
 
 def _body(path: Path, head: text.Head, columns: text.Columns) -> _Body:
     """Read all rows, in pieces, as names and sparse values."""
-    at = {columns.names: list[str]()}
-    at |= {more: list[str]() for more in (columns.ids, columns.types) if more is not None}
+    text_columns = [at for at in (columns.names, columns.ids, columns.types) if at is not None]
+    fields = {at: list[str]() for at in text_columns}
     blocks: list[sparse.csr_matrix] = []
-    for frame in _chunks(path, head, columns):
-        for column, found in at.items():
-            found += frame[column].tolist()
+    for frame in _chunks(path, head, columns, text_columns):
+        for at, found in fields.items():
+            found += frame[at].tolist()
         blocks.append(sparse.csr_matrix(_numbers(path, frame[columns.counts], head.names)))
     x = sparse.csr_matrix((0, len(columns.counts)))
     if blocks:
         x = sparse.csr_matrix(sparse.vstack(blocks, format="csr"))
-    found = {column: np.array(fields, dtype=object) for column, fields in at.items()}
-    ids, types = (None if x is None else found[x] for x in (columns.ids, columns.types))
-    return _Body(found[columns.names], x, ids, types)
+    arrays = {at: np.array(found, dtype=object) for at, found in fields.items()}
+    ids, types = (None if at is None else arrays[at] for at in (columns.ids, columns.types))
+    return _Body(arrays[columns.names], x, ids, types)
 
 
-def _chunks(path: Path, head: text.Head, columns: text.Columns) -> Iterator[pd.DataFrame]:
+def _chunks(
+    path: Path, head: text.Head, columns: text.Columns, text_columns: list[int]
+) -> Iterator[pd.DataFrame]:
     # Columns are numbered here: pandas would rename repeated cells and guess at R's short header.
-    names = [at for at in (columns.names, columns.ids, columns.types) if at is not None]
     skipped = [row.line for row in columns.skipped]
     try:
         with opened(path) as file:
@@ -221,7 +222,7 @@ def _chunks(path: Path, head: text.Head, columns: text.Columns) -> Iterator[pd.D
                 names=list(range(head.n_columns)),
                 index_col=False,
                 skiprows=[*range(head.first), *skipped] if skipped else head.first,
-                dtype=dict.fromkeys(names, np.dtype(object)),
+                dtype=dict.fromkeys(text_columns, np.dtype(object)),
                 keep_default_na=False,
                 na_values=dict.fromkeys(columns.counts, _NA),
                 chunksize=max(1, VALUES_AT_ONCE // head.n_columns),

@@ -39,17 +39,12 @@ class Head(NamedTuple):
 
     separator: str
     header: list[str]
+    names: list[str]
+    """A name for each column; R writes none above the names of rows."""
     n_columns: int
     first: int
     """Lines before the first row."""
     rows: list[Row]
-    comments: int
-
-    @property
-    def names(self) -> list[str]:
-        """A name for each column; R writes none above the names of rows."""
-        missing = self.n_columns - len(self.header)
-        return [""] * missing + self.header
 
     def column(self, at: int) -> list[str]:
         """Fields of a column in the rows that were looked at."""
@@ -95,11 +90,12 @@ def head_of(path: Path) -> Head:
     first, *rows = (Row(number, _split(line, separator)) for number, line in lines)
     header = _header_among(comments, first, separator)
     if header is not None:
-        comments, rows, first = comments[:-1], [first, *rows], header
+        rows, first = [first, *rows], header
     n_columns = len(rows[0].fields) if rows else len(first.fields)
     if len(first.fields) == 1 and not (rows and any(rows[0].fields[1:])):
         n_columns = 1
-    return Head(separator, first.fields, n_columns, first.line + 1, rows, len(comments))
+    names = [""] * (n_columns - len(first.fields)) + first.fields
+    return Head(separator, first.fields, names, n_columns, first.line + 1, rows)
 
 
 def _first_lines(file: IO[str]) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
@@ -149,7 +145,7 @@ def columns_of(path: Path, head: Head, known: KnownGenes) -> Columns:
     skipped = _rows_of_cells(head, known) if genes_in_rows else []
     looked = head._replace(rows=[row for row in head.rows if row not in skipped])
     describes = words.is_of_genes if genes_in_rows else words.is_of_cells
-    left = [at for at, name in enumerate(head.names) if at and describes(name)]
+    left = {at for at, name in enumerate(head.names) if at and describes(name)}
     texts = [at for at in range(1, head.n_columns) if at not in left and looked.is_text(at)]
     types = None
     if genes_in_rows:
@@ -161,9 +157,9 @@ def columns_of(path: Path, head: Head, known: KnownGenes) -> Columns:
     for at in texts:
         if at not in used and not (genes_in_rows and _is_name(looked, at, known)):
             raise _text_in(path, looked, at)
-    left = [at for at in (0, *left, *texts) if at not in used]
-    counts = [at for at in range(1, head.n_columns) if at not in {*used, *left}]
-    named = [head.names[at] or "row numbers" for at in left]
+    left = {0, *left, *texts} - used
+    counts = [at for at in range(1, head.n_columns) if at not in left and at not in used]
+    named = [head.names[at] or "row numbers" for at in sorted(left)]
     return Columns(names, ids, types, counts, named, skipped, genes_in_rows)
 
 

@@ -41,7 +41,7 @@ OF_GENES: Final = frozenset(
         *("width", "seqnames", "chromosome", "gene start", "gene end", "chrom"),
         *("biotype", "gene biotype", "gene type", "genetype", "description", "gene description"),
         *("entrez", "entrez id", "entrezid", "entrezgene", "hgnc id", "transcript ids"),
-        *("transcript id", "transcript ids(s)", "transcript id(s)", "gc", "gc content"),
+        *("transcript id", "transcript id(s)", "gc content"),
         *("genome", "locus", "tss id"),
     }
 )
@@ -65,7 +65,10 @@ OF_CELLS: Final = frozenset(
     }
 )
 """What a column or row says of cells, beside those of the counts."""
-_MANY_OF_CELLS: Final = ("rna snn res", "integrated snn res", "leiden res", "pct counts", "umap")
+_MANY_OF_CELLS: Final = (
+    *("ncount ", "nfeature ", "percent ", "rna snn res", "integrated snn res", "sct snn res"),
+    *("pct ", "leiden ", "umap ", "tsne ", "pca ", "pc "),
+)
 """Beginnings of further words of cells."""
 _CODES: Final = re.compile(r"\(.*=.*\)")
 """A key behind a name, as `malignant(1=no,2=yes,0=unresolved)` in GSE72056."""

@@ -79,6 +79,15 @@ def write_folder(
     return folder
 
 
+def write_others(folder: Path) -> Path:
+    """The same under the names of kb-python."""
+    write_folder(folder, version=2)
+    names = {"matrix.mtx": ".mtx", "genes.tsv": ".genes.txt", "barcodes.tsv": ".barcodes.txt"}
+    for name, new in names.items():
+        (folder / name).rename(folder / f"cells_x_genes{new}")
+    return folder
+
+
 def assert_is_written(raw: RawCounts, format: str) -> None:
     adata = raw.adata
     assert raw.format == format
@@ -638,6 +647,7 @@ def test_every_format_is_detected(tmp_path: Path) -> None:
     folders = {
         "10x_mtx": write_folder(tmp_path / "m"),
         "starsolo": write_folder(tmp_path / "Solo.out/Gene/filtered"),
+        "mtx": write_others(tmp_path / "k"),
         "per_cell": write(tmp_path / "c" / "one.tsv", "EPCAM\t1\n").parent,
     }
     assert folders.keys() == {name for name, known in FORMATS.items() if not known.endings}

@@ -34,7 +34,7 @@ def features_of(files: Sequence[Path]) -> tuple[Names, Names | None, Names | Non
     header, columns = _columns(files[1])
     found = _by_header(header, columns) if header else _by_place(columns)
     if len(files) > 3:
-        found = _with_symbols(files, found, _columns(files[3])[1][0])
+        found = _with_symbols(files, found, _columns(files[3], may_be_empty=True)[1][0])
     names, ids, types = found
     if names is not None:
         return names, ids, types
@@ -93,15 +93,13 @@ def _named(header: Sequence[str], columns: Sequence[Names], of: Collection[str])
     return next((c for h, c in zip(header, columns, strict=True) if words.plain(h) in of), None)
 
 
-def _columns(path: Path) -> tuple[list[str], list[Names]]:
-    """The header, empty where there is none, and the columns without row numbers."""
+def _columns(path: Path, *, may_be_empty: bool = False) -> tuple[list[str], list[Names]]:
+    """The header, empty where there is none, and the columns without row numbers.
+
+    `may_be_empty`: a line without a name counts as one.
+    """
     with reading(path, "a list of names"):
-        columns = _fields(path)
-        header = [str(column[0]) if column.size else "" for column in columns]
-        if not columns or not columns[0].size or words.plain(header[0]) not in _HEADS:
-            header = []
-        else:
-            columns = [column[1:] for column in columns]
+        header, columns = _fields(path, may_be_empty)
         if len(columns) > 1 and _are_row_numbers(columns[0]):
             header, columns = header[1:], columns[1:]
     return header, columns
@@ -116,36 +114,51 @@ def _are_row_numbers(column: Names) -> bool:
     return all(str(name) == str(number) for name, number in zip(column, wanted, strict=True))
 
 
-def _fields(path: Path) -> list[Names]:
+def _fields(path: Path, may_be_empty: bool) -> tuple[list[str], list[Names]]:
     with opened(path) as file:
-        first = file.readline().decode("utf-8-sig", errors="replace").rstrip("\r\n")
+        lines = [file.readline().decode("utf-8-sig", errors="replace") for _ in range(2)]
         # 10x writes types of two words: blanks separate nothing
-        commas = "\t" not in first and "," in first and words.plain(_unquoted(first)) in _HEADS
-        if "csv" in path.suffixes[-1:] or ".csv" in path.suffixes[-2:]:
-            commas = "\t" not in first
+        separator = "," if "\t" not in lines[0] and _has_commas(path, lines[0]) else "\t"
+        first, second = (line.rstrip("\r\n").split(separator) for line in lines)
+        has_header = lines[0].strip() != "" and words.plain(_bare(first[0])) in _HEADS
+        # R writes no name above those of rows
+        above = [""] * (has_header and len(second) - len(first) == 1)
+        header = [*above, *map(_bare, first)] if has_header else []
         file.seek(0)
         try:
             frame = pd.read_csv(
                 file,
-                sep="," if commas else "\t",
+                sep=separator,
                 header=None,
+                skiprows=int(has_header),
                 dtype=np.dtype(object),
                 keep_default_na=False,
-                quoting=csv.QUOTE_MINIMAL if commas else csv.QUOTE_NONE,
+                skip_blank_lines=not may_be_empty,
+                quoting=csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL,
                 encoding="utf-8-sig",
             )
         except pd.errors.EmptyDataError:
             # A library in which no cell was found has an empty list of barcodes.
-            return [np.array([], dtype=object)]
-    return [_without_quotes(frame[column].to_numpy(dtype=object)) for column in frame]
+            return header, [np.array([], dtype=object)] * max(len(header), 1)
+    if header and len(header) != frame.shape[1]:
+        raise ValueError(f"{len(header)} names above {frame.shape[1]} columns")
+    return header, [_without_quotes(frame[column]) for column in frame]
 
 
-def _unquoted(line: str) -> str:
-    return line.split(",")[0].strip('"')
+def _has_commas(path: Path, first: str) -> bool:
+    """Whether a list is separated by commas: by its name, or by a header that is known."""
+    named = ".csv" in path.name.lower()
+    return "," in first and (named or words.plain(_bare(first.split(",")[0])) in _HEADS)
 
 
-def _without_quotes(column: Names) -> Names:
-    """Names without the quotes that R writes around all of a column."""
-    if not all(len(name) > 1 and name[0] == name[-1] == '"' for name in column):
-        return column
-    return np.array([name[1:-1] for name in column], dtype=object)
+def _bare(field: str) -> str:
+    """A name without the quotes that R writes around it."""
+    field = field.strip()
+    return field[1:-1] if len(field) > 1 and field[0] == field[-1] == '"' else field
+
+
+def _without_quotes(column: pd.Series) -> Names:
+    fields = column.to_numpy(dtype=object)
+    if not any(name[:1] == '"' for name in fields):
+        return np.asarray(fields, dtype=object)
+    return np.array([_bare(name) for name in fields], dtype=object)

@@ -130,6 +130,7 @@ def _fields(path: Path, may_be_empty: bool) -> tuple[list[str], list[Names]]:
                 file,
                 sep=separator,
                 header=None,
+                names=[0] if may_be_empty else None,
                 skiprows=int(has_header),
                 dtype=np.dtype(object),
                 keep_default_na=False,

@@ -55,8 +55,9 @@ def read_long(path: Path, head: Head, lines_at_once: int) -> Parts:
     gene, cell, count = order
     genes, cells = dict[str, int](), dict[str, int]()
     pieces: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.number]]] = []
-    with opened(path) as file:
-        for frame in pd.read_csv(
+    with (
+        opened(path) as file,
+        pd.read_csv(
             file,
             sep=head.separator,
             header=None,
@@ -68,7 +69,9 @@ def read_long(path: Path, head: Head, lines_at_once: int) -> Parts:
             na_values={count: ["", "NA", "NaN", "nan"]},
             chunksize=lines_at_once // 3,
             encoding="utf-8-sig",
-        ):
+        ) as frames,
+    ):
+        for frame in frames:
             values = _counts(path, head, frame[count])
             pieces.append((_codes(frame[cell], cells), _codes(frame[gene], genes), values))
     return _assembled(path, pieces, genes, cells)

@@ -83,10 +83,7 @@ def head_of(path: Path) -> Head:
         raise CtcflowError(f"`{path}` has no lines: copy it again")
     if "\0" in lines[0][1]:
         raise CtcflowError(f"`{path}` is not a text file: check its format or copy it again")
-    # R writes a header that is one name short, so the second line gives the number of columns.
-    second = lines[min(1, len(lines) - 1)][1]
-    counted = {s: second.count(s) for s in ("\t", ",", ";", " ")}
-    separator = max(counted, key=lambda s: counted[s])
+    separator = _separator(lines[0][1], lines[min(1, len(lines) - 1)][1])
     first, *rows = (Row(number, _split(line, separator)) for number, line in lines)
     header = _header_among(comments, first, separator)
     if header is not None:
@@ -112,6 +109,13 @@ def _first_lines(file: IO[str]) -> tuple[list[tuple[int, str]], list[tuple[int, 
         elif line.strip():
             lines.append((number, line))
     return comments, lines
+
+
+def _separator(first: str, second: str) -> str:
+    """What is most in the second line, and in the first as often or, in R's header, once less."""
+    counted = {s: second.count(s) for s in ("\t", ",", ";", " ")}
+    fitting = [s for s, n in counted.items() if n and n - first.count(s) in (0, 1)]
+    return max(fitting or counted, key=lambda s: counted[s])
 
 
 def _header_among(comments: list[tuple[int, str]], first: Row, separator: str) -> Row | None:

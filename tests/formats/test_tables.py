@@ -8,9 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
-from ctcflow.formats import words
-from ctcflow.formats.read import read_counts
 from tests.formats.written import (
     CELLS,
     COUNTS,
@@ -21,6 +18,9 @@ from tests.formats.written import (
     refused,
     write,
 )
+
+from ctcflow.formats import words
+from ctcflow.formats.read import read_counts
 
 
 def by_gene() -> pd.DataFrame:
@@ -89,13 +89,16 @@ READ: dict[str, tuple[str, Callable[[], str]]] = {
     "effective_length": ("a.tsv", lambda: with_column("effective_length", 99.25)),
     "Start and End": (
         "a.tsv",
-        lambda: with_column("End", 9, with_frame := by_gene().assign(Start=1), len(CELLS)),
+        lambda: with_column("End", 9, by_gene().assign(Start=1), len(CELLS)),
     ),
     "biotype": ("a.tsv", lambda: with_column("gene_biotype", "protein_coding")),
     "id and name": ("a.tsv", lambda: with_column("gene_id", IDS)),
     "name behind": ("a.tsv", lambda: with_column("ensembl", IDS, at=len(CELLS))),
     "row numbers of pandas": ("a.csv", lambda: numbered(by_gene()).to_csv()),
-    "row numbers twice": ("a.csv", lambda: numbered(by_gene()).assign(**{"Unnamed: 0": 1}).to_csv()),
+    "row numbers twice": (
+        "a.csv",
+        lambda: numbered(by_gene()).assign(**{"Unnamed: 0": 1}).to_csv(),
+    ),
     "row numbers of R": (
         "a.tsv",
         lambda: numbered(by_gene()).set_axis(range(1, 23)).to_csv(sep="\t").removeprefix("\t"),

@@ -6,11 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from ctcflow.errors import CtcflowError
-from ctcflow.formats.detect import input_files, locate
-from ctcflow.formats.genes import gene_names
-from ctcflow.formats.size import size_of
 from tests.formats.written import (
     CELLS,
     COUNTS,
@@ -23,6 +18,11 @@ from tests.formats.written import (
     write_list,
     write_mtx,
 )
+
+from ctcflow.errors import CtcflowError
+from ctcflow.formats.detect import input_files, locate
+from ctcflow.formats.genes import gene_names
+from ctcflow.formats.size import size_of
 
 
 def parse(folder: Path, matrix: str = "count_matrix.mtx", prefix: str = "") -> Path:
@@ -69,7 +69,11 @@ LAYOUTS = {
     "kb, filtered": (lambda at: kb(at / "counts_filtered").parent, "counts_filtered", "mtx"),
     "kb, nac": (lambda at: kb(at, "cells_x_genes.total.mtx"), "", "mtx"),
     "alevin-fry": (lambda at: alevin_fry(at / "alevin").parent, "alevin", "mtx"),
-    "simpleaf": (lambda at: alevin_fry(at / "af_quant/alevin").parents[1], "af_quant/alevin", "mtx"),
+    "simpleaf": (
+        lambda at: alevin_fry(at / "af_quant/alevin").parents[1],
+        "af_quant/alevin",
+        "mtx",
+    ),
     "Cell Ranger": (cell_ranger, "", "10x_mtx"),
     "BD Rhapsody": (lambda at: cell_ranger(at, "S1_RSEC_MolsPerCell_MEX_"), "", "10x_mtx"),
     "STARsolo, Ex50pAS": (

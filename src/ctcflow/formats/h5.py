@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -279,8 +280,12 @@ def _element(element: Any) -> Any:
 
 
 def _by_anndata(read: Callable[[Any], Any], given: Any) -> Any:
+    from anndata import OldFormatWarning
+
     try:
-        return read(given)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OldFormatWarning)  # old files are read on purpose
+            return read(given)
     except DAMAGED:
         raise
     except Exception as error:  # anndata's error for an unknown encoding has no public name

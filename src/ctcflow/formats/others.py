@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 _R: Final = (
-    'an R object: in R, `DropletUtils::write10xCounts("FOLDER", Seurat::GetAssayData('
-    'OBJECT[["RNA"]], "counts"), version = "3")` writes a folder that is read'
+    'DropletUtils::write10xCounts("{stem}", Seurat::GetAssayData(OBJECT[["RNA"]], "counts"),'
+    ' version = "3")` writes a folder that is read'
 )
 _ARCHIVE: Final = "an archive: unpack it with `{command}` and give what is in it"
 _PACKED: Final = "packed: unpack it with `{command}`"
@@ -19,7 +19,9 @@ _FRAME: Final = "`python -c \"import pandas; pandas.{reader}('{name}').to_csv('{
 
 _BY_ENDING: Final[dict[tuple[str, ...], str]] = {
     # R: Seurat, SingleCellExperiment, data.table
-    (".rds", ".rds.gz", ".rdata", ".rda", ".qs"): _R,
+    (".rds", ".rds.gz"): "an R object: in R, `" + _R.replace("OBJECT", 'readRDS("{name}")'),
+    (".qs",): "an R object: in R, `" + _R.replace("OBJECT", 'qs::qread("{name}")'),
+    (".rdata", ".rda"): 'an R workspace: in R, `load("{name}"); ' + _R,
     (".h5seurat",): (
         'a file of SeuratDisk: in R, `SeuratDisk::Convert("{name}", dest = "h5ad")` writes an'
         " .h5ad that is read"

@@ -113,8 +113,6 @@ def _candidates(
     except OSError as error:
         left_out.append(f"`{folder}` cannot be read: {error.strerror}")
         return
-    if not children:
-        passed_over.append(f"`{folder}` is an empty folder")
     # search real folders before links, so that a folder is listed under its own name
     children.sort(key=lambda child: (child.is_symlink(), child))
     several = folder / "outs" / "per_sample_outs"
@@ -124,6 +122,8 @@ def _candidates(
         yield folder
     elif (folder / ".snakemake").is_dir():
         passed_over.append(f"`{folder}` is a run of ctcflow or Snakemake")
+    elif not children:
+        passed_over.append(f"`{folder}` is an empty folder")
     else:
         yield from _flat(folder, children, left_out, passed_over)
         for child in children:

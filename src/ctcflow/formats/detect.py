@@ -116,12 +116,12 @@ def _locate_file(path: Path, format: str | None) -> Source:
         )
     if format is not None:
         return Source(format, (path,))
-    for name, known in FORMATS.items():
-        if known.endings and path.name.lower().endswith(known.endings):
-            return Source(name, (path,))
     other = what_it_is(path.name)
     if other is not None:
         raise CtcflowError(f"`{path}` is {other}")
+    for name, known in FORMATS.items():
+        if known.endings and path.name.lower().endswith(known.endings):
+            return Source(name, (path,))
     raise CtcflowError(
         f"`{path}` has an ending that is not known: rename it to one of {', '.join(_ENDINGS)}"
         " or set the format"

@@ -42,7 +42,6 @@ _ENDINGS: Final = re.compile(
 )
 _LONGEST_NAME: Final = 64
 _OF_DROPLETS: Final = "holds unfiltered droplets: give it as `raw_path` of its library"
-_TEXT: Final = "which may be tables of counts or not: put what is into the sheet by hand"
 _NO_COUNTS: Final = "is no file of counts"
 
 
@@ -170,8 +169,14 @@ def _flat(
             passed_over.append(f"`{child}` {why}")
     passed_over += [f"`{folder / name}` {_OF_DROPLETS}" for name in sorted(droplets)]
     if len(tables) > 1:
-        passed_over.append(f"`{folder}` holds {len(tables)} text files, {_TEXT}")
-    passed_over += [f"`{table}` is text, {_TEXT}" for table in tables if len(tables) == 1]
+        passed_over.append(
+            f"`{folder}` holds {len(tables)} text files: put those that are tables of counts into"
+            " the sheet by hand, or the folder if each is of one cell"
+        )
+    elif tables:
+        passed_over.append(
+            f"`{tables[0]}` is text: if it is a table of counts, put it into the sheet by hand"
+        )
 
 
 def _is_of_droplets(name: str) -> bool:
@@ -183,7 +188,13 @@ def _is_of_droplets(name: str) -> bool:
 
 def _is_plain(name: str) -> bool:
     """Whether a matrix has a name that its folder stands for."""
-    return name in ("matrix.mtx", "matrix.mtx.gz", "cells_x_genes.mtx", "count_matrix.mtx")
+    return name in (
+        "matrix.mtx",
+        "matrix.mtx.gz",
+        "cells_x_genes.mtx",
+        "count_matrix.mtx",
+        "quants_mat.mtx",
+    )
 
 
 def _why_no_file(name: str) -> str:

@@ -19,6 +19,7 @@ _MOST_CHARACTERS: Final = 20_000_000
 """Characters after which no more rows are looked at."""
 MIN_GENE_SHARE: Final = 0.1
 """Smallest share of known genes among the names of genes."""
+_MOST: Final = 0.5
 _MISSING: Final = ("", "na", "nan")
 
 
@@ -196,7 +197,8 @@ def _names_of_genes(head: Head, texts: Sequence[int], known: KnownGenes) -> tupl
         return 0, None
     if not _are_row_numbers(head):
         found = [0, *found]
-    ids = [at for at in found if ensembl_share(head.column(at)) > 0]
+    # files of symbols have ids where a gene has no symbol
+    ids = [at for at in found if ensembl_share(head.column(at)) > _MOST]
     symbols = [at for at in found if at not in ids]
     symbols.sort(key=lambda at: -known.share(head.column(at)))
     if not symbols:

@@ -96,5 +96,5 @@ def is_of_cells(word: str) -> bool:
 
 
 def _is_numbered(word: str) -> bool:
-    """Whether pandas named a column that has no name: row numbers that were written again."""
-    return plain(word).startswith("unnamed: ")
+    """Whether pandas named a first column that has no name: row numbers that were written again."""
+    return plain(word).startswith("unnamed: 0")

@@ -183,6 +183,7 @@ def test_names_of_authors_in_either_orientation(
     [
         ([IDS, SYMBOLS], "gene_id\tgene_name"),
         ([SYMBOLS, IDS], "gene_name\tgene_id"),
+        ([IDS, SYMBOLS, ["chr1"] * len(IDS)], "ENSEMBL\tSYMBOL\tCHR"),
         ([IDS, SYMBOLS], ""),
         ([SYMBOLS, IDS], ""),
         ([[str(n + 1) for n in range(len(IDS))], SYMBOLS], '""\t"x"'),
@@ -212,6 +213,13 @@ def test_a_header_that_is_none_is_a_list_of_another_length(tmp_path: Path) -> No
     refused(tmp_path / "counts.mtx", "genes.tsv has 23 lines and cells.tsv 6: copy")
     write_list(tmp_path / "genes.tsv", ["gene", *SYMBOLS[1:]])
     refused(tmp_path / "counts.mtx", "genes.tsv has 21 lines")
+
+
+def test_a_line_without_a_name_is_no_gene(tmp_path: Path) -> None:
+    """STAR 2.7.0 began genes.tsv so, and every gene stood one line too low."""
+    folder = cell_ranger(tmp_path / "m")
+    write(folder / "features.tsv.gz", "\n" + "".join(f"{s}\n" for s in SYMBOLS[:-1]))
+    refused(folder / "matrix.mtx.gz", "features.tsv.gz has 21 lines")
 
 
 def square(folder: Path, matrix: str, genes: str, cells: str, counts: np.ndarray) -> Path:

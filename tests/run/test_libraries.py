@@ -298,6 +298,7 @@ def test_of_all_that_is_passed_over_it_is_said_why(tmp_path):
     _file(tmp_path / "d" / "x.zarr" / ".zgroup")
     _file(tmp_path / "e" / "raw_feature_bc_matrix.h5")
     _kb(tmp_path / "e" / "counts_unfiltered")
+    _triplet(tmp_path / "e" / "S1_RSEC_MolsPerCell_Unfiltered_MEX")
     (tmp_path / "f").mkdir()
     (tmp_path / "g" / ".snakemake").mkdir(parents=True)
     (tmp_path / ".hidden").mkdir()
@@ -311,6 +312,7 @@ def test_of_all_that_is_passed_over_it_is_said_why(tmp_path):
         "d/x.zarr": "is a Zarr folder",
         "e/raw_feature_bc_matrix.h5": "holds unfiltered droplets: give it as `raw_path`",
         "e/counts_unfiltered": "holds unfiltered droplets: give it as `raw_path`",
+        "e/S1_RSEC_MolsPerCell_Unfiltered_MEX": "holds unfiltered droplets: give it as",
         "f": "is an empty folder",
         "g": "is a run of ctcflow or Snakemake",
     }

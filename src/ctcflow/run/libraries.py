@@ -22,7 +22,7 @@ _ROOTS: Final = re.compile(
     r"|(counts|DGE)_filtered"
 )
 """Names of files and folders that mark their parent as the folder of one library."""
-_DROPLETS: Final = re.compile(r"raw_.*|(counts|DGE)_unfiltered")
+_DROPLETS: Final = re.compile(r"raw_.*|(counts|DGE)_unfiltered|.*_Unfiltered_MEX")
 """Names of folders of unfiltered droplets."""
 _DROPLET_FILES: Final = ("raw_feature_bc", "raw_gene_bc", "unfiltered")
 _TABLES: Final = FORMATS["table"].endings

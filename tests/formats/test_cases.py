@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from ctcflow.formats.read import read_counts
+from ctcflow.settings.sample_params import IngestParams
+from ctcflow.steps.ingest import ingest
 
 CASES = Path(__file__).parents[3] / "shared" / "data" / "cases"
 pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="../shared/data/cases is absent")
@@ -46,7 +48,7 @@ def test_counts_of_a_case(
     raw = read_counts(given, format=None, genes=tables["genes"])
     assert raw.format == format_
     assert note in " ".join(raw.notes)
-    found = raw.adata
+    found = ingest(raw.adata, tables["genes"], params=IngestParams())
     genes = _places(found.var_names, whole)
     cells = _cells(case, found.obs_names, whole)
     counts = np.zeros((len(cells), whole.n_vars), dtype=np.int64)
@@ -55,10 +57,9 @@ def test_counts_of_a_case(
 
 
 def _places(names: pd.Index, whole: anndata.AnnData) -> np.ndarray:
-    """Places in the truth of genes by symbol or by id; each once."""
-    by_name = {name: at for at, name in enumerate(whole.var_names)}
-    by_name |= {own: at for at, own in enumerate(whole.var["gene_ids"])}
-    found = np.array([by_name[name] for name in names])
+    """Places of genes in the truth; each once."""
+    found = whole.var_names.get_indexer(names)
+    assert (found >= 0).all()
     assert np.unique(found).size == found.size
     return found
 

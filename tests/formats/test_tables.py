@@ -108,6 +108,7 @@ READ: dict[str, tuple[str, Callable[[], str]]] = {
         lambda: numbered(by_gene()).set_axis(range(1, 23)).to_csv(sep="\t").removeprefix("\t"),
     ),
     "cells behind row numbers": ("a.csv", lambda: numbered(by_cell()).to_csv()),
+    "names of cells twice": ("a.csv", lambda: by_cell().assign(barcode="x").to_csv()),
     "metadata in columns": (
         "a.csv",
         lambda: by_cell().assign(nCount_RNA=9.5, **{"percent.mt": 0.1}, cluster="T cell").to_csv(),

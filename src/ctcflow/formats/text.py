@@ -160,7 +160,7 @@ def columns_of(path: Path, head: Head, known: KnownGenes) -> Columns:
         names, ids = _names_of_cells(looked, texts), None
     used = {names, ids, types}
     for at in texts:
-        if at not in used and not (genes_in_rows and _is_name(looked, at, known)):
+        if at not in used and not _is_name(looked, at, known, genes_in_rows):
             raise _text_in(path, looked, at)
     left = {0, *left, *texts} - used
     counts = [at for at in range(1, head.n_columns) if at not in left and at not in used]
@@ -184,15 +184,18 @@ def _rows_of_cells(head: Head, known: KnownGenes) -> list[Row]:
     return found
 
 
-def _is_name(head: Head, at: int, known: KnownGenes) -> bool:
+def _is_name(head: Head, at: int, known: KnownGenes, genes_in_rows: bool) -> bool:
+    """Whether a column of text names the rows."""
     word = words.plain(head.names[at])
+    if not genes_in_rows:
+        return word in words.CELLS
     told = word in words.SYMBOLS or word in words.IDS
     return told or known.share(head.column(at)) >= MIN_GENE_SHARE
 
 
 def _names_of_genes(head: Head, texts: Sequence[int], known: KnownGenes) -> tuple[int, int | None]:
     """The columns of symbols and ids, of which one may be missing."""
-    found = [at for at in texts if _is_name(head, at, known)]
+    found = [at for at in texts if _is_name(head, at, known, genes_in_rows=True)]
     if not found:
         return 0, None
     if not _are_row_numbers(head):

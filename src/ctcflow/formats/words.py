@@ -26,7 +26,7 @@ TYPES: Final = frozenset({"feature type", "feature types"})
 CELLS: Final = frozenset(
     {
         *("cell", "cells", "barcode", "barcodes", "cell id", "cell ids", "cellid", "cell name"),
-        *("cell names", "cell barcode", "cell barcodes", "cb", "bc"),
+        *("cell names", "cellname", "cell barcode", "cell barcodes", "cb", "bc"),
         *("bc wells", "cell index"),  # Parse, BD Rhapsody
     }
 )

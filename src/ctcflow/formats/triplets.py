@@ -5,7 +5,7 @@ Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -92,14 +92,14 @@ def triplet_of(matrix: Path, names: Sequence[str]) -> Triplet | None:
     CtcflowError
         Several files may be the list of its genes or cells.
     """
-    stem = stem_of(matrix.name)
+    stem, by_lower = stem_of(matrix.name), {name.lower(): name for name in names}
     for producer, layout in LAYOUTS.items():
         for rank, word in enumerate(layout.matrix):
             if not stem.lower().endswith(word):
                 continue
             before = stem[: len(stem) - len(word)]
             for prefix in (before,) if word else (f"{stem}_", f"{stem}.", f"{stem}-"):
-                lists = _lists(matrix.parent, prefix, layout, names)
+                lists = _lists(matrix.parent, prefix, layout, by_lower)
                 if lists is not None:
                     return Triplet(producer, (matrix, *lists), rank)
     return None
@@ -126,7 +126,7 @@ def one_of(found: Sequence[Triplet]) -> list[Triplet]:
 
 
 def _lists(
-    folder: Path, prefix: str, layout: Layout, names: Sequence[str]
+    folder: Path, prefix: str, layout: Layout, names: Mapping[str, str]
 ) -> tuple[Path, ...] | None:
     found = [
         _files(prefix, words, layout.endings, names)
@@ -147,8 +147,8 @@ def _lists(
 
 
 def _files(
-    prefix: str, words: Sequence[str], endings: Sequence[str], names: Sequence[str]
+    prefix: str, words: Sequence[str], endings: Sequence[str], names: Mapping[str, str]
 ) -> list[str]:
-    by_lower = {name.lower(): name for name in names}
+    """Names as they are written, of those in lower case that would fit."""
     wanted = (f"{prefix}{word}{end}".lower() for word in words for end in endings)
-    return [by_lower[name] for name in wanted if name in by_lower]
+    return [names[name] for name in wanted if name in names]

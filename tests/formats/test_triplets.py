@@ -295,3 +295,24 @@ def test_a_matrix_alone(tmp_path: Path) -> None:
     write(tmp_path / "notes.tsv", "EPCAM\t1\n")
     with pytest.raises(CtcflowError, match="GSM9_x.mtx` has no lists"):
         read(tmp_path)
+
+
+def test_a_matrix_of_a_known_name_alone(tmp_path: Path) -> None:
+    path = write_mtx(tmp_path / "c" / "count_matrix.mtx", COUNTS)
+    refused(path, "has no lists of its genes and cells")
+    with pytest.raises(CtcflowError, match="has no lists of its genes and cells"):
+        read(path.parent)
+    path = write_mtx(tmp_path / "m" / "matrix.mtx", COUNTS)
+    for given in (path, path.parent):
+        with pytest.raises(CtcflowError, match=r"m` has no features.tsv .found matrix.mtx."):
+            read(given)
+
+
+def test_the_lists_of_the_only_matrix_need_no_prefix(tmp_path: Path) -> None:
+    write_mtx(tmp_path / "GSE9_all.mtx", COUNTS.T)
+    write_list(tmp_path / "features.tsv", IDS, SYMBOLS)
+    write_list(tmp_path / "barcodes.tsv", CELLS)
+    assert_is_truth(read(tmp_path))
+    write_mtx(tmp_path / "GSE9_other.mtx", COUNTS.T)
+    with pytest.raises(CtcflowError, match="GSE9_all.mtx` has no lists of its genes"):
+        read(tmp_path)

@@ -170,11 +170,13 @@ def _without_lists(matrix: Path) -> CtcflowError:
     other = what_it_is(matrix.name)
     if other is not None:
         return CtcflowError(f"`{matrix}` is {other}")
-    stem = stem_of(matrix.name)
+    stem, names = stem_of(matrix.name), _names(matrix.parent)
+    prefix = stem.removesuffix("matrix")
+    if stem == "matrix" or any(f"{prefix}{name}" in names for name in _LISTS):
+        return _incomplete(matrix.parent, prefix)
     return CtcflowError(
-        f"`{matrix}` has no lists of its genes and cells (found {_shown(_names(matrix.parent))}):"
-        f" put them beside it, as `{stem}_genes.tsv` and `{stem}_barcodes.tsv` in the order of its"
-        " rows and columns"
+        f"`{matrix}` has no lists of its genes and cells (found {_shown(names)}): put them beside"
+        f" it, as `{stem}_genes.tsv` and `{stem}_barcodes.tsv` in the order of its rows and columns"
     )
 
 
@@ -260,25 +262,21 @@ def _triplet_in(folder: Path, names: list[str]) -> Triplet | None:
         )
     if complete:
         return complete[0]
-    if broken or not _LISTS.isdisjoint(names):
-        _complain(folder, broken[0] if broken else None)
-    return None
+    if not broken and _LISTS.isdisjoint(names):
+        return None
+    matrix = next((name for name in (*broken, *names) if is_matrix(name)), None)
+    raise _incomplete(folder, "") if matrix is None else _without_lists(folder / matrix)
 
 
-def _complain(folder: Path, matrix: str | None) -> None:
+def _incomplete(folder: Path, prefix: str) -> CtcflowError:
     """Name the file that is missing of the three of Cell Ranger."""
-    prefix = "" if matrix is None else stem_of(matrix)[: -len("matrix")]
-    there = _names(folder)
-    for words, end in (
-        (("matrix",), "mtx"),
-        (("features", "genes"), "tsv"),
-        (("barcodes",), "tsv"),
-    ):
-        names = [f"{prefix}{word}.{end}{packed}" for word in words for packed in ("", ".gz")]
-        if not any(name in there for name in names):
-            raise CtcflowError(
-                f"`{folder}` has no {names[0]} (found {_shown(there)}): copy the folder again"
-            )
+    names = _names(folder)
+    kinds = (("matrix.mtx",), ("features.tsv", "genes.tsv"), ("barcodes.tsv",))
+    wanted = [[f"{prefix}{name}" for name in kind] for kind in kinds]
+    missing = [kind[0] for kind in wanted if not {*kind, *(f"{n}.gz" for n in kind)} & {*names}]
+    return CtcflowError(
+        f"`{folder}` has no {missing[0]} (found {_shown(names)}): copy the folder again"
+    )
 
 
 def _flavour(found: Triplet) -> str:

@@ -93,12 +93,16 @@ def triplet_of(matrix: Path, names: Sequence[str]) -> Triplet | None:
         Several files may be the list of its genes or cells.
     """
     stem, by_lower = stem_of(matrix.name), {name.lower(): name for name in names}
+    # beside the only matrix of a folder, lists need no prefix
+    alone = [""] * (sum(map(is_matrix, names)) == 1)
     for producer, layout in LAYOUTS.items():
         for rank, word in enumerate(layout.matrix):
             if not stem.lower().endswith(word):
                 continue
-            before = stem[: len(stem) - len(word)]
-            for prefix in (before,) if word else (f"{stem}_", f"{stem}.", f"{stem}-"):
+            prefixes = [stem[: len(stem) - len(word)]]
+            if not word:
+                prefixes = [f"{stem}_", f"{stem}.", f"{stem}-", *alone]
+            for prefix in prefixes:
                 lists = _lists(matrix.parent, prefix, layout, by_lower)
                 if lists is not None:
                     return Triplet(producer, (matrix, *lists), rank)

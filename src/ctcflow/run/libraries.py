@@ -182,7 +182,9 @@ def _flat(
 def _is_of_droplets(name: str) -> bool:
     """Whether a matrix is named as Cell Ranger names that of all droplets."""
     lower = name.lower()
-    raw = "raw" in lower and lower.endswith(("matrix.mtx", "matrix.mtx.gz"))
+    raw = lower.endswith(("matrix.mtx", "matrix.mtx.gz")) and "raw" in lower
+    if "count" in lower:  # raw counts are what is wanted
+        raw = False
     return raw or any(word in lower for word in _DROPLET_FILES)
 
 

@@ -79,6 +79,15 @@ def write_folder(
     return folder
 
 
+def write_others(folder: Path) -> Path:
+    """The same under the names of kb-python."""
+    write_folder(folder, version=2)
+    names = {"matrix.mtx": ".mtx", "genes.tsv": ".genes.txt", "barcodes.tsv": ".barcodes.txt"}
+    for name, new in names.items():
+        (folder / name).rename(folder / f"cells_x_genes{new}")
+    return folder
+
+
 def assert_is_written(raw: RawCounts, format: str) -> None:
     adata = raw.adata
     assert raw.format == format
@@ -499,12 +508,12 @@ def test_missing_empty_and_unknown(tmp_path: Path) -> None:
     refused(tmp_path / "void", "is an empty folder")
     (tmp_path / "a.h5ad").touch()
     refused(tmp_path / "a.h5ad", "is empty .0 bytes.")
-    refused(write(tmp_path / "a.bam", "x"), "an ending that is not known")
-    refused(tmp_path / "a.bam", "format `per_cell` is a folder", "per_cell")
+    refused(write(tmp_path / "a.dat", "x"), "an ending that is not known")
+    refused(tmp_path / "a.dat", "format `per_cell` is a folder", "per_cell")
     refused(write(tmp_path / "notes" / "a.pdf", "x").parent, "no known count files .found a.pdf.")
     refused(tmp_path / "notes", "format `h5ad` is a file", "h5ad")
     with pytest.raises(CtcflowError, match="format `xlsx` is not known: use one of 10x_mtx"):
-        read(tmp_path / "a.bam", "xlsx")
+        read(tmp_path / "a.dat", "xlsx")
 
 
 def test_incomplete_and_ambiguous_folders(tmp_path: Path) -> None:
@@ -638,6 +647,7 @@ def test_every_format_is_detected(tmp_path: Path) -> None:
     folders = {
         "10x_mtx": write_folder(tmp_path / "m"),
         "starsolo": write_folder(tmp_path / "Solo.out/Gene/filtered"),
+        "mtx": write_others(tmp_path / "k"),
         "per_cell": write(tmp_path / "c" / "one.tsv", "EPCAM\t1\n").parent,
     }
     assert folders.keys() == {name for name, known in FORMATS.items() if not known.endings}

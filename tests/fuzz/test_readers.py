@@ -21,6 +21,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.fuzz.producers import PRODUCERS
 
 from ctcflow.files import bundle, io
 from ctcflow.formats.detect import locate
@@ -132,6 +133,7 @@ N_CELLS = 12
 KINDS = {
     **{f"{name}: {file}": "counts" for name in ("10x_mtx", "10x_mtx_v2") for file in range(3)},
     **dict.fromkeys(("10x_h5", "h5ad", "h5mu", "table", "per_cell"), "counts"),
+    **{f"{name}: {file}": "counts" for name, (_, n) in PRODUCERS.items() for file in range(n)},
     "config.yaml": "config",
     "cohort/config/samples.tsv": "sheet",
     "verdicts.tsv": "verdicts",
@@ -140,8 +142,9 @@ KINDS = {
     "result.h5ad": "result",
     "reference.zip": "reference",
 }
-"""What is read, and how: a file by its name, or a format (and which of its three files)."""
-WHOLE_OR_REFUSED = [k for k, r in KINDS.items() if r == "counts" and k not in ("table", "per_cell")]
+"""What is read, and how: a file by its name, or a format or producer (and which of its files)."""
+TEXT = ("table", "per_cell", "feature_counts: 0", "umi_tools: 0", "with_metadata: 0")
+WHOLE_OR_REFUSED = [kind for kind, how in KINDS.items() if how == "counts" and kind not in TEXT]
 """Counts of which a part cannot be taken for the whole: of tables it can, at the end of a line."""
 
 
@@ -174,6 +177,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, tables: dict[str, pd.DataFr
         lines = [f"{gene}\t{cell % 3}" for gene in tables["genes"]["symbol"][:60]]
         (folder / "per_cell" / f"cell{cell:02}.tsv").write_text("\n".join(lines))
     found = read_counts(_given(folder, "h5ad"), format=None).adata
+    for name, (written, _) in PRODUCERS.items():
+        (folder / name).mkdir()
+        written(folder / name, found)
     io.write_h5ad(folder / "result.h5ad", found, delivered=False)
     (folder / "reference.zip").write_bytes(_reference())
     return folder
@@ -198,8 +204,10 @@ def input_of(folder: Path, kind: str) -> Input:
 
 
 def _given(folder: Path, format_: str) -> Path:
-    """The folder of a sample, or the one file in it."""
-    data = folder / "cohort" / "data" / SAMPLES[FORMATS.index(format_)]
+    """The folder of a sample or a producer, or the one file in it."""
+    data = folder / format_
+    if format_ in FORMATS:
+        data = folder / "cohort" / "data" / SAMPLES[FORMATS.index(format_)]
     files = [path for path in data.rglob("*") if path.is_file()]
     return files[0] if len(files) == 1 else data
 

@@ -107,7 +107,8 @@ def test_every_library_is_found_once_with_a_name_and_its_droplets(tmp_path, case
     assert {x.name: str(x.path.relative_to(tmp_path)) for x in found.libraries} == wanted
     assert sum(x.raw_path is not None for x in found.libraries) == with_droplets
     for library in found.libraries:
-        assert library.raw_path is None or "raw" in str(library.raw_path)
+        raw = str(library.raw_path)
+        assert library.raw_path is None or "raw" in raw or "unfiltered" in raw
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -233,3 +234,109 @@ def test_nothing_is_added_to_a_sheet_that_cannot_be_read(tmp_path):
     sheet.write_text("sample\tpath\na\n")
     with pytest.raises(CtcflowError, match="line 2: has 1 fields"):
         add(sheet, libraries_below(tmp_path))
+
+
+def _parse(folder: Path) -> None:
+    for name in ("count_matrix.mtx", "all_genes.csv", "cell_metadata.csv"):
+        _file(folder / name)
+
+
+def _kb(folder: Path) -> None:
+    for end in (".mtx", ".genes.txt", ".barcodes.txt", ".genes.names.txt"):
+        _file(folder / f"cells_x_genes{end}")
+
+
+def _alevin_fry(folder: Path) -> None:
+    for end in (".mtx", "_rows.txt", "_cols.txt"):
+        _file(folder / f"quants_mat{end}")
+
+
+def _others(root: Path) -> None:
+    _parse(root / "parse" / "S1" / "DGE_filtered")
+    _parse(root / "parse" / "S1" / "DGE_unfiltered")
+    _parse(root / "parse" / "S2" / "DGE_filtered")
+    for kind in ("filtered", "unfiltered"):
+        _kb(root / "kb" / "K1" / f"counts_{kind}")
+    _alevin_fry(root / "fry" / "F1" / "af_quant" / "alevin")
+    for name in ("GSM5_counts.mtx.gz", "GSM5_cells.tsv.gz", "GSM5_genes.tsv.gz"):
+        _file(root / "geo" / name)
+    for name in ("V1.loom", "GSM6_x.h5.gz", "D1_counts.h5ad"):
+        _file(root / "files" / name)
+    _triplet(root / "star" / "T1" / "Solo.out" / "GeneFull_Ex50pAS" / "filtered")
+
+
+CASES["other producers"] = (
+    _others,
+    {
+        "S1": "parse/S1",
+        "S2": "parse/S2",
+        "K1": "kb/K1",
+        "F1": "fry/F1/af_quant/alevin",
+        "GSM5": "geo/GSM5_counts.mtx.gz",
+        "V1": "files/V1.loom",
+        "GSM6_x": "files/GSM6_x.h5.gz",
+        "D1": "files/D1_counts.h5ad",
+        "T1": "star/T1",
+    },
+    2,
+)
+
+
+def _passed_over(folder: Path) -> dict[str, str]:
+    """What is said of each file or folder that is passed over, by its path in `folder`."""
+    lines = [line.split("` ", 1) for line in libraries_below(folder).passed_over]
+    return {str(Path(path[1:]).relative_to(folder)): why for path, why in lines}
+
+
+def test_of_all_that_is_passed_over_it_is_said_why(tmp_path):
+    _file(tmp_path / "a" / "P1.rds")
+    _file(tmp_path / "a" / "GSE1_RAW.tar")
+    _file(tmp_path / "a" / "notes.docx")
+    _file(tmp_path / "b" / "one.csv")
+    _file(tmp_path / "c" / "one.csv")
+    _file(tmp_path / "c" / "two.csv")
+    _file(tmp_path / "d" / "x.zarr" / ".zgroup")
+    _file(tmp_path / "e" / "raw_feature_bc_matrix.h5")
+    _kb(tmp_path / "e" / "counts_unfiltered")
+    _triplet(tmp_path / "e" / "S1_RSEC_MolsPerCell_Unfiltered_MEX")
+    (tmp_path / "f").mkdir()
+    (tmp_path / "g" / ".snakemake").mkdir(parents=True)
+    (tmp_path / ".hidden").mkdir()
+    found = _passed_over(tmp_path)
+    wanted = {
+        "a/P1.rds": "is an R object: in R, ",
+        "a/GSE1_RAW.tar": "is an archive: unpack it with `mkdir GSE1_RAW",
+        "a/notes.docx": "is no file of counts",
+        "b/one.csv": "is text: if it is a table of counts, put it into the sheet",
+        "c": "holds 2 text files: put those that are tables of counts",
+        "d/x.zarr": "is a Zarr folder",
+        "e/raw_feature_bc_matrix.h5": "holds unfiltered droplets: give it as `raw_path`",
+        "e/counts_unfiltered": "holds unfiltered droplets: give it as `raw_path`",
+        "e/S1_RSEC_MolsPerCell_Unfiltered_MEX": "holds unfiltered droplets: give it as",
+        "f": "is an empty folder",
+        "g": "is a run of ctcflow or Snakemake",
+    }
+    assert found.keys() == wanted.keys()
+    for path, why in wanted.items():
+        assert found[path].startswith(why)
+    # what cannot be counts at all comes last
+    assert list(found)[-1] == "a/notes.docx"
+
+
+def test_a_matrix_without_its_lists_is_left_out(tmp_path):
+    _file(tmp_path / "GSM7_x.mtx.gz")
+    found = libraries_below(tmp_path)
+    assert (found.libraries, found.passed_over) == ([], ())
+    assert "GSM7_x.mtx.gz` has no lists of its genes and cells" in found.left_out[0]
+
+
+def test_ten_are_named_and_the_rest_counted(tmp_path, capsys):
+    from ctcflow.cli import main
+
+    _file(tmp_path / "data" / "P1.h5ad")
+    for number in range(13):
+        _file(tmp_path / "data" / f"P{number}.rds")
+    main(["init", str(tmp_path / "run"), "--from", str(tmp_path / "data")])
+    lines = [x for x in capsys.readouterr().out.splitlines() if x.startswith("passed over")]
+    assert len(lines) == 11
+    assert lines[-1] == "passed over: 3 more files and folders"

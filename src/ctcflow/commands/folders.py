@@ -20,6 +20,8 @@ _RUN_MORE: Final = (
 )
 _INIT: Final = "make the folder of a run, with a sheet of the libraries below another, or add some"
 _CHECK: Final = "check all that a run is made of, and say what would run; runs nothing"
+_MOST_PASSED_OVER: Final = 10
+"""Files and folders that `init` names of those that are no libraries."""
 _EXPLAIN: Final = "print the evidence for one droplet of a finished run"
 
 
@@ -33,7 +35,7 @@ def add(commands: Any) -> None:
     """
     init = commands.add_parser("init", help=_INIT, description=_INIT)
     init.add_argument("folder", type=Path, help="of the run")
-    text = "where Cell Ranger and STARsolo outputs, .h5, .h5ad and .h5mu files are looked for"
+    text = "where outputs of Cell Ranger, STARsolo and others, .h5, .h5ad ... are looked for"
     source = init.add_mutually_exclusive_group()
     source.add_argument("--from", dest="data", type=Path, metavar="FOLDER", help=text)
     text = "the same for a run that is there: a line for each library that its sheet does not have"
@@ -97,10 +99,16 @@ def _found(data: Path | None) -> Found:
     found = libraries_below(data)
     for reason in found.left_out:
         print(f"left out: {reason}")
+    for reason in found.passed_over[:_MOST_PASSED_OVER]:
+        print(f"passed over: {reason}")
+    more = len(found.passed_over) - _MOST_PASSED_OVER
+    if more > 0:
+        print(f"passed over: {more} more files and folders")
     if not found.libraries:
         raise CtcflowError(
-            f"no library below `{data}`: give the folder that holds Cell Ranger or STARsolo"
-            " outputs, .h5, .h5ad or .h5mu files; other formats go into the sheet by hand"
+            f"no library below `{data}`: give the folder that holds outputs of Cell Ranger,"
+            " STARsolo, Parse, kb or alevin-fry, or .h5, .h5ad, .h5mu or .loom files; text tables"
+            " go into the sheet by hand"
         )
     return found
 

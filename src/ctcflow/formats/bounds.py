@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
@@ -54,6 +58,28 @@ def opened(path: Path) -> IO[bytes]:
     if path.name.lower().endswith(".gz"):
         return cast(IO[bytes], _Bounded(path))
     return path.open("rb")
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """Give the path of a file, or of a copy that is unpacked if its name says that it is gzipped.
+
+    For libraries that read no streams. The copy is in the folder for temporary files (`TMPDIR`)
+    and is deleted afterwards.
+
+    Raises
+    ------
+    CtcflowError
+        As `opened`.
+    """
+    if not path.name.lower().endswith(".gz"):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="ctcflow-") as folder:
+        whole = Path(folder) / path.stem
+        with opened(path) as packed, whole.open("wb") as file:
+            shutil.copyfileobj(packed, file, 1 << 20)
+        yield whole
 
 
 def check_arrays(path: Path, file: h5py.File) -> None:

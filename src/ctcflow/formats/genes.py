@@ -6,7 +6,7 @@ from typing import Any
 
 from ctcflow.formats.detect import Source
 from ctcflow.formats.h5 import feature_names, opened
-from ctcflow.formats.mtx import feature_columns
+from ctcflow.formats.lists import features_of
 
 
 def gene_names(source: Source) -> frozenset[str] | None:
@@ -19,16 +19,18 @@ def gene_names(source: Source) -> frozenset[str] | None:
 
     Returns
     -------
-    None for text tables, which would have to be read completely.
+    None for text tables and gzipped HDF5, which would have to be read completely.
 
     Raises
     ------
     CtcflowError
         The file is damaged.
     """
-    if source.format in ("10x_mtx", "starsolo"):
-        return _joined(feature_columns(source.files[1])[:2])
-    if source.format in ("10x_h5", "h5ad", "h5mu"):
+    if source.format in ("10x_mtx", "starsolo", "mtx"):
+        names, ids, _ = features_of(source.files)
+        return _joined([names] if ids is None else [names, ids])
+    packed = source.files[0].name.lower().endswith(".gz")
+    if source.format in ("10x_h5", "h5ad", "h5mu", "loom") and not packed:
         with opened(source.files[0]) as file:
             return _joined(feature_names(file))
     return None

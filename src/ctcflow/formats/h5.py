@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +23,10 @@ from ctcflow.formats.annotated import (
     tables_of,
 )
 from ctcflow.formats.beside import SLOTS, Table
-from ctcflow.formats.bounds import check_arrays
+from ctcflow.formats.bounds import check_arrays, unpacked
 from ctcflow.formats.features import kind_of
+from ctcflow.formats.loom import loom_names
+from ctcflow.formats.others import what_it_is
 from ctcflow.formats.raw import Names, Parts, check_shape, reading, strings
 
 _ROWS_AT_ONCE: Final = 2000
@@ -31,53 +34,61 @@ _ROWS_AT_ONCE: Final = 2000
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading.
+    """Open an HDF5 file for reading; it is unpacked first if it is gzipped.
 
     Raises
     ------
     CtcflowError
         It is not an HDF5 file, is truncated, or declares arrays larger than the file can hold.
     """
-    with reading(path, "HDF5"), h5py.File(path, "r") as file:
+    with reading(path, "HDF5"), unpacked(path) as whole, h5py.File(whole, "r") as file:
         check_arrays(path, file)
         yield file
 
 
-def read_10x_h5(path: Path) -> Parts:
+def of_10x_h5(path: Path, file: h5py.File) -> Parts:
     """Read a Cell Ranger .h5 file: group `matrix` (v3) or one group per genome (v2).
+
+    Parameters
+    ----------
+    path
+        What error messages name.
+    file
+        The open file.
 
     Raises
     ------
     CtcflowError
-        The file is damaged, has another layout, or holds two genomes.
+        The file has another layout, or holds two genomes.
     """
-    with opened(path) as file:
-        if "matrix/features" in file:
-            group, features = file["matrix"], file["matrix/features"]
-            names, ids = features["name"], features["id"]
-            types = features.get("feature_type", None)
-        else:
-            group = _genome(path, file)
-            names, ids, types = group["gene_names"], group["genes"], None
-        n_features, n_cells = (int(n) for n in group["shape"][:])
-        x = sparse.csr_matrix(
-            (group["data"][:], group["indices"][:], group["indptr"][:]),
-            shape=(n_cells, n_features),
-        )
-        return Parts(
-            x=x,
-            barcodes=strings(group["barcodes"][:]),
-            names=strings(names[:]),
-            ids=strings(ids[:]),
-            types=None if types is None else strings(types[:]),
-            notes=[],
-        )
+    if "matrix/features" in file:
+        group, features = file["matrix"], file["matrix/features"]
+        names, ids = features["name"], features["id"]
+        types = features.get("feature_type", None)
+    else:
+        group = _genome(path, file)
+        names, ids, types = group["gene_names"], group["genes"], None
+    n_features, n_cells = (int(n) for n in group["shape"][:])
+    x = sparse.csr_matrix(
+        (group["data"][:], group["indices"][:], group["indptr"][:]),
+        shape=(n_cells, n_features),
+    )
+    return Parts(
+        x=x,
+        barcodes=strings(group["barcodes"][:]),
+        names=strings(names[:]),
+        ids=strings(ids[:]),
+        types=None if types is None else strings(types[:]),
+        notes=[],
+    )
 
 
 def feature_names(file: h5py.File) -> list[Names]:
-    """Symbols and ids of the features of an open .h5, .h5ad or .h5mu file; empty where unknown."""
+    """Symbols and ids of the features of an open HDF5 file; empty where unknown."""
     if "matrix/features" in file:
         return [strings(file["matrix/features"][name][:]) for name in ("name", "id")]
+    if "row_attrs" in file:
+        return loom_names(file)
     if "mod" in file:
         return [part for group in file["mod"].values() for part in _names_and_ids(group)]
     if "var" in file:
@@ -88,7 +99,7 @@ def feature_names(file: h5py.File) -> list[Names]:
 
 def _names_and_ids(group: h5py.Group) -> list[Names]:
     var = group["raw/var"] if "raw/var" in group else group["var"]
-    if not isinstance(var, h5py.Group) or "_index" not in var.attrs:  # anndata before 0.8
+    if not isinstance(var, h5py.Group):  # anndata before 0.7
         return []
     names, ids, _ = _genes_of(var)
     return [names] if ids is None else [names, ids]
@@ -97,7 +108,7 @@ def _names_and_ids(group: h5py.Group) -> list[Names]:
 def _genome(path: Path, file: h5py.File) -> h5py.Group:
     genomes = [k for k, g in file.items() if isinstance(g, h5py.Group) and "gene_names" in g]
     if not genomes:
-        raise CtcflowError(_layout(path, file))
+        raise _other_than(path, file, "a Cell Ranger matrix")
     if len(genomes) > 1:
         raise CtcflowError(
             f"`{path}` holds {len(genomes)} genomes ({', '.join(genomes)}): give the matrix"
@@ -106,37 +117,42 @@ def _genome(path: Path, file: h5py.File) -> h5py.Group:
     return file[genomes[0]]
 
 
-def _layout(path: Path, file: h5py.File) -> str:
-    return (
-        f"`{path}` is HDF5 but not a Cell Ranger matrix (found groups {', '.join(file) or 'none'}):"
-        " rename it to .h5ad or .h5mu if it is one, or give another file"
+def _other_than(path: Path, file: h5py.File, wanted: str) -> CtcflowError:
+    """Say what a file holds that is not what its name or the user says."""
+    groups = list(file)
+    found = ", ".join(groups[:6]) + (f" and {len(groups) - 6} more" if len(groups) > 6 else "")
+    known = "give another file"
+    if "barcode_idx" in file or {"umi", "barcode"} <= set(file):
+        known = f"it is {what_it_is('molecule_info.h5')}"
+    elif {"assays", "cell.names"} <= set(file):
+        known = f"it is {what_it_is(f'{path.stem}.h5seurat')}"
+    return CtcflowError(
+        f"`{path}` is HDF5 but not {wanted} (found groups {found or 'none'}): {known}"
     )
 
 
-def read_h5ad(path: Path, matrix: str | None = None) -> Parts:
+def of_h5ad(path: Path, file: h5py.File, matrix: str | None) -> Parts:
     """Read counts of an .h5ad file, from the matrix that holds them (see `annotated.best_of`).
 
     Parameters
     ----------
     path
-        The file.
+        What error messages name.
+    file
+        The open file.
     matrix
         `X`, `raw.X` or the name of a layer; None to look at all that may hold counts.
 
     Raises
     ------
     CtcflowError
-        The file is damaged, or holds no matrix or not this one.
+        The file holds no matrix, or not this one.
     """
-    with opened(path) as file:
-        if "encoding-type" in file.attrs:
-            return _read_group(path, file, matrix)
-        if not {"obs", "var"} <= set(file):
-            raise CtcflowError(
-                f"`{path}` is HDF5 but not AnnData (found groups {', '.join(file) or 'none'}):"
-                " set the format to 10x_h5 if it is a Cell Ranger matrix, or give another file"
-            )
-    return _read_legacy(path, matrix)
+    if not {"obs", "var"} <= set(file):
+        raise _other_than(path, file, "AnnData")
+    if all(isinstance(file[part], h5py.Group) for part in ("obs", "var")):
+        return _read_group(path, file, matrix)
+    return _read_legacy(path, file.filename, matrix)
 
 
 def read_obs(path: Path) -> pd.DataFrame:
@@ -150,10 +166,10 @@ def read_obs(path: Path) -> pd.DataFrame:
     with opened(path) as file:
         if "encoding-type" in file.attrs:
             return pd.DataFrame(_element(file["obs"]))
-    return pd.DataFrame(_legacy(path).obs)
+        return pd.DataFrame(_legacy(path, file.filename).obs)
 
 
-def read_h5mu(path: Path, matrix: str | None = None) -> Parts:
+def of_h5mu(path: Path, file: h5py.File, matrix: str | None) -> Parts:
     """Read counts of the modality `rna` of an .h5mu file, and proteins and hashtags as tables.
 
     Other modalities are not read, only named in the notes.
@@ -161,26 +177,27 @@ def read_h5mu(path: Path, matrix: str | None = None) -> Parts:
     Parameters
     ----------
     path
-        The file.
+        What error messages name.
+    file
+        The open file.
     matrix
-        As in `read_h5ad`, of the modality.
+        As in `of_h5ad`, of the modality.
 
     Raises
     ------
     CtcflowError
-        The file is damaged or has no modality `rna` (or `gex`).
+        The file has no modality `rna` (or `gex`).
     """
-    with opened(path) as file:
-        modalities = list(file["mod"]) if "mod" in file else []
-        rna = [m for m in modalities if m.lower() in ("rna", "gex")]
-        if len(rna) != 1:
-            raise CtcflowError(
-                f"`{path}` has no single modality `rna` (found {', '.join(modalities) or 'none'}):"
-                " name the one with the RNA counts `rna`"
-            )
-        parts = _read_group(path, file["mod"][rna[0]], matrix)
-        groups = {m: file["mod"][m] for m in modalities if m != rna[0]}
-        tables = {m: _table_of(path, m, group) for m, group in groups.items()}
+    modalities = list(file["mod"]) if "mod" in file else []
+    rna = [m for m in modalities if m.lower() in ("rna", "gex")]
+    if len(rna) != 1:
+        raise CtcflowError(
+            f"`{path}` has no single modality `rna` (found {', '.join(modalities) or 'none'}):"
+            " name the one with the RNA counts `rna`"
+        )
+    parts = _read_group(path, file["mod"][rna[0]], matrix)
+    groups = {m: file["mod"][m] for m in modalities if m != rna[0]}
+    tables = {m: _table_of(path, m, group) for m, group in groups.items()}
     others = [m for m, table in tables.items() if table is None]
     if others:
         parts.notes.append(f"modalities left in the file for later steps: {', '.join(others)}")
@@ -193,20 +210,19 @@ def _table_of(path: Path, name: str, group: h5py.Group) -> Table | None:
     kind = kind_of(name)
     if kind not in SLOTS or not _matrices(group):
         return None
-    parts = _read_group(path, group)
-    check_shape(path, parts)
-    none = np.full(parts.names.size, "", dtype=object)
-    ids, types = (none if part is None else part for part in (parts.ids, parts.types))
-    return Table(kind, f"modality `{name}`", parts.x, parts.barcodes, parts.names, ids, types)
+    found = _read_group(path, group)
+    check_shape(path, found)
+    none = np.full(found.names.size, "", dtype=object)
+    ids, types = (none if part is None else part for part in (found.ids, found.types))
+    return Table(kind, f"modality `{name}`", found.x, found.barcodes, found.names, ids, types)
 
 
 def _read_group(path: Path, group: h5py.Group, matrix: str | None = None) -> Parts:
     """Read a group that holds an AnnData, without metadata, embeddings and other layers."""
     where, x, notes = _counts_of(path, group, matrix)
     names, ids, types = _genes_of(group["raw/var"] if where == "raw.X" else group["var"])
-    obs = group["obs"]
     tables = tuple(tables_of(group.get("obsm", {}), _element, notes))
-    return Parts(x, _strings_of(obs[obs.attrs["_index"]]), names, ids, types, notes, tables)
+    return Parts(x, _index_of(group["obs"]), names, ids, types, notes, tables)
 
 
 def _counts_of(
@@ -258,11 +274,23 @@ def _matrix(element: h5py.Group | h5py.Dataset) -> sparse.csr_matrix:
 
 
 def _genes_of(var: h5py.Group) -> tuple[Names, Names | None, Names | None]:
-    return _strings_of(var[var.attrs["_index"]]), *ids_and_types(var, _strings_of)
+    return _index_of(var), *ids_and_types(var, _strings_of)
 
 
-def _strings_of(element: Any) -> Names:
-    return strings(_element(element))
+def _index_of(frame: h5py.Group) -> Names:
+    """Names of the rows of obs or var; converters such as SeuratDisk may not say where they are."""
+    named = frame.attrs.get("_index", "_index")
+    return _strings_of(frame[next((n for n in (named, "_index", "index") if n in frame), named)])
+
+
+def _strings_of(element: h5py.Group | h5py.Dataset) -> Names:
+    levels = element.parent.get("__categories")
+    name = element.name.rsplit("/", 1)[-1]
+    if levels is None or name not in levels:
+        return strings(_element(element))
+    # anndata before 0.8 and SeuratDisk: codes, with the words apart; a code below 0 is missing
+    words = np.append(strings(levels[name][:]), "nan")
+    return np.asarray(words[np.where(element[:] < 0, -1, element[:])], dtype=object)
 
 
 def _element(element: Any) -> Any:
@@ -271,18 +299,22 @@ def _element(element: Any) -> Any:
     return _by_anndata(read_elem, element)
 
 
-def _by_anndata(read: Callable[[Any], Any], element: Any) -> Any:
+def _by_anndata(read: Callable[[Any], Any], given: Any) -> Any:
+    from anndata import OldFormatWarning
+
     try:
-        return read(element)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OldFormatWarning)  # old files are read on purpose
+            return read(given)
     except DAMAGED:
         raise
     except Exception as error:  # anndata's error for an unknown encoding has no public name
         raise ValueError(f"anndata does not know it, is it of a newer one? {error}") from error
 
 
-def _read_legacy(path: Path, matrix: str | None) -> Parts:
+def _read_legacy(path: Path, unpacked: str, matrix: str | None) -> Parts:
     """Read a file of anndata before 0.8, which `read_elem` cannot read."""
-    adata = _legacy(path)
+    adata = _legacy(path, unpacked)
     there = matrices_of(adata)
     if matrix is not None:
         there = {where: x for where, x in there.items() if matrix in (where, where[8:-2])}
@@ -298,8 +330,8 @@ def _read_legacy(path: Path, matrix: str | None) -> Parts:
     return found._replace(notes=[*notes, *found.notes])
 
 
-def _legacy(path: Path) -> Any:
+def _legacy(path: Path, unpacked: str) -> Any:
     import anndata
 
     with reading(path, "h5ad"):
-        return _by_anndata(anndata.read_h5ad, path)
+        return _by_anndata(anndata.read_h5ad, unpacked)

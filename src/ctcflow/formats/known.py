@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
     from ctcflow.formats.raw import Parts
 
-FormatName = Literal["10x_mtx", "10x_h5", "starsolo", "h5ad", "h5mu", "table", "per_cell"]
+FormatName = Literal[
+    "10x_mtx", "10x_h5", "starsolo", "mtx", "h5ad", "h5mu", "loom", "table", "per_cell"
+]
 """The values of the `format` column of the sample sheet: the names of `FORMATS`."""
 
 
@@ -31,25 +33,16 @@ class Format(NamedTuple):
 def _mtx(files: tuple[Path, ...], genes: pd.DataFrame | None) -> Parts:
     from ctcflow.formats.mtx import read_mtx
 
-    return read_mtx(files)
+    return read_mtx(files, genes)
 
 
-def _10x_h5(files: tuple[Path, ...], genes: pd.DataFrame | None) -> Parts:
-    from ctcflow.formats.h5 import read_10x_h5
+def _hdf5(name: str) -> Callable[[tuple[Path, ...], pd.DataFrame | None], Parts]:
+    def read(files: tuple[Path, ...], genes: pd.DataFrame | None) -> Parts:
+        from ctcflow.formats.hdf5 import read_hdf5
 
-    return read_10x_h5(files[0])
+        return read_hdf5(files[0], name)
 
-
-def _h5ad(files: tuple[Path, ...], genes: pd.DataFrame | None) -> Parts:
-    from ctcflow.formats.h5 import read_h5ad
-
-    return read_h5ad(files[0])
-
-
-def _h5mu(files: tuple[Path, ...], genes: pd.DataFrame | None) -> Parts:
-    from ctcflow.formats.h5 import read_h5mu
-
-    return read_h5mu(files[0])
+    return read
 
 
 def _table(files: tuple[Path, ...], genes: pd.DataFrame | None) -> Parts:
@@ -71,16 +64,31 @@ FORMATS: Final[dict[str, Format]] = {
         endings=(),
         read=_mtx,
     ),
-    "10x_h5": Format("Cell Ranger's HDF5 file", endings=(".h5", ".hdf5"), read=_10x_h5),
+    "10x_h5": Format(
+        "Cell Ranger's HDF5 file",
+        endings=(".h5", ".hdf5", ".h5.gz", ".hdf5.gz"),
+        read=_hdf5("10x_h5"),
+    ),
     "starsolo": Format("a STARsolo folder", endings=(), read=_mtx),
-    "h5ad": Format("an AnnData file with raw counts", endings=(".h5ad",), read=_h5ad),
+    "mtx": Format(
+        "a folder (or its `.mtx` file) in which Parse, kb-python, alevin-fry or the authors of a"
+        " download named a Matrix Market file and its lists of genes and cells",
+        endings=(),
+        read=_mtx,
+    ),
+    "h5ad": Format(
+        "an AnnData file with raw counts", endings=(".h5ad", ".h5ad.gz"), read=_hdf5("h5ad")
+    ),
     "h5mu": Format(
         "a MuData file: modality `rna` (or `gex`), and proteins and hashtags beside it",
-        endings=(".h5mu",),
-        read=_h5mu,
+        endings=(".h5mu", ".h5mu.gz"),
+        read=_hdf5("h5mu"),
+    ),
+    "loom": Format(
+        "a Loom file (velocyto, loompy)", endings=(".loom", ".loom.gz"), read=_hdf5("loom")
     ),
     "table": Format(
-        "genes x cells or cells x genes, as text",
+        "genes x cells or cells x genes, as text, or a long table of gene, cell and count",
         endings=(".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz"),
         read=_table,
     ),

@@ -1,4 +1,4 @@
-"""Matrix Market folders of Cell Ranger (v2, v3) and STARsolo."""
+"""Matrix Market files with their lists of genes and cells."""
 
 from __future__ import annotations
 
@@ -14,43 +14,78 @@ from scipy import sparse
 
 from ctcflow.errors import CtcflowError
 from ctcflow.formats.bounds import opened
-from ctcflow.formats.raw import Parts, reading
+from ctcflow.formats.known_genes import KnownGenes
+from ctcflow.formats.lists import cells_of, features_of
+from ctcflow.formats.raw import Names, Parts, reading
+from ctcflow.formats.triplets import genes_in_rows
 
 _KINDS: Final = (["integer", "general"], ["real", "general"])
 _LINES_AT_ONCE: Final = 2_000_000
+_LOOKED_AT: Final = 1000
+"""Names of a list that are compared with the known genes."""
+_MOST_CELLS_ARE_GENES: Final = 0.5
+_FEW_GENES: Final = 0.1
 
 
-def read_mtx(files: tuple[Path, ...]) -> Parts:
-    """Read matrix, features and barcodes; the matrix on disk is features x cells.
+def read_mtx(files: tuple[Path, ...], genes: pd.DataFrame | None) -> Parts:
+    """Read a matrix and its lists; which of its sides the genes are is told by their lengths.
+
+    Parameters
+    ----------
+    files
+        As `triplets.Triplet` has them.
+    genes
+        Known genes, to see that no list has the name of another.
 
     Raises
     ------
     CtcflowError
-        A file is damaged, or the three do not fit together.
+        A file is damaged, or they do not fit together.
     """
-    matrix, features, barcodes = files
-    columns = feature_columns(features)
-    cells = feature_columns(barcodes)[0]
-    with reading(matrix, "Matrix Market"):
-        x = _matrix(matrix)
-    notes = []
-    wanted = (len(columns[0]), len(cells))
-    if x.shape != wanted and x.shape == wanted[::-1]:
-        notes.append(f"{matrix.name} is cells x features and was transposed")
-        x = x.T
-    if x.shape != wanted:
+    names, ids, types = features_of(files)
+    cells = cells_of(files)
+    _refuse_swapped(files, (names, ids), cells, KnownGenes.of(genes))
+    with reading(files[0], "Matrix Market"):
+        x = _matrix(files[0])
+    x, notes = _genes_in_rows(files, x, (names.size, cells.size))
+    return Parts(sparse.csr_matrix(x.T), cells, names, ids, types, notes)
+
+
+def _genes_in_rows(
+    files: tuple[Path, ...], x: sparse.coo_matrix, wanted: tuple[int, int]
+) -> tuple[sparse.coo_matrix, list[str]]:
+    """Turn a matrix to genes x cells; its producer's habit decides only if it is square."""
+    habit = genes_in_rows(files)
+    if x.shape not in (wanted, wanted[::-1]):
         raise CtcflowError(
-            f"`{matrix}` has {x.shape[0]} rows and {x.shape[1]} columns, but {features.name} has"
-            f" {wanted[0]} lines and {barcodes.name} {wanted[1]}: copy the three files again"
+            f"`{files[0]}` has {x.shape[0]} rows and {x.shape[1]} columns, but {files[1].name} has"
+            f" {wanted[0]} lines and {files[2].name} {wanted[1]}: copy the three files again"
         )
-    return Parts(
-        x=sparse.csr_matrix(x.T),
-        barcodes=cells.to_numpy(dtype=object),
-        names=columns[1 if len(columns) > 1 else 0].to_numpy(dtype=object),
-        ids=columns[0].to_numpy(dtype=object) if len(columns) > 1 else None,
-        types=columns[2].to_numpy(dtype=object) if len(columns) > 2 else None,
-        notes=notes,
-    )
+    if wanted[0] != wanted[1]:
+        as_it_is = x.shape == wanted
+    elif habit is None and x.nnz:
+        raise CtcflowError(
+            f"`{files[0]}` has as many genes as cells ({wanted[0]}), so that either may be its"
+            " rows: name the files matrix.mtx, features.tsv and barcodes.tsv if these are the genes"
+        )
+    else:
+        as_it_is = habit is not False
+    turned = habit is not False and not as_it_is
+    notes = [f"{files[0].name} is cells x features and was transposed"] if turned else []
+    return (x if as_it_is else x.T), notes
+
+
+def _refuse_swapped(
+    files: tuple[Path, ...], features: tuple[Names, Names | None], cells: Names, known: KnownGenes
+) -> None:
+    given = [part[:_LOOKED_AT] for part in features if part is not None]
+    if (
+        known.share(cells[:_LOOKED_AT]) > _MOST_CELLS_ARE_GENES
+        and max(known.share(part) for part in given) < _FEW_GENES
+    ):
+        raise CtcflowError(
+            f"`{files[2]}` lists genes and `{files[1].name}` does not: swap the names of the two"
+        )
 
 
 def _matrix(path: Path) -> sparse.coo_matrix:
@@ -99,7 +134,7 @@ def _head(path: Path, file: IO[bytes]) -> tuple[tuple[int, int], int]:
 def _triplets(file: IO[bytes], n_values: int, separator: str) -> list[npt.NDArray[Any]]:
     """Row, column and value of every line, read into arrays of the length given in the header."""
     names = ["row", "column", "value"]
-    columns: list[npt.NDArray[Any]] = [
+    found: list[npt.NDArray[Any]] = [
         np.empty(n_values, dtype=kind) for kind in (np.int32, np.int32, np.int64)
     ]
     start = 0
@@ -123,28 +158,10 @@ def _triplets(file: IO[bytes], n_values: int, separator: str) -> list[npt.NDArra
             if end > n_values:
                 raise ValueError(f"it has more lines of counts than the {n_values} of its head")
             if values.dtype.kind == "f":
-                columns[2] = columns[2].astype(np.float64, copy=False)
-            for part, name in zip(columns, names, strict=True):
+                found[2] = found[2].astype(np.float64, copy=False)
+            for part, name in zip(found, names, strict=True):
                 part[start:end] = frame[name].to_numpy()
             start = end
     if start != n_values:
         raise ValueError(f"it has {start} lines of counts, but its head says {n_values}")
-    return columns
-
-
-def feature_columns(path: Path) -> list[pd.Series]:
-    """Read a headerless tab-separated file (features, barcodes) as columns of text."""
-    with reading(path, "tab-separated text"), opened(path) as file:
-        try:
-            frame = pd.read_csv(
-                file,
-                sep="\t",
-                header=None,
-                dtype=np.dtype(object),
-                keep_default_na=False,
-                quoting=csv.QUOTE_NONE,
-            )
-        except pd.errors.EmptyDataError:
-            # A library in which no cell was found has an empty list of barcodes.
-            return [pd.Series([], dtype=object)]
-    return [frame[column] for column in frame]
+    return found

@@ -68,7 +68,6 @@ def _chosen(source: Source, matrix: str) -> Parts:
             f"`{source.files[0]}` is of format `{source.format}` and has one matrix: leave `matrix`"
             " empty"
         )
-    from ctcflow.formats.h5 import read_h5ad, read_h5mu
+    from ctcflow.formats.hdf5 import read_hdf5
 
-    read = read_h5ad if source.format == "h5ad" else read_h5mu
-    return read(source.files[0], matrix)
+    return read_hdf5(source.files[0], source.format, matrix=matrix)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ctcflow.errors import DAMAGED
 from ctcflow.formats.detect import Source
+from ctcflow.formats.triplets import genes_in_rows
 
 if TYPE_CHECKING:
     import h5py
@@ -44,7 +45,7 @@ def size_of(source: Source) -> Size:
     read = _READERS.get(source.format)
     try:
         if read is not None:
-            return read(source.files[0])
+            return read(source.files)
     except DAMAGED:
         pass
     return _text(source.files)
@@ -53,12 +54,14 @@ def size_of(source: Source) -> Size:
 def check_head(source: Source) -> None:
     """Open a count matrix whose header states its length (HDF5); `ingest` checks other formats.
 
+    What is gzipped is not unpacked for it.
+
     Raises
     ------
     CtcflowError
         It should be HDF5 but is not, or it is truncated.
     """
-    if source.format in _HDF5:
+    if source.format in _HDF5 and not _is_packed(source.files[0]):
         from ctcflow.formats.h5 import opened
 
         with opened(source.files[0]):
@@ -70,26 +73,28 @@ def size_of_bytes(n_bytes: int) -> Size:
     return Size(n_bytes // _VALUES_OF_CELL, n_bytes)
 
 
-def _h5(path: Path) -> Size:
+def _hdf5(files: tuple[Path, ...]) -> Size:
     import h5py
 
-    with h5py.File(path, "r") as file:
+    from ctcflow.formats.hdf5 import content_of
+
+    if _is_packed(files[0]):
+        return size_of_bytes(files[0].stat().st_size)
+    with h5py.File(files[0], "r") as file:
+        content = content_of(file)
+        if content == "h5ad":
+            return _annotated(file)
+        if content == "h5mu":
+            return _largest([_annotated(part) for part in file["mod"].values()])
+        if content == "loom":
+            n_genes, n_cells = file["matrix"].shape
+            return Size(int(n_cells), int(n_cells) * int(n_genes))
         groups = [group for group in file.values() if isinstance(group, h5py.Group)]
         return _largest([_sparse(group) for group in groups if "indptr" in group])
 
 
-def _h5ad(path: Path) -> Size:
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        return _annotated(file)
-
-
-def _h5mu(path: Path) -> Size:
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        return _largest([_annotated(part) for part in file["mod"].values()])
+def _is_packed(path: Path) -> bool:
+    return path.name.lower().endswith(".gz")
 
 
 def _annotated(group: h5py.Group) -> Size:
@@ -114,11 +119,12 @@ def _largest(sizes: list[Size]) -> Size:
     return max(sizes, key=lambda size: size.values)
 
 
-def _mtx(path: Path) -> Size:
-    head, _ = _head(path)
+def _mtx(files: tuple[Path, ...]) -> Size:
+    head, _ = _head(files[0])
     line = next(line for line in [*head.splitlines(), ""] if not line.startswith("%"))
-    _, n_cells, n_values = map(int, line.split())
-    return Size(n_cells, n_values)
+    n_rows, n_columns, n_values = map(int, line.split())
+    by_producer = {True: n_columns, False: n_rows, None: max(n_rows, n_columns)}
+    return Size(by_producer[genes_in_rows(files)], n_values)
 
 
 def _text(files: tuple[Path, ...]) -> Size:
@@ -149,11 +155,8 @@ def _head(path: Path) -> tuple[str, int]:
         return text.decode(errors="replace"), raw.tell()
 
 
-_HDF5: Final = ("10x_h5", "h5ad", "h5mu")
-_READERS: Final[dict[str, Callable[[Path], Size]]] = {
-    "10x_h5": _h5,
-    "h5ad": _h5ad,
-    "h5mu": _h5mu,
-    "10x_mtx": _mtx,
-    "starsolo": _mtx,
+_HDF5: Final = ("10x_h5", "h5ad", "h5mu", "loom")
+_READERS: Final[dict[str, Callable[[tuple[Path, ...]], Size]]] = {
+    **dict.fromkeys(_HDF5, _hdf5),
+    **dict.fromkeys(("10x_mtx", "starsolo", "mtx"), _mtx),
 }

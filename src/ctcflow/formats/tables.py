@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,24 +13,37 @@ import pandas as pd
 from scipy import sparse
 
 from ctcflow.errors import CtcflowError
+from ctcflow.formats import long_table, text, words
 from ctcflow.formats.bounds import opened
+from ctcflow.formats.known_genes import KnownGenes
 from ctcflow.formats.raw import Names, Parts, reading
 
-_ENSEMBL: Final = re.compile(r"(?:\w+?_+)?ENS[A-Z]{0,4}G\d{11}(?:\.\d+)?(?:_PAR_Y)?$")
-_GENOME_PREFIX: Final = re.compile(r"^(?:hg19|hg38|GRCh37|GRCh38)[_-]+", re.IGNORECASE)
 VALUES_AT_ONCE: Final = 20_000_000
 """Largest number of table entries in memory at once."""
-_MIN_GENE_SHARE: Final = 0.1
+_NA: Final = ["", "NA", "NaN", "nan"]
+_ALIGNED: Final = re.compile(r"([._]?Aligned[.\w]*)?\.(bam|sam|cram)$")
+"""What STAR and samtools put behind the name of a cell, which featureCounts keeps."""
 
 
-class _Layout(NamedTuple):
-    separator: str
-    header: list[str]
-    n_columns: int
+class _Body(NamedTuple):
+    """All rows of a table: names, counts, and ids and types where the table has them."""
+
+    names: Names
+    x: sparse.csr_matrix
+    ids: Names | None
+    types: Names | None
+
+    def rows(self, which: npt.NDArray[np.bool_]) -> _Body:
+        """Select some rows."""
+        more = (None if part is None else part[which] for part in (self.ids, self.types))
+        return _Body(self.names[which], self.x[np.flatnonzero(which)], *more)
 
 
 def read_table(path: Path, genes: pd.DataFrame | None) -> Parts:
     """Read one table of genes x cells or cells x genes; the orientation is found from the names.
+
+    Columns and rows that producers write beside the counts (the length of a gene, the cluster of
+    a cell) are left out with a note. A table with one line per gene and cell is read as well.
 
     Raises
     ------
@@ -40,41 +51,80 @@ def read_table(path: Path, genes: pd.DataFrame | None) -> Parts:
         The file is damaged, holds text where counts should be, or neither its rows nor its
         columns look like genes.
     """
+    known = KnownGenes.of(genes)
     with reading(path, "a table"):
-        layout = _layout(path)
-        if layout.n_columns < 2:
-            return _no_cells(path, layout, genes)
-        if len(layout.header) not in (layout.n_columns, layout.n_columns - 1):
+        head = text.head_of(path)
+        if head.n_columns < 2:
+            return _no_cells(path, head, known)
+        if len(head.header) not in (head.n_columns, head.n_columns - 1):
             raise CtcflowError(
-                f"`{path}` has {len(layout.header)} names in the first line but {layout.n_columns}"
+                f"`{path}` has {len(head.header)} names in the first line but {head.n_columns}"
                 " columns in the second: give one name per column"
             )
-        rows, x = _body(path, layout)
-    columns = np.array(layout.header[-(layout.n_columns - 1) :], dtype=object)
-    in_rows, in_columns = (_gene_share(n, genes) for n in (rows, columns))
-    if max(in_rows, in_columns) < _MIN_GENE_SHARE:
+        if long_table.is_long(head):
+            return long_table.read_long(path, head, VALUES_AT_ONCE)
+        columns = text.columns_of(path, head, known)
+        if not columns.counts:
+            raise CtcflowError(
+                f"`{path}` has no column of counts (found {_shown(head.names)}): give a table of"
+                " genes x cells"
+            )
+        body = _body(path, head, columns)
+    return _turned(path, head, columns, body, known)
+
+
+def _turned(
+    path: Path, head: text.Head, columns: text.Columns, body: _Body, known: KnownGenes
+) -> Parts:
+    """Tell genes from cells, and leave out rows that are neither."""
+    along = np.array([head.names[at] for at in columns.counts], dtype=object)
+    in_rows, in_columns = known.share(body.names), known.share(along)
+    if max(in_rows, in_columns) < text.MIN_GENE_SHARE:
         raise CtcflowError(
-            f"`{path}` has genes neither in rows ({_first(rows)}) nor in columns"
-            f" ({_first(columns)}): name genes by human symbol or Ensembl id"
+            f"`{path}` has genes neither in rows ({_first(body.names)}) nor in columns"
+            f" ({_first(along)}): name genes by human symbol or Ensembl id"
         )
-    if in_rows >= in_columns:
+    genes_in_rows = in_rows >= in_columns
+    if genes_in_rows != columns.genes_in_rows and (columns.left or columns.skipped):
+        raise CtcflowError(
+            f"`{path}` has genes in its rows ({_first(body.names)}) and its columns"
+            f" ({_first(along)}): give a table of genes x cells"
+        )
+    describes = words.is_of_cells if genes_in_rows else words.is_of_genes
+    stray = np.array([describes(str(name)) for name in body.names], dtype=bool)
+    notes = list[str]()
+    if columns.left:
+        notes.append(f"columns that hold no counts were left out: {_shown(columns.left)}")
+    rows = [*(row.fields[0] for row in columns.skipped), *body.names[stray]]
+    if rows:
+        notes.append(f"rows that hold no counts were left out: {_shown(rows)}")
+    body = body.rows(~stray) if stray.any() else body
+    if genes_in_rows:
         note = f"genes are in rows (known: {in_rows:.0%} of rows, {in_columns:.0%} of columns)"
-        return Parts(sparse.csr_matrix(x.T), columns, rows, None, None, [note])
+        x = sparse.csr_matrix(body.x.T)
+        return Parts(x, _cell_names(along), body.names, body.ids, body.types, [note, *notes])
     note = f"genes are in columns (known: {in_columns:.0%} of columns, {in_rows:.0%} of rows)"
-    return Parts(x, rows, columns, None, None, [note])
+    return Parts(body.x, body.names, along, None, None, [note, *notes])
 
 
-def _no_cells(path: Path, layout: _Layout, genes: pd.DataFrame | None) -> Parts:
+def _cell_names(names: Names) -> Names:
+    """Names of cells without the folders and endings of the files that were counted."""
+    if not all(_ALIGNED.search(str(name)) for name in names):
+        return names
+    short = [_ALIGNED.sub("", str(name).rsplit("/", 1)[-1]) for name in names]
+    return np.array(short, dtype=object) if len(set(short)) == len(short) else names
+
+
+def _no_cells(path: Path, head: text.Head, known: KnownGenes) -> Parts:
     """Read a table of genes x cells without any cells: only a header and gene names."""
     how = {"header": None, "usecols": [0], "dtype": np.dtype(object)}
     with opened(path) as file:
-        names = pd.read_csv(file, sep=layout.separator, skiprows=1, **how)[0]
+        names = pd.read_csv(file, sep=head.separator, skiprows=head.first, **how)[0]
     names = names.to_numpy(dtype=object)
     # If the first line is a gene itself, the file is a list of genes and not a table.
-    header = np.array(layout.header[:1], dtype=object)
-    if _gene_share(names, genes) < _MIN_GENE_SHARE or _gene_share(header, genes) > 0:
+    if known.share(names) < text.MIN_GENE_SHARE or known.has(head.header[0]):
         raise CtcflowError(
-            f"`{path}` has one column only (first line `{layout.header[0][:40]}`): separate the"
+            f"`{path}` has one column only (first line `{head.header[0][:40]}`): separate the"
             " columns by tabs or commas"
         )
     none = sparse.csr_matrix((0, names.size), dtype=np.int64)
@@ -114,88 +164,75 @@ def read_per_cell(files: tuple[Path, ...]) -> Parts:
 
 def _cell(path: Path) -> tuple[list[str], npt.NDArray[np.number]]:
     with reading(path, "a table of gene and count"):
-        layout = _layout(path)
-        if layout.n_columns != 2:
+        head = text.head_of(path)
+        beside = [at for at, name in enumerate(head.names) if at and words.is_of_genes(name)]
+        counts = [at for at in range(1, head.n_columns) if at not in beside]
+        if len(counts) != 1:
             raise CtcflowError(
-                f"`{path}` has {layout.n_columns} columns, but a table of one cell has two (gene,"
+                f"`{path}` has {head.n_columns} columns, but a table of one cell has two (gene,"
                 " count): give the path of the file itself if it is a whole matrix"
             )
-        has_header = len(layout.header) == 2 and not _is_number(layout.header[1])
+        has_header = len(head.header) == head.n_columns and not text.is_number(
+            head.header[counts[0]]
+        )
         with opened(path) as file:
             frame = pd.read_csv(
                 file,
-                sep=layout.separator,
+                sep=head.separator,
                 header=None,
-                names=["gene", "count"],
-                skiprows=int(has_header),
-                dtype={"gene": np.dtype(object)},
+                names=list(range(head.n_columns)),
+                skiprows=head.first - (not has_header),
+                dtype={0: np.dtype(object)},
                 keep_default_na=False,
-                na_values={"count": ["", "NA", "NaN", "nan"]},
+                na_values={counts[0]: _NA},
                 encoding="utf-8-sig",
             )
-    frame = frame[~frame["gene"].str.startswith("__")]
-    return frame["gene"].tolist(), _numbers(path, frame[["count"]])[:, 0]
+    frame = frame[~frame[0].str.startswith("__")]
+    return frame[0].tolist(), _numbers(path, frame[counts], head.names)[:, 0]
 
 
-def _layout(path: Path) -> _Layout:
-    """Look at the first two lines: separator, header, number of columns."""
-    with io.TextIOWrapper(opened(path), encoding="utf-8-sig") as file:
-        lines = [line for line in (file.readline(), file.readline()) if line.strip()]
-    if not lines:
-        raise CtcflowError(f"`{path}` has no lines: copy it again")
-    if "\0" in lines[0]:
-        raise CtcflowError(f"`{path}` is not a text file: check its format or copy it again")
-    # R writes a header that is one name short, so the second line gives the number of columns.
-    counted = {s: lines[-1].count(s) for s in ("\t", ",", ";", " ")}
-    separator = max(counted, key=lambda s: counted[s])
-    header, last = (_split(line, separator) for line in (lines[0], lines[-1]))
-    has_values = len(header) > 1 or any(last[1:])
-    return _Layout(separator, header, len(last) if has_values else 1)
-
-
-def _split(line: str, separator: str) -> list[str]:
-    try:
-        fields = next(csv.reader([line], delimiter=separator))
-    except csv.Error as error:
-        raise ValueError(f"the first lines: {error}") from error
-    return [field.strip() for field in fields]
-
-
-def _body(path: Path, layout: _Layout) -> tuple[Names, sparse.csr_matrix]:
-    """Read all lines but the first, in pieces, as names and sparse values."""
-    names: list[str] = []
+def _body(path: Path, head: text.Head, columns: text.Columns) -> _Body:
+    """Read all rows, in pieces, as names and sparse values."""
+    text_columns = [at for at in (columns.names, columns.ids, columns.types) if at is not None]
+    fields = {at: list[str]() for at in text_columns}
     blocks: list[sparse.csr_matrix] = []
-    for frame in _chunks(path, layout):
-        names += frame[0].tolist()
-        blocks.append(sparse.csr_matrix(_numbers(path, frame.drop(columns=0))))
-    if not blocks:
-        return np.array([], dtype=object), sparse.csr_matrix((0, layout.n_columns - 1))
-    x = sparse.csr_matrix(sparse.vstack(blocks, format="csr"))
-    return np.array(names, dtype=object), x
+    for frame in _chunks(path, head, columns, text_columns):
+        for at, found in fields.items():
+            found += frame[at].tolist()
+        blocks.append(sparse.csr_matrix(_numbers(path, frame[columns.counts], head.names)))
+    x = sparse.csr_matrix((0, len(columns.counts)))
+    if blocks:
+        x = sparse.csr_matrix(sparse.vstack(blocks, format="csr"))
+    arrays = {at: np.array(found, dtype=object) for at, found in fields.items()}
+    ids, types = (None if at is None else arrays[at] for at in (columns.ids, columns.types))
+    return _Body(arrays[columns.names], x, ids, types)
 
 
-def _chunks(path: Path, layout: _Layout) -> Iterator[pd.DataFrame]:
+def _chunks(
+    path: Path, head: text.Head, columns: text.Columns, text_columns: list[int]
+) -> Iterator[pd.DataFrame]:
     # Columns are numbered here: pandas would rename repeated cells and guess at R's short header.
+    skipped = [row.line for row in columns.skipped]
     try:
         with opened(path) as file:
             yield from pd.read_csv(
                 file,
-                sep=layout.separator,
+                sep=head.separator,
                 header=None,
-                names=list(range(layout.n_columns)),
+                names=list(range(head.n_columns)),
                 index_col=False,
-                skiprows=1,
-                dtype={0: np.dtype(object)},
+                skiprows=[*range(head.first), *skipped] if skipped else head.first,
+                dtype=dict.fromkeys(text_columns, np.dtype(object)),
                 keep_default_na=False,
-                na_values={c: ["", "NA", "NaN", "nan"] for c in range(1, layout.n_columns)},
-                chunksize=max(1, VALUES_AT_ONCE // layout.n_columns),
+                na_values=dict.fromkeys(columns.counts, _NA),
+                chunksize=max(1, VALUES_AT_ONCE // head.n_columns),
                 encoding="utf-8-sig",
             )
     except pd.errors.EmptyDataError:
         return
 
 
-def _numbers(path: Path, frame: pd.DataFrame) -> npt.NDArray[np.number]:
+def _numbers(path: Path, frame: pd.DataFrame, names: list[str]) -> npt.NDArray[np.number]:
     if frame.empty:
         return np.zeros(frame.shape, dtype=np.int64)
     for position, dtype in enumerate(frame.dtypes):
@@ -205,29 +242,10 @@ def _numbers(path: Path, frame: pd.DataFrame) -> npt.NDArray[np.number]:
             number = pd.to_numeric(column.astype(str), errors="coerce")
             bad = column[~np.isfinite(number)]
             seen = str(bad.iloc[0]) if len(bad) else str(column.iloc[0])
-            raise CtcflowError(
-                f"`{path}` holds text where counts should be (column"
-                f" {frame.columns[position]}: `{seen[:40]}`): keep one column of names"
-            )
+            at = int(frame.columns[position])
+            raise text.text_error(path, at, names[at], seen)
     values: npt.NDArray[np.number] = frame.to_numpy()
     return values
-
-
-def _gene_share(names: Names, genes: pd.DataFrame | None) -> float:
-    """Share of names that are an Ensembl id or in the gene table."""
-    if names.size == 0:
-        return 0.0
-    known_names: set[str] = set() if genes is None else {*genes["gene_id"], *genes["symbol"]}
-    bare = [_GENOME_PREFIX.sub("", str(n)) for n in names]
-    return sum(n in known_names or _ENSEMBL.match(n) is not None for n in bare) / len(bare)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _stem(path: Path) -> str:
@@ -236,3 +254,8 @@ def _stem(path: Path) -> str:
 
 def _first(names: Names) -> str:
     return ", ".join(str(n) for n in names[:3])
+
+
+def _shown(names: list[str]) -> str:
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(f"`{name[:40]}`" for name in names[:4]) + more

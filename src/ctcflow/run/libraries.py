@@ -1,34 +1,48 @@
 """Find the libraries (count matrices) below a folder.
 
-Standard library only. Only what `ingest` can read is found.
+Standard library only. Only what `ingest` can read is found; of the rest it is said why.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from ctcflow.errors import CtcflowError
-from ctcflow.formats.detect import locate
+from ctcflow.formats.detect import locate, triplets_in
+from ctcflow.formats.known import FORMATS
+from ctcflow.formats.others import what_it_is
+from ctcflow.formats.triplets import is_matrix
 
 _ROOTS: Final = re.compile(
     r"outs|.*Solo\.out|(sample_)?filtered_(feature_bc_matrix|gene_bc_matrices)(_h5)?(\.h5)?"
+    r"|(counts|DGE)_filtered"
 )
 """Names of files and folders that mark their parent as the folder of one library."""
-_TRIPLET: Final = re.compile(r"(.*?)matrix\.mtx(\.gz)?")
-_ONE_FILE: Final = (".h5", ".hdf5", ".h5ad", ".h5mu")
+_DROPLETS: Final = re.compile(r"raw_.*|(counts|DGE)_unfiltered|.*_Unfiltered_MEX")
+"""Names of folders of unfiltered droplets."""
+_DROPLET_FILES: Final = ("raw_feature_bc", "raw_gene_bc", "unfiltered")
+_TABLES: Final = FORMATS["table"].endings
+_ONE_FILE: Final = tuple(
+    end for name, known in FORMATS.items() if name != "table" for end in known.endings
+)
 _SAYS_NOTHING: Final = re.compile(
-    r"outs|count|multi|per_sample_outs|filtered|Gene(Full)?|(.*)Solo\.out|GRCh38.*|hg19|data"
-    r"|(sample_)?filtered_.*|counts?|matrix|adata"
+    r"outs|count|multi|per_sample_outs|filtered|Gene(Full.*)?|(.*)Solo\.out|GRCh38.*|hg19|data"
+    r"|(sample_)?filtered_.*|counts?|matrix|adata|(counts|DGE)_filtered|cells_x_genes(\.total)?"
+    r"|(af_)?quant(s_mat)?|alevin|count_matrix|DGE"
 )
 """Parts of a path that are the same for every library, and so do not name it."""
 _ENDINGS: Final = re.compile(
-    r"([_.-]*(sample_)?filtered(_feature_bc_matrix|_gene_bc_matrices(_h5)?)?|[_.-]*matrix)?"
-    r"(\.(h5|hdf5|h5ad|h5mu|mtx|mtx\.gz))?$"
+    r"([_.-]*(sample_)?filtered(_feature_bc_matrix|_gene_bc_matrices(_h5)?)?"
+    r"|[_.-]*matrix|(^|[_.-]+)((raw|umi|gene)[_.-])?(counts?|DGE)([_.-]?matrix)?)?"
+    r"(\.(h5|hdf5|h5ad|h5mu|loom|mtx)(\.gz)?)?$"
 )
 _LONGEST_NAME: Final = 64
+_OF_DROPLETS: Final = "holds unfiltered droplets: give it as `raw_path` of its library"
+_NO_COUNTS: Final = "is no file of counts"
 
 
 class Library(NamedTuple):
@@ -40,18 +54,21 @@ class Library(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Libraries in the order of their paths, and folders that cannot be read, with the reason."""
+    """Libraries in the order of their paths, and what is none, with the reason."""
 
     libraries: list[Library]
     left_out: list[str]
+    """What looks like a library and cannot be read."""
+    passed_over: tuple[str, ...] = ()
+    """What does not look like one."""
 
 
 def libraries_below(folder: Path) -> Found:
-    """Find Cell Ranger and STARsolo outputs, 10x `.h5`, `.h5ad` and `.h5mu` files.
+    """Find outputs of Cell Ranger, STARsolo, Parse, kb and alevin-fry, and files of one library.
 
-    Folders of finished runs, folders of unfiltered droplets and hidden folders are skipped; a
-    folder that several links point to is searched once. Text tables are not found, because any text
-    file may be one.
+    Folders of finished runs and of unfiltered droplets are passed over; a folder that several links
+    point to is searched once. Text tables are not found, because any text file may be one. Hidden
+    files and folders are not looked at.
 
     Parameters
     ----------
@@ -68,7 +85,8 @@ def libraries_below(folder: Path) -> Found:
         raise CtcflowError(f"`{folder}` is not a folder: give the one that holds the libraries")
     paths: list[tuple[Path, Path | None]] = []
     left_out: list[str] = []
-    for path in sorted(_candidates(root, set(), left_out)):
+    passed_over: list[str] = []
+    for path in sorted(_candidates(root, set(), left_out, passed_over)):
         try:
             source = locate(path, format=None)
         except CtcflowError as error:
@@ -76,18 +94,21 @@ def libraries_below(folder: Path) -> Found:
         else:
             paths.append((path, _droplets(source.files[0])))
     names = _names([path for path, _ in paths], root)
-    libraries = [Library(name, *pair) for name, pair in zip(names, paths, strict=True)]
-    return Found(libraries, left_out)
+    found = [Library(name, *pair) for name, pair in zip(names, paths, strict=True)]
+    passed_over.sort(key=lambda line: (line.endswith(_NO_COUNTS), line))
+    return Found(found, left_out, tuple(passed_over))
 
 
-def _candidates(folder: Path, entered: set[Path], left_out: list[str]) -> Iterator[Path]:
+def _candidates(
+    folder: Path, entered: set[Path], left_out: list[str], passed_over: list[str]
+) -> Iterator[Path]:
     """Folders and files that are one library each."""
     real = folder.resolve()
     if real in entered:
         return
     entered.add(real)
     try:
-        children = [x for x in folder.iterdir() if not x.name.startswith((".", "raw_"))]
+        children = [x for x in folder.iterdir() if not x.name.startswith(".")]
     except OSError as error:
         left_out.append(f"`{folder}` cannot be read: {error.strerror}")
         return
@@ -99,37 +120,106 @@ def _candidates(folder: Path, entered: set[Path], left_out: list[str]) -> Iterat
     elif any(_ROOTS.fullmatch(child.name) for child in children):
         yield folder
     elif (folder / ".snakemake").is_dir():
-        return
+        passed_over.append(f"`{folder}` is a run of ctcflow or Snakemake")
+    elif not children:
+        passed_over.append(f"`{folder}` is an empty folder")
     else:
-        yield from _flat(folder, children)
+        yield from _flat(folder, children, left_out, passed_over)
         for child in children:
-            if child.is_dir():
-                yield from _candidates(child, entered, left_out)
+            why = _why_no_folder(child) if child.is_dir() else ""
+            if why:
+                passed_over.append(f"`{child}` {why}")
+            elif child.is_dir():
+                yield from _candidates(child, entered, left_out, passed_over)
 
 
-def _flat(folder: Path, children: Sequence[Path]) -> Iterator[Path]:
+def _why_no_folder(folder: Path) -> str:
+    """Why a folder is not searched; empty if it is."""
+    if _DROPLETS.fullmatch(folder.name):
+        return _OF_DROPLETS
+    return f"is {what_it_is(folder.name)}" if folder.suffix == ".zarr" else ""
+
+
+def _flat(
+    folder: Path, children: Sequence[Path], left_out: list[str], passed_over: list[str]
+) -> Iterator[Path]:
     """Matrices that are side by side in one folder, as in downloads from GEO."""
+    try:
+        triplets = triplets_in(folder)
+    except CtcflowError as error:
+        left_out.append(str(error))
+        triplets = []
+    of_triplets = {path.name for triplet in triplets for path in triplet.files}
+    matrices = {triplet.files[0].name for triplet in triplets}
+    droplets = {name for name in matrices if _is_of_droplets(name)}
+    tables = []
     for child in children:
         if not child.is_file():
             continue
-        triplet = _TRIPLET.fullmatch(child.name)
-        if triplet is not None and "raw" not in triplet[1]:
-            yield child if triplet[1] else folder
-        elif child.suffix in _ONE_FILE and "raw_feature_bc" not in child.name:
+        if child.name in of_triplets:
+            if child.name in matrices - droplets:
+                yield folder if _is_plain(child.name) else child
+            continue
+        why = _why_no_file(child.name)
+        if not why:
             yield child
+        elif child.name.lower().endswith(_TABLES):
+            tables.append(child)
+        else:
+            passed_over.append(f"`{child}` {why}")
+    passed_over += [f"`{folder / name}` {_OF_DROPLETS}" for name in sorted(droplets)]
+    if len(tables) > 1:
+        passed_over.append(
+            f"`{folder}` holds {len(tables)} text files: put those that are tables of counts into"
+            " the sheet by hand, or the folder if each is of one cell"
+        )
+    elif tables:
+        passed_over.append(
+            f"`{tables[0]}` is text: if it is a table of counts, put it into the sheet by hand"
+        )
+
+
+def _is_of_droplets(name: str) -> bool:
+    """Whether a matrix is named as Cell Ranger names that of all droplets."""
+    lower = name.lower()
+    raw = lower.endswith(("matrix.mtx", "matrix.mtx.gz")) and "raw" in lower
+    if "count" in lower:  # raw counts are what is wanted
+        raw = False
+    return raw or any(word in lower for word in _DROPLET_FILES)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a matrix has a name that its folder stands for."""
+    return name in (
+        "matrix.mtx",
+        "matrix.mtx.gz",
+        "cells_x_genes.mtx",
+        "count_matrix.mtx",
+        "quants_mat.mtx",
+    )
+
+
+def _why_no_file(name: str) -> str:
+    """Why a file is no library; empty if it may be one."""
+    other = what_it_is(name)
+    if other is not None:
+        return f"is {other}"
+    if not (is_matrix(name) or name.lower().endswith(_ONE_FILE)):
+        return _NO_COUNTS
+    return _OF_DROPLETS if _is_of_droplets(name) else ""
 
 
 def _droplets(counts: Path) -> Path | None:
-    """Unfiltered droplets, where Cell Ranger and STARsolo write them next to the called cells."""
+    """Unfiltered droplets, where they are written next to the called cells."""
     for path in (counts, *counts.parents[:2]):
         if "filtered" in path.name:
-            beside = path.with_name(path.name.replace("filtered", "raw"))
-            beside = beside / counts.relative_to(path).parent
-            try:
-                locate(beside, format=None)
-            except CtcflowError:
-                return None
-            return beside
+            for called in ("raw", "unfiltered"):
+                beside = path.with_name(path.name.replace("filtered", called))
+                beside = beside / counts.relative_to(path).parent
+                with contextlib.suppress(CtcflowError):
+                    locate(beside, format=None)
+                    return beside
+            return None
     return None
 
 

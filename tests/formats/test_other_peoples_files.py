@@ -117,9 +117,12 @@ EQUAL = (
 def test_counts_of_a_case_are_the_truth(name: str, genes: pd.DataFrame) -> None:
     truth = anndata.read_h5ad(CASES / "truth.h5ad")
     done = ingested(source_of(CASES / name), genes)
-    shared = [cell for cell in done.obs_names if cell in set(truth.obs_names)]
-    if len(shared) == done.n_obs:
-        truth = truth[done.obs_names]
+    truth.obs_names = [cell.removesuffix("-1") for cell in truth.obs_names]
+    cells = [cell.removesuffix("-1") for cell in done.obs_names]
+    if name == "19_parse_dge":  # its cells are named by wells: those of the folder of kb-python
+        cells = list(ingested(source_of(CASES / "20_kb_counts_unfiltered"), genes).obs_names)
+    if done.n_obs < truth.n_obs:
+        truth = truth[cells]
     expected = totals(truth)
     expected = expected.groupby(expected.index).sum()
     found = totals(done)
@@ -191,7 +194,7 @@ def test_what_is_no_gene_is_kept_apart(
     table.loc[row] = 1 + counts.sum(axis=1)
     done = from_table(tmp_path, table, genes)
     assert_is(done, counts, names)
-    assert "kept" in notes_of(done)
+    assert any(words in notes_of(done) for words in ("kept apart", "are kept in", "left out"))
 
 
 @pytest.mark.parametrize("row", ["GFP", "tdTomato_x", "SARSCoV2", "chr1", "whatever", "EPCAM_ins"])
@@ -232,8 +235,8 @@ def test_a_row_that_holds_up_to_five_percent_is_a_gene(
 def test_a_column_that_is_no_cell_is_refused(
     tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str], column: np.ndarray
 ) -> None:
-    table = table_of(counts, names).assign(Width=column)
-    with pytest.raises(CtcflowError, match="`Width` stands among the cells and is none"):
+    table = table_of(counts, names).assign(Extra=column)
+    with pytest.raises(CtcflowError, match="`Extra` stands among the cells and is none"):
         from_table(tmp_path, table, genes)
 
 

@@ -424,30 +424,36 @@ def _lacking_panel_genes(score: Score) -> str:
     )
 
 
-def _sample_record(
-    row: counting.Row, adata: AnnData, table: pd.DataFrame, params: CallParams
-) -> SampleCounts:
-    named, before = table[keys.CLASS.key], table[keys.CLASS_BEFORE_REVIEW.key]
-    machine = before.where(before != "", named)
-    counts = {name: int((named == name).sum()) for name in classes.CLASSES}
+def _flags(adata: AnnData, n_aggregates: int, lacking: str, params: CallParams) -> list[str]:
+    """What to keep in mind of a sample, in sentences."""
     flags = []
     if adata.n_obs == 0:
         flags.append("no cell was kept")
     leukocytes = int(adata.obs[keys.IS_LEUKOCYTE.key].sum())
     if 0 < leukocytes < params.few_leukocytes or (leukocytes == 0 and adata.n_obs):
         flags.append(f"only {leukocytes} leukocytes: p rests on shipped blood rates")
-    if counts["CTC aggregate"] > _MANY_AGGREGATES * adata.n_obs:
+    if n_aggregates > _MANY_AGGREGATES * adata.n_obs:
         flags.append(
-            f"{counts['CTC aggregate']} of {adata.n_obs} cells are called aggregates: RNA of lysed"
-            " tumour cells may be in every droplet"
+            f"{n_aggregates} of {adata.n_obs} cells are called aggregates: RNA of lysed tumour"
+            " cells may be in every droplet"
         )
-    lacking = _lacking_panel_genes(io.record(adata, keys.SCORE, Score))
     if lacking:
         flags.append(
             f"{lacking.removeprefix('cannot be judged: ')}: where genes that few cells show were"
             " removed, the evidence of rare tumour cells was removed with them"
         )
+    return flags
+
+
+def _sample_record(
+    row: counting.Row, adata: AnnData, table: pd.DataFrame, params: CallParams
+) -> SampleCounts:
+    named, before = table[keys.CLASS.key], table[keys.CLASS_BEFORE_REVIEW.key]
+    machine = before.where(before != "", named)
+    counts = {name: int((named == name).sum()) for name in classes.CLASSES}
+    lacking = _lacking_panel_genes(io.record(adata, keys.SCORE, Score))
     reviewed = reviews.summary(table[keys.VERDICT.key].to_numpy(dtype=object))
+    flags = _flags(adata, counts["CTC aggregate"], lacking, params)
     flags += [reviewed] if reviewed else []
     umis = table[keys.TOTAL_COUNTS.key]
     ambient = io.record(adata, keys.QC, QC)["ambient"]

@@ -125,16 +125,22 @@ def qc(
         adata.layers[keys.CORRECTED.key] = without[back]
     not_run = _not_run(sample, doublet, rate, ambient_rna.found)
     not_run += [_NO_SOUP] if unfiltered is not None and raw is None else []
-    basis = "droplets" if raw else "cells"
     record: QC = {
         **_decided(sample, judged, raw, doublet, lower=params.ambient_umis),
-        "ambient": records.contamination(ambient_rna.found, measured_on=basis, corrected=correct),
+        "ambient": _contamination(ambient_rna, raw, corrected=correct),
         "doublet_rate": rate,
         "not_run": not_run,
         "ingest": io.record(adata, keys.INGEST, Ingest),
     }
     io.write_record(adata, keys.QC, record)
     return adata
+
+
+def _contamination(
+    ambient_rna: sample_ambient.SampleAmbient, raw: qc_decisions.Raw | None, *, corrected: bool
+) -> Ambient:
+    measured_on = "droplets" if raw else "cells"
+    return records.contamination(ambient_rna.found, measured_on=measured_on, corrected=corrected)
 
 
 def _without(

@@ -13,7 +13,7 @@ from ctcflow import keys
 from ctcflow.errors import CtcflowError
 from ctcflow.files import io
 from ctcflow.records.ingest import Features, Ingest
-from ctcflow.records.qc import QC, Decided
+from ctcflow.records.qc import QC, Ambient, Decided
 from ctcflow.records.run import NotRun
 from ctcflow.settings.sample_params import QCParams
 from ctcflow.stats.counts.checks import own_droplets

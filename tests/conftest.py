@@ -50,7 +50,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory, tables: Tables) -> Path
     genes = pd.read_csv(
         RESOURCES / SHIPPED["genes"], sep="\t", dtype={"chromosome": str}, keep_default_na=False
     )
-    simulate(folder, params, genes, tables["rates"], 1, frozenset(tables["panels"]["gene"]))
+    simulate(folder, params, genes, tables["rates"], 1)
     return folder
 
 

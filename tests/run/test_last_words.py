@@ -60,3 +60,13 @@ def test_calls_are_compared_with_the_truth_of_a_simulated_cohort(run):
     (run / "truth.tsv").write_text(truth)
     said = last_words.against_truth(run)
     assert said == "1 of 3 simulated CTCs called (1 uncertain), 1 false"
+
+
+def test_a_draw_that_cannot_be_judged_has_no_zero(run):
+    path = run / "results" / "call" / "draws.tsv"
+    head, _, zero, *_ = path.read_text().splitlines()
+    path.write_text(f"{head}\tjudged\n{zero}\tcannot be judged: 12 of 61 panel genes in the data\n")
+    assert last_words.draws(run)[1] == (
+        "P2: cannot be judged: 12 of 61 panel genes in the data;"
+        " only 3 leukocytes: p rests on shipped blood rates"
+    )

@@ -467,3 +467,20 @@ def test_limits_are_measured_on_cells_and_not_on_empty_droplets_or_other_species
     assert empty.sum() >= 50 and used.sum() > 150
     assert not (used & empty).any()
     assert not (used & flags.str.contains("another species").to_numpy()).any()
+
+
+def test_droplets_of_another_library_with_the_same_barcodes_are_refused(
+    healthy: anndata.AnnData, measure: Measure
+) -> None:
+    # the list of barcodes of a kit: in the other library these droplets hold ambient RNA
+    ambient = _soup(healthy, np.full(healthy.n_obs, 60), 1)
+    ambient.obs_names = healthy.obs_names
+    more = _soup(healthy, np.full(100, 40), 2)
+    with pytest.raises(CtcflowError, match="are not the droplets of these barcodes in raw_path"):
+        measure(healthy.copy(), anndata.concat([ambient, more], merge="same"))
+    other = healthy[np.roll(np.arange(healthy.n_obs), 1)].copy()
+    other.obs_names = healthy.obs_names
+    with pytest.raises(CtcflowError, match="are not the droplets of these barcodes in raw_path"):
+        measure(healthy.copy(), anndata.concat([other, more], merge="same"))
+    own = anndata.concat([healthy, more], merge="same")
+    assert measure(healthy.copy(), own).n_obs == healthy.n_obs

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
@@ -210,6 +211,15 @@ def _donors_of(jobs: list[Job]) -> list[Donor]:
     return list({job.donor.name: job.donor for job in jobs}.values())
 
 
+def _library(counts: sparse.csr_matrix, barcodes: npt.NDArray[np.str_], kinds: Species) -> Library:
+    """The counts with the genes that no cell expresses, as the last ones."""
+    columns = ["gene_id", "symbol"]
+    genes = pd.concat([kinds.genes[columns], kinds.silent[columns]], ignore_index=True)
+    whole = sparse.csr_matrix(counts, copy=True)
+    whole.resize(counts.shape[0], len(genes))
+    return Library(whole, barcodes, genes)
+
+
 def _run(
     jobs: list[Job], kinds: Species, out: Path, n_threads: int
 ) -> Iterator[dict[str, str | int | float]]:
@@ -248,7 +258,7 @@ def _make(job: Job, kinds: Species, out: Path) -> dict[str, str | int | float]:
     # The whitelist is sorted, and so are the barcodes of every delivered matrix.
     order = np.argsort(codes[:n_cells])
     barcodes = codes[:n_cells][order]
-    library = Library(drawn.counts[order], barcodes, kinds.genes)
+    library = _library(drawn.counts[order], barcodes, kinds)
     sample, form = str(job.row["sample"]), FORMATS[job.format]
     folder = out / "data" / sample
 
@@ -258,7 +268,7 @@ def _make(job: Job, kinds: Species, out: Path) -> dict[str, str | int | float]:
             stacked = sparse.vstack([library.counts, drawn.empty], format="csr")
             all_codes = np.concatenate([barcodes, codes[n_cells:]])
             by_code = np.argsort(all_codes)
-            raw = Library(stacked[by_code], all_codes[by_code], kinds.genes)
+            raw = _library(stacked[by_code], all_codes[by_code], kinds)
             _target(path, form.raw_path, form.write_raw, raw)
 
     write_whole(folder, write)

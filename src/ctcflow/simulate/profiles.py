@@ -91,6 +91,8 @@ class Species(NamedTuple):
     """Shares without mitochondrial genes, kinds x genes; rows sum to 1."""
     mitochondrial: Floats
     """Shares of the mitochondrial genes in their own sum, shape (genes,)."""
+    silent: pd.DataFrame
+    """More genes, that are in the files and that no cell expresses; columns as in `genes`."""
 
 
 def species(
@@ -107,25 +109,13 @@ def species(
     n_genes
         Number of genes; those with programmes and rates come first.
     silent
-        Symbols of more genes, that no cell expresses unless they are among the others: a file
-        without the genes of a tumour panel could not be judged.
+        Symbols of genes that are in the files, and that no cell expresses unless they are among
+        the others: a file without the genes of a tumour panel could not be judged.
     """
     by_symbol = rates.drop_duplicates("symbol").set_index("symbol")
-    expressed = _choose(genes, by_symbol, n_genes)
-    more = genes[genes["symbol"].isin(list(silent)) & ~genes["symbol"].isin(expressed["symbol"])]
-    found = _profiles(genes, by_symbol, expressed)
-    return _with_silent(found, more.drop_duplicates("symbol").drop_duplicates("gene_id"))
-
-
-def _with_silent(found: Species, more: pd.DataFrame) -> Species:
-    """Put genes without expression after the others."""
-    added = len(more)
-    table = pd.concat([found.genes, more[found.genes.columns]], ignore_index=True)
-    nuclear = np.pad(found.nuclear, ((0, 0), (0, added)))
-    return Species(table, nuclear, np.pad(found.mitochondrial, (0, added)))
-
-
-def _profiles(genes: pd.DataFrame, by_symbol: pd.DataFrame, chosen: pd.DataFrame) -> Species:
+    chosen = _choose(genes, by_symbol, n_genes)
+    more = genes[genes["symbol"].isin(list(silent)) & ~genes["symbol"].isin(chosen["symbol"])]
+    more = more[chosen.columns].drop_duplicates("symbol").drop_duplicates("gene_id")
     symbols = chosen["symbol"].to_numpy(dtype=object)
     random = np.random.default_rng(_SPECIES_SEED)
     # One random number per symbol, so that adding genes does not change the others.
@@ -148,7 +138,8 @@ def _profiles(genes: pd.DataFrame, by_symbol: pd.DataFrame, chosen: pd.DataFrame
     nuclear *= (1.0 - share) / nuclear.sum(axis=1, keepdims=True)
     nuclear += share * ribosomal_weight / max(ribosomal_weight.sum(), 1e-12)
     nuclear /= nuclear.sum(axis=1, keepdims=True)
-    return Species(chosen, nuclear, mitochondrial / max(mitochondrial.sum(), 1e-12))
+    shares = mitochondrial / max(mitochondrial.sum(), 1e-12)
+    return Species(chosen, nuclear, shares, more.reset_index(drop=True))
 
 
 def _choose(genes: pd.DataFrame, rates: pd.DataFrame, n_genes: int) -> pd.DataFrame:

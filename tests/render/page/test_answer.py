@@ -115,3 +115,25 @@ def test_a_run_without_controls_says_what_the_frozen_reference_saw() -> None:
     # these are the run's own blanks
     assert "frozen" not in str(no_control_note([*patient, {"role": "blank"}], healthy))
     assert no_control_note([{"role": "healthy"}], healthy) is None
+
+
+JUDGED = "cannot be judged: 12 of 61 panel genes in the data"
+
+
+def test_a_draw_whose_file_lacks_panel_genes_has_no_plain_zero() -> None:
+    zero = DRAW | {"count": 0, "count_low": 0.0, "count_high": 3.7, "per_ml": 0.0}
+    plain = shown(zero)
+    assert "upper limit 3.7" in plain
+    assert "That is a result" in plain
+    words = shown(zero | {"judged": JUDGED, "above_blank": "no"})
+    assert JUDGED in words
+    assert "That is no result for 1 of them" in words
+    assert "That is a result" not in words
+    assert "upper limit" not in words
+    assert "not above the limit" not in words
+
+
+def test_a_call_beside_a_draw_that_cannot_be_judged_stands() -> None:
+    words = shown(DRAW, DRAW | {"draw": "e", "count": 0, "judged": JUDGED})
+    assert "3 CTCs were called" in words
+    assert "1 draw without a call cannot be judged" in words

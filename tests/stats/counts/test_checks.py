@@ -160,3 +160,79 @@ def test_reads_are_told_by_the_median_of_what_was_detected(dense: np.ndarray) ->
 @pytest.mark.parametrize("shape", [(0, 5), (3, 0), (3, 5)])
 def test_a_matrix_without_counts_is_not_one_of_reads(shape: tuple[int, int]) -> None:
     assert counts.looks_like_reads(sparse.csr_matrix(shape)) is False
+
+
+def cells(n_cells: int = 30, n_genes: int = 200, seed: int = 0) -> np.ndarray:
+    """Cells of different depth, with genes of different rates."""
+    rng = np.random.default_rng(seed)
+    depth = rng.uniform(0.5, 3.0, (n_cells, 1))
+    return rng.poisson(depth * rng.gamma(0.7, 3.0, (1, n_genes))).astype(np.int64)
+
+
+def looks(dense: np.ndarray) -> str:
+    return counts.whole_but_no_counts(sparse.csr_matrix(dense))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(10, 60))
+def test_counts_are_not_taken_for_anything_else(seed: int, n_cells: int) -> None:
+    assert looks(cells(n_cells, seed=seed)) == ""
+
+
+@pytest.mark.parametrize("total", [1e3, 1e4, 1e6])
+def test_rounded_cpm_is_told(total: float) -> None:
+    dense = cells() + 0.0
+    assert "normalised" in looks(np.rint(dense * total / dense.sum(axis=1, keepdims=True)))
+
+
+def test_scaled_values_are_told_unless_one_cell_in_ten_begins_at_one() -> None:
+    dense = cells()
+    assert "scaled" in looks(2 * dense)
+    for n_plain, told in ((3, True), (4, False)):
+        mixed = 2 * dense
+        mixed[:n_plain] = dense[:n_plain]
+        assert ("scaled" in looks(mixed)) is told
+
+
+def test_few_or_shallow_cells_are_not_judged() -> None:
+    assert "scaled" in looks(2 * cells(10))
+    assert looks(2 * cells(9)) == ""
+    shallow = np.zeros((30, 200), dtype=np.int64)
+    shallow[:, :49] = 5
+    assert looks(shallow) == ""
+    shallow[:, 49] = 5
+    assert looks(shallow) != ""
+
+
+def test_yes_and_no_is_told() -> None:
+    assert looks((cells() > 0).astype(np.int64)).startswith("only 0 and 1")
+
+
+def test_a_row_with_all_genes_is_no_cell_unless_another_comes_near() -> None:
+    dense = (cells() > 6).astype(np.int64)
+    assert counts.no_cell(sparse.csr_matrix(dense)) == (-1, "")
+    dense[7] = 1 + np.arange(200)
+    assert counts.no_cell(sparse.csr_matrix(dense))[0] == 7
+    dense[8, :140] = 1
+    assert counts.no_cell(sparse.csr_matrix(dense)) == (-1, "")
+
+
+def test_the_sum_of_all_rows_is_no_cell() -> None:
+    dense = cells()
+    dense[3] = np.delete(dense, 3, axis=0).sum(axis=0)
+    row, why = counts.no_cell(sparse.csr_matrix(dense))
+    assert (row, "sum of all" in why) == (3, True)
+    dense[3, 0] += 1
+    assert counts.no_cell(sparse.csr_matrix(dense)) == (-1, "")
+
+
+def test_cells_resemble_their_own_droplets_only() -> None:
+    rng = np.random.default_rng(1)
+    dense = rng.poisson(rng.gamma(0.3, 4.0, (200, 150))).astype(float)
+    x = sparse.csr_matrix(dense)
+    thinned = sparse.csr_matrix(rng.binomial(dense.astype(int), 0.5).astype(float))
+    assert counts.own_droplets(x, x) == 1.0
+    assert counts.own_droplets(x, thinned) > 0.99
+    other = sparse.csr_matrix(rng.poisson(dense.mean(axis=0), dense.shape).astype(float))
+    assert 0.4 < counts.own_droplets(x, other) < 0.6
+    assert np.isnan(counts.own_droplets(x[:1], x[:1]))

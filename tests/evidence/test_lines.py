@@ -75,3 +75,10 @@ def test_a_cell_is_suspect_at_the_limit_of_p_and_not_just_above_it(monkeypatch):
     monkeypatch.setattr(look.panel, "surprise", lambda *_, **__: (p, np.zeros(4, dtype=np.intp)))
     suspect = look._suspect(None, umis=np.ones(4), prior=np.ones(1))
     assert suspect.tolist() == [True, True, False, False]
+
+
+def test_how_the_ambient_profile_is_scaled_does_not_matter():
+    soup = np.array([3.0, 1.0, 0.0])
+    for scale in (1e-6, 0.5, 100.0):
+        found = look._ambient(None, soup * scale, 0.2)
+        np.testing.assert_allclose(found, [0.15, 0.05, 0.0])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.stats import rankdata
 
+from ctcflow.stats.clusters import markers
 from ctcflow.stats.clusters.communities import QUALITY, agreement, by_size, leiden
 from ctcflow.stats.clusters.markers import by_gene, group_aucs, group_sums
 from ctcflow.stats.clusters.neighbors import fuzzy_graph, nearest
@@ -47,6 +48,18 @@ def test_auc_is_that_of_mannwhitneyu() -> None:
     assert np.isnan(aucs[3]).all()
 
 
+@pytest.mark.parametrize("block", [1, 20, 100])
+def test_aucs_do_not_depend_on_how_many_values_a_block_holds(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(4)
+    x = rng.poisson(0.8, size=(60, 12)).astype(np.float32)
+    groups = rng.integers(0, 3, 60)
+    whole = aucs_of(x, groups, n_groups=3)
+    monkeypatch.setattr(markers, "_BLOCK", block)
+    np.testing.assert_array_equal(aucs_of(x, groups, n_groups=3), whole)
+
+
 def test_agreement_is_that_of_sklearn() -> None:
     from sklearn.metrics import adjusted_rand_score
 
@@ -55,6 +68,8 @@ def test_agreement_is_that_of_sklearn() -> None:
         first, second = rng.integers(0, 4, n), rng.integers(0, 3, n)
         assert agreement(first, second) == pytest.approx(adjusted_rand_score(first, second))
     assert agreement(first, first) == 1
+    for codes in (np.zeros(5, int), np.arange(5)):  # one group, and a group for each
+        assert agreement(codes, codes) == adjusted_rand_score(codes, codes) == 1
     assert np.isnan(agreement(np.zeros(1, int), np.zeros(1, int)))
 
 

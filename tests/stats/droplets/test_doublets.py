@@ -104,6 +104,22 @@ def test_rate_expected_from_5000_cells(chemistry: str, rate: float | None) -> No
     )
 
 
+def test_every_cell_takes_part_in_as_many_simulated_doublets_and_never_with_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each cell has a gene of its own; 4,000 doublets of 60 cells are 133 for each."""
+    cells = sparse.csr_matrix(np.hstack([np.eye(60, dtype=np.int32), np.ones((60, 5), np.int32)]))
+    both = []
+    monkeypatch.setattr(
+        doublets, "_exclusive_pairs", lambda counts, n: both.append(counts) or np.zeros(4060)
+    )
+    doublets._features(cells, np.arange(65), 0, 1)
+    own = both[0].toarray()[60:, :60]
+    assert own.shape == (4000, 60)
+    assert (own.sum(axis=1) == 2).all() and own.max() == 1
+    np.testing.assert_allclose(own.sum(axis=0), 8000 / 60, rtol=0.35)  # four spreads
+
+
 def test_log_odds_of_simulated_neighbours_change_sign_where_both_kinds_change_places() -> None:
     points = np.random.default_rng(6).normal(size=(240, 3)).astype(np.float32)
     odds = doublets._simulated_nearby(points, 120, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from scipy.stats import rankdata
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from ctcflow.stats.clusters import markers
 from ctcflow.stats.clusters.communities import QUALITY, agreement, by_size, leiden
@@ -233,6 +236,24 @@ def test_few_cells_give_few_components(n_cells: int) -> None:
     )
     assert found.variance.size == max(n_cells - 1, 0)
     assert components.project(x, found).shape == (n_cells, max(n_cells - 1, 0))
+
+
+def test_sums_are_made_on_one_thread_of_blas_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two would round otherwise on a machine with one core."""
+    threads = []
+
+    class Watched(ThreadPoolExecutor):
+        def map(self, *given):
+            pools = threadpool_info()
+            threads.extend(pool["num_threads"] for pool in pools if pool["user_api"] == "blas")
+            return super().map(*given)
+
+    monkeypatch.setattr(components, "ThreadPoolExecutor", Watched)
+    x = sparse.random(50, 6, density=0.5, format="csr", random_state=0)
+    with threadpool_limits(limits=3, user_api="blas"):
+        found = components.add_cells(components.no_sums(6), x, n_threads=2)
+    assert set(threads) == {1}
+    np.testing.assert_allclose(found.products, (x.T @ x).toarray())
 
 
 def test_harmony_keeps_orientation_where_cells_equal_components() -> None:

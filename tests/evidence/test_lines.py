@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ctcflow.contracts import STEPS
-from ctcflow.evidence import lines
+from ctcflow.evidence import lines, look, tissue
 from ctcflow.evidence.line import Column, spread
 from ctcflow.keys import Slot
 from ctcflow.render.tables.columns import CELL_COLUMNS
@@ -61,3 +61,24 @@ def test_cells_that_are_not_judged_have_what_stands_for_missing(kind, missing, v
         np.array(expected, dtype=object if kind in ("category", "text") else None),
     )
     assert np.asarray(found).dtype.kind == {"p": "f", "count": "i"}.get(kind, "O")
+
+
+def test_only_a_normal_type_that_is_known_speaks_against_a_cell():
+    known = {"other_type": "Fibroblast", "p_stroma": 0.2}
+    for say in (tissue.LINE.says, tissue.LINE.against):
+        assert "most like Fibroblast" in say(known)
+        assert say(known | {"other_type": ""}) == ""
+
+
+def test_a_cell_is_suspect_at_the_limit_of_p_and_not_just_above_it(monkeypatch):
+    p = np.array([0.0, look.SHOWN_P, np.nextafter(look.SHOWN_P, 1), 1.0])
+    monkeypatch.setattr(look.panel, "surprise", lambda *_, **__: (p, np.zeros(4, dtype=np.intp)))
+    suspect = look._suspect(None, umis=np.ones(4), prior=np.ones(1))
+    assert suspect.tolist() == [True, True, False, False]
+
+
+def test_how_the_ambient_profile_is_scaled_does_not_matter():
+    soup = np.array([3.0, 1.0, 0.0])
+    for scale in (1e-6, 0.5, 100.0):
+        found = look._ambient(None, soup * scale, 0.2)
+        np.testing.assert_allclose(found, [0.15, 0.05, 0.0])

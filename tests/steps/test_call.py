@@ -604,3 +604,18 @@ def test_two_looks_at_copy_number_cost_a_factor_of_two_and_p_ends_at_one() -> No
         adata.obs.loc[adata.obs_names[rows], "p_copy_number"] = own
         result, _ = called(_together(adata, rows, 8, total_counts=4800, p_copy_number=theirs))
         assert result.obs["reason"].iloc[100:].str.endswith(word).all()
+
+
+def test_one_barcode_in_two_samples_is_chance_and_no_flag() -> None:
+    """Of 120 of 737,280 barcodes each, 0.02 are shared by chance: one in fifty pairs shares one."""
+
+    def named(name: str, first: int) -> anndata.AnnData:
+        adata = scored_sample(name, blood=120)
+        numbers = np.arange(first, first + 120)
+        codes = ["".join("ACGT"[(i >> (2 * k)) & 3] for k in range(12)) for i in numbers]
+        adata.obs_names = pd.Index(codes, dtype=object)
+        adata.obsm["signatures"].index = adata.obs_names
+        return adata
+
+    _, facts = called(named("a", 0), named("b", 119))
+    assert [record["flags"] for record in facts["samples"]] == [[], []]

@@ -136,6 +136,27 @@ def test_reduce_uses_the_right_genes(cohort: list[anndata.AnnData]) -> None:
     assert reduce(cohort, PANELS, TECHNICAL, params=without).var["highly_variable"].sum() == 10
 
 
+def test_genes_of_an_excluded_set_are_not_used_however_variable_they_are() -> None:
+    counts = [library("a", 90, 1), library("b", 75, 2)]
+    for adata in counts:
+        dense = adata.X.toarray()
+        dense[::3, [GENES.index("MT-CO1"), GENES.index("G3")]] *= 40
+        adata.X = sparse.csr_matrix(dense)
+    cohort = [normalized(adata) for adata in counts]
+    usual = reduce(cohort, PANELS, TECHNICAL, params=SETTINGS["reduce"]).var["highly_variable"]
+    assert not usual[["MT-CO1", "G3"]].any()
+    without = ReduceParams(n_genes=60, n_components=8, exclude=("sex",))
+    some = reduce(cohort, PANELS, TECHNICAL, params=without).var["highly_variable"]
+    assert some[["MT-CO1", "G3"]].tolist() == [True, False]
+
+
+def test_moments_of_the_cohort_are_those_of_all_its_cells(cohort: list[anndata.AnnData]) -> None:
+    var = reduce(cohort, PANELS, TECHNICAL, params=SETTINGS["reduce"]).var
+    values = np.vstack([adata.X.toarray() for adata in cohort]).astype(np.float64)
+    np.testing.assert_allclose(var["means"], values.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(var["variances"], values.var(axis=0, ddof=1), rtol=1e-5)
+
+
 def test_components_and_consensus_are_those_of_scanpy(
     cohort: list[anndata.AnnData], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +240,11 @@ def test_chain_finds_the_types_and_mixes_batches(cohort: list[anndata.AnnData]) 
     assert all(0.5 < entry["auc"] <= 1 for rows in best.values() for entry in rows[:3])
     resolutions = json.loads(found.uns["cluster"])["resolutions"]
     assert [row["resolution"] for row in resolutions] == [0.5, 1.0]
+    types = json.loads(found.uns["cluster"])["cell_types"]
+    of_cells = found.obs.groupby("cluster", observed=True)["cell_type"]
+    assert {row["cluster"]: row["cell_type"] for row in types} == {
+        cluster: names.mode()[0] for cluster, names in of_cells
+    }
 
 
 def test_tumour_cells_neither_pull_nor_are_pulled(cohort: list[anndata.AnnData]) -> None:
@@ -333,6 +359,11 @@ def test_the_delivered_file_opens_in_scanpy_as_other_tools_want_it(
     assert plain(dict(again.uns)) == plain(dict(found.uns))
     raw = sparse.vstack([library("a", 90, 1).X, library("b", 75, 2, shift=1.0).X], format="csr")
     assert (read.layers["counts"] != raw).nnz == 0
+    own = anndata.AnnData(np.random.default_rng(0).random((20, 9), dtype=np.float32))
+    own.var["highly_variable"] = np.arange(9) < 6
+    sc.pp.pca(own, n_comps=3)
+    assert set(own.uns["pca"]) == set(read.uns["pca"])
+    assert dict(read.uns["pca"]["params"]) == own.uns["pca"]["params"]
 
 
 def test_markers_are_in_scanpys_layout_with_its_fold_changes(

@@ -331,6 +331,23 @@ def test_genes_of_another_species_are_kept_apart(antibodies: bool) -> None:
     assert done.obsm["other_features"].shape == (2, 2 + antibodies)
 
 
+def test_beside_genes_of_another_species_the_id_still_decides_the_symbol() -> None:
+    names = ["GRCh38_OLDNAME", "mm10___Krt8", "GRCh38_KRT8", "KRT18", "PTPRC", "CD3E"]
+    ids = ["GRCh38_ENSG00000000001", "mm10___ENSMUSG00000000001", *[""] * 4]
+    done = ingest(library([[1, 2, 3, 4, 5, 6]], names, ids), TABLE, params=INTEGER)
+    assert list(done.var_names) == ["EPCAM", "KRT8", "KRT18", "PTPRC", "CD3E"]
+    assert done.X.toarray().tolist() == [[1, 3, 4, 5, 6]]
+
+
+def test_genes_of_another_species_need_no_ids() -> None:
+    found = library([[1, 2, 3]], ["GRCh38_EPCAM", "mm10___Krt8", "GRCh38_KRT8"])
+    del found.var["gene_id"]
+    done = ingest(found, TABLE, params=INTEGER)
+    assert list(done.var_names) == ["EPCAM", "KRT8"]
+    described = json.loads(done.uns["other_features"])
+    assert (described["name"], described["id"]) == (["mm10___Krt8"], [""])
+
+
 def test_mouse_library_is_refused_by_name(genes: pd.DataFrame) -> None:
     names = ["Epcam", "Krt8", "Ptprc", "Cd3e", "Actb", "Xkr4"]
     with pytest.raises(CtcflowError, match="only 0 of 6 gene names.*`Epcam`, `Krt8`, `Ptprc`"):

@@ -216,6 +216,22 @@ def test_one_tumour_cell_has_no_separability() -> None:
     assert said["separability_reason"] == "1 CTCs or aggregates, at least 2 are needed"
 
 
+def test_two_tumour_cells_have_a_separability() -> None:
+    adata = embedding(("a", [30, 30, 30]), ("b", [30, 30, 30]), tumour={"a": 2})
+    said = found(integrate(adata, params=params("linear")))
+    apart = {"before": 1.0, "after": 1.0, "cells": 2, "measured": 2, "neighbors": 1}
+    assert (said["separability"], said["separability_reason"]) == (apart, "")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_without_components_nothing_is_corrected_and_it_is_said(method: str) -> None:
+    adata = embedding(("a", [30, 30, 30]), ("b", [30, 30, 30]), tumour={"a": 2})
+    adata.obsm["X_pca"] = adata.obsm["X_pca"][:, :0]
+    said = found(integrate(adata, params=params(method)))
+    assert said["reason"] == "there are no components"
+    assert (said["separability"], said["separability_reason"]) == (None, "no components")
+
+
 def test_harmony_gets_the_theta_and_rounds_that_were_asked_for() -> None:
     def points(**given: object) -> np.ndarray:
         adata = embedding(("a", [40, 20, 40]), ("b", [20, 60, 5]))

@@ -16,6 +16,8 @@ from scipy import sparse
 from ctcflow.errors import CtcflowError
 from ctcflow.files import bundle, io
 from ctcflow.settings.params import FreezeParams, GatherParams, ProjectParams
+from ctcflow.stats.embedding.label_transfer import place
+from ctcflow.steps import freeze as freeze_module
 from ctcflow.steps.freeze import freeze
 from ctcflow.steps.gather import gather
 from ctcflow.steps.project import project
@@ -265,6 +267,42 @@ def test_the_limits_hold_for_cells_that_were_not_frozen(tmp_path: Any, n_samples
     found = project(new(1500), reference, params=ProjectParams())
     # two limits, each with a share of 0.02 above it
     assert 0.005 < (found.obs["novelty"] > 1).mean() < 0.06
+
+
+@pytest.mark.parametrize(("n_samples", "n"), [(1, 240), (2, 240), (10, 240), (25, 300)])
+def test_a_tenth_is_left_out_at_a_time_and_a_sample_always_as_a_whole(
+    n_samples: int, n: int
+) -> None:
+    adata = cohort(n, n_samples)
+    folds, asked = freeze_module._left_out(adata, n)
+    assert asked.all()
+    assert np.unique(folds).size == (n_samples if 1 < n_samples < 10 else 10)
+    if n_samples > 1:
+        assert (adata.obs.assign(fold=folds).groupby("sample")["fold"].nunique() == 1).all()
+
+
+def test_a_group_is_the_mean_of_its_cells_that_are_not_left_out_even_if_it_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    adata = cohort(60)
+    types = adata.obs["cell_type"].astype(object)
+    types.iloc[[0, 3]] = "rare"  # one cell of each sample
+    adata.obs["cell_type"] = pd.Categorical(types)
+    asked_of = []
+
+    def recorded(*values: Any, **options: Any) -> Any:
+        asked_of.append(options)
+        return place(*values, **options)
+
+    monkeypatch.setattr(freeze_module, "place", recorded)
+    freeze(adata, call_of(["c"]), params=FreezeParams())
+    assert len(asked_of) == 2
+    for left_out, options in zip(("s0", "s1"), asked_of, strict=True):
+        values = adata.X.toarray()[(adata.obs["sample"] != left_out).to_numpy()]
+        assert 1 in np.bincount(options["groups"])
+        for group in np.unique(options["groups"]):
+            expected = values[options["groups"] == group].mean(axis=0)
+            np.testing.assert_allclose(options["group_means"][group], expected, rtol=1e-5)
 
 
 def test_freezing_twice_gives_the_same_bytes_and_no_name_of_a_sample(tmp_path: Any) -> None:

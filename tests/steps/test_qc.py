@@ -419,6 +419,31 @@ def test_large_cells_get_a_remark_and_stay(healthy: anndata.AnnData, measure: Me
     assert obs["keep"].all()
 
 
+@pytest.mark.parametrize(
+    ("gene", "one_in", "share", "remark"),
+    [
+        ("HBB", 20, "pct_counts_hb", "haemoglobin counts"),
+        ("PPBP", 100, "pct_counts_platelet", "platelet counts"),
+    ],
+)
+def test_haemoglobin_above_five_per_cent_and_platelet_genes_above_one_get_a_remark(
+    healthy: anndata.AnnData, measure: Measure, gene: str, one_in: int, share: str, remark: str
+) -> None:
+    plain = measure(healthy.copy())
+    dense = healthy.X.toarray()
+    column = healthy.var_names.get_loc(gene)
+    other = healthy.var_names.get_loc("ACTB")
+    usable = (plain.obs[share] == 0) & (plain.obs["total_counts"] > 1000)
+    rows = np.flatnonzero(usable.to_numpy())[:3]
+    for row, added in zip(rows, (-1, 0, 1), strict=True):
+        rest = dense[row].sum()
+        dense[row, other] += -rest % (one_in - 1)
+        dense[row, column] = dense[row].sum() // (one_in - 1) + added
+    healthy.X = sparse.csr_matrix(dense)
+    found = measure(healthy).obs["qc_remark"].astype(str).iloc[rows]
+    assert found.str.contains(remark).tolist() == [False, False, True]
+
+
 def test_a_cell_of_another_species_has_more_than_half_of_its_counts_from_it(
     healthy: anndata.AnnData, measure: Measure
 ) -> None:

@@ -130,6 +130,9 @@ def test_too_little_gives_no_ratio() -> None:
     assert measured_ratio([]) == (None, 0, 0)
     assert measured_ratio([np.array([9, 30])] * 19) == (None, 19, 741)
     assert measured_ratio([np.array([9, 30])] * 20).ratio is not None
+    # of 21 draws in one group, 20 calls are enough and 19 are not
+    assert measured_ratio([np.array([0, 0, 2] + [1] * 18)]).ratio is not None
+    assert measured_ratio([np.array([0, 0, 0, 2] + [1] * 17)]) == (None, 20, 19)
     # thirty blanks with two calls: nothing is known of their spread
     assert measured_ratio([np.array([2] + [0] * 29)]) == (None, 29, 2)
     # groups of one draw, without a call or with one, say nothing

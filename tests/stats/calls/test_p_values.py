@@ -153,6 +153,19 @@ def test_a_thin_sample_cannot_make_a_light_tail() -> None:
     )
 
 
+@pytest.mark.parametrize("prior_values", [0.0, 50.0, 100.0, 400.0])
+def test_the_smallest_scale_weighs_as_many_values_as_it_is_said_to(prior_values: float) -> None:
+    """The mean of the fitted and the smallest scale, by the number of values behind each."""
+    null = np.random.default_rng(3).exponential(1.0, 1000)
+    fit = {"fraction": 0.1, "trimmed": 0.001, "smallest_scale": 0.4, "largest_scale": np.inf}
+    own = p_values.fit_exponential_tail(null, **fit, prior_values=0.0).scale
+    assert 0.8 < own < 1.3
+    n = 99  # of the highest hundred, one is trimmed
+    expected = (n * own + prior_values * 0.4) / (n + prior_values)
+    found = p_values.fit_exponential_tail(null, **fit, prior_values=prior_values).scale
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
 def test_tail_p_is_uniform_on_the_null_and_goes_on_below_its_resolution() -> None:
     rng = np.random.default_rng(7)
     fit = p_values.fit_exponential_tail(

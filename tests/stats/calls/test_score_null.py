@@ -217,3 +217,69 @@ def test_p_is_uniform_in_shallow_and_deep_cells_of_a_score_that_rises_steeply(
     p = judge(score, depth=np.exp(x), kind=kind, is_null=null).p[~null]
     for part in np.array_split(np.argsort(x[~null]), 4):
         assert np.nanmean(p[part]) == pytest.approx(0.5, abs=0.07)
+
+
+def test_the_tail_is_that_of_the_highest_tenth_and_not_of_the_usual_cells() -> None:
+    """Nine tenths lie evenly over twenty units, and the highest fall off exponentially by one."""
+    body = np.linspace(-20.0, 0.0, 900)
+    score = np.concatenate([body, stats.expon.ppf((np.arange(100) + 0.5) / 100), [10.0]])
+    p = judge(
+        score,
+        depth=np.full(1001, 1000.0),
+        kind=np.full(1001, "T", dtype=object),
+        is_null=np.arange(1001) < 1000,
+    ).p
+    assert 0.1 * np.exp(-10.0) / 2 < p[-1] < 0.1 * np.exp(-10.0) * 10
+
+
+@pytest.mark.parametrize("slope", [-1.0, 1.0])
+def test_at_few_counts_the_trend_is_carried_on_only_where_this_makes_a_score_less_extreme(
+    slope: float,
+) -> None:
+    """A score that falls with depth is usual on the line; one that rises is so at its lower end."""
+    rng = np.random.default_rng(12)
+    x = rng.uniform(7.0, 9.0, 1000)
+    score = slope * x + 0.05 * rng.normal(size=1000)
+    below = x.min() - 0.6
+    expected = slope * below if slope < 0 else slope * x.min()
+    p = judge(
+        np.append(score, expected),
+        depth=np.exp(np.append(x, below)),
+        kind=np.full(1001, "T", dtype=object),
+        is_null=np.arange(1001) < 1000,
+    ).p
+    assert 0.2 < p[-1] < 0.8
+
+
+def test_there_is_an_extrapolation_from_the_fifth_lowest_depth_on_and_not_below_it() -> None:
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        depth = 1000.0 + rng.permutation(400)
+        score = rng.exponential(size=400)
+        beyond = np.array([1003.5, 1004.0])  # four leukocytes have fewer counts
+        p = judge(
+            np.append(score, [30.0, 30.0]),
+            depth=np.append(depth, beyond),
+            kind=np.full(402, "T", dtype=object),
+            is_null=np.arange(402) < 400,
+        ).p
+        assert p[-2] == pytest.approx(1 / 401)
+        assert p[-1] < 1e-4
+
+
+def test_each_median_of_the_trend_rests_on_fifty_leukocytes() -> None:
+    """Of a hundred leukocytes, the twenty deepest are no half: they do not bend the trend."""
+    depth = np.linspace(1000.0, 4000.0, 100)
+    score = np.where(np.arange(100) < 80, 0.0, 50.0) + np.linspace(0.0, 1e-3, 100)
+    trend = score_null._trend(score, np.log(depth))
+    assert np.abs(trend.median).max() < 0.01
+
+
+def test_the_spread_follows_depth_with_a_power_of_eight_at_most() -> None:
+    x = np.linspace(6.0, 10.0, 200)
+    for at, power in ((-1, 8.0), (0, -8.0)):
+        excess = np.zeros(200)
+        excess[at] = 1.0
+        assert score_null._power(excess, x) == pytest.approx(power)
+    weighed = np.exp(7.5 * x)
+    assert score_null._power(weighed, x) == pytest.approx(7.5, abs=1e-6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from scipy.stats import rankdata
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from ctcflow.stats.clusters import markers
 from ctcflow.stats.clusters.communities import QUALITY, agreement, by_size, leiden
 from ctcflow.stats.clusters.markers import by_gene, group_aucs, group_sums
 from ctcflow.stats.clusters.neighbors import fuzzy_graph, nearest
@@ -47,6 +51,18 @@ def test_auc_is_that_of_mannwhitneyu() -> None:
     assert np.isnan(aucs[3]).all()
 
 
+@pytest.mark.parametrize("block", [1, 20, 100])
+def test_aucs_do_not_depend_on_how_many_values_a_block_holds(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(4)
+    x = rng.poisson(0.8, size=(60, 12)).astype(np.float32)
+    groups = rng.integers(0, 3, 60)
+    whole = aucs_of(x, groups, n_groups=3)
+    monkeypatch.setattr(markers, "_BLOCK", block)
+    np.testing.assert_array_equal(aucs_of(x, groups, n_groups=3), whole)
+
+
 def test_agreement_is_that_of_sklearn() -> None:
     from sklearn.metrics import adjusted_rand_score
 
@@ -55,6 +71,8 @@ def test_agreement_is_that_of_sklearn() -> None:
         first, second = rng.integers(0, 4, n), rng.integers(0, 3, n)
         assert agreement(first, second) == pytest.approx(adjusted_rand_score(first, second))
     assert agreement(first, first) == 1
+    for codes in (np.zeros(5, int), np.arange(5)):  # one group, and a group for each
+        assert agreement(codes, codes) == adjusted_rand_score(codes, codes) == 1
     assert np.isnan(agreement(np.zeros(1, int), np.zeros(1, int)))
 
 
@@ -218,6 +236,24 @@ def test_few_cells_give_few_components(n_cells: int) -> None:
     )
     assert found.variance.size == max(n_cells - 1, 0)
     assert components.project(x, found).shape == (n_cells, max(n_cells - 1, 0))
+
+
+def test_sums_are_made_on_one_thread_of_blas_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two would round otherwise on a machine with one core."""
+    threads = []
+
+    class Watched(ThreadPoolExecutor):
+        def map(self, *given):
+            pools = threadpool_info()
+            threads.extend(pool["num_threads"] for pool in pools if pool["user_api"] == "blas")
+            return super().map(*given)
+
+    monkeypatch.setattr(components, "ThreadPoolExecutor", Watched)
+    x = sparse.random(50, 6, density=0.5, format="csr", random_state=0)
+    with threadpool_limits(limits=3, user_api="blas"):
+        found = components.add_cells(components.no_sums(6), x, n_threads=2)
+    assert set(threads) == {1}
+    np.testing.assert_allclose(found.products, (x.T @ x).toarray())
 
 
 def test_harmony_keeps_orientation_where_cells_equal_components() -> None:

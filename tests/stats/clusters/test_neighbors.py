@@ -7,7 +7,12 @@ import pytest
 
 from ctcflow.stats.clusters import layout
 from ctcflow.stats.clusters.layout import umap_layout
-from ctcflow.stats.clusters.neighbors import distance_graph, fuzzy_graph, nearest
+from ctcflow.stats.clusters.neighbors import (
+    distance_graph,
+    fuzzy_graph,
+    nearest,
+    tie_strengths,
+)
 from ctcflow.stats.embedding.mixing import (
     acceptance,
     batch_entropy,
@@ -70,6 +75,38 @@ def test_strengths_of_a_point_sum_to_log2_k() -> None:
         one_way[i, indices[i, 1:]] = np.exp(-excess / width)
     expected = one_way + one_way.T - one_way * one_way.T
     np.testing.assert_allclose(graph, expected, atol=1e-4)
+
+
+def test_strengths_sum_to_log2_k_within_the_tolerance_of_umap_learn() -> None:
+    distances = nearest(cloud(3000), k=15, n_threads=1)[1]
+    off = tie_strengths(distances).sum(axis=1) - np.log2(15)
+    assert 1e-7 < np.abs(off).max() < 1e-5  # SMOOTH_K_TOLERANCE
+
+
+def test_the_first_step_is_half_a_unit_along_each_axis_for_every_point() -> None:
+    """The bias correction of Adam (Kingma 2015): a first step has the size of the step alone."""
+    indices = np.array([[0, 1], [1, 0]])
+    graph = fuzzy_graph(indices, np.array([[0.0, 1.0], [0.0, 1.0]]))
+    start = np.array([[-1.0, -1.0], [1.0, 1.0]])
+    found = umap_layout(graph, start=start, min_dist=0.3, n_epochs=1, seed=0)
+    np.testing.assert_allclose(found, [[-9.5, -9.5], [9.5, 9.5]], atol=2e-3)  # they attract
+
+
+def test_only_the_shape_of_the_start_matters() -> None:
+    points = cloud(60)
+    graph = fuzzy_graph(*nearest(points, k=8, n_threads=1))
+    options = {"min_dist": 0.3, "n_epochs": 20, "seed": 0}
+    first = umap_layout(graph, start=points[:, :2], **options)
+    np.testing.assert_array_equal(umap_layout(graph, start=points[:, :2] * 64, **options), first)
+
+
+@pytest.mark.parametrize(
+    ("min_dist", "a", "b"),
+    # umap-learn 0.5.12, find_ab_params(1.0, min_dist)
+    [(0.1, 1.576943, 0.895061), (0.3, 0.992176, 1.112253), (0.5, 0.58303, 1.334167)],
+)
+def test_the_curve_of_the_forces_is_that_of_umap_learn(min_dist: float, a: float, b: float) -> None:
+    np.testing.assert_allclose(layout.curve(min_dist=min_dist), (a, b), atol=2e-6)
 
 
 def test_layout_keeps_groups_apart_and_repeats_itself() -> None:

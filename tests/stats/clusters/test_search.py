@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
+from ctcflow.stats.clusters import graph_clusters
 from ctcflow.stats.clusters.search import search
 
 
@@ -76,3 +77,16 @@ def test_no_query_and_no_point():
     for queries, known in ((points[:0], points), (points, points[:0])):
         indices, distances = search(queries, known, k=4, n_probed=None, same=False, n_threads=1)
         assert indices.shape == distances.shape == (len(queries), min(4, len(known)))
+
+
+def test_neighbours_of_a_cohort_are_exact_up_to_a_hundred_thousand_points(monkeypatch):
+    probed = []
+
+    def recorded(queries, points, *, k, n_probed, same, n_threads):
+        probed.append(n_probed)
+        return np.zeros((1, 1), dtype=np.int64), np.zeros((1, 1))
+
+    monkeypatch.setattr(graph_clusters, "search", recorded)
+    for n in (100_000, 100_001):
+        graph_clusters.neighbor_graph(np.zeros((n, 1)), k=1, n_threads=1)
+    assert probed == [None, graph_clusters.PROBED]

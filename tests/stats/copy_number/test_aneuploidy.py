@@ -327,3 +327,54 @@ def test_lineages_that_disagree_cancel() -> None:
     score[0, :, arm == 1], score[1, :, arm == 1] = 5.0, 2.0
     found = chromosome_arms.deviation(gene_dosage.Dosage(score, information), layout=layout)
     assert found.ratio[0].tolist() == pytest.approx([0.0, 0.2, 0.0, 0.0, 0.0])
+
+
+def test_ten_arms_with_twenty_genes_each_are_enough_and_nine_are_not() -> None:
+    counts, lineage = _sample(1000.0)
+    place = (ARM - 2, np.arange(GENES) % PER_ARM)
+    for n_whole, reason in ((10, ""), (9, "9 arms with 20 genes, needs 10")):
+        usable = (place[0] < n_whole) | (place[1] < 15)
+        assert _judge(counts, lineage, usable=usable).reason == reason
+
+
+def test_aneuploidy_is_the_weighted_mean_of_the_squares_of_the_arms() -> None:
+    z = np.array([[3.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    weight = np.array([[0.5, 0.25, 0.25], [0.0, 0.0, 0.0]])
+    arms = chromosome_arms.Deviation(np.zeros((2, 3)), z, weight, np.zeros((1, 2)))
+    assert chromosome_arms.mean_square(arms).tolist() == [0.5 * 9 + 0.25, 0.0]
+
+
+def test_a_gene_with_more_than_a_thousandth_of_a_lineage_is_left_out() -> None:
+    sums = np.full((2, 1000), 1000.0)
+    sums[1, :3] = [1000.0, 1001.0, 999.0]
+    sums[1, 3:] *= (1_000_000 - 3000) / 997_000
+    assert gene_dosage.reference(sums).genes.tolist() == [0, *range(2, 1000)]
+
+
+def test_beyond_sixteenfold_a_tissue_is_not_told_from_one_with_still_more_of_a_gene() -> None:
+    layout = chromosome_arms.lay_out(np.full((2, 1000), 300.0), arm=np.repeat([0, 1], 500))
+
+    def shares(factor: float) -> np.ndarray:
+        ratio = np.ones(1000)
+        ratio[7] = factor
+        return chromosome_arms.beside(layout, ratio).expected.shares[-1]
+
+    for at, beyond, short in ((16.0, 17.0, 15.0), (1 / 16, 1 / 17, 1 / 15)):
+        assert shares(at)[7] / shares(at)[8] == pytest.approx(at, rel=1e-5)
+        np.testing.assert_array_equal(shares(beyond), shares(at))
+        assert shares(short)[7] / shares(short)[8] == pytest.approx(short, rel=1e-5)
+
+
+def test_bins_hold_about_forty_genes_and_reach_from_their_first_gene_to_their_last() -> None:
+    counts, lineage = _sample(1000.0)
+    bins = _judge(counts, lineage).bins
+    used = gene_dosage.reference(
+        np.vstack([counts[lineage == code].sum(axis=0).A1 for code in range(3)])
+    ).genes
+    for arm in np.unique(ARM):
+        genes = POSITION[used[ARM[used] == arm]]
+        mine = bins.arm == arm
+        assert 30 <= genes.size / mine.sum() <= 60
+        parts = np.split(genes, np.searchsorted(genes, bins.start[mine])[1:])
+        assert [part[0] for part in parts] == bins.start[mine].tolist()
+        assert [part[-1] for part in parts] == bins.end[mine].tolist()

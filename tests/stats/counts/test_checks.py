@@ -47,6 +47,9 @@ def test_sum_columns_widens_only_where_a_sum_needs_it() -> None:
     assert apart.dtype == np.int32
     assert together.dtype == np.int64
     assert together[0, 0] == top + 1
+    below = sparse.csr_matrix(np.array([[-top, -2, 7]]))
+    summed = counts.sum_columns(below, groups=np.array([0, 0, 1]), n_groups=2)
+    assert summed.toarray().tolist() == [[-top - 2, 7]]
 
 
 def test_sum_columns_drops_explicit_zeros_and_sorts() -> None:
@@ -104,6 +107,16 @@ def test_counts_and_expected_counts_are_not_log_normalised() -> None:
     assert small.max() < 20
     assert not counts.looks_log_normalised(sparse.csr_matrix(small))
     assert not counts.looks_log_normalised(sparse.csr_matrix((3, 4)))
+
+
+def test_the_first_five_hundred_cells_tell_whether_values_are_log_normalised() -> None:
+    """Totals are equal but for one cell, and values are no multiples of the smallest."""
+    values = np.random.default_rng(5).uniform(1, 30, (501, 40))
+    values *= 1000 / values.sum(axis=1, keepdims=True)
+    for other, seen in ((500, True), (499, False)):
+        some = values.copy()
+        some[other] *= 2
+        assert counts.looks_log_normalised(sparse.csr_matrix(np.log1p(some))) is seen
 
 
 def test_normalised_sums() -> None:

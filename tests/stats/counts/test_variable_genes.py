@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from ctcflow.stats.counts import variable_genes
 from ctcflow.stats.counts.moments import column_moments, log_normalised
 from ctcflow.stats.counts.variable_genes import clipped_variance, consensus, local_regression, ranks
 
@@ -60,6 +61,24 @@ def test_loess_finds_a_parabola_and_bears_ties() -> None:
     assert local_regression(np.ones(4), np.arange(4.0), span=0.3).tolist() == [1.5] * 4
     mostly_equal = np.array([0.0] * 50 + [1.0, 2.0])
     assert np.isfinite(local_regression(mostly_equal, mostly_equal, span=0.3)).all()
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1e3])
+def test_loess_does_not_depend_on_the_unit_of_x(unit: float) -> None:
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=120)
+    y = np.sin(2 * x) + 0.3 * rng.normal(size=120)
+    same = local_regression(x, y, span=0.3)
+    np.testing.assert_allclose(local_regression(unit * x, y, span=0.3), same, rtol=1e-9)
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 5])
+def test_no_cell_of_the_tree_holds_more_points_than_allowed(most: int) -> None:
+    xs = np.sort(np.random.default_rng(7).normal(size=37))
+    vertices = variable_genes._vertices(xs, most)
+    held = np.histogram(xs, vertices)[0]
+    assert held.sum() == 37
+    assert held.max() <= max(most, 1)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="../shared/data/real is absent")

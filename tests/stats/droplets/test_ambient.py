@@ -227,3 +227,35 @@ def test_the_interval_without_droplets_allows_for_a_mean_that_is_not_the_ambient
     spread = np.exp(1.96 * 0.15)
     assert guessed.high / guessed.low > 0.75 * spread**2
     assert known.high / known.low < 0.75 * spread**2
+
+
+def test_as_many_of_the_resampled_estimates_lie_below_the_interval_as_above_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts, lineage, soup = blood(0.1, seed=5)
+    estimates: list[float] = []
+    combined = ambient._combined
+
+    def recorded(*given: object) -> float:
+        estimates.append(combined(*given))
+        return estimates[-1]
+
+    monkeypatch.setattr(ambient, "_combined", recorded)
+    found = estimate(counts, lineage, soup)
+    rho, *drawn = estimates
+    assert found.rho == rho
+    assert (found.low, found.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]))
+
+
+def test_cells_beyond_three_spreads_of_what_ambient_rna_gives_are_left_out() -> None:
+    """Of a mean of 100 counts the spread is 51, a quarter of its square beside the Poisson part."""
+    seen = np.repeat([100.0, 240.0, 280.0], [40, 1, 1])[:, None]
+    keep = ambient._explained(
+        seen,
+        np.full(42, 1000.0),
+        np.zeros(42, dtype=np.intp),
+        np.array([0.1]),
+        np.array([1]),
+        np.array([[True], [False]]),
+    )
+    assert np.flatnonzero(~keep[:, 1]).tolist() == [41]

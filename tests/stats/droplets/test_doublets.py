@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import sparse
+from scipy import sparse, stats
 
+from ctcflow.stats.droplets import doublets
 from ctcflow.stats.droplets.doublets import (
     FEWEST_CELLS,
     content_order,
@@ -89,6 +90,8 @@ def test_order_by_content_does_not_sort_by_depth() -> None:
         ("10x_3p_v3", 0.04),
         ("10x 3' v2", 0.04),
         ("10x GEM-X 3' v4", 0.02),
+        ("10x_3p_v4", 0.02),
+        ("10x 3' GEM-X", 0.02),
         ("10x 3' HT v3.1", 0.02),
         ("10x_3p_LT", 0.4),
         ("smart-seq2", None),
@@ -99,6 +102,51 @@ def test_rate_expected_from_5000_cells(chemistry: str, rate: float | None) -> No
     assert expected_rate(5000, chemistry=chemistry) == (
         None if rate is None else pytest.approx(rate)
     )
+
+
+def test_every_cell_takes_part_in_as_many_simulated_doublets_and_never_with_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each cell has a gene of its own; 4,000 doublets of 60 cells are 133 for each."""
+    cells = sparse.csr_matrix(np.hstack([np.eye(60, dtype=np.int32), np.ones((60, 5), np.int32)]))
+    both = []
+    monkeypatch.setattr(
+        doublets, "_exclusive_pairs", lambda counts, n: both.append(counts) or np.zeros(4060)
+    )
+    doublets._features(cells, np.arange(65), 0, 1)
+    own = both[0].toarray()[60:, :60]
+    assert own.shape == (4000, 60)
+    assert (own.sum(axis=1) == 2).all() and own.max() == 1
+    np.testing.assert_allclose(own.sum(axis=0), 8000 / 60, rtol=0.35)  # four spreads
+
+
+def test_log_odds_of_simulated_neighbours_change_sign_where_both_kinds_change_places() -> None:
+    points = np.random.default_rng(6).normal(size=(240, 3)).astype(np.float32)
+    odds = doublets._simulated_nearby(points, 120, 1)
+    turned = doublets._simulated_nearby(np.roll(points, 120, axis=0), 120, 1)
+    np.testing.assert_allclose(np.roll(turned, 120), -odds, atol=1e-9)
+    assert odds.min() < 0 < odds.max()
+
+
+def test_pairs_of_genes_are_weighed_by_the_cells_alone_and_as_in_cxds() -> None:
+    """Bais & Kostka 2020: -log p of a binomial, here by its normal approximation."""
+    rng = np.random.default_rng(7)
+    n, n_genes = 90, 12
+    cells = rng.random((n, n_genes)) < rng.random(n_genes)
+    cells[:45, :3], cells[45:, 3:6] = False, False
+    simulated = rng.random((4000, n_genes)) < 0.3
+    every = np.vstack([cells, simulated])
+    expected = np.zeros(len(every))
+    share = cells.mean(axis=0)
+    for one in range(n_genes):
+        for other in set(range(n_genes)) - {one}:
+            chance = share[one] * (1 - share[other]) + share[other] * (1 - share[one])
+            apart = (cells[:, one] != cells[:, other]).sum()
+            if apart > n * chance:
+                law = stats.norm(n * chance, np.sqrt(n * chance * (1 - chance)))
+                expected -= law.logsf(apart) * (every[:, one] & every[:, other])
+    found = doublets._exclusive_pairs(sparse.csr_matrix(every.astype(np.int32)), n)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_hashed_cell_lines_are_ranked_as_well_as_by_scrublet() -> None:

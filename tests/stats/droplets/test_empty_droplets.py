@@ -137,6 +137,23 @@ def test_good_turing_leaves_the_unseen_what_singletons_promise() -> None:
     np.testing.assert_allclose(ambient_profile.good_turing(np.zeros(4, dtype=int)), 0.25)
 
 
+@pytest.mark.parametrize(("times", "sure"), [(199, False), (201, True)])
+def test_turings_estimate_is_used_where_its_error_is_below_a_tenth(times: int, sure: bool) -> None:
+    """Its relative error is sqrt(1 / N1 + 1 / N2): a tenth for 200 genes each."""
+    sums = np.repeat([1, 2, 3, 4, 5, 6, 1000], [times, times, 60, 20, 9, 4, 1])
+    found = ambient_profile.good_turing(sums)
+    once = found[0] / found[-1] * 1000
+    assert (once == pytest.approx(2.0)) == sure  # (1 + 1) * N2 / N1
+
+
+def test_a_line_is_fitted_through_five_points_and_not_through_four() -> None:
+    for largest, smoothed in ((4, False), (5, True)):
+        counts = np.append(np.arange(1, largest + 1), 1000)
+        sums = np.repeat(counts, np.append(2 ** np.arange(largest, 0, -1), 1))
+        found = ambient_profile.good_turing(sums)
+        assert (found == pytest.approx(sums / sums.sum())) != smoothed
+
+
 def test_p_is_uniform_on_empties_and_cells_are_found(made: tuple) -> None:
     counts, kind = made
     ambient = ambient_profile.ambient_profile(counts, lower=100)
@@ -221,6 +238,18 @@ def test_knee_and_inflection() -> None:
     assert empties.max() < found.inflection < found.knee < cells.max()
     assert (cells >= found.inflection).mean() > 0.9
     assert knee.knee(rng.permutation(umis), lower=100) == found
+
+
+def test_three_different_totals_have_a_knee_and_two_have_none() -> None:
+    two = np.repeat([5000, 200], [40, 4000])
+    assert np.isnan(knee.knee(two, lower=100)).all()
+    assert knee.knee(np.append(two, 4000), lower=100).knee == pytest.approx(4000, rel=0.02)
+
+
+def test_the_knee_is_at_the_only_bend_of_the_curve() -> None:
+    """Two cells, then only droplets of 150 counts: a straight line down from the second cell."""
+    found = knee.knee(np.repeat([50_000, 40_000, 150], [1, 1, 10_000]), lower=100)
+    assert found.knee == pytest.approx(40_000, rel=0.02)
 
 
 def test_real_empties_and_small_cells() -> None:

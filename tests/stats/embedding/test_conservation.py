@@ -73,6 +73,16 @@ def test_purity_is_that_of_a_loop(n: int, k: int, seed: int) -> None:
     assert found == pytest.approx(np.mean(shares))
 
 
+def test_purity_does_not_depend_on_where_the_origin_is() -> None:
+    rng = np.random.default_rng(2)
+    points, members = rng.integers(0, 1000, (300, 3)).astype(float), rng.random(300) < 0.4
+    rows = np.flatnonzero(members)
+    here, there = (
+        neighbor_purity(points + origin, members=members, rows=rows, k=5) for origin in (0.0, 1e9)
+    )
+    assert there == here
+
+
 def test_purity_of_cells_apart_and_of_cells_mixed() -> None:
     rng = np.random.default_rng(0)
     points, members = rng.normal(size=(4000, 5)), np.arange(4000) % 10 == 0
@@ -93,3 +103,17 @@ def test_metrics_of_types_apart_and_batches_mixed_and_the_other_way_round() -> N
     assert bad.mixing["iLISI"] == pytest.approx(0) and bad.mixing["acceptance"] == 0
     assert bad.conservation["cLISI"] == pytest.approx(1 - good.mixing["iLISI"])
     assert measure(points, batches=far, labels=far * 0, n_threads=1).conservation == {}
+
+
+@pytest.mark.parametrize(("between", "connected"), [(13, True), (14, False)])
+def test_cells_are_tied_to_their_fourteen_nearest_as_in_the_graph_of_the_clusters(
+    between: int, connected: bool
+) -> None:
+    """A cell with others around it, and the other cell of its label beyond them."""
+    around, beyond = np.linspace(-0.2, -0.1, between), np.linspace(10.1, 10.2, 40)
+    points = np.concatenate([[0.0, 10.0], around, beyond])[:, None]
+    labels = np.append([0, 0], np.ones(between + 40, dtype=int))
+    batches = np.arange(labels.size) % 2
+    found = measure(points, batches=batches, labels=labels, n_threads=1).conservation
+    of_labels = 1.0 if connected else 0.5, 40 / (40 + between)
+    assert found["graph_connectivity"] == pytest.approx(np.mean(of_labels))

@@ -85,3 +85,10 @@ def test_too_few_cells_stand_alone(reference: Profiles, n: int) -> None:
     counts, _ = drawn(reference, {"Secretory": n}, 600, 8)
     found = alike(counts, reference=reference, n_threads=1)
     np.testing.assert_array_equal(found.toarray(), np.eye(n))
+
+
+def test_a_hundred_counts_are_enough_for_a_group_and_one_less_is_not(reference: Profiles) -> None:
+    for depth, grouped in ((100, True), (99, False)):
+        counts, _ = drawn(reference, {"Secretory": 20}, depth, 8)
+        size = sizes(alike(counts, reference=reference, n_threads=1))
+        assert ((size > 1) == grouped).all()

@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse as sp
 from scipy import stats
 
+from ctcflow.stats.identity import leukocytes as leukocytes_module
 from ctcflow.stats.identity import likelihood as ident
 from ctcflow.stats.identity.leukocytes import Leukocytes, among_blood_like, leukocytes, odd_tail
 from ctcflow.stats.identity.profiles import GROUPS, Profiles, profiles
@@ -228,7 +229,7 @@ def test_a_cell_without_a_count_in_the_reference_says_nothing(made: Made, tables
     dense[4, made.reference.columns] = 0
     found = fitted(made._replace(counts=sp.csr_matrix(dense)), tables)
     assert not found.is_leukocyte[3:5].any()
-    assert (found.p[3:5] > 0.2).all()
+    assert found.p[3:5].tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("thin", [100, 300])
@@ -267,6 +268,17 @@ def test_without_one_leukocyte_as_expected_the_shipped_null_stands(
     assert not found.is_leukocyte.any()
     assert not found.own_null
     assert 0 < found.p[0] < 0.05
+
+
+def test_where_no_leukocyte_is_near_its_group_the_shipped_null_stands(
+    made: Made, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = fitted(made, tables, fewest=made.kind.size + 1)
+    monkeypatch.setattr(leukocytes_module, "_NULL_Z", -np.inf)
+    found = fitted(made, tables)
+    assert found.n_blood_like > 300
+    assert not found.own_null
+    np.testing.assert_array_equal(found.p, shipped.p)
 
 
 @pytest.mark.parametrize("n", [300, 3000])  # below, and above what has a tail of its own

@@ -121,3 +121,25 @@ def test_no_cell_and_a_cell_without_a_count(tables: Tables, reference: Profiles)
     assert found.over_blood[0] == 0
     none = judged(tables, reference, counts.tocsr()[:0], EPITHELIAL)
     assert none.nearest.size == none.p_stroma.size == none.over_blood.size == 0
+
+
+def test_a_cell_plainly_resembles_a_tissue_that_is_a_tenth_of_a_nat_per_count_ahead(
+    reference: Profiles,
+) -> None:
+    """More and more counts of another tissue are added to cells of one."""
+    first = drawn(reference, "Islet", 3000, 60, 7)
+    second = drawn(reference, "Fibroblast", 3000, 60, 8)
+    rng = np.random.default_rng(9)
+    share = np.linspace(0.4, 0.8, 60)[:, None]
+    mixed = rng.binomial(first.toarray().astype(int), 1 - share)
+    mixed += rng.binomial(second.toarray().astype(int), share)
+    counts = sparse.csr_matrix(mixed.astype(float))
+    shared = counts[:, reference.columns]
+    likelihood = np.asarray(shared @ reference.log_rates)
+    depth = np.asarray(shared.sum(axis=1)).ravel()
+    ahead = normal_tissue.margins(likelihood, depth=depth, types=reference).max(axis=1)
+    assert ((ahead > 0.1) & (ahead < 0.2)).sum() > 5
+    assert (ahead < 0.1).sum() > 3
+    plainly = normal_tissue.plainly_like(counts, reference=reference)
+    np.testing.assert_array_equal(plainly >= 0, ahead >= 0.1)
+    assert {reference.types[row] for row in plainly[ahead > 0.3]} == {"Islet", "Fibroblast"}

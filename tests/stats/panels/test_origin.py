@@ -208,3 +208,11 @@ def test_shares_are_shares_and_a_gene_is_listed_once_per_tissue() -> None:
     assert ((TABLE["share"] > 0) & (TABLE["share"] < 1)).all()
     with pytest.raises(ValueError, match="duplicate"):
         origin.markers(pd.concat([TABLE, TABLE.head(1)]))
+
+
+def test_of_two_rates_in_blood_the_larger_is_the_background() -> None:
+    row = {"class": "epithelial", "tissue": "liver", "gene": "ALB", "share": 0.9, "blood": 3.0}
+    other = row | {"tissue": "lung", "share": 0.1, "blood": 40.0}
+    both = origin.markers(pd.DataFrame([row, other])).background
+    assert both == origin.markers(pd.DataFrame([other])).background
+    assert both > origin.markers(pd.DataFrame([row])).background

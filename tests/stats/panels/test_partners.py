@@ -156,6 +156,19 @@ def test_genes_are_what_the_atlas_shows_in_blood_and_not_in_tissue(
     assert of == pytest.approx({"T1": 1e-4, "WIDE": 8e-4})
 
 
+def test_sixty_counts_per_million_and_fifteen_times_the_tissue_are_enough(
+    tables: dict[str, pd.DataFrame],
+) -> None:
+    names = np.array(["RATE", "LESS", "TISSUE", "MORE"], dtype=object)
+    rates = pd.DataFrame({"symbol": names, **dict.fromkeys(tables["rates"].columns[1:], 0.0)})
+    rates["CD4+T"] = [60.0, 59.9, 240.0, 240.0]
+    rates["Fibroblast"] = [0.0, 0.0, 16.0, 16.1]
+    found = lineage_genes(
+        names, rates=rates, markers=tables["cell_types"].iloc[:0], left_out=frozenset()
+    )
+    assert names[found["CD4 T"].columns].tolist() == ["RATE", "TISSUE"]
+
+
 def test_no_shipped_gene_is_one_that_tumours_present_antigens_with(
     tables: dict[str, pd.DataFrame],
 ) -> None:

@@ -265,7 +265,7 @@ def _make(job: Job, kinds: Species, out: Path) -> dict[str, str | int | float]:
     def write(path: Path) -> None:
         _target(path, form.path, form.write, library)
         if job.rates.n_empty:
-            stacked = sparse.vstack([library.counts, drawn.empty], format="csr")
+            stacked = sparse.vstack([drawn.counts[order], drawn.empty], format="csr")
             all_codes = np.concatenate([barcodes, codes[n_cells:]])
             by_code = np.argsort(all_codes)
             raw = _library(stacked[by_code], all_codes[by_code], kinds)

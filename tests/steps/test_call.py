@@ -560,14 +560,25 @@ def test_score_keeps_the_counts_of_candidates_in_marker_genes(
     )
 
 
-@pytest.mark.parametrize(("there", "flagged"), [(0, True), (11, True), (12, False), (60, False)])
-def test_a_file_without_the_genes_of_the_panels_is_flagged(there: int, flagged: bool) -> None:
-    sample = scored_sample("a", tumour=3)
+@pytest.mark.parametrize(
+    ("share", "flagged"), [(0.0, True), (0.899, True), (0.9, False), (1.0, False)]
+)
+@pytest.mark.parametrize("tumour", [0, 3])
+def test_a_zero_of_a_file_without_the_genes_of_the_panels_is_no_zero(
+    share: float, flagged: bool, tumour: int
+) -> None:
+    sample = scored_sample("a", tumour=tumour)
     record = json.loads(sample.uns["score"])
-    sample.uns["score"] = json.dumps(record | {"panel_genes_in_data": there, "panel_genes": 60})
-    (row,) = called(sample)[1]["samples"]
-    said = f"only {there} of 60 genes of the tumour panels are in the file"
-    assert any(flag.startswith(said) for flag in row["flags"]) == flagged
+    genes = {"panel_genes_in_data": 12, "panel_genes": 60, "panel_evidence_in_data": share}
+    sample.uns["score"] = json.dumps(record | genes)
+    facts = called(sample)[1]
+    (row,), (draw,) = facts["samples"], facts["draws"]
+    assert any(flag.startswith("12 of 60 panel genes") for flag in row["flags"]) == flagged
+    unjudged = flagged and tumour == 0
+    assert draw["judged"] == ("cannot be judged: 12 of 60 panel genes in the data" * unjudged)
+    assert row["judged"] == draw["judged"]
+    assert draw["count"] == tumour
+    assert facts["ingest"][0]["panel_genes"] == "12 of 60"
 
 
 @pytest.mark.parametrize("role", ["healthy", "blank"])

@@ -385,7 +385,7 @@ def _ingested(name: str, qc: QC, score: Score) -> SampleIngest:
         "genes": read.get("n_genes", 0),
         "genes_known": read.get("genes_recognised", 0),
         "mt_genes": read.get("mt_genes", 0),
-        "panel_genes": f"{score['panel_genes_in_data']} of {score['panel_genes']}",
+        "panel_genes": _panel_genes(score),
         "features_kept_apart": read.get("features_kept_apart", 0),
         "genes_summed": read.get("duplicates_summed", 0),
         "values_rounded": read.get("values_rounded", 0),
@@ -418,10 +418,11 @@ def _lacking_panel_genes(score: Score) -> str:
     """Why a sample without a call says nothing; empty where its file has the panel genes."""
     if score.get("panel_evidence_in_data", 1.0) >= _LEAST_EVIDENCE:
         return ""
-    return (
-        f"cannot be judged: {score['panel_genes_in_data']} of {score['panel_genes']} panel genes in"
-        " the data"
-    )
+    return f"cannot be judged: {_panel_genes(score)} panel genes in the data"
+
+
+def _panel_genes(score: Score) -> str:
+    return f"{score.get('panel_genes_in_data', 0)} of {score.get('panel_genes', 0)}"
 
 
 def _flags(adata: AnnData, n_aggregates: int, lacking: str, params: CallParams) -> list[str]:

@@ -209,7 +209,8 @@ def test_only_two_columns_are_needed(tmp_path: Path) -> None:
 def test_every_column_is_read(tmp_path: Path) -> None:
     cells = {
         "sample": "A.1-x_", "path": "a", "raw_path": str(tmp_path / "b"), "format": "per_cell",
-        "matrix": "counts_RNA", "patient": "P 1", "day": "14", "role": "healthy", "condition": "on", "batch": "r1",
+        "matrix": "counts_RNA",
+        "patient": "P 1", "day": "14", "role": "healthy", "condition": "on", "batch": "r1",
         "chemistry": "10x_3p_v3", "cancer_type": "breast", "draw": "D", "enrichment": "none",
         "volume_ml": "7.5", "fraction_loaded": "1", "recovery": "0.7", "expected_cells": "8000",
         "n_ctc": "0", "n_wbc": "2", "hours_to_processing": "0", "guessed": "day",

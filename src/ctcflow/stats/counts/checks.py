@@ -12,6 +12,7 @@ LARGEST_EXACT: Final = 2.0**53
 """Integers above this are not exact in float64 (counts)."""
 
 _BLOCK: Final = 4_000_000
+_ROWS: Final = 2000
 _LARGEST_LOG: Final = 20.0
 _MAX_CELLS: Final = 500
 _EQUAL_SUMS: Final = 0.01
@@ -20,9 +21,9 @@ _MAX_STEPS: Final = 40.0
 _READS: Final = 4.0
 _FEWEST_CELLS: Final = 10
 _FEWEST_GENES: Final = 50
+_MOST_EXAMINED: Final = 1000
 _SPREAD: Final = 0.05
 _SCALED_CELLS: Final = 0.9
-_SAME_CELLS: Final = 0.9
 _NO_CELL: Final = 0.9
 _NEXT_CELL: Final = 1.5
 _DEEP: Final = 1000.0
@@ -132,24 +133,25 @@ def whole_but_no_counts(matrix: sparse.csr_matrix) -> str:
     Returns
     -------
     str
-        What it looks like, in words; empty where these may be counts. Cells with fewer than 50
-        detected genes are not judged, nor a matrix with fewer than 10 other cells.
+        What it looks like, in words; empty where these may be counts. Judged are up to 1,000 cells,
+        evenly spaced, with 50 detected genes or more; a matrix with fewer than 10 is not.
     """
-    n_genes = np.diff(matrix.indptr)
-    cells = np.flatnonzero(n_genes >= _FEWEST_GENES)
-    if cells.size < _FEWEST_CELLS or matrix.nnz == 0:
+    cells = np.flatnonzero(matrix.getnnz(axis=1) >= _FEWEST_GENES)
+    if cells.size < _FEWEST_CELLS:
         return ""
-    totals = np.asarray(matrix.sum(axis=1, dtype=np.float64)).ravel()[cells]
-    starts = matrix.indptr[:-1][cells]
-    positive = np.where(matrix.data > 0, matrix.data, np.inf)
-    smallest = np.minimum.reduceat(positive, matrix.indptr[:-1][n_genes > 0])
-    smallest = smallest[np.isin(np.flatnonzero(n_genes > 0), cells)]
+    examined = np.unique(np.linspace(0, cells.size - 1, _MOST_EXAMINED).astype(np.intp))
+    some = sparse.csr_matrix(matrix[cells[examined]], dtype=np.float64)
+    some.eliminate_zeros()
+    if not some.getnnz(axis=1).all():
+        return ""
+    totals = np.asarray(some.sum(axis=1)).ravel()
+    smallest = np.minimum.reduceat(some.data, some.indptr[:-1])
     largest = float(matrix.data.max())
     if largest == 1:
         return "only 0 and 1: whether a gene was seen, not how often"
     if totals.std() <= _SPREAD * totals.mean():
         return f"values normalised to about {totals.mean():.6g} per cell and rounded"
-    if np.mean(smallest > 1) >= _SCALED_CELLS and starts.size:
+    if np.mean(smallest > 1) >= _SCALED_CELLS:
         return (
             f"scaled and rounded values (the smallest of a cell is {np.median(smallest):.4g}, and"
             " counts begin at 1)"
@@ -182,11 +184,11 @@ def no_cell(matrix: sparse.csr_matrix) -> tuple[int, str]:
         return first, (
             f"it has {n_genes[first]} of {n_columns} genes, and the next has {n_genes[second]}"
         )
-    totals = np.asarray(matrix.sum(axis=1, dtype=np.float64)).ravel()
+    totals = np.asarray(matrix.sum(axis=1)).ravel().astype(np.float64)
     largest = int(totals.argmax())
     if totals[largest] * 2 == totals.sum():
-        rest = np.asarray(matrix.sum(axis=0, dtype=np.float64)).ravel()
-        if np.array_equal(2 * matrix[largest].toarray().ravel(), rest):
+        twice = 2 * matrix[largest].toarray().ravel()
+        if np.array_equal(twice, np.asarray(matrix.sum(axis=0)).ravel()):
             return largest, "it is the sum of all the others"
     return -1, ""
 
@@ -202,7 +204,11 @@ def share_of_columns(matrix: sparse.csr_matrix) -> npt.NDArray[np.float64]:
     -------
     (n_genes,)
     """
-    totals = np.asarray(matrix.sum(axis=0, dtype=np.float64)).ravel()
+    totals = np.zeros(matrix.shape[1])
+    # in blocks: the sum is taken over a copy of the values as float64
+    for start in range(0, matrix.shape[0], _ROWS):
+        part = matrix[start : start + _ROWS]
+        totals += np.bincount(part.indices, part.data, minlength=matrix.shape[1])
     return np.asarray(totals / max(totals.sum(), 1.0))
 
 

@@ -392,6 +392,9 @@ def _same_slots(step: str, found: anndata.AnnData, wanted: anndata.AnnData) -> N
     assert found.obs_names.tolist() == wanted.obs_names.tolist()
     for slot in STEPS[step].slots:
         mine, theirs = (getattr(a, slot.container)[slot.key] for a in (found, wanted))
+        if slot in (keys.QC, keys.CALL):
+            # what was read of the file, which is another one
+            mine, theirs = (json.loads(record) | {"ingest": None} for record in (mine, theirs))
         assert _bytes(mine) == _bytes(theirs), slot
 
 

@@ -129,9 +129,14 @@ def _summed(name: str, lanes: list[tuple[SampleCounts, Row]]) -> Summed:
         recovery=recovery,
         enrichment=[lane.get("enrichment") for _, lane in lanes],
         cancer_type=[lane.get("cancer_type") for _, lane in lanes],
-        judged=next((why for record, _ in lanes if (why := record.get("judged", ""))), ""),
+        judged=_unjudged(record for record, _ in lanes),
         note="; ".join([*notes, why] if why else notes),
     )
+
+
+def _unjudged(lanes: Iterable[SampleCounts]) -> str:
+    """Why the zero of a draw says nothing: the reason of the first lane that has one."""
+    return next(filter(None, (record.get("judged", "") for record in lanes)), "")
 
 
 def _recovery(recoveries: list[float | None]) -> tuple[float | None, str]:

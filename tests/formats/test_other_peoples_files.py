@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -114,7 +115,7 @@ def test_counts_of_a_case_are_the_truth(name: str, genes: pd.DataFrame) -> None:
 
 
 REFUSED = {
-    "16_rounded_cpm": "normalised to about",
+    "16_rounded_cpm": "normalised or downsampled",
     "17_ids_out_of_step": "ids and names of genes do not belong together",
     "35_usa_mode_h5ad": "set ingest.unspliced",
 }
@@ -211,7 +212,7 @@ def test_a_row_that_holds_up_to_five_percent_is_a_gene(
 
 
 @pytest.mark.parametrize(
-    "column", [np.full(300, 7), np.arange(1, 301), 1 + RNG.poisson(2000, size=300)]
+    "column", [np.full(300, 70), 50 * np.arange(1, 301), 1 + RNG.poisson(2000, size=300)]
 )
 def test_a_column_that_is_no_cell_is_refused(
     tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str], column: np.ndarray
@@ -267,7 +268,13 @@ def test_two_matrices_of_whole_numbers_that_differ_are_said(
         read_counts(path, format=None, genes=genes, matrix="spliced")
 
 
-@pytest.mark.parametrize("layer", ["lognorm_counts", "scaled_raw", "corrected_counts", "spliced"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        *("lognorm_counts", "scaled_raw", "corrected_counts", "spliced", "decontXcounts"),
+        *("soupx_counts", "counts_SCT", "cellbender_counts", "raw_unspliced", "draw_sample"),
+    ],
+)
 def test_a_layer_that_was_changed_is_not_taken(
     tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str], layer: str
 ) -> None:
@@ -306,6 +313,75 @@ def test_ids_out_of_step_with_names_are_refused(
         ingested(path, genes)
 
 
+@pytest.mark.parametrize("n_genes", [15, 300])
+def test_ids_out_of_step_with_ids_as_names_are_refused(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str], n_genes: int
+) -> None:
+    id_of = dict(zip(genes["symbol"], genes["gene_id"], strict=True))
+    ids = np.array([id_of[name] for name in names])[:n_genes]
+    path = h5ad(tmp_path / "a.h5ad", counts[:, :n_genes], list(ids))
+    adata = anndata.read_h5ad(path)
+    adata.var["gene_ids"] = np.roll(ids, 1)
+    adata.write_h5ad(path)
+    with pytest.raises(CtcflowError, match="ids and names of genes do not belong together"):
+        ingested(path, genes)
+
+
+def test_human_genes_in_the_case_of_mouse_genes_are_refused(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str]
+) -> None:
+    for n_changed in (300, 200):
+        changed = [n.capitalize() if k < n_changed else n for k, n in enumerate(names)]
+        with pytest.raises(CtcflowError, match="in the case of mouse genes|has genes neither in"):
+            from_table(tmp_path, table_of(counts, changed), genes)
+
+
+def test_ids_of_another_species_are_refused(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str]
+) -> None:
+    path = h5ad(tmp_path / "a.h5ad", counts, names)
+    adata = anndata.read_h5ad(path)
+    adata.var["gene_ids"] = [f"ENSMMUG{k:011d}" for k in range(len(names))]
+    adata.write_h5ad(path)
+    with pytest.raises(CtcflowError, match="the ids of the genes are not human"):
+        ingested(path, genes)
+
+
+@pytest.mark.parametrize("pattern", ["Hu.CD{}", "chr1:{}-500", "XYZ{}_intron", "gene{}.12"])
+def test_many_unknown_features_are_refused_together(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str], pattern: str
+) -> None:
+    table = table_of(np.hstack([counts, counts]), [*names, *map(pattern.format, range(300))])
+    with pytest.raises(CtcflowError, match="features are no known genes and hold"):
+        from_table(tmp_path, table, genes)
+
+
+def test_a_numbered_name_is_not_added_to_the_gene(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str]
+) -> None:
+    done = from_table(tmp_path, table_of(counts, [*names[:-1], "EPCAM-1"]), genes)
+    np.testing.assert_array_equal(done[:, "EPCAM"].X.toarray().ravel(), counts[:, 0])
+
+
+def test_a_deep_cell_beside_shallow_ones_is_a_cell(
+    tmp_path: Path, genes: pd.DataFrame, names: list[str]
+) -> None:
+    deep = 1 + RNG.poisson(3.0, (1, 300))
+    shallow = RNG.poisson(0.2, (3, 300))
+    done = from_table(tmp_path, table_of(np.vstack([deep, shallow]), names), genes)
+    assert done.n_obs == 4
+
+
+def test_a_matrix_whose_indices_lead_out_of_it_is_refused(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str]
+) -> None:
+    path = h5ad(tmp_path / "a.h5ad", counts, names)
+    with h5py.File(path, "a") as file:
+        file["X"].attrs["encoding-type"] = "csc_matrix"
+    with pytest.raises(CtcflowError, match="cannot be read"):
+        ingested(path, genes)
+
+
 # ---- kind 5: whole numbers that are no counts
 
 
@@ -316,9 +392,9 @@ def cpm(counts: np.ndarray, total: float) -> np.ndarray:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda x: cpm(x, 1e6), "normalised to about"),
-        (lambda x: cpm(x, 1e4), "normalised to about"),
-        (lambda x: cpm(x, 1e6)[:, : x.shape[1] // 2], "scaled and rounded|normalised to"),
+        (lambda x: cpm(x, 1e6), "normalised or downsampled"),
+        (lambda x: cpm(x, 1e4), "normalised or downsampled"),
+        (lambda x: cpm(x, 1e6)[:, : x.shape[1] // 2], "scaled and rounded|normalised"),
         (lambda x: 3 * x, "scaled and rounded"),
         (lambda x: (x > 0).astype(int), "only 0 and 1"),
         (lambda x: np.rint(np.log2(1 + cpm(x, 1e6))), "scaled and rounded|rounded logarithms"),
@@ -348,6 +424,8 @@ def test_whole_numbers_that_are_no_counts_are_refused(
         ("EPCAM|ENSG00000119888", "EPCAM"),
         ("TACSTD1", "EPCAM"),
         ("hg38_KRT8", "KRT8"),
+        ("mt-CO1", "MT-CO1"),
+        ("MT_CO1", "MT-CO1"),
         ("K2C8", "KRT8"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _ID_COLUMNS: Final = ("gene_ids", "gene_id", "ensembl_id", "ensembl", "ensembl_ids", "feature_id")
-_COUNTS: Final = ("count", "raw", "umi")
-_CHANGED: Final = ("norm", "log", "scale", "correct", "denois", "smooth", "imput", "cpm", "tpm")
-"""Words in the name of a layer that holds counts, and of one that does not, in lower case."""
-_TYPE_COLUMNS: Final = ("feature_types", "feature_type")
+_COUNTS: Final = frozenset({"count", "counts", "raw", "umi", "umis", "readcounts"})
+_BESIDE: Final = frozenset(
+    {"rna", "gex", "data", "matrix", "x", "gene", "genes", "original", "int"}
+)
+"""A layer holds counts if its name has a word of the first kind, and none but of these two."""
+_TYPE_COLUMNS: Final = ("feature_types", "feature_type", "modality")
 
 
 def matrices_of(adata: AnnData) -> dict[str, Any]:
@@ -34,8 +37,8 @@ def may_be_counts(where: str) -> bool:
     """Whether a matrix may hold counts, by the place where it stands: X, raw.X, some layers."""
     if not where.startswith("layers"):
         return True
-    name = where.lower()
-    return any(word in name for word in _COUNTS) and not any(word in name for word in _CHANGED)
+    words = set(re.findall(r"[a-z0-9]+", where.removeprefix("layers").lower()))
+    return bool(words & _COUNTS) and words <= _COUNTS | _BESIDE
 
 
 def best_of(

@@ -241,7 +241,13 @@ def _counts_of(
             )
         where, key = next(iter(wanted.items()))
         return where, _matrix(group[key]), [f"counts are read from {where}, as asked"]
+    places = ", ".join(there)
     there = {where: key for where, key in there.items() if may_be_counts(where)}
+    if not there:
+        raise CtcflowError(
+            f"`{path}` has no X, and no layer that is named as counts (found {places}): name the"
+            " one with raw counts in the column `matrix` of the sheet"
+        )
     found = ((where, _matrix(group[key])) for where, key in there.items())
     where, x, notes = best_of(found)
     return where, x, notes
@@ -261,7 +267,10 @@ def _is_matrix(element: h5py.Group | h5py.Dataset) -> bool:
 
 def _matrix(element: h5py.Group | h5py.Dataset) -> sparse.csr_matrix:
     if isinstance(element, h5py.Group):
-        return sparse.csr_matrix(_element(element))
+        stored = _element(element)
+        # before it is converted: scipy would follow an index beyond the end
+        stored.check_format(full_check=True)
+        return sparse.csr_matrix(stored)
     # In pieces: a dense matrix of 50,000 cells would take 6 GB.
     n_rows, n_columns = element.shape
     blocks = [

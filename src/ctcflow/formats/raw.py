@@ -160,6 +160,11 @@ def check_shape(path: Path, parts: Parts) -> None:
             f"`{path}` holds a matrix of {rows} cells x {columns} features but names"
             f" {parts.barcodes.size} cells and {parts.names.size} features: copy the files again"
         )
+    for what, described in (("ids", parts.ids), ("feature types", parts.types)):
+        if described is not None and described.size != columns:
+            raise CtcflowError(
+                f"`{path}` has {described.size} {what} for {columns} features: write it again"
+            )
     with reading(path, "a count matrix"):
         parts.x.check_format(full_check=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,8 +21,10 @@ from ctcflow.stats.counts.gene_names import (
     Resolved,
     agreement,
     ids_of_groups,
+    in_mouse_case,
     of_other_species,
     resolve,
+    share_of_human_ids,
     splicing_of,
 )
 
@@ -42,9 +45,16 @@ _MOST_UNKNOWN: Final = 0.05
 _FEWEST_GENES: Final = 100
 """Largest share of all counts in a feature that is no known gene, and how many genes a matrix must
 have for this to tell something."""
-_FEWEST_PAIRS: Final = 20
-_LEAST_AGREEMENT: Final = 0.9
-"""Of genes whose id and name are both known, in files that were not damaged: above .98."""
+_MOST_UNKNOWN_TOGETHER: Final = 0.3
+"""Largest share of all counts in all features that are no known genes."""
+_MANY_PAIRS: Final = 20
+_FEWEST_PAIRS: Final = 3
+_LEAST_AGREEMENT: Final = 0.95
+_LEAST_OF_FEW: Final = 0.5
+"""Of genes whose id and name are both known."""
+_MOST_IN_MOUSE_CASE: Final = 20
+_FEWEST_HUMAN_IDS: Final = 0.1
+_ENSEMBL: Final = re.compile(r"ENSG\d{11}(?:\.\d+)?(?:_PAR_Y)?")
 _UNSPLICED: Final = "unspliced counts"
 _NAMED: Final = "named in ingest.not_genes"
 
@@ -87,6 +97,7 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
     x, rounded = _whole(x, barcodes, found, params)
     ids = adata.var.get(keys.GENE_ID.key, None)
     ids = None if ids is None else ids.to_numpy(dtype=object)
+    _refuse_another_species(found, ids, genes)
     apart = _kept_apart(found, ids, genes, params)
     adata = _with_features(adata, x, found, ids, apart)
     if (apart != "").any():
@@ -121,6 +132,21 @@ def _n_apart(adata: AnnData) -> int:
     return sum(len(features.get("name", [])) for features in described)
 
 
+def _refuse_another_species(found: Names, ids: Names | None, genes: pd.DataFrame) -> None:
+    if ids is not None and share_of_human_ids(ids) < _FEWEST_HUMAN_IDS:
+        raise CtcflowError(
+            f"the ids of the genes are not human (first: `{ids[0]}` of `{found[0]}`): give human"
+            " data"
+        )
+    n = in_mouse_case(found, ids, set(genes["symbol"]))
+    if n > _MOST_IN_MOUSE_CASE:
+        raise CtcflowError(
+            f"{n} of {found.size} names are human symbols in the case of mouse genes (such as"
+            " `Actb`), and the file has few of them in capitals too: give human data with symbols"
+            " as they are written (`ACTB`), or Ensembl ids"
+        )
+
+
 def _kept_apart(
     found: Names, ids: Names | None, genes: pd.DataFrame, params: IngestParams
 ) -> Names:
@@ -153,7 +179,8 @@ def _refuse_ids_out_of_step(found: Names, ids: Names | None, genes: pd.DataFrame
     if ids is None:
         return
     n_agree, n_pairs = agreement(found, ids, genes)
-    if n_pairs >= _FEWEST_PAIRS and n_agree < _LEAST_AGREEMENT * n_pairs:
+    least = _LEAST_AGREEMENT if n_pairs >= _MANY_PAIRS else _LEAST_OF_FEW
+    if n_pairs >= _FEWEST_PAIRS and n_agree < least * n_pairs:
         raise CtcflowError(
             f"ids and names of genes do not belong together: of {n_pairs} genes of which both are"
             f" known, {n_agree} agree (first: `{ids[0]}` is named `{found[0]}`): a column is out of"
@@ -174,13 +201,20 @@ def _refuse_disguised(
             f"`{barcodes[row]}` stands among the cells and is none ({why}): remove it"
         )
     share = counts.share_of_columns(x)
-    of_ensembl = np.array([str(name).startswith("ENSG") for name in found], dtype=bool)
+    of_ensembl = np.array([_ENSEMBL.fullmatch(str(name)) is not None for name in found], dtype=bool)
     share[recognised | of_ensembl] = 0.0
     if share.size >= _FEWEST_GENES and share.max() > _MOST_UNKNOWN:
         at = int(share.argmax())
         raise CtcflowError(
             f"`{found[at]}` is no known gene and holds {share[at]:.0%} of all counts: remove it, or"
             " name it in ingest.not_genes to keep it apart"
+        )
+    if share.size >= _FEWEST_GENES and share.sum() > _MOST_UNKNOWN_TOGETHER:
+        largest = ", ".join(f"`{found[at]}`" for at in np.argsort(-share, kind="stable")[:3])
+        raise CtcflowError(
+            f"{np.count_nonzero(share)} features are no known genes and hold {share.sum():.0%} of"
+            f" all counts (most: {largest}): name genes by human symbol or Ensembl id, and give"
+            " other features a type"
         )
 
 
@@ -233,6 +267,8 @@ def _refuse_bad_values(x: sparse.csr_matrix, barcodes: Names, names: Names) -> N
             f" {_where(x, int(bad.argmax()), barcodes, names)}): give raw counts, 0 where nothing"
             " was counted"
         )
+    if x.nnz and x.data.max() > counts.LARGEST_EXACT:
+        raise CtcflowError(f"X holds values up to {x.data.max():.4g}: give raw counts")
     if x.nnz and x.data.min() < 0:
         at = int(x.data.argmin())
         raise CtcflowError(
@@ -254,8 +290,6 @@ def _whole(
     if first < 0:
         return x, 0
     seen = f"e.g. {x.data[first]:.4g} in {_where(x, first, barcodes, names)}"
-    if x.data.max() > counts.LARGEST_EXACT:
-        raise CtcflowError(f"X holds values up to {x.data.max():.4g}: give raw counts")
     if counts.looks_log_normalised(x):
         raise CtcflowError(
             f"X looks log-normalised, give raw counts ({seen}, largest {x.data.max():.4g}): in an"

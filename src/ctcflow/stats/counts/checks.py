@@ -26,6 +26,7 @@ _SPREAD: Final = 0.05
 _SCALED_CELLS: Final = 0.9
 _NO_CELL: Final = 0.9
 _NEXT_CELL: Final = 1.5
+_LARGER: Final = 10.0
 _DEEP: Final = 1000.0
 _LARGEST_ROUNDED_LOG: Final = 12
 
@@ -150,7 +151,7 @@ def whole_but_no_counts(matrix: sparse.csr_matrix) -> str:
     if largest == 1:
         return "only 0 and 1: whether a gene was seen, not how often"
     if totals.std() <= _SPREAD * totals.mean():
-        return f"values normalised to about {totals.mean():.6g} per cell and rounded"
+        return f"values normalised or downsampled to about {totals.mean():.6g} per cell"
     if np.mean(smallest > 1) >= _SCALED_CELLS:
         return (
             f"scaled and rounded values (the smallest of a cell is {np.median(smallest):.4g}, and"
@@ -180,7 +181,8 @@ def no_cell(matrix: sparse.csr_matrix) -> tuple[int, str]:
     n_genes = matrix.getnnz(axis=1)
     order = np.argsort(-n_genes, kind="stable")
     first, second = int(order[0]), int(order[1])
-    if n_genes[first] >= max(_NO_CELL * n_columns, _NEXT_CELL * n_genes[second]):
+    many = n_genes[first] >= max(_NO_CELL * n_columns, _NEXT_CELL * n_genes[second])
+    if many and _median(matrix, first) >= _LARGER * _median(matrix, second):
         return first, (
             f"it has {n_genes[first]} of {n_columns} genes, and the next has {n_genes[second]}"
         )
@@ -191,6 +193,11 @@ def no_cell(matrix: sparse.csr_matrix) -> tuple[int, str]:
         if np.array_equal(twice, np.asarray(matrix.sum(axis=0)).ravel()):
             return largest, "it is the sum of all the others"
     return -1, ""
+
+
+def _median(matrix: sparse.csr_matrix, row: int) -> float:
+    """Of the values that are not zero."""
+    return float(np.median(matrix[row].data))
 
 
 def share_of_columns(matrix: sparse.csr_matrix) -> npt.NDArray[np.float64]:

@@ -30,8 +30,8 @@ _SPLICING: Final = re.compile(r"-[SUA]$")
 """How alevin-fry marks spliced, unspliced and ambiguous counts of a gene."""
 _FEWEST_MARKED: Final = 0.25
 """Smallest share of names with such a mark in a file of alevin-fry; two thirds have one."""
-_REPEATED: Final = re.compile(r"[.-]\d{1,2}$")
-"""What R's `make.unique` and anndata's `var_names_make_unique` add to a name that is repeated."""
+_MITOCHONDRIAL: Final = re.compile(r"^(?:MT|chrM)[-_.:](?=\w)", re.IGNORECASE)
+_READING_FRAME: Final = re.compile(r"^(C(?:\d+|X|Y))ORF(\d+\w*)$")
 
 
 class Resolved(NamedTuple):
@@ -62,8 +62,33 @@ def of_other_species(
     if ids is not None:
         foreign |= np.array([_OTHER_SPECIES.match(str(i)) is not None for i in ids], dtype=bool)
         by_case &= np.array([not str(i).startswith("ENSG") for i in ids], dtype=bool)
-    foreign |= by_case
+    if not lost_capitals(found[by_case], found):
+        foreign |= by_case
     return foreign if not foreign.all() else np.zeros(found.size, dtype=bool)
+
+
+def lost_capitals(by_case: Names, found: Names) -> bool:
+    """Whether names in the case of mouse genes are human ones that were written so.
+
+    A file with genes of mouse and human has both forms of most of them, `Actb` and `ACTB`.
+    """
+    there = set(found)
+    both = sum(str(name).upper() in there for name in by_case)
+    return 2 * both < by_case.size
+
+
+def in_mouse_case(found: Names, ids: Names | None, symbols: Collection[str]) -> int:
+    """Number of human symbols that are written in the case of mouse genes, and not so otherwise."""
+    by_case = np.array([_looks_like_mouse(str(name), symbols) for name in found], dtype=bool)
+    if ids is not None:
+        by_case &= np.array([_ensembl(str(i)) == "" for i in ids], dtype=bool)
+    return int(by_case.sum()) if lost_capitals(found[by_case], found) else 0
+
+
+def share_of_human_ids(ids: Names) -> float:
+    """Share of the Ensembl ids that are human; 1 where there are none."""
+    known = [i for i in (_bare_id(i) for i in ids) if i]
+    return sum(i.startswith("ENSG") for i in known) / len(known) if known else 1.0
 
 
 def _looks_like_mouse(name: str, symbols: Collection[str]) -> bool:
@@ -91,11 +116,12 @@ def agreement(found: Names, ids: Names, genes: pd.DataFrame) -> tuple[int, int]:
     """
     symbol_of = dict(zip(genes["gene_id"], genes["symbol"], strict=True))
     symbols = set(symbol_of.values())
-    pairs = [
-        (symbol_of[i], n)
-        for i, n in zip((_bare_id(i) for i in ids), (_bare(n) for n in found), strict=True)
-        if i in symbol_of and n in symbols
-    ]
+    pairs = []
+    for listed, name in zip((_bare_id(i) for i in ids), (_bare(n) for n in found), strict=True):
+        if listed and (of_name := _ensembl(name)):
+            pairs.append((listed, of_name))
+        elif listed in symbol_of and name in symbols:
+            pairs.append((symbol_of[listed], name))
     return sum(of_id == name for of_id, name in pairs), len(pairs)
 
 
@@ -211,19 +237,22 @@ def _certain(
 ) -> tuple[str, str]:
     """The symbol that was meant, and what happened to it; empty if that is not certain."""
     within = set(_WITHIN.findall(name))
-    if len(within) == 1 and (symbol := symbol_of.get(next(iter(within)))):
+    symbol = symbol_of.get(next(iter(within))) if len(within) == 1 else None
+    # beside the gene itself, such a name is a part of it (introns) or something else
+    if symbol and symbol not in here:
         return symbol, "an Ensembl id stands within a longer name"
     for form in _forms_before_r(name):
-        if form in known:
+        if form in known and form not in here:
             return form, "names that R or Seurat has changed are put back (`HLA.A` is HLA-A)"
-    base = _REPEATED.sub("", name)
-    if base != name and base in known and base in here:
-        return base, "a number was added to a name that is repeated: summed"
     return "", ""
 
 
 def _forms_before_r(name: str) -> Iterator[str]:
     """What a name may have been before R's `make.names`, or before Seurat changed `_` to `-`."""
+    if _MITOCHONDRIAL.match(name):
+        yield "MT-" + _MITOCHONDRIAL.sub("", name).upper()
+    if _READING_FRAME.match(name):
+        yield _READING_FRAME.sub(r"\1orf\2", name)
     start = name[1:] if re.match(r"X\d", name) else name
     if start != name:
         yield start

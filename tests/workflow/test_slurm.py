@@ -79,9 +79,10 @@ def test_the_whole_run_is_the_same_as_on_one_machine(own_copy, differing, throug
 
 FAULTS = {
     "exits 1": ("exit 1", (), "FAILED"),
+    # well above what the Snakemake of the job holds by itself, or that is killed in its place
     "needs more memory": (
-        f"exec {sys.executable} -c 'x = bytearray(400_000_000); import time; time.sleep(60)'",
-        ("--set-resources", "score:mem_mb=300 * 4 ** (attempt - 1)"),
+        f"exec {sys.executable} -c 'x = bytearray(1_500_000_000); import time; time.sleep(60)'",
+        ("--set-resources", "score:mem_mb=1000 * 4 ** (attempt - 1)"),
         "OUT_OF_MEMORY",
     ),
     "passes its time": ("sleep 200", ("--set-resources", "score:runtime=1"), "TIMEOUT"),

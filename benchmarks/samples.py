@@ -31,7 +31,7 @@ BLOOD = {
     "pbmc1k_v3": "blood_pbmc1k_v3_filt.h5ad",
 }
 
-Counts = sp.csr_matrix
+type Counts = sp.csr_matrix
 
 
 def read(name: str) -> ad.AnnData:

@@ -22,10 +22,9 @@ from benchmarks.samples import BLOOD, measured, over, sample, tables, thinned
 
 from ctcflow import keys
 from ctcflow.contracts import tables_of
-from ctcflow.evidence.lines import Lines, Shipped, lines_of_evidence
+from ctcflow.evidence.look import Looked, Sample, Settings, Shipped, look
 from ctcflow.settings.sample_params import ScoreParams
 from ctcflow.stats.calls.p_values import clopper_pearson
-from ctcflow.stats.counts.gene_sets import handling
 from ctcflow.stats.thresholds import MISSING_P
 
 Bools = npt.NDArray[np.bool_]
@@ -44,8 +43,8 @@ class Task(NamedTuple):
     seed: np.random.SeedSequence
 
 
-def lines_of(task: Task) -> tuple[Lines, pd.DataFrame, object]:
-    """Lines of evidence of a blood file, its cells as `qc` kept them, and their counts."""
+def looked_at(task: Task) -> Looked:
+    """Blood identity, panels and normal tissue of a blood file, its cells as `qc` kept them."""
     blood = blood_source(task.blood)
     cells = thinned(over(blood, blood.var_names), task.umis, np.random.default_rng(task.seed))
     checked = measured(sample({"blood": cells}, blood.var_names))
@@ -57,28 +56,36 @@ def lines_of(task: Task) -> tuple[Lines, pd.DataFrame, object]:
     ]
     share = json.loads(str(kept.uns[keys.QC.key]))["ambient"]["share"]
     params = ScoreParams()
-    counts = kept.X.tocsr()
-    lines = lines_of_evidence(
-        counts,
-        genes=kept.var_names.to_numpy(dtype=object),
+    return look(
+        Sample(
+            kept.X.tocsr(),
+            genes=kept.var_names.to_numpy(dtype=object),
+            soup=None if share is None else kept.var[keys.AMBIENT_PROFILE.key].to_numpy(np.float64),
+            ambient_share=share or 0.0,
+            are_molecules=True,
+        ),
         panels={str(name): frozenset(genes) for name, genes in panels},
         shipped=Shipped(
             table_of["normal_profiles"],
             table_of["normal_types"],
             table_of["background"],
             table_of["identity_null"],
-            handling(table_of["technical"]),
+            table_of["technical"],
+            table_of["genes"],
+            table_of["rates"],
+            table_of["cell_types"],
         ),
-        soup=None if share is None else kept.var[keys.AMBIENT_PROFILE.key].to_numpy(np.float64),
-        ambient_share=share or 0.0,
-        fewest=params.min_leukocytes,
-        weight=params.prior_umis,
-        n_threads=1,
+        settings=Settings(
+            fewest=params.min_leukocytes,
+            weight=params.prior_umis,
+            fewest_of_lineage=params.min_reference,
+            seed=0,
+            n_threads=1,
+        ),
     )
-    return lines, kept.obs, counts
 
 
-def chosen(lines: Lines, which: str) -> Bools:
+def chosen(lines: Looked, which: str) -> Bools:
     """Cells that are asked."""
     p = lines.blood.p
     if which == CHOSEN[0]:
@@ -90,11 +97,13 @@ def chosen(lines: Lines, which: str) -> Bools:
 
 def run(task: Task) -> pd.DataFrame:
     """One row per choice: groups, and how many of them reach each level."""
-    lines, _, counts = lines_of(task)
+    lines = looked_at(task)
     rows = []
     for which in CHOSEN:
         asked = chosen(lines, which)
-        groups = lines.judge.together(counts.astype(np.float64), asked=asked, n_threads=1)
+        groups = lines.judge.together(
+            lines.sample.counts.astype(np.float64), asked=asked, n_threads=1
+        )
         row = {"blood": task.blood, "umis": task.umis, "chosen": which, "cells": int(asked.sum())}
         row |= {
             "groups": groups.rows.size,

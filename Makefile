@@ -32,7 +32,7 @@ lint: .venv/ready ## style, types, layers; the page's JavaScript and CSS where n
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/snakefmt --check -l 100 Snakefile workflow
-	$(BIN)/mypy src
+	$(BIN)/mypy src benchmarks
 	$(BIN)/lint-imports
 	@.ci/lint-page
 

@@ -71,7 +71,7 @@ MASKED = re.compile(
 )
 SHUFFLES = 3
 
-Counts = sp.csr_matrix
+type Counts = sp.csr_matrix
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anndata as ad
 import numpy as np
@@ -250,7 +250,7 @@ def _of_all(rows: pd.DataFrame, where: str, promised: bool) -> Claim:
     )
 
 
-def _seen(row: object) -> str:
+def _seen(row: Any) -> str:
     what = f"; says {row.said_wrongly}" if row.said_wrongly else ""
     return (
         f"right {row.right:.3f} ({row.right_low:.3f} to {row.right_high:.3f}), wrong"

@@ -247,6 +247,7 @@ def claims(found: dict[str, pd.DataFrame]) -> Iterator[Claim]:
 
 
 def _of_tumour(rows: pd.DataFrame, where: str, kind: Kind, umis: int) -> Iterator[Claim]:
+    counted: tuple[str, ...]
     counted, what = CALLED, "CTC or aggregate"
     least: float | None = LEAST_CARCINOMA[umis]
     if kind.panel and (rows["panel"] == ALL_PANELS).all():

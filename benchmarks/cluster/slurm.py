@@ -85,13 +85,19 @@ def submissions_of(run: Path, used: Mapping[str, float]) -> list[Submission]:
             job,
             # a step that was killed for memory leaves its submission as merely failed
             states.get(f"{job}.0", states[job]) if states[job] == "FAILED" else states[job],
-            *(datetime.fromisoformat(time).timestamp() for time in (submit, start, end)),
+            _seconds(submit),
+            _seconds(start),
+            _seconds(end),
             _mib(asked),
             used.get(job, math.nan),
         )
         for job, _, submit, start, end, asked, folder in rows
         if folder == str(run)
     ]
+
+
+def _seconds(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()
 
 
 def _mib(text: str) -> float:

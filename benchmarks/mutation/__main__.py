@@ -126,7 +126,7 @@ def choose(mutant: Mutant, tests: dict[str, dict[str, Any]]) -> Chosen:
         for test, record in tests.items()
         if any((module, line) in wanted for module, line in record["lines"])
     ]
-    chosen, seconds = [], 0.0
+    chosen, seconds = list[str](), 0.0
     ready = set[str]()
     for _, _, test in sorted(found):
         record = tests[test]

@@ -313,6 +313,34 @@ def test_ids_out_of_step_with_names_are_refused(
         ingested(path, genes)
 
 
+def with_ids(path: Path, ids: np.ndarray) -> Path:
+    adata = anndata.read_h5ad(path)
+    adata.var["gene_ids"] = ids
+    adata.write_h5ad(path)
+    return path
+
+
+def test_ids_of_few_rows_out_of_step_are_refused(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str]
+) -> None:
+    id_of = dict(zip(genes["symbol"], genes["gene_id"], strict=True))
+    ids = np.array([id_of[name] for name in names])
+    path = h5ad(tmp_path / "a.h5ad", counts, names)
+    for shift in (1, -1):
+        part = ids.copy()
+        part[100:108] = np.roll(ids[100:108], shift)
+        with pytest.raises(CtcflowError, match="ids and names of some genes.*the id beside it"):
+            ingested(with_ids(path, part), genes)
+    copied = ids.copy()
+    copied[[50, 150, 250]] = ids[[0, 100, 200]]
+    with pytest.raises(CtcflowError, match="several genes have one id"):
+        ingested(with_ids(path, copied), genes)
+    # two genes of 300 that were named anew, side by side
+    named = ids.copy()
+    named[[7, 8]] = ids[[8, 7]]
+    assert ingested(with_ids(path, named), genes).n_vars == len(names)
+
+
 @pytest.mark.parametrize("n_genes", [15, 300])
 def test_ids_out_of_step_with_ids_as_names_are_refused(
     tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str], n_genes: int
@@ -519,3 +547,153 @@ def test_a_file_in_another_order_or_layout_gives_the_same_counts(
         adata.write_h5ad(path)
     done = ingested(path, genes)[plain.obs_names, plain.var_names]
     np.testing.assert_array_equal(done.X.toarray(), plain.X.toarray())
+
+
+# ---- the same counts twice, and what was put beside them
+
+
+def test_antibodies_with_the_names_of_genes_are_not_added(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str]
+) -> None:
+    id_of = dict(zip(genes["symbol"], genes["gene_id"], strict=True))
+    folder = tmp_path / "mtx"
+    folder.mkdir()
+    antibodies = ["EPCAM", "PTPRC", "CD3E"]
+    both = np.hstack([counts, 900 + counts[:, :3]])
+    scipy_io = sparse.coo_matrix(both.T)
+    lines = [f"{r + 1} {c + 1} {v}" for r, c, v in zip(*sparse.find(scipy_io), strict=True)]
+    head = f"%%MatrixMarket matrix coordinate integer general\n{both.shape[1]} 20 {len(lines)}\n"
+    (folder / "matrix.mtx").write_text(head + "\n".join(lines) + "\n")
+    listed = [f"{id_of[name]}\t{name}" for name in names] + [f"{a}\t{a}" for a in antibodies]
+    (folder / "genes.tsv").write_text("\n".join(listed) + "\n")
+    (folder / "barcodes.tsv").write_text("".join(f"CELL{k}-1\n" for k in range(20)))
+    done = ingested(folder, genes)
+    assert_is(done, counts, names)
+    assert "3 features are kept apart from the genes: the name of a gene" in notes_of(done)
+
+    below = pd.concat([table_of(counts, names), table_of(900 + counts[:, :3], antibodies)])
+    with pytest.raises(CtcflowError, match="the last 3 features repeat names of others .`EPCAM`"):
+        from_table(tmp_path, below, genes)
+
+
+@pytest.mark.parametrize("where", [1, 150, 299])
+def test_a_gene_that_is_written_twice_is_refused(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str], where: int
+) -> None:
+    table = table_of(counts, names)
+    twice = pd.concat([table.iloc[:where], table.iloc[:1], table.iloc[where:]])
+    with pytest.raises(CtcflowError, match="genes `EPCAM` and `EPCAM` hold the same counts"):
+        from_table(tmp_path, twice, genes)
+    # an alias of it
+    twice.index = [*names[:where], "hg38_EPCAM", *names[where:]]
+    with pytest.raises(CtcflowError, match="hold the same counts and are one gene"):
+        from_table(tmp_path, twice, genes)
+
+
+def test_rows_of_one_gene_with_other_counts_are_summed(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str]
+) -> None:
+    half = counts.copy()
+    half[:, 0] = counts[:, 0] // 2
+    rest = pd.DataFrame((counts[:, :1] - half[:, :1]).T, index=["EPCAM"])
+    table = table_of(half, names)
+    rest.columns = table.columns
+    assert_is(from_table(tmp_path, pd.concat([table, rest]), genes), counts, names)
+
+
+@pytest.mark.parametrize("names_of_two", [("A-1", "A-1_1"), ("A_UMI", "A_reads")])
+def test_a_cell_that_is_given_twice_is_refused(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str], names_of_two
+) -> None:
+    table = table_of(counts, names)
+    table.columns = [names_of_two[0], *table.columns[1:]]
+    table[names_of_two[1]] = table[names_of_two[0]]
+    with pytest.raises(CtcflowError, match="cells `A.*` and `A.*` hold the same counts"):
+        from_table(tmp_path, table, genes)
+
+
+def test_values_that_are_written_twice_are_refused(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str]
+) -> None:
+    lines = [f"{g + 1} {c + 1} {counts[c, g]}" for c, g in np.argwhere(counts)]
+    (tmp_path / "genes.tsv").write_text("".join(f"{name}\n" for name in names))
+    (tmp_path / "barcodes.tsv").write_text("".join(f"CELL{k}-1\n" for k in range(20)))
+    for extra in (0, 1, len(lines)):
+        written = [*lines, *lines[:extra]]
+        head = f"%%MatrixMarket matrix coordinate integer general\n300 20 {len(written)}\n"
+        (tmp_path / "matrix.mtx").write_text(head + "\n".join(written) + "\n")
+        if extra == 0:
+            assert_is(ingested(tmp_path, genes), counts, names)
+            continue
+        with pytest.raises(CtcflowError, match=f"gives {extra} values for a gene and cell"):
+            ingested(tmp_path, genes)
+
+
+# ---- lines, columns and files that are missing or too many
+
+
+def test_a_table_without_names_of_cells_is_refused(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str]
+) -> None:
+    path = tmp_path / "counts.tsv"
+    table_of(counts, names).to_csv(path, sep="\t", header=False)
+    with pytest.raises(CtcflowError, match="begins with the counts of a gene .`EPCAM`."):
+        ingested(path, genes)
+
+
+def test_a_file_of_one_cell_that_was_cut_short_is_refused(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str]
+) -> None:
+    for k, row in enumerate(counts):
+        lines = [f"{name}\t{n}" for name, n in zip(names, row, strict=True)]
+        (tmp_path / f"cell{k:02d}.tsv").write_text("\n".join(lines) + "\n")
+    assert_is(ingested(tmp_path, genes), counts, names)
+    path = tmp_path / "cell07.tsv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:200]))
+    with pytest.raises(CtcflowError, match="cell07.tsv` has 200 genes, and most files.* have 300"):
+        ingested(tmp_path, genes)
+
+
+@pytest.mark.parametrize("column", ["n_cells", "max", "mean", "total_counts", "rowSums", "sd"])
+def test_a_column_of_sums_over_cells_is_no_cell(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str], column: str
+) -> None:
+    table = table_of(counts, names)
+    table[column] = (counts > 0).sum(axis=0)
+    done = from_table(tmp_path, table, genes)
+    assert_is(done, counts, names)
+    assert column in notes_of(done)
+
+
+@pytest.mark.parametrize("form", ["mm10.{}", "mouse_{}", "mm10:{}", "GRCm39-{}", "Mus_musculus_{}"])
+def test_mouse_genes_with_other_marks_are_kept_apart(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str], form: str
+) -> None:
+    mouse = table_of(counts[:, ::-1], [form.format(name.capitalize()) for name in names])
+    done = from_table(tmp_path, pd.concat([table_of(counts, names), mouse]), genes)
+    assert_is(done, counts, names)
+
+
+@pytest.mark.parametrize("row", ["ERCC00002", "ERCC-00002.1", "--no-feature", "X__no_feature"])
+def test_more_rows_that_are_no_genes_are_kept_apart(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str], row: str
+) -> None:
+    table = pd.concat([table_of(counts, names), table_of(counts[:, 4:5] + 1, [row])])
+    assert_is(from_table(tmp_path, table, genes), counts, names)
+
+
+@pytest.mark.parametrize("form", ["{}|4072", "human_{}", "GRCh38.{}", "{id}_{}", "{}|{id}"])
+def test_a_table_whose_names_have_more_than_the_symbol_is_read(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str], form: str
+) -> None:
+    id_of = dict(zip(genes["symbol"], genes["gene_id"], strict=True))
+    written = [form.format(name, id=id_of[name]) for name in names]
+    assert_is(from_table(tmp_path, table_of(counts, written), genes), counts, names)
+
+
+def test_a_reporter_is_no_alias_of_a_gene(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str]
+) -> None:
+    assert genes["aliases"].str.fullmatch(r"(.*\|)?RFP(\|.*)?").sum() == 1
+    wanted = [*names[:-1], "RFP"]
+    assert_is(from_table(tmp_path, table_of(counts, wanted), genes), counts, wanted)

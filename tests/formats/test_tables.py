@@ -273,7 +273,18 @@ def test_no_word_of_the_tables_is_a_gene(tables: dict[str, pd.DataFrame]) -> Non
     every |= {gene.replace("-", ".") for gene in every}  # as R writes them
     told = words.SYMBOLS | words.IDS | words.TYPES | words.CELLS | words.COUNTS
     assert [gene for gene in every if words.plain(gene) in told] == []
-    assert [gene for gene in every if words.is_of_genes(gene) or words.is_of_cells(gene)] == []
+    assert [gene for gene in every if words.is_of_cells(gene)] == []
+    # these are looked for among names of cells only, where `max` is no gene
+    assert [gene for gene in every if words.is_of_genes(gene)] == ["MAX"]
+
+
+def test_the_gene_max_is_kept_in_rows_and_in_columns(tmp_path: Path) -> None:
+    frame = by_gene()
+    wanted = ["MAX", *frame.index[1:]]
+    frame.index = wanted
+    for k, each in enumerate((frame, frame.T)):
+        raw = read(write(tmp_path / f"{k}.csv", each.to_csv()))
+        assert list(raw.adata.var_names) == wanted
 
 
 def test_permuted_rows_and_columns_give_the_same_counts(tmp_path: Path) -> None:

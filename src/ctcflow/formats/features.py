@@ -64,12 +64,12 @@ _PATTERNS: Final[tuple[tuple[Kind, str, str], ...]] = (
     (
         "other",
         "reads without a gene",
-        r"__\w+"  # HTSeq: __no_feature, __ambiguous ...
+        r"(X_?)?__\w+|--\w[\w-]*"  # HTSeq: __no_feature, __ambiguous ...; as R or Seurat change it
         r"|N_(unmapped|multimapping|noFeature|ambiguous)"  # STAR
         r"|no_?feature|ambiguous|too_low_aqual|not_aligned|alignment_not_unique|unmapped"
         r"|unassigned(_\w+)?|\*|intergenic|multi_?mapped|multimapping",
     ),
-    ("other", "spike-in", r"ERCC[-._]\d{5}|SIRV\w*|Lexogen\w*|R[12]_\d+_\d+"),
+    ("other", "spike-in", r"ERCC[-._]?\d{5}(\.\d+)?|SIRV\w*|Lexogen\w*|R[12]_\d+_\d+"),
     (
         "other",
         "sum or measure of a cell",

@@ -10,7 +10,13 @@ import pandas as pd
 from ctcflow.formats.raw import Names
 
 _ENSEMBL: Final = re.compile(r"(?:\w+?_+)?ENS[A-Z]{0,4}G\d{11}(?:\.\d+)?(?:_PAR_Y)?(?:-[UA])?$")
-_GENOME_PREFIX: Final = re.compile(r"^(?:hg19|hg38|GRCh37|GRCh38)[_-]+", re.IGNORECASE)
+_GENOME_PREFIX: Final = re.compile(
+    r"^(?:hg19|hg38|GRCh3[78](?:-\d{4}-[A-Z])?|human|homo_sapiens)(?:[_-]+|[.:](?=\w))",
+    re.IGNORECASE,
+)
+_ID_WITHIN: Final = re.compile(r"(?<![A-Za-z0-9])ENSG\d{11}(?!\d)")
+_ENTREZ: Final = re.compile(r"\|\d+$")
+"""What TCGA writes behind a symbol: `EPCAM|4072`."""
 
 
 class KnownGenes(NamedTuple):
@@ -27,8 +33,8 @@ class KnownGenes(NamedTuple):
 
     def has(self, name: str) -> bool:
         """Whether a name is a known gene, with or without the name of its genome."""
-        bare = _GENOME_PREFIX.sub("", name)
-        return bare in self.names or is_ensembl(bare)
+        bare = _ENTREZ.sub("", _GENOME_PREFIX.sub("", name))
+        return bare in self.names or is_ensembl(bare) or _ID_WITHIN.search(bare) is not None
 
     def share(self, names: Names | list[str]) -> float:
         """Share of names that are known genes; 0 of none."""

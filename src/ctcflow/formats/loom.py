@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from ctcflow.errors import CtcflowError
+from ctcflow.formats.annotated import best_of, may_be_counts
 from ctcflow.formats.raw import Names, Parts, strings
 
 _VALUES_AT_ONCE: Final = 20_000_000
@@ -45,10 +46,13 @@ def of_loom(path: Path, file: h5py.File) -> Parts:
     ids = _first(genes, _IDS)
     names = _one(path, genes, (*_SYMBOLS, *_IDS), "genes")
     barcodes = _one(path, cells, _CELLS, "cells")
-    notes = []
-    if "layers" in file and set(_RNA) <= set(file["layers"]):
+    layers = list(file.get("layers", ()))
+    places = {"matrix": "matrix"} | {f'layers["{name}"]': f"layers/{name}" for name in layers}
+    there = [(where, key) for where, key in places.items() if may_be_counts(where)]
+    _, x, notes = best_of((where, _cells_in_rows(file[key])) for where, key in there)
+    if set(_RNA) <= set(layers):
         notes.append(f"`matrix` is read; the layers {', '.join(_RNA)} stay in the file")
-    return Parts(_cells_in_rows(file["matrix"]), barcodes, names, ids, _first(genes, _TYPES), notes)
+    return Parts(x, barcodes, names, ids, _first(genes, _TYPES), notes)
 
 
 def loom_names(file: h5py.File) -> list[Names]:

@@ -48,7 +48,13 @@ def read_mtx(files: tuple[Path, ...], genes: pd.DataFrame | None) -> Parts:
     with reading(files[0], "Matrix Market"):
         x = _matrix(files[0])
     x, notes = _genes_in_rows(files, x, (names.size, cells.size))
-    return Parts(sparse.csr_matrix(x.T), cells, names, ids, types, notes)
+    cells_in_rows = sparse.csr_matrix(x.T)
+    if cells_in_rows.nnz < x.nnz:
+        raise CtcflowError(
+            f"`{files[0]}` gives {x.nnz - cells_in_rows.nnz} values for a gene and cell that have"
+            " one already: write it again from its source"
+        )
+    return Parts(cells_in_rows, cells, names, ids, types, notes)
 
 
 def _genes_in_rows(

@@ -60,6 +60,17 @@ _BY_NAME: Final[dict[str, str]] = {
     ),
     # salmon alevin
     "quants_mat.gz": "alevin's binary matrix: run `salmon alevin` again with `--dumpMtx`",
+    # STAR --quantMode GeneCounts, one cell a file
+    "readspergene.out.tab": (
+        "STAR's counts of one cell for three kinds of library: `cut -f1,2 {name} > CELL.tsv` (-f1,3"
+        " or -f1,4 if stranded) for each cell, and give the folder of these"
+    ),
+    # salmon, one cell a file
+    **dict.fromkeys(
+        ("quant.sf", "quant.sf.gz"),
+        "counts of transcripts of one cell: in R, `tximport` sums those of all cells to genes;"
+        " write its `counts` as a table",
+    ),
     # kb-python, workflow nac
     **dict.fromkeys(
         ("genes.mature.mtx", "genes.nascent.mtx", "genes.ambiguous.mtx", "genes.nucleus.mtx"),

@@ -21,6 +21,8 @@ from ctcflow.formats.raw import Names, Parts, reading
 VALUES_AT_ONCE: Final = 20_000_000
 """Largest number of table entries in memory at once."""
 _NA: Final = ["", "NA", "NaN", "nan"]
+_MOST_FILES: Final = 0.8
+"""Share of the files of a folder that have one number of genes, if all list every gene."""
 _ALIGNED: Final = re.compile(r"([._]?Aligned[.\w]*)?\.(bam|sam|cram)$")
 """What STAR and samtools put behind the name of a cell, which featureCounts keeps."""
 
@@ -61,6 +63,7 @@ def read_table(path: Path, genes: pd.DataFrame | None) -> Parts:
                 f"`{path}` has {len(head.header)} names in the first line but {head.n_columns}"
                 " columns in the second: give one name per column"
             )
+        _refuse_without_header(path, head, known)
         if long_table.is_long(head):
             return long_table.read_long(path, head, VALUES_AT_ONCE)
         columns = text.columns_of(path, head, known)
@@ -107,6 +110,15 @@ def _turned(
     return Parts(body.x, body.names, along, None, None, [note, *notes])
 
 
+def _refuse_without_header(path: Path, head: text.Head, known: KnownGenes) -> None:
+    name, *others = head.header
+    if known.has(name) and others and all(text.is_number(field) for field in others):
+        raise CtcflowError(
+            f"`{path}` begins with the counts of a gene (`{name}`), not with names of cells: write"
+            " a first line that names every column"
+        )
+
+
 def _cell_names(names: Names) -> Names:
     """Names of cells without the folders and endings of the files that were counted."""
     if not all(_ALIGNED.search(str(name)) for name in names):
@@ -142,13 +154,15 @@ def read_per_cell(files: tuple[Path, ...]) -> Parts:
     index: dict[str, int] = {}
     codes: list[npt.NDArray[np.int64]] = []
     values: list[npt.NDArray[np.number]] = []
-    repeated = 0
+    repeated, n_genes = 0, list[int]()
     for file in files:
         names, counts = _cell(file)
+        n_genes.append(len(names))
         code = np.array([index.setdefault(n, len(index)) for n in names], dtype=np.int64)
         repeated += len(names) - len(set(names))
         codes.append(code)
         values.append(counts)
+    _refuse_cut_short(files, n_genes)
     indptr = np.cumsum([0, *(c.size for c in codes)])
     x = sparse.csr_matrix(
         (np.concatenate(values), np.concatenate(codes), indptr), shape=(len(files), len(index))
@@ -160,6 +174,18 @@ def read_per_cell(files: tuple[Path, ...]) -> Parts:
         notes.append(f"{repeated} lines repeat a gene of their file and were summed")
     barcodes = np.array([_stem(f) for f in files], dtype=object)
     return Parts(x, barcodes, np.array(list(index), dtype=object), None, None, notes)
+
+
+def _refuse_cut_short(files: tuple[Path, ...], n_genes: list[int]) -> None:
+    """Refuse a file with fewer genes than the others, which all have one number of them."""
+    usual = max(set(n_genes), key=n_genes.count)
+    shorter = [at for at, n in enumerate(n_genes) if n < usual]
+    if shorter and n_genes.count(usual) >= _MOST_FILES * len(files):
+        at = shorter[0]
+        raise CtcflowError(
+            f"`{files[at]}` has {n_genes[at]} genes, and most files of its folder have {usual}:"
+            " copy it again"
+        )
 
 
 def _cell(path: Path) -> tuple[list[str], npt.NDArray[np.number]]:

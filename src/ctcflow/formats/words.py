@@ -1,6 +1,6 @@
 """Words that producers write above columns and before rows that hold no counts.
 
-Upper and lower case, blanks, `.`, `_` and `-` are one. No word is the symbol of a gene.
+Upper and lower case, blanks, `.`, `_` and `-` are one.
 """
 
 from __future__ import annotations
@@ -43,9 +43,17 @@ OF_GENES: Final = frozenset(
         *("entrez", "entrez id", "entrezid", "entrezgene", "hgnc id", "transcript ids"),
         *("transcript id", "transcript id(s)", "gc content"),
         *("genome", "locus", "tss id"),
+        # scanpy and Seurat
+        *("n cells", "n cells by counts", "mean counts", "pct dropout by counts", "total counts"),
+        *("log1p mean counts", "log1p total counts", "highly variable", "highly variable rank"),
+        *("means", "dispersions", "dispersions norm", "variances", "variances norm"),
+        # sums over cells
+        *("total", "sum", "mean", "median", "average", "max", "min", "maximum", "minimum", "sd"),
+        *("std", "variance", "row sum", "row sums", "rowsum", "rowsums", "grand total"),
     }
 )
-"""What a column says of genes, beside those of the counts."""
+"""What a column says of genes, beside those of the counts. Some are symbols of genes, which are no
+names of cells."""
 OF_CELLS: Final = frozenset(
     {
         # Seurat

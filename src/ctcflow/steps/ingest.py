@@ -23,6 +23,8 @@ from ctcflow.stats.counts.gene_names import (
     ids_of_groups,
     in_mouse_case,
     of_other_species,
+    out_of_step,
+    repeated_id,
     resolve,
     share_of_human_ids,
     splicing_of,
@@ -45,6 +47,8 @@ _MOST_UNKNOWN: Final = 0.05
 _FEWEST_GENES: Final = 100
 """Largest share of all counts in a feature that is no known gene, and how many genes a matrix must
 have for this to tell something."""
+_FEWEST_CELLS: Final = 5
+"""Cells with counts from which on two rows of a gene with the same counts are no chance."""
 _MOST_UNKNOWN_TOGETHER: Final = 0.3
 """Largest share of all counts in all features that are no known genes."""
 _MANY_PAIRS: Final = 20
@@ -56,6 +60,8 @@ _MOST_IN_MOUSE_CASE: Final = 20
 _FEWEST_HUMAN_IDS: Final = 0.1
 _ENSEMBL: Final = re.compile(r"ENSG\d{11}(?:\.\d+)?(?:_PAR_Y)?")
 _UNSPLICED: Final = "unspliced counts"
+_FEWEST_REPEATS: Final = 3
+_SECOND_OF_NAME: Final = "the name of a gene, without an Ensembl id as the gene has"
 _NAMED: Final = "named in ingest.not_genes"
 
 
@@ -98,6 +104,7 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
     ids = adata.var.get(keys.GENE_ID.key, None)
     ids = None if ids is None else ids.to_numpy(dtype=object)
     _refuse_another_species(found, ids, genes)
+    _refuse_appended(found, ids)
     apart = _kept_apart(found, ids, genes, params)
     adata = _with_features(adata, x, found, ids, apart)
     if (apart != "").any():
@@ -109,6 +116,7 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
     _refuse_foreign(resolved.recognised, found, int((apart == keys.OTHER_SPECIES_TYPE).sum()))
     _refuse_disguised(x, barcodes, found, resolved.recognised)
     groups, names = pd.factorize(resolved.names)
+    _refuse_written_twice(x, found, groups)
     summed = counts.sum_columns(x, groups=groups, n_groups=names.size)
     _refuse_all_zero(summed, found.size)
     record: Ingest = {
@@ -156,7 +164,28 @@ def _kept_apart(
         apart[splicing_of(found) == "U"] = _UNSPLICED
     apart[of_other_species(found, ids, set(genes["symbol"]))] = keys.OTHER_SPECIES_TYPE
     apart[np.isin(found.astype(str), params.not_genes)] = _NAMED
+    apart[(apart == "") & _of_a_genes_name(found, ids)] = _SECOND_OF_NAME
     return apart
+
+
+def _of_a_genes_name(found: Names, ids: Names | None) -> npt.NDArray[np.bool_]:
+    """Features that have the name of a gene, and no Ensembl id as that gene has: antibodies."""
+    if ids is None:
+        return np.zeros(found.size, dtype=bool)
+    of_ensembl = np.array([_ENSEMBL.fullmatch(str(own)) is not None for own in ids], dtype=bool)
+    return ~of_ensembl & np.isin(found.astype(str), found[of_ensembl].astype(str))
+
+
+def _refuse_appended(found: Names, ids: Names | None) -> None:
+    """Refuse a table whose last rows repeat names of genes, as antibodies that were put below."""
+    repeats = np.flatnonzero(pd.Series(found).duplicated())
+    at_the_end = repeats.size >= _FEWEST_REPEATS and repeats[0] == found.size - repeats.size
+    if at_the_end and (ids is None or not any(ids)):
+        shown = ", ".join(f"`{name}`" for name in found[repeats[:3]])
+        raise CtcflowError(
+            f"the last {repeats.size} features repeat names of others ({shown}), as antibodies that"
+            " were put below the genes: write `ADT_` before their names, or leave them out"
+        )
 
 
 def _without_marks(found: Names, params: IngestParams) -> Names:
@@ -186,6 +215,20 @@ def _refuse_ids_out_of_step(found: Names, ids: Names | None, genes: pd.DataFrame
             f" known, {n_agree} agree (first: `{ids[0]}` is named `{found[0]}`): a column is out of"
             " step, write the file again from its source"
         )
+    at = out_of_step(found, ids, genes)
+    if at >= 0:
+        raise CtcflowError(
+            f"ids and names of some genes do not belong together (first: `{ids[at]}` is named"
+            f" `{found[at]}`, the name of the id beside it): part of a column is out of step, write"
+            " the file again from its source"
+        )
+    pair = repeated_id(found, ids)
+    if pair is not None:
+        first, second = pair
+        raise CtcflowError(
+            f"several genes have one id (first: `{ids[first]}` is `{found[first]}` and"
+            f" `{found[second]}`): write the file again from its source"
+        )
 
 
 def _refuse_disguised(
@@ -195,6 +238,12 @@ def _refuse_disguised(
     what = counts.whole_but_no_counts(x)
     if what:
         raise CtcflowError(f"X holds {what}: give raw counts")
+    pair = counts.same_rows(x)
+    if pair is not None:
+        raise CtcflowError(
+            f"cells `{barcodes[pair[1]]}` and `{barcodes[pair[0]]}` hold the same counts: give"
+            " every cell once"
+        )
     row, why = counts.no_cell(x)
     if row >= 0:
         raise CtcflowError(
@@ -215,6 +264,23 @@ def _refuse_disguised(
             f"{np.count_nonzero(share)} features are no known genes and hold {share.sum():.0%} of"
             f" all counts (most: {largest}): name genes by human symbol or Ensembl id, and give"
             " other features a type"
+        )
+
+
+def _refuse_written_twice(x: sparse.csr_matrix, found: Names, groups: npt.NDArray[np.intp]) -> None:
+    """Refuse rows of one gene that hold the same counts: summed, they would count twice."""
+    repeated = np.flatnonzero(pd.Series(groups).duplicated(keep=False))
+    if not repeated.size:
+        return
+    columns = sparse.csr_matrix(x.tocsc()[:, repeated].T)
+    # a column more that tells genes apart, so that only rows of one gene are compared
+    gene = sparse.csr_matrix(groups[repeated].astype(np.int64)[:, None] + 1)
+    pair = counts.same_rows(sparse.hstack([columns, gene]).tocsr(), fewest=_FEWEST_CELLS + 1)
+    if pair is not None:
+        first, second = (found[repeated[at]] for at in sorted(pair))
+        raise CtcflowError(
+            f"genes `{first}` and `{second}` hold the same counts and are one gene: give every gene"
+            " once"
         )
 
 

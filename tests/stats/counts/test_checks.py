@@ -200,11 +200,40 @@ def test_rounded_cpm_is_told(total: float) -> None:
 
 def test_scaled_values_are_told_unless_one_cell_in_ten_begins_at_one() -> None:
     dense = cells()
-    assert "scaled" in looks(2 * dense)
+    assert "scaled" in looks(3 * dense)
     for n_plain, told in ((3, True), (4, False)):
-        mixed = 2 * dense
+        mixed = 3 * dense
         mixed[:n_plain] = dense[:n_plain]
         assert ("scaled" in looks(mixed)) is told
+
+
+def test_logarithms_and_roots_are_told_where_half_of_the_cells_are_such() -> None:
+    rng = np.random.default_rng(0)
+    dense = rng.poisson(rng.uniform(0.3, 1.5, (40, 1)) * rng.gamma(0.5, 6.0, (1, 3000)))
+    assert looks(dense) == ""
+    logs = np.rint(np.log1p(6.5 * dense)).astype(np.int64)
+    assert looks(np.where(np.arange(40)[:, None] < 20, logs, dense)) == ""
+    assert "1 is rarer than 2" in looks(np.where(np.arange(40)[:, None] < 21, logs, dense))
+    roots = np.rint(np.sqrt(dense)).astype(np.int64)
+    assert "no gene of a cell exceeds 12" in looks(roots)
+    roots[:4, 0] = 40
+    assert "no gene of a cell exceeds 12" in looks(roots)
+    roots[4, 0] = 40
+    assert looks(roots) == ""
+
+
+@settings(max_examples=60, deadline=None)
+@given(hnp.arrays(np.int64, (7, 8), elements=st.integers(0, 2)), st.integers(1, 4))
+def test_equal_rows_are_found_if_they_have_enough_values(dense: np.ndarray, fewest: int) -> None:
+    found = counts.same_rows(sparse.csr_matrix(dense), fewest=fewest)
+    wanted = [
+        (row, above)
+        for row in range(7)
+        for above in range(row)
+        if (dense[row] == dense[above]).all() and (dense[row] > 0).sum() >= fewest
+    ]
+    assert (found is None) == (wanted == [])
+    assert found is None or found in wanted
 
 
 def test_few_or_shallow_cells_are_not_judged() -> None:

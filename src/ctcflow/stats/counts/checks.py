@@ -29,6 +29,9 @@ _NEXT_CELL: Final = 1.5
 _LARGER: Final = 10.0
 _DEEP: Final = 1000.0
 _LARGEST_ROUNDED_LOG: Final = 12
+_SMALL_MAXIMA: Final = 0.9
+_FEW_ONES: Final = 0.5
+_SEED: Final = 0
 
 
 def first_not_whole(values: npt.NDArray[np.number]) -> int:
@@ -124,7 +127,10 @@ def _whole_multiples(cells: list[npt.NDArray[np.float64]]) -> bool:
 def whole_but_no_counts(matrix: sparse.csr_matrix) -> str:
     """Tell whole numbers that are no counts: rounded CPM, TPM or logarithms, yes and no.
 
-    Counts of a cell vary from cell to cell, and its least expressed genes have one or two.
+    Totals vary from cell to cell; in a cell, more genes have one count than two, and a gene of a
+    cell of 1,000 counts has more than a dozen. In 24 public files of droplets, plates, nuclei and
+    spots, at most 4 % of the cells have fewer ones than twos, and at most 10 % of those with 1,000
+    counts have no gene above 12.
 
     Parameters
     ----------
@@ -146,7 +152,8 @@ def whole_but_no_counts(matrix: sparse.csr_matrix) -> str:
     if not some.getnnz(axis=1).all():
         return ""
     totals = np.asarray(some.sum(axis=1)).ravel()
-    smallest = np.minimum.reduceat(some.data, some.indptr[:-1])
+    smallest, maxima = (f.reduceat(some.data, some.indptr[:-1]) for f in (np.minimum, np.maximum))
+    ones, twos = (np.add.reduceat(some.data == n, some.indptr[:-1], dtype=int) for n in (1, 2))
     largest = float(matrix.data.max())
     if largest == 1:
         return "only 0 and 1: whether a gene was seen, not how often"
@@ -157,9 +164,52 @@ def whole_but_no_counts(matrix: sparse.csr_matrix) -> str:
             f"scaled and rounded values (the smallest of a cell is {np.median(smallest):.4g}, and"
             " counts begin at 1)"
         )
-    if largest <= _LARGEST_ROUNDED_LOG and np.median(totals) >= _DEEP:
-        return f"rounded logarithms (the largest is {largest:.0f})"
+    deep = totals >= _DEEP
+    small = np.mean(maxima[deep] <= _LARGEST_ROUNDED_LOG) if deep.sum() >= _FEWEST_CELLS else 0.0
+    if small >= _SMALL_MAXIMA:
+        return f"rounded logarithms or roots (no gene of a cell exceeds {_LARGEST_ROUNDED_LOG})"
+    if (rare := np.mean(ones < twos)) > _FEW_ONES:
+        return f"rounded logarithms or scaled values (1 is rarer than 2 in {rare:.0%} of the cells)"
     return ""
+
+
+def same_rows(matrix: sparse.csr_matrix, *, fewest: int = _FEWEST_GENES) -> tuple[int, int] | None:
+    """Find two rows with the same values.
+
+    Parameters
+    ----------
+    matrix : (n, m)
+        Whole numbers, canonical.
+    fewest
+        Rows with fewer values above zero are not compared.
+
+    Returns
+    -------
+    The first row that is equal to one above it, and that one; None for none.
+    """
+    rows = np.flatnonzero(matrix.getnnz(axis=1) >= max(fewest, 1))
+    _, first_with, which = np.unique(
+        _fingerprints(matrix)[rows], return_index=True, return_inverse=True
+    )
+    first = rows[first_with][which]
+    for row, above in zip(rows[rows != first], first[rows != first], strict=True):
+        if (matrix[row] != matrix[above]).nnz == 0:
+            return int(row), int(above)
+    return None
+
+
+def _fingerprints(matrix: sparse.csr_matrix) -> npt.NDArray[np.uint64]:
+    """A number for each row: equal for equal rows, and hardly ever for others."""
+    weights = np.random.default_rng(_SEED).integers(1, 2**63, size=matrix.shape[1], dtype=np.uint64)
+    found = np.zeros(matrix.shape[0], dtype=np.uint64)
+    filled = np.flatnonzero(np.diff(matrix.indptr))
+    for start in range(0, filled.size, _ROWS):
+        rows = filled[start : start + _ROWS]
+        first, last = int(matrix.indptr[rows[0]]), int(matrix.indptr[rows[-1] + 1])
+        # sums beyond 64 bits are cut, as they may be
+        products = matrix.data[first:last].astype(np.uint64) * weights[matrix.indices[first:last]]
+        found[rows] = np.add.reduceat(products, matrix.indptr[rows] - first)
+    return found
 
 
 def no_cell(matrix: sparse.csr_matrix) -> tuple[int, str]:

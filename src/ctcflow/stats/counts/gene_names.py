@@ -16,9 +16,13 @@ from ctcflow.records.ingest import OfNames
 Names = npt.NDArray[np.object_]
 
 # Human prefixes only: in a xenograft, other prefixes mark the genes of the other species.
-_PREFIX: Final = re.compile(r"^(?:hg19|hg38|GRCh3[78](?:-\d{4}-[A-Z])?)[_-]+", re.IGNORECASE)
+_PREFIX: Final = re.compile(
+    r"^(?:hg19|hg38|GRCh3[78](?:-\d{4}-[A-Z])?|human|homo_sapiens)(?:[_-]+|[.:](?=\w))",
+    re.IGNORECASE,
+)
 _OTHER_SPECIES: Final = re.compile(
-    r"^(?:mm(?:9|10|39)|GRCm3[89]|GRCr8|mRatBN7|rn[67]|Rnor)(?:\.\w+)?(?:-\d{4}-[A-Z])?[_-]+"
+    r"^(?:mm(?:9|10|39)|GRCm3[89]|GRCr8|mRatBN7|rn[67]|Rnor)(?:\.\w+)?(?:-\d{4}-[A-Z])?[_.:-]+"
+    r"|^(?:mouse|mus_musculus|rat|rattus_norvegicus)[_:.-]+"
     r"|^ENS[A-Z]{3,4}G\d{11}",
     re.IGNORECASE,
 )
@@ -30,6 +34,11 @@ _SPLICING: Final = re.compile(r"-[SUA]$")
 """How alevin-fry marks spliced, unspliced and ambiguous counts of a gene."""
 _FEWEST_MARKED: Final = 0.25
 """Smallest share of names with such a mark in a file of alevin-fry; two thirds have one."""
+_FEWEST_OUT_OF_STEP: Final = 3
+_ENTREZ: Final = re.compile(r"\|\d+$")
+"""What TCGA writes behind a symbol: `EPCAM|4072`."""
+_REPORTERS: Final = frozenset({"RFP", "SEX", "CELL", "TYPE"})
+"""Aliases that, in a table of counts, mean a reporter gene or a description of the cell."""
 _MITOCHONDRIAL: Final = re.compile(r"^(?:MT|chrM)[-_.:](?=\w)", re.IGNORECASE)
 _READING_FRAME: Final = re.compile(r"^(C(?:\d+|X|Y))ORF(\d+\w*)$")
 
@@ -123,6 +132,42 @@ def agreement(found: Names, ids: Names, genes: pd.DataFrame) -> tuple[int, int]:
         elif listed in symbol_of and name in symbols:
             pairs.append((symbol_of[listed], name))
     return sum(of_id == name for of_id, name in pairs), len(pairs)
+
+
+def out_of_step(found: Names, ids: Names, genes: pd.DataFrame) -> int:
+    """First gene whose name belongs to the id of the line above or below it; -1 for none.
+
+    Parameters
+    ----------
+    found, ids : (G,)
+        Names and ids as in the file. Fewer than three such genes may be chance.
+    genes
+        Columns `gene_id` and `symbol`.
+    """
+    symbol_of = dict(zip(genes["gene_id"], genes["symbol"], strict=True))
+    of_id = np.array([symbol_of.get(_bare_id(i), "") for i in ids], dtype=object)
+    names = np.array([_bare(name) for name in found], dtype=object)
+    neighbour = np.zeros(names.size, dtype=bool)
+    neighbour[1:] |= names[1:] == of_id[:-1]
+    neighbour[:-1] |= names[:-1] == of_id[1:]
+    wrong = np.flatnonzero(neighbour & (of_id != "") & (names != of_id))
+    return int(wrong[0]) if wrong.size >= _FEWEST_OUT_OF_STEP else -1
+
+
+def repeated_id(found: Names, ids: Names) -> tuple[int, int] | None:
+    """Two genes with one Ensembl id and different names; None where there are fewer than three.
+
+    Parameters
+    ----------
+    found, ids : (G,)
+        Names and ids as in the file.
+    """
+    first_with, pairs = dict[str, int](), list[tuple[int, int]]()
+    for at, own in enumerate(_bare_id(i) for i in ids):
+        first = first_with.setdefault(own, at) if own else at
+        if _bare(found[first]) != _bare(found[at]):
+            pairs.append((first, at))
+    return pairs[0] if len(pairs) >= _FEWEST_OUT_OF_STEP else None
 
 
 def resolve(found: Names, ids: Names | None, genes: pd.DataFrame) -> Resolved:
@@ -243,7 +288,7 @@ def _certain(
         return symbol, "an Ensembl id stands within a longer name"
     for form in _forms_before_r(name):
         if form in known and form not in here:
-            return form, "names that R or Seurat has changed are put back (`HLA.A` is HLA-A)"
+            return form, "names that R, Seurat or TCGA has changed are put back (`HLA.A` is HLA-A)"
     return "", ""
 
 
@@ -253,6 +298,8 @@ def _forms_before_r(name: str) -> Iterator[str]:
         yield "MT-" + _MITOCHONDRIAL.sub("", name).upper()
     if _READING_FRAME.match(name):
         yield _READING_FRAME.sub(r"\1orf\2", name)
+    if _ENTREZ.search(name):
+        yield _ENTREZ.sub("", name)
     start = name[1:] if re.match(r"X\d", name) else name
     if start != name:
         yield start
@@ -274,6 +321,7 @@ def _aliases(genes: pd.DataFrame) -> dict[str, str]:
         alias: symbol
         for symbol, aliases in zip(some["symbol"], some["aliases"], strict=True)
         for alias in str(aliases).split("|")
+        if alias not in _REPORTERS
     }
 
 

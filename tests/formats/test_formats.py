@@ -625,7 +625,7 @@ def test_bad_bytes_in_text(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b"gene\ta\n" + b"EPCAM\t1\n" * 5000)[:-20])
     refused(path, "cannot be read as a table")
     path.write_bytes(b"not gzip at all")
-    refused(path, "cannot be read as a table")
+    refused(path, "has genes neither in rows")
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00\x01" * 20)
     refused(tmp_path / "b.csv", "cannot be read as a table")
 

@@ -697,3 +697,45 @@ def test_a_reporter_is_no_alias_of_a_gene(
     assert genes["aliases"].str.fullmatch(r"(.*\|)?RFP(\|.*)?").sum() == 1
     wanted = [*names[:-1], "RFP"]
     assert_is(from_table(tmp_path, table_of(counts, wanted), genes), counts, wanted)
+
+
+# ---- what browsers and Git make of a file
+
+
+def test_a_file_is_unpacked_by_what_it_is_and_not_by_its_name(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str]
+) -> None:
+    table_of(counts, names).to_csv(tmp_path / "plain.csv")
+    table_of(counts, names).to_csv(tmp_path / "packed.csv.gz")
+    (tmp_path / "plain.csv").rename(tmp_path / "unpacked_by_a_browser.csv.gz")
+    (tmp_path / "packed.csv.gz").rename(tmp_path / "still_packed.csv")
+    for name in ("unpacked_by_a_browser.csv.gz", "still_packed.csv"):
+        assert_is(ingested(tmp_path / name, genes), counts, names)
+    h5ad(tmp_path / "a.h5ad", counts, names).rename(tmp_path / "a.h5ad.gz")
+    assert_is(ingested(tmp_path / "a.h5ad.gz", genes), counts, names)
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.h5ad", "a.h5", "a.loom", "a.tsv", "a.h5mu"])
+def test_a_pointer_of_git_lfs_is_named(tmp_path: Path, genes: pd.DataFrame, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    with pytest.raises(CtcflowError, match="is a pointer of Git LFS.*`git lfs pull`"):
+        ingested(path, genes)
+
+
+@pytest.mark.filterwarnings("ignore:Variable names are not unique")
+def test_two_genes_of_one_name_side_by_side_are_no_sign_of_a_shift(
+    tmp_path: Path, genes: pd.DataFrame, counts: np.ndarray, names: list[str]
+) -> None:
+    """As TBCE in files of Cell Ranger, of which Ensembl has two, one with a new name here."""
+    id_of = dict(zip(genes["symbol"], genes["gene_id"], strict=True))
+    once = genes["gene_id"][~genes["symbol"].isin(names)]
+    ids = np.array([id_of[name] for name in names])
+    ids[1:40:4] = once[:10]
+    written = [names[at - 1] if at in range(1, 40, 4) else name for at, name in enumerate(names)]
+    path = h5ad(tmp_path / "a.h5ad", counts, names)
+    adata = anndata.read_h5ad(path)
+    adata.var_names = written
+    adata.write_h5ad(path)
+    done = ingested(with_ids(path, ids), genes)
+    assert done.n_vars == len(names)

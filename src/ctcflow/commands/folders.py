@@ -126,15 +126,19 @@ def _cores(text: str) -> int | None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    from ctcflow.run import plan
+    from ctcflow.run import plan, reading
 
     folder = arguments.folder.resolve()
     run = plan.opened(folder)
     panels = plan.check_tables(run)
     plan.check_panels(run, panels)
     plan.check_files(run)
+    read = reading.what_is_read(run)
     rows = plan.planned(run, plan.jobs_of(folder))
-    print("\n".join(plan.words(run, rows, arguments.cores or os.cpu_count() or 1, panels)))
+    lines = plan.words(run, rows, arguments.cores or os.cpu_count() or 1, panels)
+    if read:
+        lines += ["", "read as `ingest` will:", *(f"* {sentence}" for sentence in read)]
+    print("\n".join(lines))
 
 
 def _run(arguments: argparse.Namespace) -> int:

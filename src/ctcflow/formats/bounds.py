@@ -15,6 +15,8 @@ from ctcflow.errors import CtcflowError
 if TYPE_CHECKING:
     import h5py
 
+_GZIP: Final = b"\x1f\x8b"
+_POINTER: Final = b"version https://git-lfs"
 _FREE: Final = 100_000_000
 """Unpacked bytes that are always allowed."""
 _MOST_TEXT: Final = 200
@@ -48,21 +50,42 @@ class _Bounded(gzip.GzipFile):
 
 
 def opened(path: Path) -> IO[bytes]:
-    """Open a text file for reading; it is unpacked with gzip if its name says so.
+    """Open a text file for reading; it is unpacked if it is gzipped, whatever its name says.
+
+    Browsers unpack a file that they fetch and leave `.gz` in its name.
 
     Raises
     ------
     CtcflowError
-        While it is read, if it unpacks to more than a table of counts plausibly can.
+        It is a pointer of Git LFS; or, while it is read, it unpacks to more than a table of counts
+        plausibly can.
     """
-    if path.name.lower().endswith(".gz"):
+    if is_gzipped(path):
         return cast(IO[bytes], _Bounded(path))
     return path.open("rb")
 
 
+def is_gzipped(path: Path) -> bool:
+    """Whether a file is gzipped, by its first bytes.
+
+    Raises
+    ------
+    CtcflowError
+        It is a pointer of Git LFS.
+    """
+    with path.open("rb") as file:
+        start = file.read(len(_POINTER))
+    if start == _POINTER:
+        raise CtcflowError(
+            f"`{path}` is a pointer of Git LFS and not the file itself: run `git lfs pull` where it"
+            " comes from, and copy it again"
+        )
+    return start.startswith(_GZIP)
+
+
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
-    """Give the path of a file, or of a copy that is unpacked if its name says that it is gzipped.
+    """Give the path of a file, or of a copy that is unpacked if it is gzipped.
 
     For libraries that read no streams. The copy is in the folder for temporary files (`TMPDIR`)
     and is deleted afterwards.
@@ -72,7 +95,7 @@ def unpacked(path: Path) -> Iterator[Path]:
     CtcflowError
         As `opened`.
     """
-    if not path.name.lower().endswith(".gz"):
+    if not is_gzipped(path):
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="ctcflow-") as folder:

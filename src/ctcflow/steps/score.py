@@ -23,7 +23,7 @@ from ctcflow.stats.counts import signature
 from ctcflow.stats.counts.gene_sets import columns_of_sets, genes_of_sets, in_set
 from ctcflow.stats.counts.reads import as_molecules
 from ctcflow.stats.panels import origin
-from ctcflow.stats.panels.panel import evidence_in_data
+from ctcflow.stats.panels.panel import evidence_in_data, panels_to_test
 from ctcflow.stats.threads import blas_threads
 
 if TYPE_CHECKING:
@@ -176,17 +176,16 @@ def _on_the_scale_of_molecules(adata: AnnData, technical: pd.DataFrame) -> AnnDa
 def _panels(adata: AnnData, panels: pd.DataFrame, wanted: str) -> dict[str, frozenset[str]]:
     """Genes of the requested panel, or of the panel of the sample's cancer type, or of all."""
     genes_of_panel = genes_of_sets(panels)
+    cancer = ""
     if wanted == "auto":
-        cancer = ""
         if adata.n_obs and "cancer_type" in adata.obs:
             cancer = str(adata.obs["cancer_type"].iloc[0])
-        return {cancer: genes_of_panel[cancer]} if cancer in genes_of_panel else genes_of_panel
-    if wanted not in genes_of_panel:
+    elif wanted not in genes_of_panel:
         raise CtcflowError(
             f"score.panel is `{wanted}`, which the panel table does not have"
             f" (it has {', '.join(genes_of_panel)}): choose one of these or `auto`"
         )
-    return {wanted: genes_of_panel[wanted]}
+    return panels_to_test(genes_of_panel, wanted=wanted, cancer=cancer)
 
 
 def _sample(adata: AnnData, *, are_molecules: bool) -> Sample:

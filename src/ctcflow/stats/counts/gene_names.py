@@ -147,10 +147,12 @@ def out_of_step(found: Names, ids: Names, genes: pd.DataFrame) -> int:
     symbol_of = dict(zip(genes["gene_id"], genes["symbol"], strict=True))
     of_id = np.array([symbol_of.get(_bare_id(i), "") for i in ids], dtype=object)
     names = np.array([_bare(name) for name in found], dtype=object)
+    # two genes of one name may stand side by side, and then only one of them differs from its id
+    differs = (of_id != "") & (names != of_id)
     neighbour = np.zeros(names.size, dtype=bool)
-    neighbour[1:] |= names[1:] == of_id[:-1]
-    neighbour[:-1] |= names[:-1] == of_id[1:]
-    wrong = np.flatnonzero(neighbour & (of_id != "") & (names != of_id))
+    neighbour[1:] |= differs[:-1] & (names[1:] == of_id[:-1])
+    neighbour[:-1] |= differs[1:] & (names[:-1] == of_id[1:])
+    wrong = np.flatnonzero(neighbour & differs)
     return int(wrong[0]) if wrong.size >= _FEWEST_OUT_OF_STEP else -1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -216,6 +216,28 @@ def prior_rates(genes: npt.NDArray[np.object_], background: pd.DataFrame) -> Flo
     percent = background.set_index("symbol")["max_pct_blood"].reindex(genes).to_numpy(np.float64)
     rate = -np.log1p(-np.clip(np.nan_to_num(percent), 0.0, 99.0) / 100) / _BACKGROUND_DEPTH
     return np.asarray(np.maximum(rate, _FLOOR))
+
+
+def panels_to_test(
+    panels: Mapping[str, frozenset[str]], *, wanted: str, cancer: str
+) -> dict[str, frozenset[str]]:
+    """Panels that a sample is tested with.
+
+    Parameters
+    ----------
+    panels
+        Genes of each known panel.
+    wanted
+        Name of one of them, or `auto`.
+    cancer
+        Cancer type of the patient.
+
+    Returns
+    -------
+    The wanted one; for `auto` that of the cancer type, or all where it has none.
+    """
+    name = cancer if wanted == "auto" else wanted
+    return {name: panels[name]} if name in panels else dict(panels)
 
 
 def evidence_in_data(

@@ -1,0 +1,183 @@
+"""Which features of a matrix are genes, and names and ids that cannot be what they say."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from ctcflow import keys
+from ctcflow.errors import CtcflowError
+from ctcflow.settings.sample_params import IngestParams
+from ctcflow.stats.counts.checks import share_of_columns
+from ctcflow.stats.counts.gene_names import (
+    Resolved,
+    agreement,
+    in_mouse_case,
+    of_other_species,
+    out_of_step,
+    repeated_id,
+    share_of_human_ids,
+    splicing_of,
+)
+
+Names = npt.NDArray[np.object_]
+
+_MIN_GENES: Final = 200
+_MIN_SHARE: Final = 0.1
+_MOST_UNKNOWN: Final = 0.05
+_FEWEST_GENES: Final = 100
+"""Largest share of all counts in a feature that is no known gene, and how many genes a matrix must
+have for this to tell something."""
+_MOST_UNKNOWN_TOGETHER: Final = 0.3
+"""Largest share of all counts in all features that are no known genes."""
+_MANY_PAIRS: Final = 20
+_FEWEST_PAIRS: Final = 3
+_LEAST_AGREEMENT: Final = 0.95
+_LEAST_OF_FEW: Final = 0.5
+"""Of genes whose id and name are both known."""
+_MOST_IN_MOUSE_CASE: Final = 20
+_FEWEST_HUMAN_IDS: Final = 0.1
+_ENSEMBL: Final = re.compile(r"ENSG\d{11}(?:\.\d+)?(?:_PAR_Y)?")
+_UNSPLICED: Final = "unspliced counts"
+_FEWEST_REPEATS: Final = 3
+_SECOND_OF_NAME: Final = "the name of a gene, without an Ensembl id as the gene has"
+_NAMED: Final = "named in ingest.not_genes"
+
+
+def refuse_another_species(found: Names, ids: Names | None, genes: pd.DataFrame) -> None:
+    """Refuse ids of another species, and human symbols in the case of mouse genes."""
+    if ids is not None and share_of_human_ids(ids) < _FEWEST_HUMAN_IDS:
+        raise CtcflowError(
+            f"the ids of the genes are not human (first: `{ids[0]}` of `{found[0]}`): give human"
+            " data"
+        )
+    n = in_mouse_case(found, ids, set(genes["symbol"]))
+    if n > _MOST_IN_MOUSE_CASE:
+        raise CtcflowError(
+            f"{n} of {found.size} names are human symbols in the case of mouse genes (such as"
+            " `Actb`), and the file has few of them in capitals too: give human data with symbols"
+            " as they are written (`ACTB`), or Ensembl ids"
+        )
+
+
+def kept_apart(found: Names, ids: Names | None, genes: pd.DataFrame, params: IngestParams) -> Names:
+    """Why each feature is kept apart from the genes; empty for genes."""
+    apart = np.full(found.size, "", dtype=object)
+    if params.unspliced == "leave out":
+        apart[splicing_of(found) == "U"] = _UNSPLICED
+    apart[of_other_species(found, ids, set(genes["symbol"]))] = keys.OTHER_SPECIES_TYPE
+    apart[np.isin(found.astype(str), params.not_genes)] = _NAMED
+    apart[(apart == "") & _of_a_genes_name(found, ids)] = _SECOND_OF_NAME
+    return apart
+
+
+def _of_a_genes_name(found: Names, ids: Names | None) -> npt.NDArray[np.bool_]:
+    """Features that have the name of a gene, and no Ensembl id as that gene has: antibodies."""
+    if ids is None:
+        return np.zeros(found.size, dtype=bool)
+    of_ensembl = np.array([_ENSEMBL.fullmatch(str(own)) is not None for own in ids], dtype=bool)
+    return ~of_ensembl & np.isin(found.astype(str), found[of_ensembl].astype(str))
+
+
+def refuse_appended(found: Names, ids: Names | None) -> None:
+    """Refuse a table whose last rows repeat names of genes, as antibodies that were put below."""
+    repeats = np.flatnonzero(pd.Series(found).duplicated())
+    at_the_end = repeats.size >= _FEWEST_REPEATS and repeats[0] == found.size - repeats.size
+    if at_the_end and (ids is None or not any(ids)):
+        shown = ", ".join(f"`{name}`" for name in found[repeats[:3]])
+        raise CtcflowError(
+            f"the last {repeats.size} features repeat names of others ({shown}), as antibodies that"
+            " were put below the genes: write `ADT_` before their names, or leave them out"
+        )
+
+
+def without_marks(found: Names, params: IngestParams) -> Names:
+    """Names without alevin-fry's marks of spliced, unspliced and ambiguous counts."""
+    marks = splicing_of(found)
+    marked = marks != ""
+    if not marked.any():
+        return found
+    if params.unspliced == "refuse":
+        n_unspliced, n_ambiguous = int((marks == "U").sum()), int((marks == "A").sum())
+        raise CtcflowError(
+            f"the file has spliced, unspliced and ambiguous counts of genes apart ({n_unspliced}"
+            f" names end in -U, {n_ambiguous} in -A, as alevin-fry writes them): set"
+            " ingest.unspliced to `add` (as Cell Ranger 7 and later count) or to `leave out`"
+        )
+    return np.where(marked, [str(name)[:-2] for name in found], found)
+
+
+def refuse_ids_out_of_step(found: Names, ids: Names | None, genes: pd.DataFrame) -> None:
+    """Refuse ids that belong to other names than those beside them."""
+    if ids is None:
+        return
+    n_agree, n_pairs = agreement(found, ids, genes)
+    least = _LEAST_AGREEMENT if n_pairs >= _MANY_PAIRS else _LEAST_OF_FEW
+    if n_pairs >= _FEWEST_PAIRS and n_agree < least * n_pairs:
+        raise CtcflowError(
+            f"ids and names of genes do not belong together: of {n_pairs} genes of which both are"
+            f" known, {n_agree} agree (first: `{ids[0]}` is named `{found[0]}`): a column is out of"
+            " step, write the file again from its source"
+        )
+    at = out_of_step(found, ids, genes)
+    if at >= 0:
+        raise CtcflowError(
+            f"ids and names of some genes do not belong together (first: `{ids[at]}` is named"
+            f" `{found[at]}`, the name of the id beside it): part of a column is out of step, write"
+            " the file again from its source"
+        )
+    pair = repeated_id(found, ids)
+    if pair is not None:
+        first, second = pair
+        raise CtcflowError(
+            f"several genes have one id (first: `{ids[first]}` is `{found[first]}` and"
+            f" `{found[second]}`): write the file again from its source"
+        )
+
+
+def refuse_unknown(x: sparse.csr_matrix, found: Names, recognised: npt.NDArray[np.bool_]) -> None:
+    """Refuse features that are no known genes and hold too many of the counts."""
+    share = share_of_columns(x)
+    of_ensembl = np.array([_ENSEMBL.fullmatch(str(name)) is not None for name in found], dtype=bool)
+    share[recognised | of_ensembl] = 0.0
+    if share.size >= _FEWEST_GENES and share.max() > _MOST_UNKNOWN:
+        at = int(share.argmax())
+        raise CtcflowError(
+            f"`{found[at]}` is no known gene and holds {share[at]:.0%} of all counts: remove it, or"
+            " name it in ingest.not_genes to keep it apart"
+        )
+    if share.size >= _FEWEST_GENES and share.sum() > _MOST_UNKNOWN_TOGETHER:
+        largest = ", ".join(f"`{found[at]}`" for at in np.argsort(-share, kind="stable")[:3])
+        raise CtcflowError(
+            f"{np.count_nonzero(share)} features are no known genes and hold {share.sum():.0%} of"
+            f" all counts (most: {largest}): name genes by human symbol or Ensembl id, and give"
+            " other features a type"
+        )
+
+
+def refuse_foreign(recognised: npt.NDArray[np.bool_], found: Names, n_other_species: int) -> None:
+    """Refuse a matrix of which hardly a feature is a known human gene."""
+    n, share = int(recognised.sum()), float(recognised.mean())
+    if n < _MIN_GENES and share < _MIN_SHARE:
+        shown = ", ".join(f"`{g}`" for g in found[:5])
+        raise CtcflowError(
+            f"only {n} of {found.size} gene names are known human genes (first names: {shown}"
+            + (f"; {n_other_species} of another species beside" if n_other_species else "")
+            + "): name genes by human symbol or Ensembl id"
+        )
+
+
+def said_of(resolved: Resolved, apart: Names) -> list[str]:
+    """What was done with names, in words."""
+    notes = [
+        f"{len(pairs)} names were mended: {why} (e.g. `{pairs[0][0]}` to `{pairs[0][1]}`)"
+        for why, pairs in resolved.mended.items()
+    ]
+    for why in dict.fromkeys(apart[apart != ""]):
+        notes.append(f"{int((apart == why).sum())} features are kept apart from the genes: {why}")
+    return notes

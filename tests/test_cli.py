@@ -216,3 +216,23 @@ def test_a_folder_is_written_file_by_file(monkeypatch: pytest.MonkeyPatch, tmp_p
     found = {str(f.relative_to(tmp_path / "r")): f for f in (tmp_path / "r").rglob("[!.]*.*")}
     assert {name: path.read_bytes() for name, path in found.items()} == files
     assert digests.checked(*found.values()) == digests.digest(*found.values())
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["qc", "--in", "ingest=a", "ingest=b"], "--in names `ingest` more than once"),
+        (["qc", "--out", "adata=a", "--out", "adata=b"], "--out names `adata` more than once"),
+        (["qc", "--in", "ingest=a", "--threads", "0"], "--threads is 0: give 1 or more"),
+        (["call", "--in", "ingest=a"], "step `call` is one of the cohort: give --samples"),
+        (["call", "--samples", "a", "b", "a"], "--samples names `a` more than once"),
+        (
+            ["call", "--samples", "a", "--out", "cell=x"],
+            "has no output `cell` (it has adata, cells",
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_refused_before_anything_is_read(
+    capsys: pytest.CaptureFixture[str], argv: list[str], message: str
+) -> None:
+    assert message in _refused(capsys, argv)

@@ -59,8 +59,7 @@ def _read_of(step: str, *kinds: type[Input]) -> list[str]:
 
 
 def _exports(step: str) -> list[str]:
-    exports = STEPS[step].exports
-    return [] if exports is None else list(exports.functions)
+    return list(STEPS[step].exports())
 
 
 def _arguments(step: str, folder: Path, data: Path, sample: str) -> list[str]:

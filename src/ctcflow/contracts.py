@@ -28,23 +28,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Exports:
-    """Tables that are written next to a step's file."""
-
-    functions: dict[str, str]
-    """Function of `render.tables.of_run` that makes each output from the step's result, by name
-    of the output."""
-
-    def made(self, result: AnnData) -> dict[str, pd.DataFrame]:
-        """The tables by name."""
-        from ctcflow.render.tables import of_run as tables
-
-        return {
-            name: getattr(tables, function)(result) for name, function in self.functions.items()
-        }
-
-
-@dataclass(frozen=True)
 class Step:
     """What a step reads and writes.
 
@@ -68,7 +51,8 @@ class Step:
     optional
         Slots that it writes where the data have them.
     exports
-        Tables written next to the step's file, if any.
+        Returns the functions that make the tables beside the step's file from its result, by name
+        of the output; imports them only then.
     gives_files
         The step returns files by name instead of an AnnData.
     whole
@@ -88,7 +72,7 @@ class Step:
     writes: tuple[Slot, ...] = ()
     evidence: Callable[[], tuple[Slot, ...]] = tuple
     optional: tuple[Slot, ...] = ()
-    exports: Exports | None = None
+    exports: Callable[[], dict[str, Callable[[AnnData], pd.DataFrame]]] = dict
     gives_files: bool = False
     whole: bool = False
     delivered: bool = False
@@ -192,6 +176,40 @@ def _listed_lines() -> tuple[Slot, ...]:
     from ctcflow.evidence.lines import listed_slots
 
     return listed_slots()
+
+
+def _tables_of_call() -> dict[str, Callable[[AnnData], pd.DataFrame]]:
+    from ctcflow.render.tables import of_run
+
+    return {
+        "cells": of_run.cells_table,
+        "ctc": of_run.ctc_table,
+        "samples": of_run.samples_table,
+        "draws": of_run.draws_table,
+        "ledger": of_run.ledger_table,
+        "set_aside": of_run.set_aside_table,
+        "limits": of_run.limits_table,
+        "ingest": of_run.ingest_table,
+        "aggregates": of_run.aggregates_table,
+        "origin": of_run.origin_table,
+    }
+
+
+def _tables_of_cluster() -> dict[str, Callable[[AnnData], pd.DataFrame]]:
+    from ctcflow.render.tables import of_run
+
+    return {
+        "markers": of_run.markers_table,
+        "conditions": of_run.conditions_table,
+    }
+
+
+def _tables_of_gather() -> dict[str, Callable[[AnnData], pd.DataFrame]]:
+    from ctcflow.render.tables import of_run
+
+    return {
+        "cells": of_run.projected_table,
+    }
 
 
 STEPS: dict[str, Step] = {
@@ -334,20 +352,7 @@ STEPS: dict[str, Step] = {
         ),
         evidence=_listed_lines,
         whole=True,
-        exports=Exports(
-            {
-                "cells": "cells_table",
-                "ctc": "ctc_table",
-                "samples": "samples_table",
-                "draws": "draws_table",
-                "ledger": "ledger_table",
-                "set_aside": "set_aside_table",
-                "limits": "limits_table",
-                "ingest": "ingest_table",
-                "aggregates": "aggregates_table",
-                "origin": "origin_table",
-            }
-        ),
+        exports=_tables_of_call,
     ),
     "reduce": Step(
         does="variable genes and principal components of the cohort",
@@ -412,7 +417,7 @@ STEPS: dict[str, Step] = {
             keys.CLUSTERING,
         ),
         optional=(keys.COUNTS_LAYER, keys.RANKED),
-        exports=Exports({"markers": "markers_table", "conditions": "conditions_table"}),
+        exports=_tables_of_cluster,
         whole=True,
         delivered=True,
     ),
@@ -478,7 +483,7 @@ STEPS: dict[str, Step] = {
             keys.CLUSTER_COLOURS,
             keys.INTEGRATE,
         ),
-        exports=Exports({"cells": "projected_table"}),
+        exports=_tables_of_gather,
         whole=True,
         delivered=True,
     ),

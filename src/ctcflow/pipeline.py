@@ -75,7 +75,7 @@ def run(name: str, given: Given, params: Params) -> Output:
     }
     before = "" if cells_in is None else f"{cells_in} cells in, "
     log.info("%s: %s%d cells out", name, before, result.n_obs)
-    tables = {} if step.exports is None else step.exports.made(result)
+    tables = {name: made_of(result) for name, made_of in step.exports().items()}
     return Output(_own(step, result, record), tables, {})
 
 

@@ -309,7 +309,7 @@ def test_the_base_keeps_its_containers_and_lends_them_to_the_cells_of_a_later_fi
     other = _layer(base, "qc", keep=keep)
     other.obs_names = [f"x{i}" for i in range(30)]
     io.write_h5ad(files["qc"], other, delivered=False)
-    with pytest.raises(KeyError):
+    with pytest.raises(CtcflowError, match="qc.h5ad` has cells that the other files .*`x0`"):
         sample_files.load_sample(two, kept=False, lognorm=False, corrected=False)
 
 

@@ -179,6 +179,49 @@ def test_counts_from_another_place_run_that_sample_only(
     assert jobs == dict.fromkeys((*SAMPLE_STEPS, *COHORT_STEPS), 1)
 
 
+OLD = 1_500_000_000
+"""A time stamp long before all results (seconds since 1970), as `cp -p` and `tar` keep them."""
+
+
+def test_a_table_of_the_user_with_an_older_time_stamp_is_noticed(
+    own_copy, sheet, new_run, snakemake
+):
+    own = own_copy / "config" / "programs.tsv"
+    own.write_text((ROOT / "resources" / "signatures" / "gene_programs.tsv").read_text())
+    new_run(own_copy, sheet, "gene_programs: config/programs.tsv\n")
+    target = f"results/score/{sheet['sample'][0]}.h5ad"
+    ran = snakemake(own_copy, "--", target)
+    assert ran.code == 0, ran.text
+    assert snakemake(own_copy, "-n", "--", target).jobs == {}
+    own.write_text("\n".join(own.read_text().splitlines()[:-1]) + "\n")
+    os.utime(own, (OLD, OLD))
+    assert snakemake(own_copy, "-n", "--", target).jobs == {"score": 1}
+
+
+def test_counts_that_were_replaced_by_an_older_file_are_noticed(
+    own_copy, sheet, new_run, snakemake, tmp_path
+):
+    copy = Path(shutil.copytree(sheet["path"][0], tmp_path / "counts"))
+    new_run(own_copy, sheet.assign(path=[str(copy), *sheet["path"][1:]]))
+    target = f"results/ingest/{sheet['sample'][0]}.h5ad"
+    ran = snakemake(own_copy, "--", target)
+    assert ran.code == 0, ran.text
+    assert snakemake(own_copy, "-n", "--", target).jobs == {}
+    barcodes = next(copy.glob("barcodes*"))
+    barcodes.write_bytes(2 * barcodes.read_bytes())
+    os.utime(barcodes, (OLD, OLD))
+    assert snakemake(own_copy, "-n", "--", target).jobs == {"ingest": 1}
+
+
+@pytest.mark.parametrize(
+    "line", ["from . import keys", "from ..stats import x", "from ctcflow import stats"]
+)
+def test_an_import_that_cannot_be_followed_is_refused(line):
+    (statement,) = ast.parse(line).body
+    with pytest.raises(SyntaxError, match="line 1: "):
+        list(step_code._imports(ROOT / "src" / "ctcflow", statement))
+
+
 @pytest.mark.parametrize("column", ["path", "raw_path"])
 def test_steps_of_a_cohort_are_submitted_unless_all_input_is_small(tmp_path, column):
     """Where they run is seen in `test_slurm`."""
@@ -300,8 +343,7 @@ def test_editing_a_module_changes_the_digest_of_the_steps_that_run_it(
     ("module", "name", "changed"),
     [
         ("keys.py", "LOADINGS", {"reduce", "cluster", "freeze"}),
-        # the tables beside the files of steps are made in one module, which names it
-        ("keys.py", "CONDITIONS", {"call", "cluster", "gather", "report"}),
+        ("keys.py", "CONDITIONS", {"cluster", "report"}),
         ("keys.py", "VARIABLE_RANK", {"normalize", "reduce"}),
         ("settings/params.py", "ClusterParams", {"cluster"}),
         ("settings/params.py", "HarmonyParams", {"integrate"}),
@@ -309,7 +351,11 @@ def test_editing_a_module_changes_the_digest_of_the_steps_that_run_it(
         ("settings/sample_params.py", "Params", set(STEPS)),
         ("inputs.py", "Verdicts", {"call"}),
         ("inputs.py", "Droplets", {"qc"}),
-        ("contracts.py", "Exports", {"call", "cluster", "gather"}),
+        ("contracts.py", "_tables_of_call", {"call"}),
+        ("render/tables/of_run.py", "projected_table", {"gather"}),
+        ("render/tables/of_run.py", "conditions_table", {"cluster"}),
+        ("commands/steps.py", "_write", set(STEPS)),
+        ("commands/steps.py", "_add_step", set()),
     ],
 )
 def test_editing_a_definition_changes_the_digest_of_the_steps_that_run_it(
@@ -368,7 +414,7 @@ def test_an_edit_of_any_module_re_runs_at_most_the_steps_that_import_it(package,
 
 def _imported_by(package: Path, step: str) -> set[str]:
     """Modules that a step imports at any depth, by their import statements alone."""
-    starts = ["pipeline.py", "settings/params.py", f"steps/{step}.py"]
+    starts = ["commands/steps.py", "settings/params.py", f"steps/{step}.py"]
     starts = ["cli.py"] if step == "export" else starts
     found, waiting = set(), starts
     while waiting:
@@ -422,10 +468,11 @@ package = root / "src" / "ctcflow"
 inside = str(package) + "/"
 # these parse the command line, choose the step and write down digests; no result depends on them
 FRONT = {
-    "cli.py", "commands/folders.py", "commands/steps.py", "commands/tools.py", "__init__.py",
+    "cli.py", "commands/folders.py", "commands/tools.py", "__init__.py",
     "__main__.py", "settings/mistakes.py", "files/shipped.py",
 }
-AFTER = {("files/digests.py", "recorded"), ("files/digests.py", "_beside")}
+PARSED = ("add", "_add_step", "add_files", "_pair", "_run_step", "_check", "_first_repeated")
+AFTER = {("commands/steps.py", name) for name in (*PARSED, "_json", "log_peak")}
 workflow = Workflow({}, run=run, results=str(run / "results"))
 names = workflow.samples
 given = SimpleNamespace(sample=names[0])
@@ -471,7 +518,7 @@ for step, row in STEPS.items():
     from ctcflow.cli import main
     called.clear()
     outputs = [f"folder={out}/{step}"] if row.gives_files else [f"adata={out}/{step}.h5ad"]
-    tables = row.exports.functions if row.exports else ()
+    tables = row.exports()
     outputs += [f"{name}={out}/{step}_{name}.tsv" for name in tables]
     words = workflow.row(given) if step == "ingest" else "{}"
     for name in names if step == "project" else names[:1]:

@@ -23,6 +23,7 @@ rule ingest:
         json=RUN.params("ingest"),
         code=RUN.code("ingest"),
         given=RUN.given("ingest"),
+        bytes=RUN.sizes("ingest"),
         row=RUN.row,
     shell:
         "{params.ctcflow} ingest --in {params.given:q}"

@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,8 +16,10 @@ from pydantic import ValidationError
 
 from ctcflow.contracts import STEPS
 from ctcflow.errors import CtcflowError
+from ctcflow.inputs import Samples
 
 if TYPE_CHECKING:
+    from ctcflow.inputs import Given
     from ctcflow.pipeline import Output
 
 DIFFERING: Final = "parameters that differ from the defaults"
@@ -66,6 +69,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _run_step(arguments: argparse.Namespace) -> None:
+    _check(arguments)
     for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         os.environ[f"{library}_NUM_THREADS"] = str(arguments.threads)
     from ctcflow import pipeline
@@ -80,18 +84,50 @@ def _run_step(arguments: argparse.Namespace) -> None:
         raise CtcflowError("; ".join(sentences)) from error
     row = _json(arguments.row, "--row")
     given = Given(dict(arguments.inputs), tuple(arguments.samples), row)
-    outputs = {name: Path(path) for name, path in arguments.outputs}
     try:
-        result = pipeline.run(arguments.step, given, params)
+        _job(arguments.step, given, params, dict(arguments.outputs))
     except CtcflowError as error:
         if "sample" in row:
             raise CtcflowError(f"sample `{row['sample']}`: {error}") from error
         raise
+    log_peak(arguments.step)
+
+
+def _job(step: str, given: Given, params: Any, outputs: Mapping[str, str]) -> None:
+    """Run a step and write its outputs. All that a result depends on is below this function."""
+    from ctcflow import pipeline
+
+    result = pipeline.run(step, given, params)
     start = time.perf_counter()
     for name, path in outputs.items():
-        _write(arguments.step, result, name, path)
-    logging.info("%s: written in %.2f s", arguments.step, time.perf_counter() - start)
-    log_peak(arguments.step)
+        _write(step, result, name, Path(path))
+    logging.info("%s: written in %.2f s", step, time.perf_counter() - start)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse what would be read twice, or be found wrong only when all is done."""
+    step, row = arguments.step, STEPS[arguments.step]
+    for option, pairs in (("--in", arguments.inputs), ("--out", arguments.outputs)):
+        repeated = _first_repeated([name for name, _ in pairs])
+        if repeated:
+            raise CtcflowError(f"{option} names `{repeated}` more than once: give it once")
+    outputs = ["folder"] if row.gives_files else ["adata", *row.exports()]
+    unknown = [name for name, _ in arguments.outputs if name not in outputs]
+    if unknown:
+        has = ", ".join(outputs)
+        raise CtcflowError(f"step `{step}` has no output `{unknown[0]}` (it has {has})")
+    if arguments.threads < 1:
+        raise CtcflowError(f"--threads is {arguments.threads}: give 1 or more")
+    if any(isinstance(kind, Samples) for kind in row.reads) and not arguments.samples:
+        raise CtcflowError(f"step `{step}` is one of the cohort: give --samples")
+    repeated = _first_repeated(arguments.samples)
+    if repeated:
+        raise CtcflowError(f"--samples names `{repeated}` more than once: give it once")
+
+
+def _first_repeated(names: Sequence[str]) -> str:
+    """The first name that stands twice; empty for none."""
+    return next((name for at, name in enumerate(names) if name in names[:at]), "")
 
 
 def _write(step: str, result: Output, name: str, path: Path) -> None:
@@ -107,9 +143,6 @@ def _write(step: str, result: Output, name: str, path: Path) -> None:
         for file, content in result.files.items():
             with digests.recorded(path / file):
                 io.write_bytes(path / file, content)
-    else:
-        outputs = ["adata", *result.tables] if result.adata is not None else ["folder"]
-        raise CtcflowError(f"step `{step}` has no output `{name}` (it has {', '.join(outputs)})")
 
 
 def log_peak(step: str) -> None:

@@ -60,7 +60,7 @@ def load_sample(
         else:
             layer = _read_parts(path, part, adata.var_names, (CORRECTED.key,) if corrected else ())
         if layer.n_obs != adata.n_obs or not adata.obs_names.equals(layer.obs_names):
-            adata = adata[layer.obs_names].copy()
+            adata = _same_cells(adata, layer, path)
         _lay_over(adata, layer)
         if corrected and CORRECTED.key in layer.layers:
             adata.X = adata.layers.pop(CORRECTED.key)
@@ -75,6 +75,17 @@ def load_sample(
     if lognorm and part != "described":
         log_normalise(adata)
     return adata
+
+
+def _same_cells(adata: AnnData, layer: AnnData, path: Path) -> AnnData:
+    """The cells that a later file has, in its order."""
+    places = adata.obs_names.get_indexer(layer.obs_names)
+    if (places < 0).any():
+        raise CtcflowError(
+            f"`{path}` has cells that the other files of the sample do not have (e.g."
+            f" `{layer.obs_names[int((places < 0).argmax())]}`): give files of one sample"
+        )
+    return adata[places].copy()
 
 
 def _lay_over(adata: AnnData, layer: AnnData) -> None:

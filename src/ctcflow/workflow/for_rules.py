@@ -20,6 +20,7 @@ from ctcflow.files.tables import SHIPPED
 from ctcflow.formats.detect import Source
 from ctcflow.formats.remote import Stored
 from ctcflow.formats.size import Size, size_of, size_of_bytes
+from ctcflow.inputs import Verdicts
 from ctcflow.settings.config import (
     Config,
     load_config,
@@ -259,10 +260,27 @@ class Workflow:
         return self._sizes[source]
 
     def code(self, step: str) -> str:
-        """Digest of the modules that a step runs and of the shipped tables that it reads."""
-        read = [name for kind in READS[step] for name in kind.tables]
-        names = [name for name in dict.fromkeys(read) if name not in self.own_tables]
-        return step_code(package(), step, [self._resources / SHIPPED[name] for name in names])
+        """Digest of the modules that a step runs, and of the tables and verdicts that it reads.
+
+        The user's own are among them: a file that was copied with its old time stamp is new too.
+        """
+        names = dict.fromkeys(name for kind in READS[step] for name in kind.tables)
+        tables = [self.own_tables.get(name, self._resources / SHIPPED[name]) for name in names]
+        reads_verdicts = any(isinstance(kind, Verdicts) for kind in READS[step])
+        return step_code(package(), step, [*tables, *(self.verdicts if reads_verdicts else [])])
+
+    def sizes(self, step: str) -> Callable[[Any], list[int]]:
+        """Function that returns the bytes of the count files that a sample step reads.
+
+        A file that was replaced by one with an older time stamp is noticed by them.
+        """
+        sources = {"ingest": lambda name: [self._sources[name]], "qc": self._droplets.__getitem__}
+        return lambda wildcards: [
+            path.stat().st_size
+            for source in sources[step](wildcards.sample)
+            if isinstance(source, Source)
+            for path in source.files
+        ]
 
     def command(self, wildcards: Any, input: Any) -> str:
         """Command with which a job starts `ctcflow`.

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _STARTS = (
-    ("pipeline.py", "run"),
+    ("commands/steps.py", "_job"),
     ("pipeline.py", "params_of"),
     ("inputs.py", "Given"),
     ("settings/params.py", "StepsParams"),
@@ -286,6 +286,8 @@ def _imports(
     package: Path, node: ast.Import | ast.ImportFrom
 ) -> Iterator[tuple[str, tuple[str, str | None]]]:
     """Local names that refer to something in the package."""
+    if isinstance(node, ast.ImportFrom) and node.level:
+        raise SyntaxError(f"line {node.lineno}: name the whole module, from `ctcflow` on")
     module = str(node.module) if isinstance(node, ast.ImportFrom) else node.names[0].name
     if module.split(".")[0] != "ctcflow":
         return
@@ -299,6 +301,8 @@ def _imports(
             yield name, (below, None)
         elif f"{base}.py" in _files(package):
             yield name, (f"{base}.py", alias.name)
+        elif f"{base}/{alias.name}/__init__.py".lstrip("/") in _files(package):
+            raise SyntaxError(f"line {node.lineno}: import a module of `{alias.name}`, not all")
 
 
 @cache

@@ -82,3 +82,9 @@ def test_how_the_ambient_profile_is_scaled_does_not_matter():
     for scale in (1e-6, 0.5, 100.0):
         found = look._ambient(None, soup * scale, 0.2)
         np.testing.assert_allclose(found, [0.15, 0.05, 0.0])
+
+
+def test_a_table_cannot_be_listed():
+    assert Column(Slot("obs", "toy"), "number", listed=True).listed
+    with pytest.raises(ValueError, match="obsm/toy is listed"):
+        Column(Slot("obsm", "toy"), "table", listed=True)

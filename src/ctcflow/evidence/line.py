@@ -37,6 +37,10 @@ class Column:
     missing: Any = np.nan
     """For cells that are not judged."""
 
+    def __post_init__(self) -> None:
+        if self.listed and self.slot.container != "obs":
+            raise ValueError(f"{self.slot} is listed: only columns of obs are")
+
 
 class Found(NamedTuple):
     """Result of a line of evidence for a sample."""

@@ -149,12 +149,14 @@ def kinds_of_features(
     CtcflowError
         The types are unknown words of which some stand for genes and others do not.
     """
-    kinds = _kinds_by_type(names, ids, types, genes)
+    known = np.array(
+        [_is_gene(str(n), str(i), genes) for n, i in zip(names, ids, strict=True)], dtype=bool
+    )
+    kinds = _kinds_by_type(names, ids, types, known)
     told: Names = np.full(names.size, GENE_EXPRESSION, dtype=object) if types is None else types
     told = told.copy()
-    for at in np.flatnonzero(kinds == "gene"):
-        name = str(names[at])
-        if not _is_gene(name, str(ids[at]), genes) and (other := _not_a_gene(name)) is not None:
+    for at in np.flatnonzero((kinds == "gene") & ~known):
+        if (other := _not_a_gene(str(names[at]))) is not None:
             kinds[at], told[at] = other
     return Told(kinds, told)
 
@@ -168,14 +170,13 @@ def _not_a_gene(name: str) -> tuple[Kind, str] | None:
     return None
 
 
-def _kinds_by_type(names: Names, ids: Names, types: Names | None, genes: Collection[str]) -> Names:
+def _kinds_by_type(
+    names: Names, ids: Names, types: Names | None, known: npt.NDArray[np.bool_]
+) -> Names:
     if types is None:
         return np.full(names.size, "gene", dtype=object)
     codes, words = pd.factorize(types.astype(str))
     plain = [_plain(word) for word in words]
-    known = np.array(
-        [_is_gene(str(n), str(i), genes) for n, i in zip(names, ids, strict=True)], dtype=bool
-    )
     _refuse_unknown_words(words, plain, codes, known)
     if not _is_about_kinds(set(plain)):
         return np.full(names.size, "gene", dtype=object)
@@ -218,7 +219,11 @@ def _is_about_kinds(words: set[str]) -> bool:
 
 
 def _is_gene(name: str, own_id: str, genes: Collection[str]) -> bool:
-    return name in genes or any(_ENSEMBL.fullmatch(each) is not None for each in (name, own_id))
+    return (
+        name in genes
+        or _ENSEMBL.fullmatch(own_id) is not None
+        or _ENSEMBL.fullmatch(name) is not None
+    )
 
 
 def _plain(word: str) -> str:

@@ -27,9 +27,9 @@ class KnownGenes(NamedTuple):
     @classmethod
     def of(cls, genes: pd.DataFrame | None) -> KnownGenes:
         """Take them from a table with `gene_id` and `symbol`; None for Ensembl ids only."""
-        return cls(
-            frozenset() if genes is None else frozenset([*genes["gene_id"], *genes["symbol"]])
-        )
+        if genes is None:
+            return cls(frozenset())
+        return cls(frozenset([*genes["gene_id"].tolist(), *genes["symbol"].tolist()]))
 
     def has(self, name: str) -> bool:
         """Whether a name is a known gene, with or without the name of its genome."""

@@ -9,6 +9,7 @@ import pandas as pd
 from ctcflow.errors import CtcflowError
 from ctcflow.formats.detect import Source, locate
 from ctcflow.formats.known import FORMATS
+from ctcflow.formats.known_genes import KnownGenes
 from ctcflow.formats.raw import Parts, RawCounts, assemble
 
 
@@ -54,7 +55,7 @@ def read_counts(
     """
     source = locate(path, format=format)
     named = source.files[0] if len(source.files) == 1 else path
-    known = set[str]() if genes is None else {*genes["gene_id"], *genes["symbol"]}
+    known = KnownGenes.of(genes).names
     if matrix is None:
         parts = FORMATS[source.format].read(source.files, genes)
     else:

@@ -19,6 +19,8 @@ def matrix_and_groups(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int]:
     dense = draw(hnp.arrays(np.int64, SHAPES, elements=st.integers(0, 2**20)))
     n_groups = draw(st.integers(1, dense.shape[1]))
     groups = draw(hnp.arrays(np.intp, dense.shape[1], elements=st.integers(0, n_groups - 1)))
+    if draw(st.booleans()):  # every column on its own, as in most files
+        groups, n_groups = np.arange(dense.shape[1]), dense.shape[1]
     return dense, groups, n_groups
 
 

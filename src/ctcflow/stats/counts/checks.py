@@ -236,13 +236,23 @@ def no_cell(matrix: sparse.csr_matrix) -> tuple[int, str]:
         return first, (
             f"it has {n_genes[first]} of {n_columns} genes, and the next has {n_genes[second]}"
         )
-    totals = np.asarray(matrix.sum(axis=1)).ravel().astype(np.float64)
+    totals = _totals(matrix)
     largest = int(totals.argmax())
     if totals[largest] * 2 == totals.sum():
         twice = 2 * matrix[largest].toarray().ravel()
         if np.array_equal(twice, np.asarray(matrix.sum(axis=0)).ravel()):
             return largest, "it is the sum of all the others"
     return -1, ""
+
+
+def _totals(matrix: sparse.csr_matrix) -> npt.NDArray[np.float64]:
+    """Sum of each row; scipy multiplies with ones and copies the values for it."""
+    totals = np.zeros(matrix.shape[0])
+    filled = np.flatnonzero(np.diff(matrix.indptr))
+    if filled.size:
+        starts = matrix.indptr[filled]
+        totals[filled] = np.add.reduceat(matrix.data, starts, dtype=np.float64)
+    return totals
 
 
 def _median(matrix: sparse.csr_matrix, row: int) -> float:
@@ -319,13 +329,19 @@ def sum_columns(
         Canonical: indices sorted, no duplicates, no explicit zeros; int32, or int64 where a sum
         needs it.
     """
+    limit = np.iinfo(np.int32).max
+    alone = n_groups == groups.size and np.array_equal(groups, np.arange(n_groups))
+    if alone and matrix.has_canonical_format:
+        fits = matrix.nnz == 0 or -limit <= matrix.data.min() <= matrix.data.max() <= limit
+        summed = matrix.astype(np.int32 if fits else np.int64, copy=True)
+        summed.eliminate_zeros()
+        return summed
     wide = sparse.csr_matrix(
         (matrix.data.astype(np.int64), groups[matrix.indices], matrix.indptr.copy()),
         shape=(matrix.shape[0], n_groups),
     )
     wide.sum_duplicates()
     wide.eliminate_zeros()
-    limit = np.iinfo(np.int32).max
     fits = wide.nnz == 0 or max(int(wide.data.max()), -int(wide.data.min())) <= limit
     return wide.astype(np.int32) if fits else wide
 

@@ -9,7 +9,7 @@ methods import their libraries themselves.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, override
@@ -35,7 +35,6 @@ class Run(Protocol):
     own_tables: dict[str, Path]
     verdicts: list[Path]
     references: list[Path]
-    local: Callable[[str], str]
 
     @property
     def samples(self) -> list[str]:
@@ -102,7 +101,14 @@ class Input(ABC):
 
     @abstractmethod
     def sources(self, run: Run) -> dict[str, Any]:
-        """Named inputs of a rule: files, or a function from wildcards to files."""
+        """Named inputs of a rule: files, or a function from wildcards to files.
+
+        Files of the user on this machine are none: see `Workflow.counts_files` and `content`.
+        """
+
+    def content(self, run: Run) -> bytes:
+        """What stands for the content of a file that the configuration names; empty for none."""
+        return b""
 
     def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
         """`NAME=PATH` for each name, for the command of a rule."""
@@ -351,10 +357,9 @@ class Table(Input):
 
     @override
     def sources(self, run: Run) -> dict[str, Any]:
-        # A shipped table is not an input of the rule, because its path and time stamp say nothing
-        # about its content. Its content is part of the digest of the code that the step runs.
-        own_table = run.own_tables.get(self.name)
-        return {} if own_table is None else {self.name: run.local(str(own_table))}
+        # No table is an input of the rule, because its path and time stamp say nothing about its
+        # content. Its content is part of the digest of the code that the step runs.
+        return {}
 
     @override
     def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
@@ -380,8 +385,11 @@ class FromConfig(Input):
 
     @override
     def sources(self, run: Run) -> dict[str, Any]:
-        (name,) = self.names
-        return {name: [run.local(str(path)) for path in self.paths(run)]}
+        return {}
+
+    @override
+    def content(self, run: Run) -> bytes:
+        return b"".join(path.read_bytes() for path in self.paths(run))
 
     @override
     def words(self, run: Run, wildcards: Any, input: Any) -> list[str]:
@@ -424,6 +432,12 @@ class Reference(FromConfig):
     @override
     def paths(self, run: Run) -> Sequence[Path]:
         return run.references
+
+    @override
+    def content(self, run: Run) -> bytes:
+        from ctcflow.files.bundle import listing
+
+        return b"".join(listing(path) for path in self.paths(run))
 
     @override
     def read(self, given: Given, first: AnnData | None) -> Any:

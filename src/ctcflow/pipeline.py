@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctcflow import __version__, keys
@@ -50,8 +51,10 @@ def run(name: str, given: Given, params: Params) -> Output:
     step = STEPS[name]
     start = time.perf_counter()
     function = step.function()
-    read = _digests(step, given)
-    objects = _read(step, given)
+    files = {name: files for kind in step.reads for name, files in kind.files(given).items()}
+    with digests.unchanged([path for paths in files.values() for path in paths]):
+        read = _digests(files)
+        objects = _read(step, given)
     record = _record(step, objects, given)
     log.info("%s: read in %.2f s", name, time.perf_counter() - start)
     missing = [str(slot) for slot in step.requires if not _has(objects[0], slot)]
@@ -106,13 +109,12 @@ def _record(step: Step, objects: Sequence[Any], given: Given) -> RunRecord:
     return {"sample": before["sample"], "steps": steps | before["steps"]}
 
 
-def _digests(step: Step, given: Given) -> dict[str, str]:
+def _digests(files: Mapping[str, Sequence[Path]]) -> dict[str, str]:
     """Digest of each input; for several files, the digest of their digests.
 
     Computed before anything is read: a file that changed after its step wrote it is an error.
     """
-    inputs = {name: files for kind in step.reads for name, files in kind.files(given).items()}
-    return {name: digests.checked(*files) for name, files in inputs.items()}
+    return {name: digests.checked(*paths) for name, paths in files.items()}
 
 
 def _has(adata: Any, slot: Slot) -> bool:

@@ -5,9 +5,7 @@ Snakemake finds plugins by the name of their module.
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import sys
 import time
 from pathlib import Path
@@ -31,10 +29,9 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         # Imported here, because Snakemake imports every plugin before it reads a Snakefile, which
         # may belong to another ctcflow.
-        from ctcflow.run.progress import EXPECTED, Progress
+        from ctcflow.run.progress import Progress, expected_seconds
 
-        expected = json.loads(os.environ.get(EXPECTED, "{}"))
-        self._progress = Progress(expected, time.monotonic)
+        self._progress = Progress(expected_seconds, time.monotonic)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line of an event, where it has one."""

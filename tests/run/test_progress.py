@@ -31,10 +31,10 @@ def clock() -> Clock:
 
 
 def test_jobs_samples_and_time_left_are_counted(clock):
-    progress = Progress({"ingest": 10, "score": 30, "call": 20}, clock)
+    progress = Progress(lambda: {"ingest": 10, "score": 30, "call": 20}, clock)
     said = progress.planned({"ingest": 2, "score": 2, "call": 1, "all": 1, "total": 6})
     assert said == "to do: 5 jobs (ingest 2, score 2, call 1)"
-    assert Progress({}, clock).planned({"freeze": 1, "total": 1}) == "to do: 1 job (freeze 1)"
+    assert Progress(dict, clock).planned({"freeze": 1, "total": 1}) == "to do: 1 job (freeze 1)"
     assert progress.begins(1, "ingest", {"sample": "a"}) is None
     clock.seconds = 20
     # 10 of 100 expected seconds took 20: what is left takes 180
@@ -56,7 +56,7 @@ def test_seconds_of_a_submitted_job_are_those_that_it_worked(clock, tmp_path):
     for written in (None, "", "s\th:m:s\n", "h:m:s\ts\n0:00:02\t2.6\n0:00:03\t3.4\n"):
         if written is not None:
             timed.write_text(written)
-        progress = Progress({}, clock)
+        progress = Progress(dict, clock)
         progress.begins(1, "qc", {"sample": "a"}, timed=timed)
         clock.seconds += 700
         said[written] = progress.ends(1)
@@ -67,7 +67,7 @@ def test_seconds_of_a_submitted_job_are_those_that_it_worked(clock, tmp_path):
 def test_a_failed_job_has_one_line_with_its_reason_and_log(clock, tmp_path):
     log = tmp_path / "a.log"
     log.write_text("reading\nerror: `x.h5` is empty: copy it again\n")
-    progress = Progress({}, clock)
+    progress = Progress(dict, clock)
     progress.planned({"ingest": 1})
     progress.begins(1, "ingest", {"sample": "a"})
     wanted = f"failed: ingest a: `x.h5` is empty: copy it again (log: {log})"
@@ -80,7 +80,7 @@ def test_a_failed_job_has_one_line_with_its_reason_and_log(clock, tmp_path):
 
 def test_of_jobs_submitted_together_only_the_one_that_failed_is_named(clock, tmp_path):
     texts = {"ingest": "ingest: 151 MiB at most\n", "qc": "qc: read in 0.20 s\n"}
-    progress = Progress({}, clock)
+    progress = Progress(dict, clock)
     said = {}
     for job, rule in enumerate(("ingest", "qc", "score")):
         if rule in texts:
@@ -103,7 +103,7 @@ def test_reasons(clock, tmp_path):
     log.write_text("")
     assert "killed perhaps, before its first line" in reason_of([str(log)])
     assert reason_of([str(tmp_path / "none")]) is None
-    progress = Progress({}, clock)
+    progress = Progress(dict, clock)
     progress.begins(1, "call", {})
     assert "it left no log" in progress.fails(1, [], said="", in_group=False)
 

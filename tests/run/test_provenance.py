@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from ctcflow.run import plan, provenance
+from ctcflow.run.progress import SOFTWARE
 
 ROOT = Path(__file__).parents[2]
 MEASURED = "s\th:m:s\tmax_rss\tcpu_time\n{}\t0:00:01\t{}\t0.5\n"
@@ -51,11 +52,27 @@ def test_jobs_inputs_versions_and_parameters_are_kept(run):
     inputs = table(run, "inputs.tsv")
     assert inputs["sample"].tolist() == ["b", "a"]
     assert inputs["digest"].tolist() == ["", "0123456789abcdef"]
-    software = table(run, "software.tsv").set_index("name")["version"]
-    assert software["h5py"] == h5py.__version__
     parameters = json.loads((run / "results" / "provenance" / "parameters.json").read_text())
     assert parameters["qc"]["min_genes"] == 7
     assert parameters["call"]["fdr"] == 0.05
+
+
+def test_versions_are_those_that_the_jobs_had_and_a_mixture_is_said(run, capsys):
+    for log, numpy in (("qc/a", "2.3.1"), ("qc/b", "2.3.1"), ("call", "2.0.0")):
+        path = run / "logs" / f"{log}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        line = f"{SOFTWARE}ctcflow 0.2.0, numpy {numpy}"
+        path.write_text(f"qc: read in 0.1 s\n{line}\nqc: 100 MiB at most\n")
+    provenance.write_or_say(plan.opened(run), run)
+    software = table(run, "software.tsv")
+    of_jobs = software[software["name"].isin(["ctcflow", "numpy"])].to_dict("records")
+    assert of_jobs == [
+        {"name": "ctcflow", "version": "0.2.0", "jobs": "3"},
+        {"name": "numpy", "version": "2.0.0", "jobs": "1"},
+        {"name": "numpy", "version": "2.3.1", "jobs": "2"},
+    ]
+    said = capsys.readouterr().err
+    assert "not the same software (numpy 2.0.0 in 1 jobs, 2.3.1 in 2 jobs)" in said
 
 
 def test_results_elsewhere_have_none(run):

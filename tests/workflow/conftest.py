@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import re
 import shutil
@@ -183,6 +184,15 @@ def make_run(run: Path, sheet: pd.DataFrame, config: str = "") -> Path:
     (run / "config" / "config.yaml").write_text(f"samples: config/samples.tsv\n{config}")
     sheet.to_csv(run / "config" / "samples.tsv", sep="\t", index=False)
     return run
+
+
+def other_counts(folder: Path, target: Path) -> Path:
+    """Copy a 10x folder, with barcodes of another lane: other files of the same shape."""
+    copy = Path(shutil.copytree(folder, target))
+    (barcodes,) = copy.glob("barcodes.tsv.gz")
+    other = gzip.decompress(barcodes.read_bytes()).replace(b"-1\n", b"-2\n")
+    barcodes.write_bytes(gzip.compress(other, mtime=0))
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ rule ingest:
         json=RUN.params("ingest"),
         code=RUN.code("ingest"),
         given=RUN.given("ingest"),
-        bytes=RUN.sizes("ingest"),
+        content=RUN.content("ingest"),
         row=RUN.row,
     shell:
         "{params.ctcflow} ingest --in {params.given:q}"

@@ -23,7 +23,7 @@ rule qc:
         json=RUN.params("qc"),
         code=RUN.code("qc"),
         given=RUN.given("qc"),
-        bytes=RUN.sizes("qc"),
+        content=RUN.content("qc"),
     shell:
         "{params.ctcflow} qc --in {params.given:q}"
         " --out adata={output.adata:q}"

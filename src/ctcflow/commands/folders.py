@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,6 +47,8 @@ def add(commands: Any) -> None:
     check.add_argument("folder", type=Path, help="with config/config.yaml")
     text = "cores to reckon with; default: all"
     check.add_argument("--cores", type=_cores, metavar="N", help=text)
+    text = "read all count files anew, and hold them against those that the results came from"
+    check.add_argument("--deep", action="store_true", help=text)
     check.set_defaults(command=_check)
 
     more = _RUN_MORE.format(profiles=shipped("workflow") / "profiles")
@@ -133,12 +136,17 @@ def _check(arguments: argparse.Namespace) -> None:
     panels = plan.check_tables(run)
     plan.check_panels(run, panels)
     plan.check_files(run)
+    run.refuse_copies()
     read = reading.what_is_read(run)
     rows = plan.planned(run, plan.jobs_of(folder))
     lines = plan.words(run, rows, arguments.cores or os.cpu_count() or 1, panels)
-    if read:
-        lines += ["", "read as `ingest` will:", *(f"* {sentence}" for sentence in read)]
+    lines += _under("another file than before:", plan.replaced(run, deep=arguments.deep))
+    lines += _under("read as `ingest` will:", read)
     print("\n".join(lines))
+
+
+def _under(heading: str, sentences: Sequence[str]) -> list[str]:
+    return ["", heading, *(f"* {sentence}" for sentence in sentences)] if sentences else []
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
+import platform
 import resource
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
+from ctcflow import __version__
 from ctcflow.contracts import STEPS
 from ctcflow.errors import CtcflowError
 from ctcflow.inputs import Samples
+from ctcflow.run.progress import SOFTWARE
 
 if TYPE_CHECKING:
     from ctcflow.inputs import Given
     from ctcflow.pipeline import Output
 
+_NAMES: Final = (
+    *("anndata", "h5py", "harmonypy", "igraph", "leidenalg", "matplotlib", "numpy", "pandas"),
+    *("pydantic", "pydeseq2", "scipy"),
+)
+_LIBRARIES: Final = {**dict(zip(_NAMES, _NAMES, strict=True)), "sklearn": "scikit-learn"}
+"""Modules, and the names under which they are installed."""
 DIFFERING: Final = "parameters that differ from the defaults"
 
 
@@ -146,7 +158,13 @@ def _write(step: str, result: Output, name: str, path: Path) -> None:
 
 
 def log_peak(step: str) -> None:
-    """Log the peak memory of a job."""
+    """Log the versions of the libraries that a job has loaded, and its peak memory."""
+    loaded = {"ctcflow": __version__, "python": platform.python_version()}
+    for module, name in _LIBRARIES.items():
+        if module in sys.modules:
+            with contextlib.suppress(PackageNotFoundError):
+                loaded[name] = version(name)
+    logging.info("%s", SOFTWARE + ", ".join(f"{name} {each}" for name, each in loaded.items()))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     logging.info("%s: %.0f MiB at most", step, peak)
 

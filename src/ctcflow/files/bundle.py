@@ -91,6 +91,22 @@ def _member(name: str) -> zipfile.ZipInfo:
     return member
 
 
+def listing(path: Path) -> bytes:
+    """Name, size and checksum of each part, as the bundle lists them: equal for equal bundles.
+
+    Raises
+    ------
+    CtcflowError
+        The file is missing, or is not a bundle.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = [[x.filename, x.file_size, x.CRC] for x in archive.infolist()]
+    except (*DAMAGED, zipfile.BadZipFile) as error:
+        raise _unreadable(path, error) from error
+    return json.dumps(parts).encode()
+
+
 def read_manifest(path: Path) -> Manifest:
     """Read the manifest of a bundle, and nothing else.
 

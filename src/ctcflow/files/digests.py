@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,6 +60,36 @@ def checked(*paths: Path) -> str:
 
 
 @contextlib.contextmanager
+def unchanged(paths: Sequence[Path]) -> Iterator[None]:
+    """Hold files still being written against what was read of them.
+
+    Files with a stored digest are left out: they appear whole.
+
+    Raises
+    ------
+    CtcflowError
+        Size or times of a file are not the same before and after; it names the file.
+    """
+    given = [path for path in paths if path.is_file() and _known(path) is None]
+    before = [state_of(path) for path in given]
+    yield
+    for path, state in zip(given, before, strict=True):
+        if not path.is_file() or state_of(path) != state:
+            raise CtcflowError(
+                f"`{path}` changed while it was read: wait until it is complete, then run again"
+            )
+
+
+def state_of(path: Path) -> tuple[int, int, int]:
+    """Size of a file (bytes), and when it was changed and was noticed to have changed (ns).
+
+    The last is set by the file system alone: a copy that keeps the time of its source has another.
+    """
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+@contextlib.contextmanager
 def recorded(path: Path) -> Iterator[None]:
     """Write a file, then store its digest; a file that was not finished has no digest.
 
@@ -82,7 +112,8 @@ def recorded(path: Path) -> Iterator[None]:
 def damaged(folder: Path) -> Iterator[Path]:
     """Files below a folder that changed after they were written, sorted by name.
 
-    Only files whose size or modification time differ are read. This finds files that were cut off,
+    Only files whose size or modification time differ are read, and once: the time of a file that
+    holds what was written is kept as the one to compare with. This finds files that were cut off,
     overwritten or restored wrongly; silent corruption on disk is found when a step reads the file.
     """
     for path in sorted(_recorded_below(folder)):
@@ -94,6 +125,9 @@ def damaged(folder: Path) -> Iterator[Path]:
             continue
         if state.st_size != written.size or digest(path) != written.digest:
             yield path
+        else:
+            with contextlib.suppress(OSError):
+                os.utime(_beside(path), ns=(state.st_mtime_ns, state.st_mtime_ns))
 
 
 def _recorded_below(folder: Path) -> Iterator[Path]:
@@ -114,11 +148,16 @@ def _known(path: Path) -> _Known | None:
 
 
 def _beside(path: Path) -> Path:
-    return path.parent / _FOLDER / str(_short_hash(path.name.encode()).hexdigest())
+    return path.parent / _FOLDER / short_hash(path.name.encode())
+
+
+def short_hash(content: bytes) -> str:
+    """BLAKE2b hash (16 hex digits) of bytes."""
+    return str(_short_hash(content).hexdigest())
 
 
 def _of_all(hashes: list[str]) -> str:
-    return hashes[0] if len(hashes) == 1 else _short_hash("".join(hashes).encode()).hexdigest()
+    return hashes[0] if len(hashes) == 1 else short_hash("".join(hashes).encode())
 
 
 def _short_hash(data: bytes = b"") -> Any:

@@ -113,6 +113,11 @@ def is_held(run: Path) -> bool:
     return False
 
 
+def only_looks(arguments: Sequence[str]) -> bool:
+    """Whether command-line arguments of Snakemake ask for nothing that changes a folder."""
+    return any(map(_LOOKS_ONLY.fullmatch, arguments))
+
+
 def stop_unless_alone(run: Path, *, arguments: Sequence[str], is_main: bool) -> None:
     """Stop a Snakemake that would work in the same folder as another one, or after a crashed one.
 
@@ -131,7 +136,7 @@ def stop_unless_alone(run: Path, *, arguments: Sequence[str], is_main: bool) -> 
         With a message of one line.
     """
     by_us = os.environ.get(STARTED) == str(run.resolve())
-    if by_us or not is_main or any(map(_LOOKS_ONLY.fullmatch, arguments)):
+    if by_us or not is_main or only_looks(arguments):
         return
     holder, locks = owner(run), run / ".snakemake" / "locks"
     if is_held(run):

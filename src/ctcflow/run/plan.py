@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -9,18 +11,21 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
-import yaml
-
-from ctcflow.errors import CtcflowError, reason
+from ctcflow.errors import CtcflowError
 from ctcflow.files.shipped import shipped
 from ctcflow.files.tables import SHIPPED
 from ctcflow.run.not_as_written import by, not_as_written, some
+from ctcflow.run.progress import EXPECTED
+from ctcflow.settings import strict_yaml
 from ctcflow.settings.sample import SAMPLE_STEPS, Sample
 from ctcflow.workflow import code_in_use, mapped_genes
 from ctcflow.workflow.for_rules import Workflow
 
 _JOBS: Final = re.compile(r"^(\w+)\s+(\d+)$", re.MULTILINE)
 _OF_BLOOD: Final = re.compile(r"(?i)leuk|lymphom|myelom|myelodys|\b(?:aml|all|cll|cml|mds|dlbcl)\b")
+_SAYS_NOTHING: Final = ("Using workflow specific profile", "host:", "Building DAG of jobs")
+"""Starts of lines that Snakemake prints whatever happens."""
+_MOST_LINES: Final = 6
 _BLANKS: Final = 20
 """Fewest control draws for a limit of blank (CLSI EP17)."""
 
@@ -73,13 +78,7 @@ def configuration(folder: Path) -> Any:
             f"`{folder}` has no config/config.yaml: give the folder of a run, or make one with"
             " `ctcflow init FOLDER --from DATA`"
         )
-    try:
-        return yaml.safe_load(path.read_text()) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        what = getattr(error, "problem", None) or reason(error)
-        raise CtcflowError(f"`{path}`{where} is not YAML ({what}): correct it") from None
+    return strict_yaml.read(path)
 
 
 def _not_asked(address: str) -> Any:
@@ -168,11 +167,42 @@ def jobs_of(folder: Path) -> dict[str, int]:
     )
     output = done.stdout + done.stderr
     if done.returncode != 0:
-        lines = [line for line in output.splitlines() if line.strip()]
-        raise CtcflowError((lines or ["Snakemake failed"])[-1].removeprefix("error: "))
+        raise CtcflowError(_complaint(output))
     _, table, rest = output.partition("Job stats:")
     counts = {name: int(jobs) for name, jobs in _JOBS.findall(rest.partition("total")[0])}
     return {name: jobs for name, jobs in counts.items() if name != "all"} if table else {}
+
+
+def _complaint(output: str) -> str:
+    """The line of Snakemake's output that says what is wrong, which need not be its last one."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    said = [line for line in lines if not line.startswith(_SAYS_NOTHING)]
+    own = [line for line in said if line.startswith("error: ")]
+    return " ".join(own[-1:] or said[-_MOST_LINES:] or ["Snakemake failed"]).removeprefix("error: ")
+
+
+def replaced(run: Workflow, *, deep: bool = False) -> list[str]:
+    """Say, one sentence each, whose count files are not those that the results came from.
+
+    Parameters
+    ----------
+    run
+        Configuration and sheet.
+    deep
+        Read all files anew, also those whose size and times are as they were.
+    """
+    if deep:
+        found = [of for of in run.all_read() if run.count_files.differ(of)]
+    else:
+        for of in run.all_read():
+            run.count_files.token(of)
+        found = run.count_files.replaced
+    what = {"ingest": "its counts are", "qc": "its unfiltered droplets are"}
+    return [
+        f"sample `{of.sample}`: {what[of.step]} not the file its results came from"
+        f" (`{of.files[0]}`): they are read again"
+        for of in found
+    ]
 
 
 def planned(run: Workflow, jobs: Mapping[str, int]) -> list[Planned]:
@@ -281,6 +311,14 @@ def keep_in_mind(samples: Sequence[Sample]) -> list[str]:
     elif len(samples) > 1 and len(batches) == 1:
         sentences.append("all samples have the same batch: nothing is corrected between them")
     return sentences
+
+
+def tell_progress(run: Workflow) -> None:
+    """Leave the expected seconds per job where `ctcflow run`'s progress lines find them.
+
+    Called in the process of Snakemake when there are jobs to run.
+    """
+    os.environ[EXPECTED] = json.dumps(expected_seconds(run))
 
 
 def expected_seconds(run: Workflow) -> dict[str, float]:

@@ -6,6 +6,8 @@ Plain lines without colours or cursor movement, so that a log of them can be sea
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,10 +17,17 @@ from ctcflow.settings.sample import SAMPLE_STEPS
 
 EXPECTED: Final = "CTCFLOW_EXPECTED_SECONDS"
 """Environment variable: JSON object of the expected seconds per job, by rule."""
+SOFTWARE: Final = "software: "
+"""Start of the line with which a job says in its log which versions it had."""
 _IN_ORDER: Final = re.compile(r"\w+: \d+ MiB at most")
 """Last line of the log of a job that ended normally."""
 _LINES_READ: Final = 65_536
 """Bytes at the end of a log that are searched for the reason of a failure."""
+
+
+def expected_seconds() -> dict[str, float]:
+    """What `plan.tell_progress` has left in the environment; empty where it has not."""
+    return dict(json.loads(os.environ.get(EXPECTED, "{}")))
 
 
 class _Job(NamedTuple):
@@ -38,13 +47,16 @@ class Progress:
     Parameters
     ----------
     expected
-        Expected seconds per job, by rule; other rules are given the mean.
+        Returns the expected seconds per job, by rule; other rules are given the mean. It is first
+        called when a job has ended.
     now
         Returns the seconds of a monotonic clock.
     """
 
-    def __init__(self, expected: Mapping[str, float], now: Callable[[], float]) -> None:
-        self._expected, self._now = dict(expected), now
+    def __init__(
+        self, expected: Callable[[], Mapping[str, float]], now: Callable[[], float]
+    ) -> None:
+        self._expected, self._now = expected, now
         self._jobs: dict[int, _Job] = {}
         self._left: dict[str, int] = {}
         self._of: dict[str, int] = {}
@@ -119,8 +131,8 @@ class Progress:
         return f"failed: {running.name}: " + "; ".join(filter(None, [why, " ".join(said.split())]))
 
     def _seconds(self, rule: str) -> float:
-        expected = self._expected.values()
-        return self._expected.get(rule, sum(expected) / len(expected) if expected else 1.0)
+        expected = self._expected()
+        return expected.get(rule, sum(expected.values()) / len(expected) if expected else 1.0)
 
     def _where(self) -> str:
         total, left = sum(self._of.values()), sum(self._left.values())

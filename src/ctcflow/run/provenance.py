@@ -11,20 +11,18 @@ import json
 import os
 import platform
 import sys
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from ctcflow import __version__
+from ctcflow.run.progress import SOFTWARE
 from ctcflow.settings.sample import SAMPLE_STEPS
 from ctcflow.workflow.for_rules import Workflow
 
 FILES: Final = ("jobs.tsv", "software.tsv", "inputs.tsv", "parameters.json")
-_LIBRARIES: Final = (
-    *("snakemake", "anndata", "h5py", "harmonypy", "igraph", "leidenalg", "matplotlib", "numpy"),
-    *("pandas", "pydantic", "pydeseq2", "scikit-learn", "scipy"),
-)
+_OF_SAMPLES: Final = (*SAMPLE_STEPS, "project")
 _MEASURED: Final = {"s": "s", "cpu_time": "cpu_s", "max_rss": "mib"}
 """Columns of Snakemake's benchmark files (seconds, seconds, MiB), and their names here."""
 
@@ -45,7 +43,7 @@ def write(run: Workflow, folder: Path) -> None:
     target = results / "provenance"
     target.mkdir(exist_ok=True)
     _table(target / "jobs.tsv", ("step", "sample", *_MEASURED.values()), _jobs(run, folder))
-    _table(target / "software.tsv", ("name", "version"), _software())
+    _table(target / "software.tsv", ("name", "version", "jobs"), _software(run, folder))
     _table(target / "inputs.tsv", ("sample", "path", "digest"), _inputs(run, results))
     parameters = json.dumps(run.config.model_dump(mode="json"), indent=1, sort_keys=True)
     _whole(target / "parameters.json", parameters + "\n")
@@ -53,8 +51,7 @@ def write(run: Workflow, folder: Path) -> None:
 
 def _jobs(run: Workflow, folder: Path) -> Iterator[Sequence[str]]:
     """Time and memory of each job in its last run, samples in the order of the sheet."""
-    steps = [*SAMPLE_STEPS, "project"]
-    places = [(step, name) for step in steps for name in run.samples]
+    places = [(step, name) for step in _OF_SAMPLES for name in run.samples]
     places += [(path.stem, "") for path in sorted((folder / "benchmarks").glob("*.tsv"))]
     for step, name in places:
         path = folder / "benchmarks" / (f"{step}/{name}.tsv" if name else f"{step}.tsv")
@@ -64,15 +61,41 @@ def _jobs(run: Workflow, folder: Path) -> Iterator[Sequence[str]]:
             yield (step, name, *(row.get(column, "") for column in _MEASURED))
 
 
-def _software() -> Iterator[Sequence[str]]:
-    yield "ctcflow", __version__
-    yield "python", platform.python_version()
-    yield "system", f"{platform.system()} {platform.release()} {platform.machine()}"
-    for name in _LIBRARIES:
-        try:
-            yield name, version(name)
-        except PackageNotFoundError:
-            yield name, "not installed"
+def _software(run: Workflow, folder: Path) -> Iterator[Sequence[str]]:
+    """Versions as the jobs wrote them into their logs, and how many jobs had each."""
+    yield "system", f"{platform.system()} {platform.release()} {platform.machine()}", ""
+    yield "snakemake", version("snakemake"), ""
+    for name, versions in sorted(software_of_jobs(run, folder).items()):
+        for each, jobs in sorted(versions.items()):
+            yield name, each, str(jobs)
+
+
+def software_of_jobs(run: Workflow, folder: Path) -> dict[str, Counter[str]]:
+    """How many jobs had each version of each library, as their logs say."""
+    found = defaultdict[str, Counter[str]](Counter)
+    logs = [folder / "logs" / step / f"{name}.log" for step in _OF_SAMPLES for name in run.samples]
+    for log in [*logs, *sorted((folder / "logs").glob("*.log"))]:
+        if log.is_file():
+            for line in log.read_text(errors="replace").splitlines():
+                if line.startswith(SOFTWARE):
+                    for pair in line.removeprefix(SOFTWARE).split(", "):
+                        name, _, each = pair.partition(" ")
+                        found[name][each] += 1
+    return found
+
+
+def mixture(run: Workflow, folder: Path) -> str:
+    """Say which libraries the jobs of a run had in several versions; empty where none."""
+    several = {
+        name: versions
+        for name, versions in software_of_jobs(run, folder).items()
+        if len(versions) > 1
+    }
+    shown = "; ".join(
+        f"{name} {', '.join(f'{each} in {n} jobs' for each, n in sorted(versions.items()))}"
+        for name, versions in sorted(several.items())
+    )
+    return f"its jobs had not the same software ({shown}): numbers may differ" if shown else ""
 
 
 def _inputs(run: Workflow, results: Path) -> Iterator[Sequence[str]]:
@@ -110,5 +133,7 @@ def write_or_say(run: Workflow, folder: Path) -> None:
     """Call `write`; a failure does not fail the finished run, but is reported on stderr."""
     try:
         write(run, folder)
+        if sentence := mixture(run, folder):
+            print(f"to keep in mind: {sentence}", file=sys.stderr)
     except (OSError, ValueError, KeyError) as error:
         print(f"results/provenance was not written: {error}", file=sys.stderr)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import shutil
 import signal
@@ -16,7 +14,7 @@ from typing import Final
 
 from ctcflow.errors import CtcflowError
 from ctcflow.files import digests
-from ctcflow.run import last_words, orphans, plan, progress
+from ctcflow.run import last_words, orphans
 from ctcflow.run import lock as run_lock
 from ctcflow.workflow import code_in_use
 
@@ -69,11 +67,13 @@ def run(folder: Path, *, options: Sequence[str], dry_run: bool, take_over: bool)
         forced = ["--forcerun", *damaged] if damaged else []
         if not any(text.startswith(_OWN_WORDS) for text in options):
             command += ["--logger", "ctcflow"]
-            environment |= _for_progress(folder)
         # A flag without values has to follow `--forcerun`, else a target in `options` would be
         # taken as one of its values.
         command += [*forced, *_pool(options), "--rerun-incomplete", *options]
         code = _snakemake(command, environment, lock)
+        # Snakemake has given the new results another time: read them now, and not at each start
+        for path in digests.damaged(folder / "results"):
+            print(f"ctcflow run: `{path}` is not what was written", file=sys.stderr)
     if code == 0:
         _say_answer(folder)
     return code
@@ -87,14 +87,6 @@ def _say_answer(folder: Path) -> None:
     if page.is_file() and not comparison:
         lines.append(f"report: {page}")
     print("\n".join(lines), end="\n" if lines else "", file=sys.stderr)
-
-
-def _for_progress(folder: Path) -> dict[str, str]:
-    """Pass the expected time per job to Snakemake's logger plugin, as environment variable."""
-    # mistakes in the configuration are reported by the Snakefile, however Snakemake is started
-    with contextlib.suppress(CtcflowError):
-        return {progress.EXPECTED: json.dumps(plan.expected_seconds(plan.opened(folder)))}
-    return {}
 
 
 def _pool(options: Sequence[str]) -> list[str]:

@@ -11,10 +11,14 @@ from shlex import quote
 from typing import Final, NoReturn
 
 from ctcflow import __version__
+from ctcflow.errors import CtcflowError
 from ctcflow.files.shipped import package, shipped
+from ctcflow.settings import strict_yaml
 
 MARK: Final = "CTCFLOW_JOB_OF"
 """Environment variable set for every job: the folder of its run."""
+_SAFE_PATH: Final = "PYTHONSAFEPATH"
+"""Environment variable by which Python does not look for libraries in the current folder."""
 
 
 def stop_unless_of(folder: object, version: str) -> None:
@@ -50,6 +54,26 @@ def stop_unless_of(folder: object, version: str) -> None:
         )
 
 
+def refuse_doubtful_config(path: str) -> None:
+    """Stop before Snakemake reads a configuration that would run code, or has a key twice.
+
+    Jobs of this Snakemake start without the folder of the run on their search path, so that a file
+    there that is named as a library is not imported.
+
+    Raises
+    ------
+    SystemExit
+        With code 2, after one line.
+    """
+    os.environ[_SAFE_PATH] = "1"
+    if not Path(path).is_file():
+        return  # Snakemake says so, or was given another file
+    try:
+        strict_yaml.refuse_doubtful(Path(path))
+    except CtcflowError as error:
+        _stop(str(error))
+
+
 def _beside(rules: Path) -> Path:
     """The package that the rules belong to; the imported one if there is none next to them."""
     for folder in (rules.parent / "src" / "ctcflow", rules.parents[1]):
@@ -64,17 +88,18 @@ def _stop(sentence: str) -> NoReturn:
 
 
 def variables(before: Mapping[str, str]) -> dict[str, str]:
-    """Environment variables that a new process needs to import this package; none if installed.
+    """Environment variables that a new process needs to import this package, and nothing else.
 
     Parameters
     ----------
     before
         Environment of this process.
     """
+    safe = {_SAFE_PATH: "1"}
     if not _is_apart():
-        return {}
+        return safe
     folders = [str(package().parent), before.get("PYTHONPATH", "")]
-    return {"PYTHONPATH": os.pathsep.join(filter(None, folders))}
+    return {**safe, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
 
 
 def command(run: Path, *, conda: bool) -> str:
@@ -104,7 +129,7 @@ def snakemake(run: Path) -> list[str]:
         The package was copied without its workflow.
     """
     workflow = shipped("workflow") / "Snakefile"
-    return [sys.executable, "-m", "snakemake", "-s", str(workflow), "--directory", str(run)]
+    return [sys.executable, "-Pm", "snakemake", "-s", str(workflow), "--directory", str(run)]
 
 
 def _is_apart() -> bool:

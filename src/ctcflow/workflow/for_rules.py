@@ -15,12 +15,12 @@ from typing import Any, Final
 from ctcflow.contracts import READS, STEPS
 from ctcflow.errors import CtcflowError
 from ctcflow.files import bundle
+from ctcflow.files.digests import short_hash
 from ctcflow.files.shipped import package, shipped
 from ctcflow.files.tables import SHIPPED
 from ctcflow.formats.detect import Source
 from ctcflow.formats.remote import Stored
 from ctcflow.formats.size import Size, size_of, size_of_bytes
-from ctcflow.inputs import Verdicts
 from ctcflow.settings.config import (
     Config,
     load_config,
@@ -33,8 +33,9 @@ from ctcflow.settings.params import MOST_COUNTS
 from ctcflow.settings.review import load_verdicts
 from ctcflow.settings.sample import SAMPLE_STEPS, Sample
 from ctcflow.workflow import code_in_use, demand
+from ctcflow.workflow.count_files import CountFiles, Of
+from ctcflow.workflow.kept_code import KeptCode
 from ctcflow.workflow.sources import brought_to, check_storage, droplets_of, source_of
-from ctcflow.workflow.step_code import step_code
 
 _SMALL: Final = 10_000_000
 """Bytes of input below which a cohort step takes less time than its submission to a cluster."""
@@ -53,10 +54,13 @@ class Workflow:
         Folder of the results, relative to it.
     storage
         Turns an address in remote storage into an input (Snakemake's `storage`).
-    local
-        Marks an input that is on this machine even if results are elsewhere (Snakemake's `local`).
     conda
         True if jobs run in the environment that conda makes from `workflow/envs`.
+    results_elsewhere
+        Provider of the storage of the results, if they are not on this machine.
+    keeps
+        Whether what was found out about files may be kept for the next start: not in a dry run, nor
+        in a process that Snakemake has started for one job.
 
     Raises
     ------
@@ -74,14 +78,17 @@ class Workflow:
         run: Path,
         results: str,
         storage: Callable[[str], Any] = str,
-        local: Callable[[str], str] = str,
         conda: bool = False,
+        results_elsewhere: str | None = None,
+        keeps: bool = False,
     ) -> None:
+        self._sizes: dict[Source | Stored, Size] = {}
         try:
             self._resources, self._rules = shipped("resources"), shipped("workflow")
             self.config = load_config(raw)
             self.own_tables = own_tables(self.config, run)
             samples = load_samples(run / self.config.samples, self.config)
+            self._samples = {sample.sample: sample for sample in samples}
             self._sources = {sample.sample: source_of(sample) for sample in samples}
             self._droplets = {sample.sample: droplets_of(sample) for sample in samples}
             self.verdicts = [] if self.config.verdicts is None else [run / self.config.verdicts]
@@ -93,13 +100,17 @@ class Workflow:
                 *(x for droplets in self._droplets.values() for x in droplets),
             ]
             check_storage(sources, storage)
+            self._keeps = keeps
+            self.count_files = CountFiles(run, None if results_elsewhere else run / results)
+            if keeps:
+                self._see_count_files()
+                self.refuse_copies()
         except CtcflowError as error:
             raise SystemExit(f"error: {error}") from error
-        self._samples = {sample.sample: sample for sample in samples}
         self._results = results
+        self._code = KeptCode(run, package(), self._resources)
         self._command = code_in_use.command(run, conda=conda)
-        self._storage, self.local = storage, local
-        self._sizes: dict[Source | Stored, Size] = {}
+        self._storage = storage
 
     @property
     def samples(self) -> list[str]:
@@ -122,7 +133,11 @@ class Workflow:
         return "|".join(map(re.escape, self._samples))
 
     def counts_files(self, wildcards: Any) -> list[Any]:
-        """Files that the counts of a sample are read from."""
+        """Objects in remote storage that the counts of a sample are read from.
+
+        Files on this machine are no inputs of rules: Snakemake would repeat a step for another
+        path or time stamp of the same content, and take braces in a path for a wildcard.
+        """
         return self._inputs(self._sources[wildcards.sample])
 
     def counts_path(self, wildcards: Any, files: Any) -> str:
@@ -130,7 +145,7 @@ class Workflow:
         return brought_to(self._samples[wildcards.sample].path, files)
 
     def droplet_files(self, wildcards: Any) -> list[Any]:
-        """Files that the unfiltered droplets of a sample are read from; empty where not given."""
+        """As `counts_files`, of the unfiltered droplets of a sample; empty where not given."""
         return [f for source in self._droplets[wildcards.sample] for f in self._inputs(source)]
 
     def droplet_path(self, wildcards: Any, files: Any) -> str | None:
@@ -139,9 +154,55 @@ class Workflow:
         return None if path is None else brought_to(path, files)
 
     def _inputs(self, source: Source | Stored) -> list[Any]:
-        if isinstance(source, Stored):
-            return [self._storage(address) for address in source.addresses]
-        return [self.local(str(path)) for path in source.files]
+        if isinstance(source, Source):
+            return []
+        return [self._storage(address) for address in source.addresses]
+
+    def read_from(self, step: str, sample: str) -> Of | None:
+        """Count files on this machine that a step reads of a sample; None where there are none."""
+        found = {"ingest": [self._sources[sample]], "qc": self._droplets[sample]}[step]
+        files = [path for source in found if isinstance(source, Source) for path in source.files]
+        named = {"ingest": "data", "qc": "unfiltered"}[step]
+        return Of(step, sample, named, tuple(files)) if files else None
+
+    def all_read(self) -> list[Of]:
+        """The count files on this machine of all samples, in the order of the sheet."""
+        found = [self.read_from(step, name) for step in ("ingest", "qc") for name in self._samples]
+        return [of for of in found if of is not None]
+
+    def _see_count_files(self) -> None:
+        for of in self.all_read():
+            self.count_files.token(of)
+        self.count_files.save()
+
+    def refuse_copies(self) -> None:
+        """Refuse a sample that is a copy of another one; samples without a cell may be alike.
+
+        Raises
+        ------
+        CtcflowError
+            Two samples have the same counts.
+        """
+        counts = [self.read_from("ingest", name) for name in self._samples]
+        pair = self.count_files.copies(
+            [of for of in counts if of is not None],
+            has_cells=lambda of: self._size(self._sources[of.sample]).cells > 0,
+        )
+        if pair is not None:
+            first, second = pair
+            raise CtcflowError(
+                f"samples `{first.sample}` and `{second.sample}` have the same counts"
+                f" (`{first.files[0]}` and `{second.files[0]}`): remove one, or correct its path"
+            )
+
+    def content(self, step: str) -> Callable[[Any], str]:
+        """Function that returns a word for the content of the count files that a step reads."""
+
+        def token(wildcards: Any) -> str:
+            of = self.read_from(step, wildcards.sample)
+            return "" if of is None else self.count_files.token(of)
+
+        return token
 
     @property
     def targets(self) -> list[str]:
@@ -260,27 +321,20 @@ class Workflow:
         return self._sizes[source]
 
     def code(self, step: str) -> str:
-        """Digest of the modules that a step runs, and of the tables and verdicts that it reads.
+        """Digest of the code that a step runs, and of the tables, verdicts and reference it reads.
 
-        The user's own are among them: a file that was copied with its old time stamp is new too.
+        The user's own are among them by their content, whatever their paths and time stamps.
         """
         names = dict.fromkeys(name for kind in READS[step] for name in kind.tables)
-        tables = [self.own_tables.get(name, self._resources / SHIPPED[name]) for name in names]
-        reads_verdicts = any(isinstance(kind, Verdicts) for kind in READS[step])
-        return step_code(package(), step, [*tables, *(self.verdicts if reads_verdicts else [])])
-
-    def sizes(self, step: str) -> Callable[[Any], list[int]]:
-        """Function that returns the bytes of the count files that a sample step reads.
-
-        A file that was replaced by one with an older time stamp is noticed by them.
-        """
-        sources = {"ingest": lambda name: [self._sources[name]], "qc": self._droplets.__getitem__}
-        return lambda wildcards: [
-            path.stat().st_size
-            for source in sources[step](wildcards.sample)
-            if isinstance(source, Source)
-            for path in source.files
-        ]
+        shipped_tables = [self._resources / SHIPPED[name] for name in names]
+        code = self._code.of(step, shipped_tables)
+        if self._keeps:
+            self._code.save()
+        own = b"".join(
+            self.own_tables[name].read_bytes() for name in names if name in self.own_tables
+        )
+        own += b"".join(kind.content(self) for kind in READS[step])
+        return f"{code}-{short_hash(own)}" if own else code
 
     def command(self, wildcards: Any, input: Any) -> str:
         """Command with which a job starts `ctcflow`.

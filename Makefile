@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 CORES := $(shell nproc 2>/dev/null || echo 2)
 DEMO := demo
 
-.PHONY: help venv demo test lint docs unit workflow tools test-faults test-fuzz test-image test-install test-page test-s3 test-slurm bench-qc bench-embedding bench-mutation bench-calling bench-cluster bench-resources bench-integration bench-peers bench-projection bench-reproducibility bench-speed lock schema clean
+.PHONY: help venv demo test lint docs unit workflow tools test-attacks test-faults test-fuzz test-image test-install test-page test-s3 test-slurm bench-qc bench-embedding bench-mutation bench-calling bench-cluster bench-resources bench-integration bench-peers bench-projection bench-reproducibility bench-speed lock schema clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -53,6 +53,9 @@ test-faults: .venv/ready ## a run killed at 40 random moments, and every other f
 
 test-fuzz: .venv/ready ## 10,000 damaged files per reader: half an hour or more
 	CTCFLOW_FUZZ=10000 $(RUN) pytest -n $(CORES) --maxprocesses 8 -W error::UserWarning tests/fuzz
+
+test-attacks: .venv/ready ## hostile files, names, values and settings: withstood of tried, by area
+	$(RUN) pytest -q -n $(CORES) --maxprocesses 4 -W error::UserWarning tests/attacks
 
 test-slurm: .venv/ready ## the workflow and its faults through a real Slurm that is set up here: needs root on Debian
 	$(RUN) .ci/through-slurm pytest -W error::UserWarning -rA tests/workflow/test_slurm.py

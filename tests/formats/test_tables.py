@@ -19,6 +19,7 @@ from tests.formats.written import (
     write,
 )
 
+from ctcflow.errors import CtcflowError
 from ctcflow.formats import words
 from ctcflow.formats.read import read_counts
 
@@ -306,3 +307,11 @@ def test_ids_alone_are_known_without_a_table_of_genes(tmp_path: Path) -> None:
     frame.insert(0, "Length", 5)
     adata = read_counts(write(tmp_path / "a.tsv", frame.to_csv(sep="\t")), format=None).adata
     np.testing.assert_array_equal(adata.X.toarray(), COUNTS)
+
+
+def test_a_cell_whose_first_line_has_another_column_is_refused(tmp_path):
+    for number in range(3):
+        (tmp_path / f"cell{number}.tsv").write_text("TP53\t1\nEPCAM\t0\nPTPRC\t2\n")
+    (tmp_path / "cell1.tsv").write_text("\tTP53\t1\nEPCAM\t0\nPTPRC\t2\n")
+    with pytest.raises(CtcflowError, match=r"cell1.tsv` has .* columns"):
+        read_counts(tmp_path, format=None)

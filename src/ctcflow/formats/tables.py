@@ -213,6 +213,11 @@ def _cell(path: Path) -> tuple[list[str], npt.NDArray[np.number]]:
                 na_values={counts[0]: _NA},
                 encoding="utf-8-sig",
             )
+    # pandas takes the first of too many columns for names of rows
+    if not isinstance(frame.index, pd.RangeIndex) or frame[0].isna().any():
+        raise CtcflowError(
+            f"`{path}` has lines of more or fewer than {head.n_columns} columns: write it again"
+        )
     frame = frame[~frame[0].str.startswith("__")]
     return frame[0].tolist(), _numbers(path, frame[counts], head.names)[:, 0]
 

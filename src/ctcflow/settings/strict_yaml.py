@@ -28,16 +28,17 @@ def read(path: Path) -> Any:
         The file cannot be read or is not YAML, a key stands twice, nests too deep, or is one by
         which Snakemake runs code; the message names file and line.
     """
-    return yaml.safe_load(refuse_doubtful(path)) or {}
+    return refuse_doubtful(path) or {}
 
 
-def refuse_doubtful(path: Path) -> str:
-    """Text of a YAML file; raises as `read` does."""
+def refuse_doubtful(path: Path) -> Any:
+    """Read a YAML file; raises as `read` does."""
     try:
         if path.stat().st_size > _LARGEST:
             raise CtcflowError(f"`{path}` has more than {_LARGEST:,} bytes: it is no configuration")
         text = path.read_text(encoding="utf-8-sig")
         _refuse_doubtful_nodes(path, text)
+        return yaml.safe_load(text)
     except OSError as error:
         raise CtcflowError(
             f"`{path}` cannot be read ({error.strerror}): correct its permissions"
@@ -47,7 +48,6 @@ def refuse_doubtful(path: Path) -> str:
         where = f" line {mark.line + 1}" if mark else ""
         what = getattr(error, "problem", None) or reason(error)
         raise CtcflowError(f"`{path}`{where} is not YAML ({what}): correct it") from None
-    return text
 
 
 def _refuse_doubtful_nodes(path: Path, text: str) -> None:

@@ -332,7 +332,9 @@ def sum_columns(
     limit = np.iinfo(np.int32).max
     alone = n_groups == groups.size and np.array_equal(groups, np.arange(n_groups))
     if alone and matrix.has_canonical_format:
-        fits = matrix.nnz == 0 or -limit <= matrix.data.min() <= matrix.data.max() <= limit
+        # as Python's integers: float32 has no value between the limit and the one above it
+        ends = (0, 0) if matrix.nnz == 0 else (int(matrix.data.min()), int(matrix.data.max()))
+        fits = -limit <= ends[0] and ends[1] <= limit
         summed = matrix.astype(np.int32 if fits else np.int64, copy=True)
         summed.eliminate_zeros()
         return summed

@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 CORES := $(shell nproc 2>/dev/null || echo 2)
 DEMO := demo
 
-.PHONY: help venv demo test lint docs unit workflow tools test-attacks test-faults test-fuzz test-image test-install test-page test-s3 test-slurm bench-qc bench-embedding bench-mutation bench-calling bench-cluster bench-resources bench-integration bench-peers bench-projection bench-reproducibility bench-speed lock schema clean
+.PHONY: help venv demo test lint docs unit workflow tools test-attacks test-faults test-fuzz test-image test-install test-page test-s3 test-slurm bench-qc bench-embedding bench-mutation bench-calling bench-cluster bench-resources bench-integration bench-peers bench-projection bench-reproducibility bench-speed lock sbom audit schema clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -130,9 +130,19 @@ lock: ## rewrite requirements.lock, -browser.lock and -docs.lock (needs a packag
 	.ci/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \
 	    --no-emit-index-url --no-header --no-annotate --group pyproject.toml:docs \
 	    --upgrade -o requirements-docs.lock
-	for tool in multiqc cellxgene; do .ci/uv pip compile --quiet --universal --python-version 3.12 \
+	for tool in multiqc cellxgene sbom audit; do .ci/uv pip compile --quiet --universal --python-version 3.12 \
 	    --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	    --group pyproject.toml:$$tool --upgrade -o requirements-$$tool.lock; done
+
+sbom: .venv/ready ## a list of all libraries of requirements.lock with their hashes (CycloneDX), in sbom.json
+	@.ci/plugins .sbom requirements-sbom.lock
+	@PYTHONPATH=.sbom $(BIN)/python -m cyclonedx_py requirements --pyproject pyproject.toml \
+	    --output-reproducible --of JSON -o sbom.json requirements.lock
+	@echo "sbom: $(CURDIR)/sbom.json"
+
+audit: .venv/ready ## known weaknesses of the libraries of requirements.lock (asks the Python Packaging Advisory Database)
+	@.ci/plugins .audit requirements-audit.lock
+	@PYTHONPATH=.audit $(BIN)/python -m pip_audit --disable-pip --require-hashes -r requirements.lock
 
 schema: .venv/ready ## rewrite the files generated from the parameters
 	$(RUN) python -m ctcflow schema

@@ -52,6 +52,24 @@ def test_the_wheel_holds_all_that_a_run_needs(wheel):
     print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB")
 
 
+def test_the_wheel_holds_nothing_that_the_tree_does_not(wheel):
+    """Each file of it is one of git's, byte for byte; but for the metadata that the build writes."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a checkout of git")
+    tracked = {name for name in listed.stdout.decode().split("\0") if name}
+    with zipfile.ZipFile(wheel) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    for name, content in files.items():
+        if ".dist-info/" in name and "/licenses/" not in name:
+            continue
+        shipped_name = name.removeprefix("ctcflow/_shipped/")
+        places = [f"src/{name}", shipped_name, name.rpartition("/licenses/")[2]]
+        own = [place for place in places if place in tracked]
+        assert own, f"{name} is in the wheel and not in the tree"
+        assert any((ROOT / place).read_bytes() == content for place in own), name
+
+
 def test_the_source_distribution_builds_the_same_wheel(wheel, tmp_path):
     with tarfile.open(built(tmp_path, "sdist")) as archive:
         archive.extractall(tmp_path / "source", filter="data")

@@ -74,6 +74,7 @@ def recorded(path: Path) -> Iterator[None]:
     state = path.stat()
     beside.parent.mkdir(exist_ok=True)
     part = beside.with_name(f".{beside.name}.part")
+    part.unlink(missing_ok=True)  # were it a link, another file would be written to
     part.write_text(f"{digest(path)} {state.st_size} {path.name}\n")
     os.utime(part, ns=(state.st_mtime_ns, state.st_mtime_ns))
     part.replace(beside)

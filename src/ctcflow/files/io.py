@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ctcflow.errors import DAMAGED, CtcflowError, reason
+from ctcflow.files import parts
 from ctcflow.keys import CORRECTION, CTCFLOW, Slot
 from ctcflow.records.run import RunRecord
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 _RECORD = "steps"
 _OWN = frozenset({CORRECTION.key})
+_OF_ZARR = frozenset(
+    {".zgroup", ".zattrs", ".zmetadata", "X", "raw"}
+    | {"obs", "var", "uns", "layers", "obsm", "varm", "obsp", "varp"}
+)
+"""All that an AnnData has at the top of a folder of zarr."""
 
 
 @contextlib.contextmanager
@@ -52,7 +58,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def _written_beside(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=parts.prefix(path), suffix=parts.SUFFIX, dir=path.parent)
     os.close(handle)
     part = Path(name)
     try:
@@ -125,23 +131,44 @@ def write_h5ad(path: Path, adata: AnnData, *, delivered: bool) -> None:
 
 
 def write_zarr(path: Path, adata: AnnData) -> None:
-    """Write a zarr folder (format 2, which every anndata reads); it appears only when complete."""
+    """Write a zarr folder (format 2, which every anndata reads); it appears only when complete.
+
+    Raises
+    ------
+    CtcflowError
+        There is something else of this name, which is not replaced.
+    """
     import shutil
 
     import anndata
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    _refuse_another_folder(path)
+    part = Path(tempfile.mkdtemp(prefix=parts.prefix(path), suffix=parts.SUFFIX, dir=path.parent))
     copy = adata.copy()
     copy.uns = _packed(dict(adata.uns))
     try:
         with anndata.settings.override(allow_write_nullable_strings=False, zarr_write_format=2):
             copy.write_zarr(part)
+        _refuse_another_folder(path)  # it may have been made while this was written
         if path.exists():
             shutil.rmtree(path)
         part.replace(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _refuse_another_folder(path: Path) -> None:
+    """Refuse to replace anything but an earlier export: `--zarr ~/data` must delete nothing."""
+    if not os.path.lexists(path):
+        return
+    names = set(os.listdir(path)) if path.is_dir() and not path.is_symlink() else {""}
+    own = {".zgroup", "obs", "var"} <= names <= _OF_ZARR and (path / str(CTCFLOW)).is_dir()
+    if names and not own:
+        raise CtcflowError(
+            f"`{path}` is there already, and no earlier export that could be replaced: name a"
+            " folder that does not exist"
+        )
 
 
 def _packed(uns: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ctcflow.errors import CtcflowError
+from ctcflow.files.io import write_bytes
 from ctcflow.formats.detect import locate
 from ctcflow.run.libraries import Found, Library
 from ctcflow.settings.sheet import Row, Sheet, read_sheet, refuse
@@ -67,7 +68,7 @@ def new_run(folder: Path, found: Found, template: Path) -> Path:
     config = folder / "config"
     sheet, settings = config / "samples.tsv", config / "config.yaml"
     for path in (sheet, settings):
-        if path.exists():
+        if os.path.lexists(path):  # a link to a missing file would be written through
             raise CtcflowError(
                 f"`{path}` is there already: complete it, add libraries to it with"
                 f" `ctcflow init {folder} --add DATA`, or give another folder"
@@ -153,9 +154,8 @@ def _append(sheet: Path, existing: Sheet, rows: Sequence[Mapping[str, str]]) -> 
     for row in existing.rows:
         lines[row.line - 1] += delimiter * len(more)
     lines += _lines(rows, (*existing.columns, *more), delimiter)
-    part = sheet.with_name(f".{sheet.name}.part")
-    part.write_bytes((end.join(lines) + end).encode())
-    part.replace(sheet)
+    # where the sheet is a link, what it leads to is completed and the link stays
+    write_bytes(sheet.resolve(), (end.join(lines) + end).encode())
 
 
 def _lines(rows: Iterable[Mapping[str, str]], columns: Sequence[str], delimiter: str) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from ctcflow import __version__
+from ctcflow.files import io
 from ctcflow.settings.sample import SAMPLE_STEPS
 from ctcflow.workflow.for_rules import Workflow
 
@@ -48,7 +48,7 @@ def write(run: Workflow, folder: Path) -> None:
     _table(target / "software.tsv", ("name", "version"), _software())
     _table(target / "inputs.tsv", ("sample", "path", "digest"), _inputs(run, results))
     parameters = json.dumps(run.config.model_dump(mode="json"), indent=1, sort_keys=True)
-    _whole(target / "parameters.json", parameters + "\n")
+    io.write_bytes(target / "parameters.json", (parameters + "\n").encode())
 
 
 def _jobs(run: Workflow, folder: Path) -> Iterator[Sequence[str]]:
@@ -97,13 +97,7 @@ def _digest(record: Mapping[str, object]) -> str:
 
 def _table(path: Path, columns: Sequence[str], rows: Iterator[Sequence[str]]) -> None:
     lines = ["\t".join(columns), *("\t".join(row) for row in rows)]
-    _whole(path, "\n".join(lines) + "\n")
-
-
-def _whole(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text)
-    part.replace(path)
+    io.write_bytes(path, ("\n".join(lines) + "\n").encode())
 
 
 def write_or_say(run: Workflow, folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
+import re
 import signal
 import socket
 import subprocess
@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Final
 
 from ctcflow.errors import CtcflowError
-from ctcflow.files import digests
+from ctcflow.files import digests, parts
 from ctcflow.run import last_words, orphans, plan, progress
 from ctcflow.run import lock as run_lock
 from ctcflow.workflow import code_in_use
 
+_SNAKEMAKES_LOCK: Final = re.compile(r"\d+\.(input|output)\.lock")
 _OWN_WORDS: Final = ("--logger", "--verbose", "--printshellcmds", "-p", "--debug")
 """Options of Snakemake with which its own output is shown instead of progress lines."""
 
@@ -161,13 +162,30 @@ def _put_right(folder: Path, lock: run_lock.Lock, *, take_over: bool) -> list[st
         lock.write()
         sentences.append(f"the last run in `{folder}` did not end in order; going on from there")
         sentences += orphans.stop(folder)
-        shutil.rmtree(locks, ignore_errors=True)
+        _unlock(folder, locks)
     return sentences + _without_parts(folder)
 
 
+def _unlock(folder: Path, locks: Path) -> None:
+    """Remove the locks of a dead Snakemake; what else may be there stays."""
+    if not locks.is_dir():
+        return
+    if not locks.resolve().is_relative_to(folder):
+        raise CtcflowError(
+            f"`{locks}` leads out of the run, to `{locks.resolve()}`, where another run may work:"
+            " make it a folder of its own, or remove its locks with `snakemake --unlock`"
+        )
+    for path in locks.iterdir():
+        if _SNAKEMAKES_LOCK.fullmatch(path.name):
+            path.unlink()
+
+
 def _without_parts(folder: Path) -> list[str]:
-    """Remove incomplete files of jobs that crashed."""
-    begun = sorted((folder / "results").rglob(".*.part"))
+    """Remove incomplete files of jobs that crashed, where they are in the run itself."""
+    results = folder / "results"
+    if not results.resolve().is_relative_to(folder):
+        return []
+    begun = sorted(parts.begun_below(results))
     for path in begun:
-        path.unlink()
+        parts.remove(path)
     return [f"removed {len(begun)} files that were begun"] if begun else []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,3 +86,53 @@ def test_the_locks_of_another_run_stay(tmp_path: Path) -> None:
     with pytest.raises(CtcflowError, match="leads out of the run"):
         _put_right(run)
     assert _there(other) == {"locks/0.input.lock"}
+
+
+_SNAKEMAKE = """
+import signal, sys, time
+def end(*_):
+    open(sys.argv[1], "w").write("asked to end")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+print("works", flush=True)
+time.sleep(60)
+"""
+_OURS = """
+import os, sys
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from ctcflow.run import lock, start
+with lock.held(Path(sys.argv[1])) as held:
+    command = [sys.executable, "-c", sys.argv[2], sys.argv[3]]
+    sys.exit(start._snakemake(command, dict(os.environ), held))
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGXCPU"])
+def test_snakemake_ends_where_we_are_ended(tmp_path: Path, name: str) -> None:
+    said = tmp_path / "said"
+    command = [sys.executable, "-c", _OURS, str(tmp_path), _SNAKEMAKE, str(said)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == "works\n"
+        process.send_signal(signal.Signals[name])
+        assert process.wait(20) == 0
+    assert said.read_text() == "asked to end"
+
+
+def test_nohup_is_heeded(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    command = ["nohup", sys.executable, "-c", _OURS, str(tmp_path), _SNAKEMAKE, str(said)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == "works\n"
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+    assert said.exists()

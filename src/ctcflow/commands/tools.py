@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from ctcflow.commands.steps import DIFFERING, add_files, log_peak
-from ctcflow.errors import CtcflowError, reason
+from ctcflow.errors import CtcflowError
 from ctcflow.files.shipped import checkout, shipped
 from ctcflow.files.tables import SHIPPED
 
@@ -156,12 +156,7 @@ def _calibrate(arguments: argparse.Namespace) -> None:
         # the reader of the pipe (such as `head`) is gone: Python must flush nothing at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
-    try:
-        io.write_table(output, calibrated.table)
-    except OSError as error:
-        raise CtcflowError(
-            f"`{output}` cannot be written ({reason(error)}): name another"
-        ) from error
+    io.write_table(output, calibrated.table)
 
 
 def _simulate(arguments: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from ctcflow.errors import DAMAGED, CtcflowError, reason
+from ctcflow.errors import DAMAGED, CtcflowError, of_system, reason
 from ctcflow.records.reference import Manifest
 
 if TYPE_CHECKING:
@@ -181,6 +181,9 @@ def _manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
 
 
 def _unreadable(path: Path, error: Exception) -> CtcflowError:
+    refused = None if isinstance(error, IsADirectoryError) else of_system(error, path)
+    if refused is not None:
+        return refused
     if not path.is_file():
         return CtcflowError(
             f"reference is `{path}`: no such file: correct the path, or freeze the run"

@@ -59,6 +59,12 @@ def checked(*paths: Path) -> str:
     return _of_all(hashes)
 
 
+def is_as_written(path: Path) -> bool | None:
+    """Whether a file has the content that its step wrote; None where no digest says so."""
+    written = _known(path)
+    return None if written is None else digest(path) == written.digest
+
+
 @contextlib.contextmanager
 def recorded(path: Path) -> Iterator[None]:
     """Write a file, then store its digest; a file that was not finished has no digest.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import tempfile
@@ -12,8 +11,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ctcflow.errors import DAMAGED, CtcflowError, reason
-from ctcflow.files import parts
+from ctcflow.errors import DAMAGED, CtcflowError, of_system, reason
+from ctcflow.files import digests, parts
 from ctcflow.keys import CORRECTION, CTCFLOW, Slot
 from ctcflow.records.run import RunRecord
 
@@ -41,18 +40,16 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises
     ------
     CtcflowError
-        The disk is full.
+        The disk is full, the folder must not be written to, or the like.
     """
     try:
         with _written_beside(path) as part:
             yield part
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        refused = of_system(error, path, done="written")
+        if refused is None:
             raise
-        raise CtcflowError(
-            f"`{path}` cannot be written (No space left on device, or over quota): make room, then"
-            " run again"
-        ) from error
+        raise refused from error
 
 
 @contextlib.contextmanager
@@ -103,7 +100,7 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
     except DAMAGED as error:
-        raise CtcflowError(
+        raise of_system(error, path) or CtcflowError(
             f"`{path}` cannot be read as a table ({reason(error)}): restore it"
         ) from error
 
@@ -209,9 +206,7 @@ def read_h5ad(path: Path, *, x_on_disk: bool = False) -> AnnData:
     try:
         adata = anndata.read_h5ad(path, backed="r" if x_on_disk else None)
     except Exception as error:  # h5py and anndata raise many types of error on damaged files
-        raise CtcflowError(
-            f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"
-        ) from error
+        raise unreadable(path, error) from error
     adata.uns = _unpacked(dict(adata.uns))
     return adata
 
@@ -252,9 +247,39 @@ def read_record(path: Path) -> RunRecord:
             stored = stored[_RECORD] if isinstance(stored, h5py.Group) else stored
             return cast("RunRecord", json.loads(stored.asstr()[()]))
     except DAMAGED as error:
-        raise CtcflowError(
-            f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"
-        ) from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> CtcflowError:
+    """Say why a result cannot be read: only one that is not as written is to be deleted.
+
+    Parameters
+    ----------
+    path
+        The result.
+    error
+        What the library that reads it has raised.
+    """
+    refused = of_system(error, path)
+    if refused is not None:
+        return refused
+    try:
+        as_written = digests.is_as_written(path)
+    except OSError as system:
+        return of_system(system, path) or CtcflowError(f"`{path}`: {reason(system)}: try again")
+    what = f"`{path}` cannot be read ({reason(error)})"
+    if as_written is None and isinstance(error, DAMAGED):
+        action = "copy it again; where it is of a run, delete it, the next run rebuilds it"
+    elif as_written is None:
+        action = "read it with the environment that wrote it"
+    elif as_written:
+        action = (
+            "it is as its step wrote it, so that the fault is elsewhere: read it with the"
+            " environment that wrote it (results/provenance/software.tsv)"
+        )
+    else:
+        action = "it is not what its step wrote: delete it, the next run rebuilds it"
+    return CtcflowError(f"{what}: {action}")
 
 
 def read_gene_sets(path: Path) -> pd.DataFrame:
@@ -328,6 +353,6 @@ def _lines(path: Path) -> Sequence[str]:
     try:
         return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise CtcflowError(
+        raise of_system(error, path) or CtcflowError(
             f"`{path}` cannot be read as text ({reason(error)}): restore it"
         ) from error

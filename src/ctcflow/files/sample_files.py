@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from ctcflow.errors import CtcflowError, reason
+from ctcflow.errors import CtcflowError
 from ctcflow.files import io
 from ctcflow.keys import CORRECTED, CTCFLOW, KEEP, SIZE_FACTOR
 from ctcflow.records.run import RunRecord, StepRecord
@@ -230,6 +230,4 @@ def _read_parts(path: Path, part: Part, genes: pd.Index | None, layers: tuple[st
                 uns={CTCFLOW.key: read(file[str(CTCFLOW)])},
             )
     except Exception as error:  # h5py and anndata raise many types of error on damaged files
-        raise CtcflowError(
-            f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"
-        ) from error
+        raise io.unreadable(path, error) from error

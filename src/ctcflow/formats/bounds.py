@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,7 +92,7 @@ def unpacked(path: Path) -> Iterator[Path]:
     Raises
     ------
     CtcflowError
-        As `opened`.
+        As `opened`; or there is no room in the folder for temporary files.
     """
     if not is_gzipped(path):
         yield path
@@ -101,8 +100,19 @@ def unpacked(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="ctcflow-") as folder:
         whole = Path(folder) / path.stem
         with opened(path) as packed, whole.open("wb") as file:
-            shutil.copyfileobj(packed, file, 1 << 20)
+            _copied(packed, file, Path(folder).parent)
         yield whole
+
+
+def _copied(packed: IO[bytes], file: IO[bytes], folder: Path) -> None:
+    while block := packed.read(1 << 20):
+        try:
+            file.write(block)
+        except OSError as error:
+            raise CtcflowError(
+                f"there is no room to unpack in `{folder}` ({error.strerror}): name another folder"
+                " for temporary files in the variable TMPDIR"
+            ) from error
 
 
 def check_arrays(path: Path, file: h5py.File) -> None:

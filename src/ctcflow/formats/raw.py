@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import sparse
 
 from ctcflow import keys
-from ctcflow.errors import DAMAGED, CtcflowError, reason
+from ctcflow.errors import DAMAGED, CtcflowError, of_system, reason
 from ctcflow.formats import beside
 from ctcflow.formats.features import GENE_EXPRESSION, kinds_of_features
 
@@ -53,7 +53,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except DAMAGED as error:
-        raise CtcflowError(
+        raise of_system(error, path) or CtcflowError(
             f"`{path}` cannot be read as {what} ({reason(error)}): check its format and"
             " permissions, or copy it again"
         ) from error

@@ -109,6 +109,8 @@ def _candidates(
     entered.add(real)
     try:
         children = [x for x in folder.iterdir() if not x.name.startswith(".")]
+        for child in children[:1]:
+            child.is_dir()  # refused where a folder may be listed and not entered
     except OSError as error:
         left_out.append(f"`{folder}` cannot be read: {error.strerror}")
         return

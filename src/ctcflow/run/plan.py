@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from ctcflow.errors import CtcflowError, reason
+from ctcflow.errors import CtcflowError, of_system, reason
 from ctcflow.files.shipped import shipped
 from ctcflow.files.tables import SHIPPED
 from ctcflow.run.not_as_written import by, not_as_written, some
@@ -75,6 +76,10 @@ def configuration(folder: Path) -> Any:
         )
     try:
         return yaml.safe_load(path.read_text()) or {}
+    except OSError as error:
+        raise of_system(error, path) or CtcflowError(
+            f"`{path}` cannot be read ({reason(error)}): look at it"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
@@ -165,6 +170,7 @@ def jobs_of(folder: Path) -> dict[str, int]:
         capture_output=True,
         text=True,
         check=False,
+        env={**os.environ, **code_in_use.variables(os.environ), **code_in_use.cache(folder)},
     )
     output = done.stdout + done.stderr
     if done.returncode != 0:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from ctcflow.errors import CtcflowError
+from ctcflow.errors import CtcflowError, of_system
 from ctcflow.settings.mistakes import describe, shown
 from ctcflow.settings.params import StepsParams
 from ctcflow.settings.sample import COLUMNS, Sample, across_rows, column_problems, is_address
@@ -189,7 +189,10 @@ def _sample(row: Row, folder: Path, config: Config) -> tuple[Sample | None, list
         )
     for column in [c for c in ("path", "raw_path") if c in fields and not is_address(fields[c])]:
         fields[column] = Path(os.path.abspath(folder / fields[column]))
-        if not os.path.exists(fields[column]):
+        refused = _why_not_looked_at(fields[column])
+        if refused:
+            mistakes.append(f"{column} is {shown(filled_cells[column])}: {refused}")
+        elif not os.path.exists(fields[column]):
             mistakes.append(
                 f"{column} is {shown(filled_cells[column])}: there is no {fields[column]}: correct "
                 "the path (relative to the sheet's folder, or absolute)"
@@ -201,6 +204,15 @@ def _sample(row: Row, folder: Path, config: Config) -> tuple[Sample | None, list
     except ValidationError as error:
         return None, mistakes + describe(error, Sample) + wrong
     return sample, mistakes + wrong
+
+
+def _why_not_looked_at(path: Path) -> str:
+    """Why it cannot be known whether a path exists; empty where it can."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return "" if isinstance(error, FileNotFoundError) else str(of_system(error, path) or "")
+    return ""
 
 
 def _overrides(

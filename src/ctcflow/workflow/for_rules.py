@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctcflow.contracts import READS, STEPS
-from ctcflow.errors import CtcflowError
+from ctcflow.errors import CtcflowError, of_system
 from ctcflow.files import bundle
 from ctcflow.files.shipped import package, shipped
 from ctcflow.files.tables import SHIPPED
@@ -95,6 +95,11 @@ class Workflow:
             check_storage(sources, storage)
         except CtcflowError as error:
             raise SystemExit(f"error: {error}") from error
+        except OSError as error:
+            refused = of_system(error)
+            if refused is None:
+                raise
+            raise SystemExit(f"error: {refused}") from refused
         self._samples = {sample.sample: sample for sample in samples}
         self._results = results
         self._command = code_in_use.command(run, conda=conda)

@@ -15,6 +15,7 @@ from ctcflow.errors import DAMAGED, CtcflowError, of_system, reason
 from ctcflow.files import digests, parts
 from ctcflow.keys import CORRECTION, CTCFLOW, Slot
 from ctcflow.records.run import RunRecord
+from ctcflow.untrusted import refuse_other_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,11 +201,16 @@ def read_h5ad(path: Path, *, x_on_disk: bool = False) -> AnnData:
         The file is missing, truncated or not an h5ad.
     """
     import anndata
+    import h5py
 
     if not path.is_file():
         raise CtcflowError(f"`{path}` is missing: run the step that writes it")
     try:
+        with h5py.File(path) as file:
+            refuse_other_files(path, file)
         adata = anndata.read_h5ad(path, backed="r" if x_on_disk else None)
+    except CtcflowError:
+        raise
     except Exception as error:  # h5py and anndata raise many types of error on damaged files
         raise unreadable(path, error) from error
     adata.uns = _unpacked(dict(adata.uns))
@@ -243,6 +249,7 @@ def read_record(path: Path) -> RunRecord:
 
     try:
         with h5py.File(path) as file:
+            refuse_other_files(path, file)
             stored = file[str(CTCFLOW)]
             stored = stored[_RECORD] if isinstance(stored, h5py.Group) else stored
             return cast("RunRecord", json.loads(stored.asstr()[()]))

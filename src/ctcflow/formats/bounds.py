@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from ctcflow.errors import CtcflowError
+from ctcflow.untrusted import refuse_other_files
 
 if TYPE_CHECKING:
     import h5py
@@ -116,12 +117,12 @@ def _copied(packed: IO[bytes], file: IO[bytes], folder: Path) -> None:
 
 
 def check_arrays(path: Path, file: h5py.File) -> None:
-    """Refuse a file that declares arrays far larger than the bytes stored for them.
+    """Refuse a file that leads to other files, or declares arrays far larger than what it stores.
 
     Raises
     ------
     CtcflowError
-        An array is too large for what is stored.
+        A part of it is in another file, or an array is too large for what is stored.
     """
     import h5py
 
@@ -131,6 +132,7 @@ def check_arrays(path: Path, file: h5py.File) -> None:
             if item.nbytes > _FREE + _MOST_ARRAY * stored:
                 raise _refused(path, f"array `{name}`", _MOST_ARRAY)
 
+    refuse_other_files(path, file)
     file.visititems(check)
 
 

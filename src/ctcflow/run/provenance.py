@@ -77,15 +77,11 @@ def _software() -> Iterator[Sequence[str]]:
 
 def _inputs(run: Workflow, results: Path) -> Iterator[Sequence[str]]:
     """Digest of each sample's count files, as read by `ingest`."""
-    import h5py
-
     for sample in run.sheet:
         path = results / "ingest" / f"{sample.sample}.h5ad"
         digest = ""
         if path.is_file():
-            with h5py.File(path, "r") as file:
-                record = json.loads(file["uns/ctcflow"].asstr()[()])
-            digest = _digest(record)
+            digest = _digest(io.read_record(path))
         yield sample.sample, str(sample.path), digest
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import zlib
 from collections.abc import Sequence
 from typing import Final
@@ -30,8 +31,18 @@ class CtcflowError(Exception):
 
     def __init__(self, message: str, each: Sequence[str] = ()) -> None:
         # the message may quote line ends from a damaged file
-        super().__init__(" ".join(message.splitlines()))
-        self.each = [" ".join(line.splitlines()) for line in each] or [str(self)]
+        super().__init__(printable(message))
+        self.each = [printable(line) for line in each] or [str(self)]
+
+
+CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Characters that command a terminal, end a line, or turn the direction of what follows."""
+
+
+def printable(text: str) -> str:
+    """Make one line of a text, with what would command a terminal written out."""
+    line = " ".join(text.splitlines())
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], line)
 
 
 _ACTIONS: Final = {

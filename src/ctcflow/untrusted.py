@@ -2,13 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from ctcflow.errors import CtcflowError
+from ctcflow.errors import CONTROL, CtcflowError
 
 if TYPE_CHECKING:
     import h5py
+
+
+MOST: Final = 10_000
+"""Characters of a name or a cell; 300 are the most that were seen in files of any producer."""
+_FORMULA: Final = "=@+-＝＠＋－"
+"""What a spreadsheet takes for the start of a formula; the last four are the wide forms."""
+
+
+def why_refused(text: str) -> str:
+    """Why a text of others must not come into tables and onto pages; empty if it may.
+
+    Names, barcodes and cells of a sheet end up in tables that are opened in spreadsheets, which
+    run what begins like a formula, and are printed to terminals, which obey control characters.
+    Numbers with a sign are no formulas, nor is a sign alone.
+    """
+    if len(text) > MOST:
+        return f"it has {len(text):,} characters: shorten it to {MOST:,}"
+    control = CONTROL.search(text)
+    if control:
+        return f"it has a control character ({control[0]!r}): remove it"
+    bare = text.strip()
+    if bare[:1] and bare[0] in _FORMULA and len(bare) > 1 and not _is_number(bare):
+        return "a spreadsheet would run it as a formula: let it begin with a letter or a digit"
+    return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def first_refused(texts: Iterable[object]) -> tuple[int, str]:
+    """Place of the first text that must not be used, and why; -1 for none.
+
+    Parameters
+    ----------
+    texts
+        Names; looked at together, since a file has millions of them.
+    """
+    names = [str(text) for text in texts]
+    starts = {name.lstrip()[:1] for name in names}
+    suspect = any(start and start in _FORMULA for start in starts)
+    if (
+        not suspect
+        and max(map(len, names), default=0) <= MOST
+        and not CONTROL.search("".join(names))
+    ):
+        return -1, ""
+    found = ((at, why) for at, name in enumerate(names) if (why := why_refused(name)))
+    return next(found, (-1, ""))
 
 
 def refuse_other_files(path: Path, file: h5py.File) -> None:

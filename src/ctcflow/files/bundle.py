@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from ctcflow.errors import DAMAGED, CtcflowError, of_system, reason
 from ctcflow.records.reference import Manifest
+from ctcflow.untrusted import first_refused
 
 if TYPE_CHECKING:
     import numpy as np
@@ -241,6 +242,11 @@ def _check_manifest(manifest: dict[str, Any], lengths: Mapping[str, int]) -> Non
         raise ValueError(f"`{key}` of its manifest: {first['msg']}") from None
     if not 0 < manifest["target_umis"] < math.inf or manifest["n_neighbors"] < 1:
         raise ValueError("`target_umis` and `n_neighbors` of its manifest must be above 0")
+    for key in ("ctcflow", "method", "clusters", "cell_types", "scored_types"):
+        texts = [manifest[key]] if isinstance(manifest[key], str) else manifest[key]
+        at, why = first_refused(texts)
+        if at >= 0:
+            raise ValueError(f"`{key}` of its manifest is {texts[at][:40]!r}: {why}")
     for key, letter in (("cells", "n"), ("scored_types", "T")):
         value = manifest[key]
         if (value if key == "cells" else len(value)) != lengths[letter]:
@@ -290,6 +296,10 @@ def _check_values(manifest: Manifest, arrays: Mapping[str, npt.NDArray[Any]]) ->
     for name in _FINITE:
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"its array `{name}` has values that are no numbers")
+    for name in ("genes", "gene_ids", "lineages", "marker_genes"):
+        at, why = first_refused(arrays[name])
+        if at >= 0:
+            raise ValueError(f"its array `{name}` has {str(arrays[name][at])[:40]!r}: {why}")
     limits = {
         "cluster": len(manifest["clusters"]),
         "cell_type": len(manifest["cell_types"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from io import BytesIO
@@ -15,7 +16,7 @@ from ctcflow.errors import DAMAGED, CtcflowError, of_system, reason
 from ctcflow.files import digests, parts
 from ctcflow.keys import CORRECTION, CTCFLOW, Slot
 from ctcflow.records.run import RunRecord
-from ctcflow.untrusted import refuse_other_files
+from ctcflow.untrusted import first_refused, refuse_other_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,10 @@ _OF_ZARR = frozenset(
     | {"obs", "var", "uns", "layers", "obsm", "varm", "obsp", "varp"}
 )
 """All that an AnnData has at the top of a folder of zarr."""
+_MOST_TABLE = 50_000_000
+"""Bytes of a table of gene sets; all of MSigDB has 20 million."""
+_PACKED = (b"PK", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x1f\x8b")
+"""First bytes of what pandas would unpack, to any size."""
 
 
 @contextlib.contextmanager
@@ -301,6 +306,7 @@ def read_gene_sets(path: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
+    _refuse_large(path)
     if path.suffix == ".gmt":
         rows = []
         for number, line in enumerate(_lines(path), start=1):
@@ -315,6 +321,27 @@ def read_gene_sets(path: Path) -> pd.DataFrame:
     else:
         table = read_table(path)
     return checked_gene_sets(table, f"`{path}`")
+
+
+def _refuse_large(path: Path) -> None:
+    """Refuse a table of a user that would not fit into memory, before any of it is read."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise of_system(error, path) or error from error
+    if not stat.S_ISREG(found.st_mode):
+        raise CtcflowError(f"`{path}` is no file: name a table of gene sets")
+    if found.st_size > _MOST_TABLE:
+        raise CtcflowError(
+            f"`{path}` has {found.st_size:,} bytes: a table of gene sets has at most"
+            f" {_MOST_TABLE:,}, name another file"
+        )
+    with path.open("rb") as file:
+        start = file.read(6)
+    if start.startswith(_PACKED):
+        raise CtcflowError(f"`{path}` is compressed: unpack it")
 
 
 def checked_gene_sets(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -348,6 +375,12 @@ def checked_gene_sets(table: pd.DataFrame, name: str) -> pd.DataFrame:
         raise CtcflowError(
             f"{name} row {int(empty.argmax()) + 1} has no set or no gene: fill it in or remove it"
         )
+    for column in ("set", "gene"):
+        at, why = first_refused(table[column])
+        if at >= 0:
+            raise CtcflowError(
+                f"{name} row {at + 1} has {column} {str(table[column].iloc[at])[:40]!r}: {why}"
+            )
     # a panel may be named 2024, and one word among the directions makes the whole column text
     direction = pd.to_numeric(table["direction"].astype(str), errors="coerce")
     wrong = table.loc[~direction.isin([1, -1]), "direction"]

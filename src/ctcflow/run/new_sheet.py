@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 from ctcflow.errors import CtcflowError
 from ctcflow.files.io import write_bytes
 from ctcflow.formats.detect import locate
-from ctcflow.run.libraries import Found, Library
+from ctcflow.run.libraries import Found, Library, free_name
+from ctcflow.settings.sample import is_name
 from ctcflow.settings.sheet import Row, Sheet, read_sheet, refuse
 
 SHEET_COLUMNS: Final = (
@@ -39,7 +40,7 @@ class Added(NamedTuple):
 def guessed(name: str) -> dict[str, str]:
     """Patient and day guessed from a name, and `guessed` with these columns; empty if unknown."""
     match = _DAY.fullmatch(name)
-    if match is None or _NOBODY.fullmatch(match[1]):
+    if match is None or _NOBODY.fullmatch(match[1]) or not is_name(match[1]):
         return {}
     return {"patient": match[1], "day": str(int(match[2])), "guessed": "patient, day"}
 
@@ -107,7 +108,7 @@ def add(sheet: Path, found: Found) -> Added:
     names = {row.cells.get("sample", "") for row in existing.rows}
     named = []
     for library in new:
-        named.append(library._replace(name=_free(library.name, names)))
+        named.append(library._replace(name=free_name(library.name, names)))
         names.add(named[-1].name)
     if named:
         _append(sheet, existing, [_cells(library) for library in named])
@@ -130,15 +131,6 @@ def _file(path: Path, format: str | None) -> str:
         return os.path.realpath(locate(path, format=format).files[0])
     except CtcflowError:
         return os.path.realpath(path)
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """The name, with a number added if it is taken."""
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}_{number}"
-    return free
 
 
 def _append(sheet: Path, existing: Sheet, rows: Sequence[Mapping[str, str]]) -> None:

@@ -236,3 +236,22 @@ def test_what_contradicts_itself_is_refused_before_anything_is_read(
     capsys: pytest.CaptureFixture[str], argv: list[str], message: str
 ) -> None:
     assert message in _refused(capsys, argv)
+
+
+def test_an_export_replaces_no_result_and_nothing_of_a_user(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cohort = tmp_path / "results" / "cluster" / "cohort.h5ad"
+    cohort.parent.mkdir(parents=True)
+    anndata.AnnData(np.ones((1, 1), dtype=np.float32)).write_h5ad(cohort)
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "link.h5ad").symlink_to(cohort)
+    for name, why in (
+        ("results/cluster/cohort.h5ad", "a result of the run"),
+        ("link.h5ad", "a result of the run"),
+        ("notes.txt", "no file of an earlier export"),
+    ):
+        words = ["export", "--run", str(tmp_path), "--cellxgene", str(tmp_path / name)]
+        assert cli.main(words) == 2
+        assert why in capsys.readouterr().err
+    assert (tmp_path / "notes.txt").read_text() == "mine"

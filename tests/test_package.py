@@ -53,7 +53,7 @@ def test_the_wheel_holds_all_that_a_run_needs(wheel):
 
 
 def test_the_wheel_holds_nothing_that_the_tree_does_not(wheel):
-    """Each file of it is one of git's, byte for byte; but for the metadata that the build writes."""
+    """Each file is one of git's, byte for byte, but for the metadata that the build writes."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
     if listed.returncode:
         pytest.skip("not a checkout of git")

@@ -46,7 +46,13 @@ def made(folder: Path, n_reference: int, n_cells: int, seed: int) -> tuple[Path,
         "cell_types": names,
         "scored_types": names,
         "limits": {"null_cells": 100, "distance": limit, "unexpected": limit},
-        "controls": {},
+        "controls": {
+            "dispersion": {"ratio": 1.0, "source": "none"},
+            "blanks": {"draws": 0, "limit": None, "reason": "none"},
+            "healthy": dict.fromkeys(("samples", "cells", "called"), 0)
+            | dict.fromkeys(("rate", "rate_low", "rate_high", "claimed"))
+            | {"flag": ""},
+        },
         "steps": {},
     }
     reference = bundle.Reference(

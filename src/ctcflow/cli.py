@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
 from ctcflow import __version__
 from ctcflow.commands import folders, steps, tools
-from ctcflow.errors import CtcflowError
+from ctcflow.errors import CtcflowError, of_system
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,6 +31,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int | None = arguments.command(arguments)
     except CtcflowError as error:
         print("\n".join(f"error: {line}" for line in error.each), file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # the reader of the pipe (such as `head`) is gone: Python must flush nothing at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        refused = of_system(error)
+        if refused is None:
+            raise
+        print(f"error: {refused}", file=sys.stderr)
         return 2
     return code or 0
 

@@ -451,3 +451,37 @@ def test_a_gmt_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00binary")
     with pytest.raises(CtcflowError, match="cannot be read as text"):
         io.read_gene_sets(path)
+
+
+def _small() -> anndata.AnnData:
+    small = anndata.AnnData(np.ones((2, 2), dtype=np.float32))
+    small.uns[keys.CTCFLOW.key] = "{}"
+    return small
+
+
+@pytest.mark.parametrize("names", [("thesis.docx",), ("obs", "var", ".zgroup", "notes.txt"), ()])
+def test_a_folder_of_a_user_is_not_replaced_by_zarr(tmp_path: Path, names: tuple[str, ...]) -> None:
+    target = tmp_path / "home"
+    if names:
+        target.mkdir()
+        for name in names:
+            (target / name).write_text("the only copy")
+    else:
+        target.write_text("a file")
+    with pytest.raises(CtcflowError, match="no earlier export"):
+        io.write_zarr(target, _small())
+    assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(("home", *names))
+
+
+@pytest.mark.filterwarnings("ignore")  # of zarr and anndata
+def test_an_earlier_export_in_zarr_is_replaced(tmp_path: Path) -> None:
+    for _ in range(2):
+        io.write_zarr(tmp_path / "cohort.zarr", _small())
+    assert [path.name for path in tmp_path.iterdir()] == ["cohort.zarr"]
+
+
+@pytest.mark.filterwarnings("ignore")  # of zarr and anndata
+def test_a_zarr_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
+    anndata.AnnData(np.ones((2, 2), dtype=np.float32)).write_zarr(tmp_path / "x.zarr")
+    with pytest.raises(CtcflowError, match="no earlier export"):
+        io.write_zarr(tmp_path / "x.zarr", _small())

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.files.bundles import small
 from tests.fuzz.producers import PRODUCERS
 
 from ctcflow.files import bundle, io
@@ -186,10 +186,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, tables: dict[str, pd.DataFr
 
 
 def _reference() -> bytes:
-    """A bundle of the right names, each with a small array."""
-    arrays = {name: np.zeros((2, 2)) for name in bundle.Reference._fields if name != "manifest"}
-    manifest = {"format": bundle.FORMAT, "ctcflow": "0", "target_umis": 1e4}
-    return bundle.packed(bundle.Reference(manifest, **arrays))
+    return bundle.packed(small())
 
 
 def input_of(folder: Path, kind: str) -> Input:

@@ -119,3 +119,64 @@ def test_a_job_of_snakemake_is_no_snakemake_of_a_user(tmp_path: Path) -> None:
         finally:
             process.kill()
             process.wait()
+
+
+def _links(run: Path, precious: Path, kind: str) -> None:
+    """Put something of another kind where the lock is."""
+    owner = run / run_lock.FILE
+    if kind == "folder is a link":
+        owner.parent.symlink_to(precious.parent, target_is_directory=True)
+        return
+    owner.parent.mkdir()
+    if kind == "link":
+        owner.symlink_to(precious)
+    elif kind == "dangling link":
+        owner.symlink_to(run / "made")
+    elif kind == "hard link":
+        owner.hardlink_to(precious)
+    elif kind == "folder":
+        owner.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(owner)
+
+
+@pytest.mark.parametrize(
+    "kind", ["link", "dangling link", "hard link", "folder", "pipe", "folder is a link"]
+)
+def test_only_a_file_of_the_lock_is_written_to(tmp_path: Path, kind: str) -> None:
+    precious, run = tmp_path / "home" / "owner.json", tmp_path / "run"
+    precious.parent.mkdir()
+    precious.write_text("the only copy")
+    run.mkdir()
+    _links(run, precious, kind)
+    with pytest.raises(CtcflowError, match="is not what `ctcflow run` makes there"):  # noqa: SIM117
+        with run_lock.held(run) as lock:
+            lock.write()
+    assert precious.read_text() == "the only copy"
+    assert run_lock.owner(run) == {}
+    assert not run_lock.is_held(run)
+    assert not (run / "made").exists()
+
+
+@pytest.mark.parametrize("left", ["", "\0" * 90, '{"ho', '{"host": "here", "pid": 7}'])
+def test_what_a_crash_leaves_in_the_lock_is_replaced(tmp_path: Path, left: str) -> None:
+    (tmp_path / ".ctcflow").mkdir()
+    (tmp_path / run_lock.FILE).write_text(left)
+    with run_lock.held(tmp_path) as lock:
+        lock.write()
+        assert run_lock.owner(tmp_path)["pid"] == os.getpid()
+
+
+def test_the_slurm_job_that_this_is_is_no_orphan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    squeue = tmp_path / "squeue"
+    squeue.write_text(
+        f"#!/bin/sh\necho '7|{tmp_path}'\necho '8|{tmp_path}'\necho '5_3|{tmp_path}'\n"
+    )
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("SLURM_JOB_ID", "8")
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "5")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    assert orphans._slurm_jobs(tmp_path) == ["7"]

@@ -327,3 +327,26 @@ def test_every_parameter_has_a_sentence() -> None:
     properties = SimulateParams.model_json_schema()["properties"]
     assert all(field["description"].endswith(".") for field in properties.values())
     assert SimulateParams.model_validate_json(json.dumps(SMALL)).n_genes == 600
+
+
+@pytest.mark.parametrize("name", ["data/P1_d0/mine", "truth.tsv", "truth_clones.tsv"])
+def test_what_a_user_has_is_not_replaced(
+    tmp_path: Path, genes: pd.DataFrame, rates: pd.DataFrame, name: str
+) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("mine\n")
+    with pytest.raises(CtcflowError, match="is not of an interrupted"):
+        simulate(tmp_path, SimulateParams(**SMALL, n_patients=1), genes, rates, 1)
+    assert (tmp_path / name).read_text() == "mine\n"
+
+
+def test_data_elsewhere_are_not_replaced(
+    tmp_path: Path, genes: pd.DataFrame, rates: pd.DataFrame
+) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    (out / ".truth.part").mkdir(parents=True)
+    (elsewhere / "P1_d0").mkdir(parents=True)
+    (out / "data").symlink_to(elsewhere, target_is_directory=True)
+    with pytest.raises(CtcflowError, match="found data"):
+        simulate(out, SimulateParams(**SMALL, n_patients=1), genes, rates, 1)
+    assert (elsewhere / "P1_d0").is_dir()

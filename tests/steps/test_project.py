@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from tests.files.bundles import CONTROLS
 
 from ctcflow.errors import CtcflowError
 from ctcflow.files import bundle, io
@@ -27,7 +28,6 @@ TYPES = ("B", "NK", "T")
 MARKERS = np.zeros((len(GENES), len(TYPES)))
 for kind in range(len(TYPES)):
     MARKERS[10 * kind : 10 * kind + 4, kind] = 0.25
-NO_CONTROLS = {"dispersion": {"ratio": 1.0, "source": "not known"}, "blanks": {}, "healthy": {}}
 
 
 def expression(kinds: np.ndarray, rng: np.random.Generator, shift: float = 0.0) -> np.ndarray:
@@ -83,7 +83,7 @@ def cohort(n: int = 240, n_samples: int = 2, method: str = "harmony") -> anndata
 
 def call_of(obs_names: list[str]) -> anndata.AnnData:
     adata = anndata.AnnData(obs=pd.DataFrame({"class": "blood"}, index=obs_names))
-    adata.uns["call"] = json.dumps(NO_CONTROLS)
+    adata.uns["call"] = json.dumps(CONTROLS)
     return adata
 
 

@@ -92,7 +92,7 @@ def test_an_orphan_is_stopped_before_its_job_is_started_again(
     assert "`ctcflow run` puts that right" in plain.errors[0]
     assert "Traceback" not in plain.text
     assert snakemake(own_copy, "-n").code == 0
-    part = own_copy / "results" / "cluster" / ".cohort.h5ad.abc.part"
+    part = own_copy / "results" / "cluster" / ".cohort.h5ad.ab_c12xy.part"
     part.parent.mkdir(exist_ok=True)
     part.write_bytes(b"half")
     again = ctcflow(own_copy, "run", str(own_copy), "--cores", "2")

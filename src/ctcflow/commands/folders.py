@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ctcflow.errors import CtcflowError
+from ctcflow.errors import CtcflowError, printable
 from ctcflow.files.shipped import shipped
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _init(arguments: argparse.Namespace) -> None:
         beside = " (with its unfiltered droplets)" if library.raw_path else ""
         told = new_sheet.guessed(library.name)
         who = f"; guessed: patient {told['patient']}, day {told['day']}" if told else ""
-        print(f"{library.name}: {library.path}{beside}{who}")
+        print(printable(f"{library.name}: {library.path}{beside}{who}"))
     has = f" ({n_before} were in it)" if n_before else ""
     print(
         f"{sheet}: {len(new)} new libraries{has}. Complete what you know of them (columns:"
@@ -101,9 +101,9 @@ def _found(data: Path | None) -> Found:
         return Found([], [])
     found = libraries_below(data)
     for reason in found.left_out:
-        print(f"left out: {reason}")
+        print(printable(f"left out: {reason}"))
     for reason in found.passed_over[:_MOST_PASSED_OVER]:
-        print(f"passed over: {reason}")
+        print(printable(f"passed over: {reason}"))
     more = len(found.passed_over) - _MOST_PASSED_OVER
     if more > 0:
         print(f"passed over: {more} more files and folders")
@@ -142,7 +142,7 @@ def _check(arguments: argparse.Namespace) -> None:
     lines = plan.words(run, rows, arguments.cores or os.cpu_count() or 1, panels)
     lines += _under("another file than before:", plan.replaced(run, deep=arguments.deep))
     lines += _under("read as `ingest` will:", read)
-    print("\n".join(lines))
+    print("\n".join(map(printable, lines)))
 
 
 def _under(heading: str, sentences: Sequence[str]) -> list[str]:

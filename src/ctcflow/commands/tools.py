@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from ctcflow.commands.steps import DIFFERING, add_files, log_peak
-from ctcflow.errors import CtcflowError, reason
+from ctcflow.errors import CtcflowError
 from ctcflow.files.shipped import checkout, shipped
 from ctcflow.files.tables import SHIPPED
 
@@ -77,6 +77,7 @@ def _export_as(form: str, run: Path, target: Path) -> None:
 
     source = run / "results" / "cluster" / "cohort.h5ad"
     path = source.with_name(_FORMS[form]) if target == Path() else target
+    _refuse_to_replace(path, source)
     cohort = io.read_h5ad(source)
     if form == "zarr":
         export_zarr(path, cohort)
@@ -86,6 +87,16 @@ def _export_as(form: str, run: Path, target: Path) -> None:
         tables = [io.read_table(shipped("resources") / SHIPPED[name]) for name in _ONTOLOGY]
         export_cellxgene(path, cohort, terms=tables[0], retired=tables[1])
     print(f"written: {path}")
+
+
+def _refuse_to_replace(path: Path, source: Path) -> None:
+    """Refuse to replace a result of the run, or a file that is no earlier export."""
+    import h5py
+
+    is_result = path.resolve() == source.resolve()
+    if is_result or (path.is_file() and not h5py.is_hdf5(path)):
+        found = "a result of the run" if is_result else "no file of an earlier export"
+        raise CtcflowError(f"`{path}` is there already, and is {found}: name another file")
 
 
 def _export_h5mu(results: Path, path: Path, cohort: Any) -> None:
@@ -145,12 +156,7 @@ def _calibrate(arguments: argparse.Namespace) -> None:
         # the reader of the pipe (such as `head`) is gone: Python must flush nothing at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
-    try:
-        io.write_table(output, calibrated.table)
-    except OSError as error:
-        raise CtcflowError(
-            f"`{output}` cannot be written ({reason(error)}): name another"
-        ) from error
+    io.write_table(output, calibrated.table)
 
 
 def _simulate(arguments: argparse.Namespace) -> None:

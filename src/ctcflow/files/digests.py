@@ -59,6 +59,12 @@ def checked(*paths: Path) -> str:
     return _of_all(hashes)
 
 
+def is_as_written(path: Path) -> bool | None:
+    """Whether a file has the content that its step wrote; None where no digest says so."""
+    written = _known(path)
+    return None if written is None else digest(path) == written.digest
+
+
 @contextlib.contextmanager
 def unchanged(paths: Sequence[Path]) -> Iterator[None]:
     """Hold files still being written against what was read of them.
@@ -104,6 +110,7 @@ def recorded(path: Path) -> Iterator[None]:
     state = path.stat()
     beside.parent.mkdir(exist_ok=True)
     part = beside.with_name(f".{beside.name}.part")
+    part.unlink(missing_ok=True)  # were it a link, another file would be written to
     part.write_text(f"{digest(path)} {state.st_size} {path.name}\n")
     os.utime(part, ns=(state.st_mtime_ns, state.st_mtime_ns))
     part.replace(beside)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ctcflow.errors import DAMAGED, CtcflowError, reason
+from ctcflow.errors import DAMAGED, CtcflowError, of_system, reason
+from ctcflow.files import digests, parts
 from ctcflow.keys import CORRECTION, CTCFLOW, Slot
 from ctcflow.records.run import RunRecord
+from ctcflow.untrusted import first_refused, refuse_other_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +25,15 @@ if TYPE_CHECKING:
 
 _RECORD = "steps"
 _OWN = frozenset({CORRECTION.key})
+_OF_ZARR = frozenset(
+    {".zgroup", ".zattrs", ".zmetadata", "X", "raw"}
+    | {"obs", "var", "uns", "layers", "obsm", "varm", "obsp", "varp"}
+)
+"""All that an AnnData has at the top of a folder of zarr."""
+_MOST_TABLE = 50_000_000
+"""Bytes of a table of gene sets; all of MSigDB has 20 million."""
+_PACKED = (b"PK", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x1f\x8b")
+"""First bytes of what pandas would unpack, to any size."""
 
 
 @contextlib.contextmanager
@@ -35,24 +46,22 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises
     ------
     CtcflowError
-        The disk is full.
+        The disk is full, the folder must not be written to, or the like.
     """
     try:
         with _written_beside(path) as part:
             yield part
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        refused = of_system(error, path, done="written")
+        if refused is None:
             raise
-        raise CtcflowError(
-            f"`{path}` cannot be written (No space left on device, or over quota): make room, then"
-            " run again"
-        ) from error
+        raise refused from error
 
 
 @contextlib.contextmanager
 def _written_beside(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=parts.prefix(path), suffix=parts.SUFFIX, dir=path.parent)
     os.close(handle)
     part = Path(name)
     try:
@@ -97,7 +106,7 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
     except DAMAGED as error:
-        raise CtcflowError(
+        raise of_system(error, path) or CtcflowError(
             f"`{path}` cannot be read as a table ({reason(error)}): restore it"
         ) from error
 
@@ -125,23 +134,44 @@ def write_h5ad(path: Path, adata: AnnData, *, delivered: bool) -> None:
 
 
 def write_zarr(path: Path, adata: AnnData) -> None:
-    """Write a zarr folder (format 2, which every anndata reads); it appears only when complete."""
+    """Write a zarr folder (format 2, which every anndata reads); it appears only when complete.
+
+    Raises
+    ------
+    CtcflowError
+        There is something else of this name, which is not replaced.
+    """
     import shutil
 
     import anndata
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    _refuse_another_folder(path)
+    part = Path(tempfile.mkdtemp(prefix=parts.prefix(path), suffix=parts.SUFFIX, dir=path.parent))
     copy = adata.copy()
     copy.uns = _packed(dict(adata.uns))
     try:
         with anndata.settings.override(allow_write_nullable_strings=False, zarr_write_format=2):
             copy.write_zarr(part)
+        _refuse_another_folder(path)  # it may have been made while this was written
         if path.exists():
             shutil.rmtree(path)
         part.replace(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _refuse_another_folder(path: Path) -> None:
+    """Refuse to replace anything but an earlier export: `--zarr ~/data` must delete nothing."""
+    if not os.path.lexists(path):
+        return
+    names = set(os.listdir(path)) if path.is_dir() and not path.is_symlink() else {""}
+    own = {".zgroup", "obs", "var"} <= names <= _OF_ZARR and (path / str(CTCFLOW)).is_dir()
+    if names and not own:
+        raise CtcflowError(
+            f"`{path}` is there already, and no earlier export that could be replaced: name a"
+            " folder that does not exist"
+        )
 
 
 def _packed(uns: dict[str, Any]) -> dict[str, Any]:
@@ -176,15 +206,18 @@ def read_h5ad(path: Path, *, x_on_disk: bool = False) -> AnnData:
         The file is missing, truncated or not an h5ad.
     """
     import anndata
+    import h5py
 
     if not path.is_file():
         raise CtcflowError(f"`{path}` is missing: run the step that writes it")
     try:
+        with h5py.File(path) as file:
+            refuse_other_files(path, file)
         adata = anndata.read_h5ad(path, backed="r" if x_on_disk else None)
+    except CtcflowError:
+        raise
     except Exception as error:  # h5py and anndata raise many types of error on damaged files
-        raise CtcflowError(
-            f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"
-        ) from error
+        raise unreadable(path, error) from error
     adata.uns = _unpacked(dict(adata.uns))
     return adata
 
@@ -221,13 +254,44 @@ def read_record(path: Path) -> RunRecord:
 
     try:
         with h5py.File(path) as file:
+            refuse_other_files(path, file)
             stored = file[str(CTCFLOW)]
             stored = stored[_RECORD] if isinstance(stored, h5py.Group) else stored
             return cast("RunRecord", json.loads(stored.asstr()[()]))
     except DAMAGED as error:
-        raise CtcflowError(
-            f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"
-        ) from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> CtcflowError:
+    """Say why a result cannot be read: only one that is not as written is to be deleted.
+
+    Parameters
+    ----------
+    path
+        The result.
+    error
+        What the library that reads it has raised.
+    """
+    refused = of_system(error, path)
+    if refused is not None:
+        return refused
+    try:
+        as_written = digests.is_as_written(path)
+    except OSError as system:
+        return of_system(system, path) or CtcflowError(f"`{path}`: {reason(system)}: try again")
+    what = f"`{path}` cannot be read ({reason(error)})"
+    if as_written is None and isinstance(error, DAMAGED):
+        action = "copy it again; where it is of a run, delete it, the next run rebuilds it"
+    elif as_written is None:
+        action = "read it with the environment that wrote it"
+    elif as_written:
+        action = (
+            "it is as its step wrote it, so that the fault is elsewhere: read it with the"
+            " environment that wrote it (results/provenance/software.tsv)"
+        )
+    else:
+        action = "it is not what its step wrote: delete it, the next run rebuilds it"
+    return CtcflowError(f"{what}: {action}")
 
 
 def read_gene_sets(path: Path) -> pd.DataFrame:
@@ -242,6 +306,7 @@ def read_gene_sets(path: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
+    _refuse_large(path)
     if path.suffix == ".gmt":
         rows = []
         for number, line in enumerate(_lines(path), start=1):
@@ -256,6 +321,27 @@ def read_gene_sets(path: Path) -> pd.DataFrame:
     else:
         table = read_table(path)
     return checked_gene_sets(table, f"`{path}`")
+
+
+def _refuse_large(path: Path) -> None:
+    """Refuse a table of a user that would not fit into memory, before any of it is read."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise of_system(error, path) or error from error
+    if not stat.S_ISREG(found.st_mode):
+        raise CtcflowError(f"`{path}` is no file: name a table of gene sets")
+    if found.st_size > _MOST_TABLE:
+        raise CtcflowError(
+            f"`{path}` has {found.st_size:,} bytes: a table of gene sets has at most"
+            f" {_MOST_TABLE:,}, name another file"
+        )
+    with path.open("rb") as file:
+        start = file.read(6)
+    if start.startswith(_PACKED):
+        raise CtcflowError(f"`{path}` is compressed: unpack it")
 
 
 def checked_gene_sets(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -289,6 +375,12 @@ def checked_gene_sets(table: pd.DataFrame, name: str) -> pd.DataFrame:
         raise CtcflowError(
             f"{name} row {int(empty.argmax()) + 1} has no set or no gene: fill it in or remove it"
         )
+    for column in ("set", "gene"):
+        at, why = first_refused(table[column])
+        if at >= 0:
+            raise CtcflowError(
+                f"{name} row {at + 1} has {column} {str(table[column].iloc[at])[:40]!r}: {why}"
+            )
     # a panel may be named 2024, and one word among the directions makes the whole column text
     direction = pd.to_numeric(table["direction"].astype(str), errors="coerce")
     wrong = table.loc[~direction.isin([1, -1]), "direction"]
@@ -301,6 +393,6 @@ def _lines(path: Path) -> Sequence[str]:
     try:
         return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise CtcflowError(
+        raise of_system(error, path) or CtcflowError(
             f"`{path}` cannot be read as text ({reason(error)}): restore it"
         ) from error

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from ctcflow.errors import CtcflowError, reason
+from ctcflow.errors import CtcflowError
 from ctcflow.files import io
 from ctcflow.keys import CORRECTED, CTCFLOW, KEEP, SIZE_FACTOR
 from ctcflow.records.run import RunRecord, StepRecord
+from ctcflow.untrusted import refuse_other_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,6 +216,7 @@ def _read_parts(path: Path, part: Part, genes: pd.Index | None, layers: tuple[st
         raise CtcflowError(f"`{path}` is missing: run the step that writes it")
     try:
         with h5py.File(path) as file:
+            refuse_other_files(path, file)
             read = anndata.io.read_elem
             if part == "described":
                 held = [name for name in _DESCRIBED if name in file]
@@ -229,7 +231,7 @@ def _read_parts(path: Path, part: Part, genes: pd.Index | None, layers: tuple[st
                 layers={name: read(file["layers"][name]) for name in held},
                 uns={CTCFLOW.key: read(file[str(CTCFLOW)])},
             )
+    except CtcflowError:
+        raise
     except Exception as error:  # h5py and anndata raise many types of error on damaged files
-        raise CtcflowError(
-            f"`{path}` cannot be read ({reason(error)}): delete it, the next run rebuilds it"
-        ) from error
+        raise io.unreadable(path, error) from error

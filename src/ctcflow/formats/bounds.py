@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from ctcflow.errors import CtcflowError
+from ctcflow.untrusted import refuse_other_files
 
 if TYPE_CHECKING:
     import h5py
@@ -93,7 +93,7 @@ def unpacked(path: Path) -> Iterator[Path]:
     Raises
     ------
     CtcflowError
-        As `opened`.
+        As `opened`; or there is no room in the folder for temporary files.
     """
     if not is_gzipped(path):
         yield path
@@ -101,17 +101,28 @@ def unpacked(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="ctcflow-") as folder:
         whole = Path(folder) / path.stem
         with opened(path) as packed, whole.open("wb") as file:
-            shutil.copyfileobj(packed, file, 1 << 20)
+            _copied(packed, file, Path(folder).parent)
         yield whole
 
 
+def _copied(packed: IO[bytes], file: IO[bytes], folder: Path) -> None:
+    while block := packed.read(1 << 20):
+        try:
+            file.write(block)
+        except OSError as error:
+            raise CtcflowError(
+                f"there is no room to unpack in `{folder}` ({error.strerror}): name another folder"
+                " for temporary files in the variable TMPDIR"
+            ) from error
+
+
 def check_arrays(path: Path, file: h5py.File) -> None:
-    """Refuse a file that declares arrays far larger than the bytes stored for them.
+    """Refuse a file that leads to other files, or declares arrays far larger than what it stores.
 
     Raises
     ------
     CtcflowError
-        An array is too large for what is stored.
+        A part of it is in another file, or an array is too large for what is stored.
     """
     import h5py
 
@@ -121,6 +132,7 @@ def check_arrays(path: Path, file: h5py.File) -> None:
             if item.nbytes > _FREE + _MOST_ARRAY * stored:
                 raise _refused(path, f"array `{name}`", _MOST_ARRAY)
 
+    refuse_other_files(path, file)
     file.visititems(check)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ctcflow.errors import CtcflowError
+from ctcflow.errors import CtcflowError, of_system
 from ctcflow.formats.known import FORMATS
 from ctcflow.formats.others import what_it_is
 from ctcflow.formats.triplets import (
@@ -87,8 +87,19 @@ def locate(path: Path, *, format: str | None) -> Source:
     Raises
     ------
     CtcflowError
-        The path is missing, empty, ambiguous, of no known format, or not of the given format.
+        The path is missing, empty, ambiguous, of no known format, or not of the given format; or
+        it must not be looked at.
     """
+    try:
+        return _located(path, format)
+    except OSError as error:
+        refused = of_system(error, path)
+        if refused is None:
+            raise
+        raise refused from error
+
+
+def _located(path: Path, format: str | None) -> Source:
     if format is not None and format not in FORMATS:
         raise CtcflowError(
             f"format `{format}` is not known: use one of {', '.join(FORMATS)} or leave it empty"

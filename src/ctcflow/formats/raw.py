@@ -14,9 +14,10 @@ import pandas as pd
 from scipy import sparse
 
 from ctcflow import keys
-from ctcflow.errors import DAMAGED, CtcflowError, reason
+from ctcflow.errors import DAMAGED, CtcflowError, of_system, printable, reason
 from ctcflow.formats import beside
 from ctcflow.formats.features import GENE_EXPRESSION, kinds_of_features
+from ctcflow.untrusted import first_refused
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -53,7 +54,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except DAMAGED as error:
-        raise CtcflowError(
+        raise of_system(error, path) or CtcflowError(
             f"`{path}` cannot be read as {what} ({reason(error)}): check its format and"
             " permissions, or copy it again"
         ) from error
@@ -97,9 +98,11 @@ def assemble(
     from anndata import AnnData
 
     check_shape(path, parts)
+    refuse_bad_names(path, parts)
     _check_values(path, parts)
     ids = parts.ids if parts.ids is not None else np.full(parts.names.size, "", dtype=object)
-    notes = list(parts.notes)
+    # notes quote names of groups and columns
+    notes = [printable(note) for note in parts.notes]
     try:
         kinds, types = kinds_of_features(parts.names, ids, parts.types, known_genes)
     except CtcflowError as error:
@@ -144,6 +147,28 @@ def _keep_others(adata: AnnData, others: beside.Table) -> list[str]:
     )
     kinds = ", ".join(sorted(set(others.types)))
     return [f"{others.names.size} features are not genes and are kept apart ({kinds})"]
+
+
+def refuse_bad_names(path: Path, parts: Parts) -> None:
+    """Refuse names that would be a command to a spreadsheet or a terminal (see `untrusted`).
+
+    Raises
+    ------
+    CtcflowError
+        The message names the first one.
+    """
+    kinds: list[tuple[str, Names | None]]
+    kinds = [("cell", parts.barcodes), ("feature", parts.names)]
+    kinds += [("id of feature", parts.ids), ("type of feature", parts.types)]
+    for table in parts.tables:
+        of = f"of {table.source[:60]}"
+        kinds += [(f"feature {of}", table.names), (f"id {of}", table.ids)]
+        kinds += [(f"type {of}", table.types), (f"cell {of}", table.barcodes)]
+    for what, names in kinds:
+        at, why = (-1, "") if names is None else first_refused(names)
+        if names is not None and at >= 0:
+            shown = repr(str(names[at])[:40])
+            raise CtcflowError(f"`{path}`: {what} {at + 1} is named {shown}: {why}")
 
 
 def check_shape(path: Path, parts: Parts) -> None:

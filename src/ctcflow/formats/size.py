@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ctcflow.errors import DAMAGED
 from ctcflow.formats.detect import Source
 from ctcflow.formats.triplets import genes_in_rows
+from ctcflow.untrusted import refuse_other_files
 
 if TYPE_CHECKING:
     import h5py
@@ -81,6 +82,7 @@ def _hdf5(files: tuple[Path, ...]) -> Size:
     if _is_packed(files[0]):
         return size_of_bytes(files[0].stat().st_size)
     with h5py.File(files[0], "r") as file:
+        refuse_other_files(files[0], file)
         content = content_of(file)
         if content == "h5ad":
             return _annotated(file)

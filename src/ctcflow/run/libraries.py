@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,6 +16,8 @@ from ctcflow.formats.detect import locate, triplets_in
 from ctcflow.formats.known import FORMATS
 from ctcflow.formats.others import what_it_is
 from ctcflow.formats.triplets import is_matrix
+from ctcflow.settings.sample import LONGEST_NAME, is_name
+from ctcflow.settings.sheet import why_refused_cell
 
 _ROOTS: Final = re.compile(
     r"outs|.*Solo\.out|(sample_)?filtered_(feature_bc_matrix|gene_bc_matrices)(_h5)?(\.h5)?"
@@ -40,7 +42,6 @@ _ENDINGS: Final = re.compile(
     r"|[_.-]*matrix|(^|[_.-]+)((raw|umi|gene)[_.-])?(counts?|DGE)([_.-]?matrix)?)?"
     r"(\.(h5|hdf5|h5ad|h5mu|loom|mtx)(\.gz)?)?$"
 )
-_LONGEST_NAME: Final = 64
 _OF_DROPLETS: Final = "holds unfiltered droplets: give it as `raw_path` of its library"
 _NO_COUNTS: Final = "is no file of counts"
 
@@ -81,12 +82,19 @@ def libraries_below(folder: Path) -> Found:
         The folder does not exist.
     """
     root = folder.resolve()
+    why = why_refused_cell(str(root))
+    if why:
+        raise CtcflowError(f"`{folder}` cannot be written to a sheet ({why})")
     if not root.is_dir():
         raise CtcflowError(f"`{folder}` is not a folder: give the one that holds the libraries")
     paths: list[tuple[Path, Path | None]] = []
     left_out: list[str] = []
     passed_over: list[str] = []
     for path in sorted(_candidates(root, set(), left_out, passed_over)):
+        why = why_refused_cell(str(path))
+        if why:
+            left_out.append(f"`{path}` cannot be written to a sheet ({why})")
+            continue
         try:
             source = locate(path, format=None)
         except CtcflowError as error:
@@ -109,6 +117,8 @@ def _candidates(
     entered.add(real)
     try:
         children = [x for x in folder.iterdir() if not x.name.startswith(".")]
+        for child in children[:1]:
+            child.is_dir()  # refused where a folder may be listed and not entered
     except OSError as error:
         left_out.append(f"`{folder}` cannot be read: {error.strerror}")
         return
@@ -232,12 +242,21 @@ def _names(paths: Sequence[Path], root: Path) -> list[str]:
             _name(parts[-2:]) if names.count(name) > 1 else name
             for parts, name in zip(telling, names, strict=True)
         ]
-    seen: dict[str, int] = {}
+    taken: set[str] = set()
     for place, name in enumerate(names):
-        seen[name] = seen.get(name, 0) + 1
-        if seen[name] > 1:
-            names[place] = f"{name}_{seen[name]}"
+        names[place] = free_name(name, taken)
+        taken.add(names[place])
     return names
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """A name that is not taken and that a sample may have: with a number added if need be."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        end = f"_{number}"
+        free = name[: LONGEST_NAME - len(end)] + end
+    return free
 
 
 def _telling(path: Path, root: Path) -> list[str]:
@@ -251,4 +270,7 @@ def _telling(path: Path, root: Path) -> list[str]:
 
 def _name(parts: Sequence[str]) -> str:
     text = re.sub(r"[^A-Za-z0-9_-]+", "_", "_".join(parts)).strip("_-")
-    return text[:_LONGEST_NAME] or "sample"
+    name = text[:LONGEST_NAME].rstrip("_-")
+    if not name:
+        return "sample"
+    return name if is_name(name) else f"sample_{name}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import re
 import socket
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +19,10 @@ from ctcflow.errors import CtcflowError
 
 FILE: Final = ".ctcflow/owner.json"
 """File in the run folder that names the process working there; empty after a normal end."""
+_MOST: Final = 65_536
+"""Bytes of it that are read: it holds one short line."""
+_BEGINS: Final = b'{"host": '
+"""How each content that `Lock.write` has written begins."""
 STARTED: Final = "CTCFLOW_STARTED"
 """Environment variable set for a Snakemake that `ctcflow run` started: the run folder."""
 _LOOKS_ONLY: Final = re.compile(
@@ -69,12 +75,11 @@ def held(run: Path) -> Iterator[Lock]:
     Raises
     ------
     CtcflowError
-        Another process holds it, or the file system has no locks.
+        Another process holds it, the file system has no locks, or what is there is not ours.
     """
-    path = run / FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = _opened(run, os.O_RDWR | os.O_CREAT)
     try:
+        _refuse_of_others(run / FILE, os.pread(descriptor, _MOST, 0))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -92,17 +97,77 @@ def held(run: Path) -> Iterator[Lock]:
 def owner(run: Path) -> dict[str, Any]:
     """The process that works in a run folder, or crashed there; empty if there is none."""
     try:
-        content = json.loads((run / FILE).read_text())
-    except (OSError, ValueError):
+        descriptor = _opened(run, os.O_RDONLY)
+    except (OSError, CtcflowError):
         return {}
+    try:
+        content = json.loads(os.pread(descriptor, _MOST, 0))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    finally:
+        os.close(descriptor)
     return content if isinstance(content, dict) else {}
+
+
+def _opened(run: Path, flags: int) -> int:
+    """Open the file of the lock, never through a link: its content will be replaced.
+
+    Raises
+    ------
+    CtcflowError
+        The file or its folder is a link, or of another kind.
+    OSError
+        It is missing, or must not be opened.
+    """
+    path = run / FILE
+    if flags & os.O_CREAT:
+        path.parent.mkdir(exist_ok=True)
+    folder = _entered(path.parent)
+    try:
+        # without O_NONBLOCK, opening a named pipe would wait for ever
+        safe = flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(path.name, safe, 0o666, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise _not_ours(path) from error
+        error.filename = str(path)
+        raise
+    finally:
+        os.close(folder)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _not_ours(path)
+    return descriptor
+
+
+def _entered(folder: Path) -> int:
+    try:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise _not_ours(folder) from error
+        raise
+
+
+def _refuse_of_others(path: Path, content: bytes) -> None:
+    """Refuse to replace a content that no run has written: a hard link leads to any file."""
+    content = content.strip(b"\0 \n")  # a crashed machine may leave zeros
+    if not (content.startswith(_BEGINS) or _BEGINS.startswith(content)):
+        raise _not_ours(path)
+
+
+def _not_ours(path: Path) -> CtcflowError:
+    return CtcflowError(
+        f"`{path}` is not what `ctcflow run` makes there (it is a link, of another kind, or holds"
+        " something else), and is not written to: move it away"
+    )
 
 
 def is_held(run: Path) -> bool:
     """Whether a living process holds the lock."""
     try:
-        descriptor = os.open(run / FILE, os.O_RDWR)
-    except OSError:
+        descriptor = _opened(run, os.O_RDWR)
+    except (OSError, CtcflowError):
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ctcflow.errors import CtcflowError
+from ctcflow.files.io import write_bytes
 from ctcflow.formats.detect import locate
-from ctcflow.run.libraries import Found, Library
+from ctcflow.run.libraries import Found, Library, free_name
+from ctcflow.settings.sample import is_name
 from ctcflow.settings.sheet import Row, Sheet, read_sheet, refuse
 
 SHEET_COLUMNS: Final = (
@@ -38,7 +40,7 @@ class Added(NamedTuple):
 def guessed(name: str) -> dict[str, str]:
     """Patient and day guessed from a name, and `guessed` with these columns; empty if unknown."""
     match = _DAY.fullmatch(name)
-    if match is None or _NOBODY.fullmatch(match[1]):
+    if match is None or _NOBODY.fullmatch(match[1]) or not is_name(match[1]):
         return {}
     return {"patient": match[1], "day": str(int(match[2])), "guessed": "patient, day"}
 
@@ -67,7 +69,7 @@ def new_run(folder: Path, found: Found, template: Path) -> Path:
     config = folder / "config"
     sheet, settings = config / "samples.tsv", config / "config.yaml"
     for path in (sheet, settings):
-        if path.exists():
+        if os.path.lexists(path):  # a link to a missing file would be written through
             raise CtcflowError(
                 f"`{path}` is there already: complete it, add libraries to it with"
                 f" `ctcflow init {folder} --add DATA`, or give another folder"
@@ -106,7 +108,7 @@ def add(sheet: Path, found: Found) -> Added:
     names = {row.cells.get("sample", "") for row in existing.rows}
     named = []
     for library in new:
-        named.append(library._replace(name=_free(library.name, names)))
+        named.append(library._replace(name=free_name(library.name, names)))
         names.add(named[-1].name)
     if named:
         _append(sheet, existing, [_cells(library) for library in named])
@@ -131,15 +133,6 @@ def _file(path: Path, format: str | None) -> str:
         return os.path.realpath(path)
 
 
-def _free(name: str, taken: set[str]) -> str:
-    """The name, with a number added if it is taken."""
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}_{number}"
-    return free
-
-
 def _append(sheet: Path, existing: Sheet, rows: Sequence[Mapping[str, str]]) -> None:
     content = sheet.read_bytes().decode("utf-8")
     end = "\r\n" if "\r\n" in content else "\n"
@@ -153,9 +146,8 @@ def _append(sheet: Path, existing: Sheet, rows: Sequence[Mapping[str, str]]) -> 
     for row in existing.rows:
         lines[row.line - 1] += delimiter * len(more)
     lines += _lines(rows, (*existing.columns, *more), delimiter)
-    part = sheet.with_name(f".{sheet.name}.part")
-    part.write_bytes((end.join(lines) + end).encode())
-    part.replace(sheet)
+    # where the sheet is a link, what it leads to is completed and the link stays
+    write_bytes(sheet.resolve(), (end.join(lines) + end).encode())
 
 
 def _lines(rows: Iterable[Mapping[str, str]], columns: Sequence[str], delimiter: str) -> list[str]:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -108,7 +108,14 @@ def _slurm_jobs(run: Path) -> list[str]:
             )
         return []
     rows = (line.split("|", 1) for line in answer.stdout.splitlines() if "|" in line)
-    return [job for job, folder in rows if Path(folder.strip()).resolve() == run]
+    # `sbatch --wrap "ctcflow run ."` in the folder of the run: this process is a job there itself
+    own = {os.environ.get("SLURM_JOB_ID"), _own_task(os.environ)}
+    return [job for job, folder in rows if Path(folder.strip()).resolve() == run and job not in own]
+
+
+def _own_task(variables: Mapping[str, str]) -> str:
+    """How `squeue` names the task of an array that this process runs in."""
+    return f"{variables.get('SLURM_ARRAY_JOB_ID')}_{variables.get('SLURM_ARRAY_TASK_ID')}"
 
 
 def _send(process: int, number: signal.Signals) -> None:

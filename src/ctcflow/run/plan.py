@@ -164,6 +164,7 @@ def jobs_of(folder: Path) -> dict[str, int]:
         capture_output=True,
         text=True,
         check=False,
+        env={**os.environ, **code_in_use.variables(os.environ), **code_in_use.cache(folder)},
     )
     output = done.stdout + done.stderr
     if done.returncode != 0:

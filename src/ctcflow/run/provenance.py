@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import platform
 import sys
 from collections import Counter, defaultdict
@@ -17,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from ctcflow.files import io
 from ctcflow.run.progress import SOFTWARE
 from ctcflow.settings.sample import SAMPLE_STEPS
 from ctcflow.workflow.for_rules import Workflow
@@ -46,7 +46,7 @@ def write(run: Workflow, folder: Path) -> None:
     _table(target / "software.tsv", ("name", "version", "jobs"), _software(run, folder))
     _table(target / "inputs.tsv", ("sample", "path", "digest"), _inputs(run, results))
     parameters = json.dumps(run.config.model_dump(mode="json"), indent=1, sort_keys=True)
-    _whole(target / "parameters.json", parameters + "\n")
+    io.write_bytes(target / "parameters.json", (parameters + "\n").encode())
 
 
 def _jobs(run: Workflow, folder: Path) -> Iterator[Sequence[str]]:
@@ -100,15 +100,11 @@ def mixture(run: Workflow, folder: Path) -> str:
 
 def _inputs(run: Workflow, results: Path) -> Iterator[Sequence[str]]:
     """Digest of each sample's count files, as read by `ingest`."""
-    import h5py
-
     for sample in run.sheet:
         path = results / "ingest" / f"{sample.sample}.h5ad"
         digest = ""
         if path.is_file():
-            with h5py.File(path, "r") as file:
-                record = json.loads(file["uns/ctcflow"].asstr()[()])
-            digest = _digest(record)
+            digest = _digest(io.read_record(path))
         yield sample.sample, str(sample.path), digest
 
 
@@ -120,13 +116,7 @@ def _digest(record: Mapping[str, object]) -> str:
 
 def _table(path: Path, columns: Sequence[str], rows: Iterator[Sequence[str]]) -> None:
     lines = ["\t".join(columns), *("\t".join(row) for row in rows)]
-    _whole(path, "\n".join(lines) + "\n")
-
-
-def _whole(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text)
-    part.replace(path)
+    io.write_bytes(path, ("\n".join(lines) + "\n").encode())
 
 
 def write_or_say(run: Workflow, folder: Path) -> None:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
+import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from ctcflow.errors import CtcflowError
-from ctcflow.files import digests
+from ctcflow.files import digests, parts
 from ctcflow.run import last_words, orphans
 from ctcflow.run import lock as run_lock
 from ctcflow.workflow import code_in_use
 
+_SNAKEMAKES_LOCK: Final = re.compile(r"\d+\.(input|output)\.lock")
+_STOPPING: Final = (
+    *(signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2),
+    *(signal.SIGALRM, signal.SIGXCPU, signal.SIGPIPE),
+)
+"""Signals that would end this process alone: a closed terminal, Ctrl-\\, a batch system's warning.
+Snakemake knows SIGTERM."""
 _OWN_WORDS: Final = ("--logger", "--verbose", "--printshellcmds", "-p", "--debug")
 """Options of Snakemake with which its own output is shown instead of progress lines."""
 
@@ -52,8 +60,13 @@ def run(folder: Path, *, options: Sequence[str], dry_run: bool, take_over: bool)
             f"`{folder}` has no config/config.yaml: give the folder of a run, or make one with"
             " `ctcflow init FOLDER --from DATA`"
         )
+    _refuse_without_access(folder)
     command = code_in_use.snakemake(folder)
-    environment = {**os.environ, **code_in_use.variables(os.environ)}
+    environment = {
+        **os.environ,
+        **code_in_use.variables(os.environ),
+        **code_in_use.cache(folder),
+    }
     environment[run_lock.STARTED] = str(folder)
     if dry_run:
         command += ["--dry-run", *options]
@@ -77,6 +90,22 @@ def run(folder: Path, *, options: Sequence[str], dry_run: bool, take_over: bool)
     if code == 0:
         _say_answer(folder)
     return code
+
+
+def _refuse_without_access(folder: Path) -> None:
+    """Refuse what Snakemake would fail on after its start.
+
+    Raises
+    ------
+    OSError
+        The configuration cannot be read, or a folder not be written to.
+    """
+    with (folder / "config" / "config.yaml").open("rb"):
+        pass
+    for name in (".", "results", "logs", "benchmarks", ".snakemake", ".ctcflow"):
+        path = folder / name
+        if path.is_dir() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def _say_answer(folder: Path) -> None:
@@ -115,11 +144,12 @@ def available_memory() -> int:
 def _snakemake(command: Sequence[str], environment: dict[str, str], lock: run_lock.Lock) -> int:
     # written before the start, so that a crash is detected at any moment
     lock.write()
+    to_stop = _stopped_with_us()
     process = subprocess.Popen(command, env=environment, pass_fds=[lock.descriptor])
+    to_stop(process)
     lock.write(snakemake=process.pid)
     # Snakemake stops its jobs itself, and has received the terminal's interrupt already
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGTERM))
     code = process.wait()
     if code < 0:
         print(
@@ -130,6 +160,28 @@ def _snakemake(command: Sequence[str], environment: dict[str, str], lock: run_lo
         return 1
     lock.clear()
     return code
+
+
+def _stopped_with_us() -> Callable[[subprocess.Popen[bytes]], None]:
+    """Ask a process to end where this one is; returns the function that names it."""
+    heard: list[int] = []
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def hear(number: int, _: object) -> None:
+        heard.append(number)
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+
+    def name(process: subprocess.Popen[bytes]) -> None:
+        processes.append(process)
+        if heard:  # between the two calls
+            process.send_signal(signal.SIGTERM)
+
+    for number in _STOPPING:
+        # `nohup ctcflow run` asked for it not to be heard
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, hear)
+    return name
 
 
 def _put_right(folder: Path, lock: run_lock.Lock, *, take_over: bool) -> list[str]:
@@ -153,13 +205,30 @@ def _put_right(folder: Path, lock: run_lock.Lock, *, take_over: bool) -> list[st
         lock.write()
         sentences.append(f"the last run in `{folder}` did not end in order; going on from there")
         sentences += orphans.stop(folder)
-        shutil.rmtree(locks, ignore_errors=True)
+        _unlock(folder, locks)
     return sentences + _without_parts(folder)
 
 
+def _unlock(folder: Path, locks: Path) -> None:
+    """Remove the locks of a dead Snakemake; what else may be there stays."""
+    if not locks.is_dir():
+        return
+    if not locks.resolve().is_relative_to(folder):
+        raise CtcflowError(
+            f"`{locks}` leads out of the run, to `{locks.resolve()}`, where another run may work:"
+            " make it a folder of its own, or remove its locks with `snakemake --unlock`"
+        )
+    for path in locks.iterdir():
+        if _SNAKEMAKES_LOCK.fullmatch(path.name):
+            path.unlink()
+
+
 def _without_parts(folder: Path) -> list[str]:
-    """Remove incomplete files of jobs that crashed."""
-    begun = sorted((folder / "results").rglob(".*.part"))
+    """Remove incomplete files of jobs that crashed, where they are in the run itself."""
+    results = folder / "results"
+    if not results.resolve().is_relative_to(folder):
+        return []
+    begun = sorted(parts.begun_below(results))
     for path in begun:
-        path.unlink()
+        parts.remove(path)
     return [f"removed {len(begun)} files that were begun"] if begun else []

@@ -12,17 +12,23 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from ctcflow.errors import CtcflowError
+from ctcflow.errors import CtcflowError, of_system
 from ctcflow.settings.mistakes import describe, shown
 from ctcflow.settings.params import StepsParams
-from ctcflow.settings.sample import COLUMNS, Sample, across_rows, column_problems, is_address
-from ctcflow.settings.sheet import Problem, Row, read_sheet, refuse
+from ctcflow.settings.sample import (
+    COLUMNS,
+    UNKNOWN,
+    Sample,
+    across_rows,
+    column_problems,
+    is_address,
+)
+from ctcflow.settings.sheet import Problem, Row, read_sheet, refuse, refused_cells
 
 _DATE = re.compile(
     r"\d[-/.]\w+[-/.]\d|\d \w+ \d{2}|[A-Za-z]{3,9}\.? \d{1,2}, ?\d{4}|^(19|20)\d{6}$|^\d{4}-\d{2}$"
 )
 _LONGEST_OVERRIDE = 500
-_UNKNOWN = {"na", "n/a", "nan", "null", "."}
 
 
 class Config(StepsParams):
@@ -178,8 +184,8 @@ def _sample(row: Row, folder: Path, config: Config) -> tuple[Sample | None, list
     """Make one sample, or list everything that is wrong with the row."""
     filled_cells = {column: cell for column, cell in row.cells.items() if cell}
     fields: dict[str, Any] = {c: cell for c, cell in filled_cells.items() if c in COLUMNS}
-    mistakes = []
-    for column in [c for c, cell in fields.items() if cell.lower() in _UNKNOWN]:
+    mistakes = refused_cells(row, filled_cells)
+    for column in [c for c, cell in fields.items() if cell.lower() in UNKNOWN]:
         cell = fields.pop(column) if column != "sample" else fields[column]
         mistakes.append(f"{column} is {shown(cell)}: leave the cell empty where it is not known")
     if _DATE.search(fields.get("day", "")):
@@ -189,7 +195,10 @@ def _sample(row: Row, folder: Path, config: Config) -> tuple[Sample | None, list
         )
     for column in [c for c in ("path", "raw_path") if c in fields and not is_address(fields[c])]:
         fields[column] = Path(os.path.abspath(folder / fields[column]))
-        if not os.path.exists(fields[column]):
+        refused = _why_not_looked_at(fields[column])
+        if refused:
+            mistakes.append(f"{column} is {shown(filled_cells[column])}: {refused}")
+        elif not os.path.exists(fields[column]):
             mistakes.append(
                 f"{column} is {shown(filled_cells[column])}: there is no {fields[column]}: correct "
                 "the path (relative to the sheet's folder, or absolute)"
@@ -201,6 +210,15 @@ def _sample(row: Row, folder: Path, config: Config) -> tuple[Sample | None, list
     except ValidationError as error:
         return None, mistakes + describe(error, Sample) + wrong
     return sample, mistakes + wrong
+
+
+def _why_not_looked_at(path: Path) -> str:
+    """Why it cannot be known whether a path exists; empty where it can."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return "" if isinstance(error, FileNotFoundError) else str(of_system(error, path) or "")
+    return ""
 
 
 def _overrides(

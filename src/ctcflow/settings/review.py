@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from ctcflow.settings.mistakes import closest, shown
-from ctcflow.settings.sheet import Kind, Problem, Row, read_sheet, refuse
+from ctcflow.settings.sheet import Kind, Problem, Row, read_sheet, refuse, refused_cells
 
+_MOST_PROBLEMS = 100
 WORDS = ("confirm", "veto")
 
 
@@ -50,12 +51,14 @@ def load_verdicts(path: Path, samples: Iterable[str]) -> tuple[Verdict, ...]:
     problems = [Problem(table.header, sentence) for sentence in _columns(table.columns)]
     if problems:
         refuse(path, problems, _KIND)
-    sample_names = list(samples)
+    sample_names = dict.fromkeys(samples)
     problems += table.problems
     verdicts: dict[tuple[str, str, str], tuple[Verdict, int]] = {}
     for row in table.rows:
         if not row.cells["verdict"] and not row.cells["reviewer"]:
             continue
+        if len(problems) >= _MOST_PROBLEMS:
+            break  # to look for what was meant takes time
         mistakes = _mistakes(row, sample_names)
         problems += [Problem(row.line, mistake) for mistake in mistakes]
         if mistakes:
@@ -87,7 +90,7 @@ def _columns(columns: tuple[str, ...]) -> list[str]:
     return problems
 
 
-def _mistakes(row: Row, sample_names: list[str]) -> list[str]:
+def _mistakes(row: Row, sample_names: Collection[str]) -> list[str]:
     problems = [
         f"{name} is empty: {action}"
         for name, action in (
@@ -99,6 +102,7 @@ def _mistakes(row: Row, sample_names: list[str]) -> list[str]:
         )
         if not row.cells[name]
     ]
+    problems += refused_cells(row, Verdict._fields)
     sample, verdict = row.cells["sample"], row.cells["verdict"]
     if sample and sample not in sample_names:
         match = closest(sample, sample_names, cutoff=0.6)

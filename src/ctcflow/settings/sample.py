@@ -21,6 +21,9 @@ SAMPLE_STEPS = tuple(SampleSteps.model_fields)
 """Steps that see one sample, so that a row of the sheet may override their parameters."""
 
 _NAME = r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*\.?$"
+LONGEST_NAME = 64
+UNKNOWN = frozenset({"na", "n/a", "nan", "null", "."})
+"""What people write for what is not known; no sample may be named so."""
 _ADDRESS = r"^[a-z][a-z0-9+.-]*://.+$"
 Address = Annotated[str, Field(pattern=_ADDRESS)]
 """A file in remote storage for which Snakemake has a plugin."""
@@ -31,10 +34,16 @@ def is_address(path: object) -> bool:
     return isinstance(path, str) and re.match(_ADDRESS, path) is not None
 
 
+def is_name(text: str) -> bool:
+    """Whether a sample may have this name in a sheet."""
+    fits = re.fullmatch(_NAME, text) is not None and "\n" not in text
+    return fits and len(text) <= LONGEST_NAME and text.lower() not in UNKNOWN
+
+
 class Sample(Params):
     """One row of the sample sheet: one library."""
 
-    sample: Annotated[str, Field(max_length=64, pattern=_NAME)]
+    sample: Annotated[str, Field(max_length=LONGEST_NAME, pattern=_NAME)]
     """Name of the library, used in file names (letters, digits, `_`, `.`, `-`; no `..`)."""
     path: Address | Path
     """Counts of the library: a file or a folder (path, relative to the sheet; or an address such as

@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import csv
 import re
+import stat
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from ctcflow.errors import CtcflowError
+from ctcflow.untrusted import why_refused
+
+_MOST: Final = 500_000_000
+"""Bytes of a sheet; a million verdicts have 60 million."""
+_MOST_PROBLEMS: Final = 100
+"""Problems after which the others are only counted."""
 
 
 class Kind(NamedTuple):
@@ -61,7 +69,12 @@ def refuse(path: Path, problems: list[Problem], kind: Kind = SAMPLE_SHEET) -> No
     ordered = sorted(problems, key=lambda problem: problem.line)
     named = "; ".join(f"line {problem.line}: {problem.sentence}" for problem in ordered[:5])
     more = f"; and {len(ordered) - 5} more" if len(ordered) > 5 else ""
-    each = [f"{kind.name} {path}: line {problem.line}: {problem.sentence}" for problem in ordered]
+    each = [
+        f"{kind.name} {path}: line {problem.line}: {problem.sentence}"
+        for problem in ordered[:_MOST_PROBLEMS]
+    ]
+    if len(ordered) > len(each):
+        each.append(f"{kind.name} {path}: and {len(ordered) - len(each):,} more")
     raise CtcflowError(f"{kind.name} {path}: {named}{more}", each)
 
 
@@ -108,9 +121,33 @@ def read_sheet(path: Path, kind: Kind = SAMPLE_SHEET) -> Sheet:
     return Sheet(header, tuple(columns), tuple(rows), tuple(problems))
 
 
+def why_refused_cell(text: str) -> str:
+    """Why a text must not be a cell of a sheet, or would be read otherwise; empty if it may."""
+    if text != text.strip():
+        return "it begins or ends with a blank: remove that"
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        return "it is not UTF-8: rename it"
+    if len(text.splitlines()) > 1:
+        return "it has a line end: remove that"
+    return why_refused(text)
+
+
+def refused_cells(row: Row, columns: Iterable[str]) -> list[str]:
+    """One sentence for each cell of a row that must not be used."""
+    found = ((column, why_refused_cell(row.cells[column])) for column in columns)
+    return [f"{column} is {row.cells[column][:40]!r}: {why}" for column, why in found if why]
+
+
 def _lines(path: Path, kind: Kind) -> list[tuple[int, str]]:
     """Split into lines, numbered from 1, without comments and empty lines at the end."""
     try:
+        found = path.stat()
+        if stat.S_ISREG(found.st_mode) and found.st_size > _MOST:
+            raise CtcflowError(
+                f"{kind.name} {path}: has {found.st_size:,} bytes: at most {_MOST:,} are read"
+            )
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            raise CtcflowError(f"{kind.name} {path}: is no file: name a table")
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise CtcflowError(
@@ -166,6 +203,11 @@ def _column_problems(columns: list[str], text: str) -> list[str]:
     if len(columns) == 1 and ";" in text:
         return ["columns are separated by semicolons: use tabs or commas"]
     problems = [
+        f"column {position} is named {column[:40]!r}: {why}"
+        for position, column in enumerate(columns, start=1)
+        if (why := why_refused_cell(column))
+    ]
+    problems += [
         f"column {position} has no name: name it or remove it"
         for position, column in enumerate(columns, start=1)
         if not column

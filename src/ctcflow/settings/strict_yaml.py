@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import yaml
 
-from ctcflow.errors import CtcflowError, reason
+from ctcflow.errors import CtcflowError, of_system, reason
 
 _DEEPEST: Final = 20
 """Levels of nesting; the configuration has three."""
@@ -40,9 +40,9 @@ def refuse_doubtful(path: Path) -> Any:
         _refuse_doubtful_nodes(path, text)
         return yaml.safe_load(text)
     except OSError as error:
-        raise CtcflowError(
-            f"`{path}` cannot be read ({error.strerror}): correct its permissions"
-        ) from None
+        raise of_system(error, path) or CtcflowError(
+            f"`{path}` cannot be read ({reason(error)}): look at it"
+        ) from error
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""

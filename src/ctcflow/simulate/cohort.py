@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -133,14 +134,14 @@ def simulate(
             )
     if params.n_patients + params.n_healthy == 0:
         raise CtcflowError("simulate: found 0 patients and 0 healthy donors; ask for one or more")
+    truth = out / ".truth.part"
+    _refuse_of_others(out, truth)
     kinds = species(genes, rates, params.n_genes, silent=silent)
     jobs = _jobs(kinds, params)
-    truth = out / ".truth.part"
     shutil.rmtree(truth, ignore_errors=True)
     truth.mkdir(parents=True)
     rows = list(_run(jobs, kinds, out, n_threads))
     write_whole(out / "truth.tsv", lambda path: _join(path, truth, rows))
-    shutil.rmtree(truth)
     clones = pd.DataFrame(
         [(d.name, arm, change) for d in _donors_of(jobs) for arm, change in d.arms.items()],
         columns=["patient", "arm", "change"],
@@ -149,6 +150,28 @@ def simulate(
     write_whole(config / "samples.tsv", lambda path: _write_tsv(path, pd.DataFrame(rows)))
     text = "samples: config/samples.tsv\n"
     write_whole(config / "config.yaml", lambda path: path.write_bytes(text.encode()))
+    # last: where it is, what is beside it was left by an interrupted `simulate`
+    shutil.rmtree(truth)
+
+
+def _refuse_of_others(out: Path, truth: Path) -> None:
+    """Refuse to replace what no interrupted `simulate` has left.
+
+    Raises
+    ------
+    CtcflowError
+        The folder has something of a name that would be written.
+    """
+    links = [path for path in (out / "data", truth) if path.is_symlink()]
+    if truth.is_dir() and not links:
+        return
+    names = ("data", "truth.tsv", "truth_clones.tsv", truth.name)
+    found = links or [out / name for name in names if os.path.lexists(out / name)]
+    if found:
+        raise CtcflowError(
+            f"{out}: found {found[0].name}, which is not of an interrupted `ctcflow simulate`:"
+            " choose another folder, or move it away"
+        )
 
 
 def _jobs(kinds: Species, params: SimulateParams) -> list[Job]:

@@ -227,7 +227,8 @@ def _rows(adata: AnnData, rows: slice) -> sparse.csr_matrix:
     except OSError as error:  # X is read from the file only here
         raise CtcflowError(
             f"the values of cells {rows.start} to {rows.stop} of the cohort cannot be read"
-            f" ({error}): delete the file of `cluster`, the next run rebuilds it"
+            f" ({error}): call `ctcflow run` again, which compares the file of `cluster` with what"
+            " was written and makes it again where it differs"
         ) from error
 
 

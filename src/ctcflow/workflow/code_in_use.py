@@ -102,6 +102,21 @@ def variables(before: Mapping[str, str]) -> dict[str, str]:
     return {**safe, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
 
 
+def cache(run: Path) -> dict[str, str]:
+    """Variable with which Snakemake keeps its cache in the run, where HOME cannot hold it.
+
+    Accounts of services and containers have a HOME that is missing or must not be written to.
+    """
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "snakemake"
+    try:
+        usual.mkdir(parents=True, exist_ok=True)
+        if os.access(usual, os.W_OK | os.X_OK):
+            return {}
+    except OSError:
+        pass
+    return {"XDG_CACHE_HOME": str(run / ".snakemake" / "cache")}
+
+
 def command(run: Path, *, conda: bool) -> str:
     """Shell command with which a job starts `ctcflow`: this interpreter, this package.
 

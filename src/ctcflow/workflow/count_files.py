@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ctcflow.errors import CtcflowError
+from ctcflow.files import io
 from ctcflow.files.digests import digest, state_of
 
 KEPT: Final = Path(".ctcflow") / "count_files.json"
@@ -129,11 +130,8 @@ class CountFiles:
         """Keep the states for the next start; without effect where the folder cannot be written."""
         if not self._changed:
             return
-        part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
-        with contextlib.suppress(OSError):
-            self._path.parent.mkdir(exist_ok=True)
-            part.write_text(json.dumps(self._kept, sort_keys=True))
-            part.replace(self._path)
+        with contextlib.suppress(OSError, CtcflowError):
+            io.write_bytes(self._path, json.dumps(self._kept, sort_keys=True).encode())
 
     def _keep(self, of: Of, entry: dict[str, Any]) -> None:
         self._changed |= self._kept.get(of.key) != entry

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctcflow.contracts import READS, STEPS
-from ctcflow.errors import CtcflowError
+from ctcflow.errors import CtcflowError, of_system
 from ctcflow.files import bundle
 from ctcflow.files.digests import short_hash
 from ctcflow.files.shipped import package, shipped
@@ -107,6 +107,11 @@ class Workflow:
                 self.refuse_copies()
         except CtcflowError as error:
             raise SystemExit(f"error: {error}") from error
+        except OSError as error:
+            refused = of_system(error)
+            if refused is None:
+                raise
+            raise SystemExit(f"error: {refused}") from refused
         self._results = results
         self._code = KeptCode(run, package(), self._resources)
         self._command = code_in_use.command(run, conda=conda)

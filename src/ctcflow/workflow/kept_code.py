@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from ctcflow.errors import CtcflowError
+from ctcflow.files import io
 from ctcflow.workflow.step_code import step_code
 
 KEPT: Final = Path(".ctcflow") / "code.json"
@@ -48,11 +50,9 @@ class KeptCode:
         """Keep the digests for the next process; without effect where this is not possible."""
         if not self._changed:
             return
-        part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
-        with contextlib.suppress(OSError):
-            self._path.parent.mkdir(exist_ok=True)
-            part.write_text(json.dumps({"state": self._state, "digests": self._kept}))
-            part.replace(self._path)
+        with contextlib.suppress(OSError, CtcflowError):
+            kept = {"state": self._state, "digests": self._kept}
+            io.write_bytes(self._path, json.dumps(kept).encode())
 
     def _read(self) -> dict[str, str]:
         with contextlib.suppress(OSError, ValueError, RecursionError):

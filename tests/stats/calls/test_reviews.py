@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -121,3 +123,22 @@ def test_the_order_of_cells_and_what_the_machine_said_stay_as_they_were() -> Non
     ]
     assert found[0].tolist() == found[1].tolist() == ["blood", "CTC"]
     assert classes.tolist() == ["CTC", "blood"]
+
+
+def test_many_verdicts_take_seconds() -> None:
+    n = 50_000
+    barcodes = np.array([f"C{k}" for k in range(n)], dtype=object)
+    verdicts = pd.DataFrame(
+        {"barcode": barcodes, "verdict": "veto", "reviewer": "A", "reason": "seen"}, dtype=object
+    )
+    start = time.process_time()
+    found = reviews.apply(
+        np.full(n, "CTC", dtype=object),
+        np.full(n, "", dtype=object),
+        barcodes=barcodes,
+        p_identity=np.ones(n),
+        verdicts=verdicts,
+        identity_p=0.01,
+    )
+    assert time.process_time() - start < 4
+    assert set(found.classes) == {"blood"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -64,12 +65,16 @@ def apply(
     classes, reasons = classes.copy(), reasons.copy()
     before, verdict, reviewer = (np.full(classes.size, "", dtype=object) for _ in range(3))
     places = pd.Index(barcodes).get_indexer(pd.Index(verdicts["barcode"], dtype=object))
-    for place, verdicts_of_cell in verdicts[places >= 0].groupby(places[places >= 0], sort=True):
-        cell = int(place)
-        words = sorted(set(verdicts_of_cell["verdict"]))
+    of_cells: dict[int, list[Any]] = {}
+    # not `groupby`: a million cells with a verdict would take minutes
+    for place, row in zip(places.tolist(), verdicts.itertuples(index=False), strict=True):
+        if place >= 0:
+            of_cells.setdefault(place, []).append(row)
+    for cell, verdicts_of_cell in of_cells.items():
+        words = sorted({row.verdict for row in verdicts_of_cell})
         before[cell] = classes[cell]
         verdict[cell] = "; ".join(words)
-        reviewer[cell] = "; ".join(dict.fromkeys(verdicts_of_cell["reviewer"]))
+        reviewer[cell] = "; ".join(dict.fromkeys(row.reviewer for row in verdicts_of_cell))
         foreign = bool(p_identity[cell] <= identity_p)
         classes[cell] = _class(words, str(before[cell]), foreign=foreign)
         reasons[cell] = _reason(verdicts_of_cell, machine=str(reasons[cell]))
@@ -94,11 +99,9 @@ def _class(words: list[str], machine: str, *, foreign: bool) -> str:
     return "non-blood other" if foreign else "blood"
 
 
-def _reason(verdicts: pd.DataFrame, *, machine: str) -> str:
-    sentences = [
-        f"{_WORDS[row.verdict]} by {row.reviewer}: {row.reason}" for row in verdicts.itertuples()
-    ]
-    opening = "reviewers disagree; " if verdicts["verdict"].nunique() > 1 else ""
+def _reason(verdicts: Sequence[Any], *, machine: str) -> str:
+    sentences = [f"{_WORDS[row.verdict]} by {row.reviewer}: {row.reason}" for row in verdicts]
+    opening = "reviewers disagree; " if len({row.verdict for row in verdicts}) > 1 else ""
     return f"{opening}{'; '.join(sentences)}" + (f"; before review: {machine}" if machine else "")
 
 

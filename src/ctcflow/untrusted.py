@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,8 @@ MOST: Final = 10_000
 """Characters of a name or a cell; 300 are the most that were seen in files of any producer."""
 _FORMULA: Final = "=@+-＝＠＋－"
 """What a spreadsheet takes for the start of a formula; the last four are the wide forms."""
+_SIGNS: Final = "+-＋－"
+_CALLS: Final = re.compile(r"[(|!（｜！]")
 
 
 def why_refused(text: str) -> str:
@@ -23,7 +26,8 @@ def why_refused(text: str) -> str:
 
     Names, barcodes and cells of a sheet end up in tables that are opened in spreadsheets, which
     run what begins like a formula, and are printed to terminals, which obey control characters.
-    Numbers with a sign are no formulas, nor is a sign alone.
+    What begins with a sign is a formula only where it calls something: `+ve`, `-0.5` and HTSeq's
+    `--no_feature` are none.
     """
     if len(text) > MOST:
         return f"it has {len(text):,} characters: shorten it to {MOST:,}"
@@ -31,7 +35,8 @@ def why_refused(text: str) -> str:
     if control:
         return f"it has a control character ({control[0]!r}): remove it"
     bare = text.strip()
-    if bare[:1] and bare[0] in _FORMULA and len(bare) > 1 and not _is_number(bare):
+    begins = len(bare) > 1 and bare[0] in _FORMULA
+    if begins and (bare[0] not in _SIGNS or _CALLS.search(bare)) and not _is_number(bare):
         return "a spreadsheet would run it as a formula: let it begin with a letter or a digit"
     return ""
 

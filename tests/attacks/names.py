@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io as texts
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from tests.attacks.rows import HOSTILE, Attack, one_line_or
+from tests.attacks.rows import COMMANDS, HOSTILE, Attack, one_line_or, refused
 
 from ctcflow.errors import CtcflowError
 from ctcflow.files import io
@@ -20,15 +21,23 @@ _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 COUNTS = "gene,AAAC-1,AAAG-1\nTP53,1,2\nEPCAM,0,1\nPTPRC,3,1\n"
 
 
+Taking = Callable[[Callable[[], Any]], Any]
+
+
+def take_of(what: str) -> Taking:
+    """How a text is given to a reader: commands have to be refused, others may be taken."""
+    return refused if what in COMMANDS else one_line_or
+
+
 def rows() -> Iterator[Attack]:
     """All rows of these areas."""
     for what, text in HOSTILE.items():
         for place in ("sample", "patient", "batch", "cancer_type", "stage"):
-            yield Attack(f"sheet: {place}", what, _in_sheet(place, text))
+            yield Attack(f"sheet: {place}", what, _in_sheet(place, text, take_of(what)))
         for column in ("reviewer", "reason", "barcode"):
-            yield Attack(f"verdicts: {column}", what, _in_verdicts(column, text))
+            yield Attack(f"verdicts: {column}", what, _in_verdicts(column, text, take_of(what)))
         for column in ("set", "gene"):
-            yield Attack(f"panels: {column}", what, _in_panels(column, text))
+            yield Attack(f"panels: {column}", what, _in_panels(column, text, take_of(what)))
         if text not in (".", "..") and not set(text) & set("/\0\ud800") and len(text) < 200:
             yield Attack("folder of counts", what, _as_folder(text))
 
@@ -49,12 +58,12 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def _in_sheet(place: str, text: str):
+def _in_sheet(place: str, text: str, take: Taking):
     def act(folder: Path) -> None:
         write(folder / "counts.csv", COUNTS)
         line = {"sample": "s1", "patient": "p1", "path": "counts.csv", place: text}
         sheet = write(folder / "samples.tsv", table(line))
-        found = one_line_or(lambda: load_samples(sheet, load_config({})))
+        found = take(lambda: load_samples(sheet, load_config({})))
         if found is None:
             return
         (sample,) = found
@@ -73,22 +82,22 @@ def _in_sheet(place: str, text: str):
     return act
 
 
-def _in_verdicts(column: str, text: str):
+def _in_verdicts(column: str, text: str, take: Taking):
     def act(folder: Path) -> None:
         line = {"sample": "s1", "barcode": "AAAC-1", "verdict": "veto", "reviewer": "AB"}
         path = write(folder / "verdicts.tsv", table({**line, "reason": "debris", column: text}))
-        found = one_line_or(lambda: load_verdicts(path, ["s1"]))
+        found = take(lambda: load_verdicts(path, ["s1"]))
         for verdict in found or ():
             assert getattr(verdict, column) in (text, text.strip())
 
     return act
 
 
-def _in_panels(column: str, text: str):
+def _in_panels(column: str, text: str, take: Taking):
     def act(folder: Path) -> None:
         line = {"set": "breast", "gene": "EPCAM", "direction": "1"}
         path = write(folder / "panels.tsv", table(line, {**line, column: text}))
-        found = one_line_or(lambda: io.read_gene_sets(path))
+        found = take(lambda: io.read_gene_sets(path))
         if found is not None:
             assert str(found[column].iloc[1]) in (text, text.strip())
 

@@ -123,7 +123,15 @@ HOSTILE = {
     "sql": "'; DROP TABLE cells; --",
     "url": "http://169.254.169.254/latest",
     "unc": "\\\\host\\share",
-    "long": "A" * 5000,
+    "long": "A" * 20_000,
     "half a surrogate in utf-8": "a\ud800b",
 }
 """Texts that somebody's file may hold where a name is wanted."""
+
+COMMANDS = frozenset(
+    {
+        *(what for what in HOSTILE if what.startswith("formula")),
+        *("null byte", "bell", "colour", "cursor up", "right to left", "long"),
+    }
+)
+"""Those of them that command a spreadsheet or a terminal, or are too long: to be refused."""

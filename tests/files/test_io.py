@@ -412,7 +412,7 @@ def test_gene_sets_are_the_same_from_tsv_and_gmt(tmp_path: Path) -> None:
             " a table of gene sets needs set, gene, direction",
         ),
         ("s.tsv", '"set\tgene\nA\tEPCAM\n"\n', "has no column set, gene, direction"
-         " (found set\tgene A\tEPCAM ): a table of gene sets needs set, gene, direction"),
+         " (found set\\tgene A\\tEPCAM ): a table of gene sets needs set, gene, direction"),
         ("s.tsv", "set\tgene\tdirection\n", "names no gene: add at least one line"),
         ("s.tsv", "set\tgene\tdirection\nA\tX\t1\nA\tY\tup\n", "has direction 'up': use 1 or -1"),
         ("s.tsv", f"set\tgene\tdirection\nA\tX\t{'9' * 400}\n",

@@ -28,6 +28,7 @@ from ctcflow.settings.mistakes import submodels
 from ctcflow.settings.params import StepsParams
 from ctcflow.settings.review import Verdict, load_verdicts
 from ctcflow.settings.sample import COLUMNS, SAMPLE_STEPS, Sample
+from ctcflow.untrusted import why_refused
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -409,7 +410,7 @@ NAMES = st.lists(
 TEXTS = st.text(
     st.characters(codec="utf-8", exclude_categories=("C", "Z"), exclude_characters='",#'),
     max_size=8,
-)
+).filter(lambda text: not why_refused(text))
 DIALECTS = [
     (sep, bom, end) for sep in "\t," for bom in ("", "\ufeff") for end in ("\n", "\r\n", "\r")
 ]

@@ -25,12 +25,14 @@ from ctcflow.settings.sample import is_name
 from ctcflow.untrusted import MOST, first_refused, why_refused
 
 BAD = (
-    *("=HYPERLINK(1)", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3+cmd", " =1+1", "-a", "\uff1dSUM(1)"),
+    *("=HYPERLINK(1)", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3+cmd|' /C calc'!A0", " =1+1"),
+    *("-SUM(A1)", "\uff1dSUM(1)"),
     *("a\x1b[31mred", "a\x00b", "a\x07", "abc\u202ecba", "x\u2066y", "a\x9b31m", "x" * (MOST + 1)),
 )
 GOOD = (
-    *("CD8+", "KRT8", "HLA-A", "anti-CD3 (UCHT1)", "CD3-", "-1", "-0.5", "+3", "-1e-3", "-", "+"),
-    *("", "a=b", "AAAC-1", "7", "c@d", "TCRγδ", "β2-microglobulin", "Müller", "naïve", "MT-ND1"),
+    *("CD8+", "+ve", "-a", "--no_feature", "KRT8", "HLA-A", "anti-CD3 (UCHT1)", "CD3-", "-1"),
+    *("-0.5", "+3", "-1e-3", "-", "+", "", "a=b", "AAAC-1", "7", "c@d", "TCRγδ"),
+    *("β2-microglobulin", "Müller", "naïve", "MT-ND1"),
     *("陽性", "100 %", "a/b", "a b", "#1", "(none)", "'quoted'", "NKX2-1", "$x", "*", "-inf"),
 )
 GENES = ["ACTB", "EPCAM", "PTPRC", "CD3D", "KRT8", "GAPDH"]

@@ -54,8 +54,10 @@ def stop_unless_of(folder: object, version: str) -> None:
         )
 
 
-def refuse_doubtful_config(path: str) -> None:
-    """Stop before Snakemake reads a configuration that would run code, or has a key twice.
+def refuse_doubtful_run(path: str) -> None:
+    """Stop before Snakemake reads a configuration that would run code, or expands a path.
+
+    Snakemake looks for its locks by a pattern of the run's own path, in which braces are wildcards.
 
     Jobs of this Snakemake start without the folder of the run on their search path, so that a file
     there that is named as a library is not imported.
@@ -66,6 +68,9 @@ def refuse_doubtful_config(path: str) -> None:
         With code 2, after one line.
     """
     os.environ[_SAFE_PATH] = "1"
+    here = os.getcwd()
+    if "{" in here or "}" in here:
+        _stop(f"`{here}` has braces in its path, which Snakemake would expand: rename the folder")
     if not Path(path).is_file():
         return  # Snakemake says so, or was given another file
     try:

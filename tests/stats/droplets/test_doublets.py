@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
+from ctcflow.stats.counts.content import content_order
 from ctcflow.stats.droplets import doublets
 from ctcflow.stats.droplets.doublets import (
     FEWEST_CELLS,
-    content_order,
     doublet_scores,
     expected_rate,
 )

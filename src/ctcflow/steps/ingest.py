@@ -83,7 +83,7 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
     resolved = resolve(gene_features.without_marks(found, params), ids, genes)
     n_foreign = int((apart == keys.OTHER_SPECIES_TYPE).sum())
     gene_features.refuse_foreign(resolved.recognised, found, n_foreign)
-    raw_counts.refuse_disguised(x, barcodes)
+    raw_counts.refuse_disguised(x, barcodes, found)
     gene_features.refuse_unknown(x, found, resolved.recognised)
     # in the order of their names, so that the order of the genes in the file changes no result
     groups, names = pd.factorize(resolved.names, sort=True)

@@ -89,11 +89,17 @@ def whole(
     return whole, int((whole.data != x.data).sum())
 
 
-def refuse_disguised(x: sparse.csr_matrix, barcodes: Names) -> None:
+def refuse_disguised(x: sparse.csr_matrix, barcodes: Names, names: Names) -> None:
     """Refuse whole numbers that are no counts, a cell that is given twice, a cell that is none."""
     what = counts.whole_but_no_counts(x)
     if what:
         raise CtcflowError(f"X holds {what}: give raw counts")
+    at = counts.not_a_count(x)
+    if at >= 0:
+        raise CtcflowError(
+            f"X holds {x.data[at]:.4g} in {_where(x, at, barcodes, names)}: no cell has so many of"
+            " one gene, so the file is damaged or was changed: write it again from the raw counts"
+        )
     pair = counts.same_rows(x)
     if pair is not None:
         raise CtcflowError(

@@ -21,6 +21,7 @@ _WHOLE_STEP: Final = 0.02
 _MAX_STEPS: Final = 40.0
 _READS: Final = 4.0
 _FEWEST_CELLS: Final = 10
+_FEWEST_JUDGED: Final = 3
 _FEWEST_GENES: Final = 50
 _MOST_EXAMINED: Final = 1000
 _SPREAD: Final = 0.05
@@ -33,6 +34,14 @@ _LARGEST_ROUNDED_LOG: Final = 12
 _SMALL_MAXIMA: Final = 0.9
 _FEW_ONES: Final = 0.5
 _SEED: Final = 0
+_MOST_OF_A_GENE: Final = 1e8
+"""Largest count of one gene in one cell: a cell has a million molecules of mRNA, and a library of a
+cell some ten million reads."""
+_TIMES_A_CELL: Final = 100.0
+_TIMES_THE_REST: Final = 10.0
+"""A value is no count if it is this many times all counts of a usual cell, and with others like it
+this many times the rest of its own cell. In 29 public files of droplets, nuclei, spots and plates
+no value of a gene exceeds a usual cell, and none of a deep cell is three times the rest."""
 
 
 def first_not_whole(values: npt.NDArray[np.number]) -> int:
@@ -244,6 +253,35 @@ def no_cell(matrix: sparse.csr_matrix) -> tuple[int, str]:
         if np.array_equal(twice, np.asarray(matrix.sum(axis=0)).ravel()):
             return largest, "it is the sum of all the others"
     return -1, ""
+
+
+def not_a_count(matrix: sparse.csr_matrix) -> int:
+    """Find a value that no cell can have, such as a damaged number.
+
+    Parameters
+    ----------
+    matrix : (n_cells, n_genes)
+        Whole numbers, not negative.
+
+    Returns
+    -------
+    Position in the data of the largest such value; -1 for none: above 100 million; or, where at
+    least 3 cells have 50 genes, far above all counts of the middle one of these cells and above the
+    rest of its own cell.
+    """
+    if matrix.nnz == 0:
+        return -1
+    if matrix.data.max() > _MOST_OF_A_GENE:
+        return int(matrix.data.argmax())
+    cells = np.flatnonzero(np.diff(matrix.indptr) >= _FEWEST_GENES)
+    if cells.size < _FEWEST_JUDGED:
+        return -1
+    totals = _totals(matrix)
+    far = np.flatnonzero(matrix.data > _TIMES_A_CELL * float(np.median(totals[cells])))
+    rows = np.searchsorted(matrix.indptr, far, side="right") - 1
+    beyond = np.bincount(rows, matrix.data[far], minlength=totals.size)
+    far = far[(beyond > _TIMES_THE_REST * (totals - beyond))[rows]]
+    return int(far[matrix.data[far].argmax()]) if far.size else -1
 
 
 def _totals(matrix: sparse.csr_matrix) -> npt.NDArray[np.float64]:

@@ -61,4 +61,4 @@ def content_seeds(counts: sparse.csr_matrix) -> npt.NDArray[np.int64]:
     upto = np.zeros((counts.nnz + 1, 2), dtype=np.int64)
     np.cumsum(np.column_stack([values, values * ranks]), axis=0, out=upto[1:])
     # sums beyond 64 bits are cut, as they may be; a seed must not be negative
-    return np.abs(upto[counts.indptr[1:]] - upto[starts])
+    return np.asarray(np.abs(upto[counts.indptr[1:]] - upto[starts]))

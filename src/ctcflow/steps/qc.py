@@ -94,7 +94,7 @@ def qc(
     """
     # thinning and resampling draw random numbers cell by cell: in the order of their content, so
     # that neither their order in the file nor their barcodes matter
-    order = content_order(sp.csr_matrix(adata.X))
+    order = content_order(sp.csr_matrix(adata.X), names=adata.var_names.to_numpy(dtype=object))
     sample = _ordered(adata, order, technical)
     members = frozenset(panels.loc[panels["direction"] == 1, "gene"])
     known = Known(

@@ -30,9 +30,11 @@ def as_csr(adata: AnnData) -> sparse.csr_matrix:
     x = values.as_csr(adata.X)
     if x.dtype.kind == "b":
         x = x.astype(np.int32)
+    if x.has_canonical_format:
+        return x
     if what := values.beyond(x.data):
         raise CtcflowError(f"X holds {what}: give raw counts")
-    return x if x.has_canonical_format else values.summed(x)
+    return values.summed(x)
 
 
 def refuse_bad_values(x: sparse.csr_matrix, barcodes: Names, names: Names) -> None:

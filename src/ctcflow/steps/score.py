@@ -107,7 +107,7 @@ def score(
     )
     # thinning draws random numbers cell by cell: in the order of their content, so that neither
     # their order in the file nor their barcodes matter
-    order = content_order(adata.X.tocsr())
+    order = content_order(adata.X.tocsr(), names=adata.var_names.to_numpy(dtype=object))
     back = np.empty_like(order)
     back[order] = np.arange(order.size)
     working = _on_the_scale_of_molecules(adata, technical)

@@ -368,7 +368,8 @@ def sum_columns(
         Canonical: indices sorted, no duplicates, no explicit zeros; int32, or int64 where a sum
         needs it.
     """
-    if n_groups == groups.size and matrix.has_canonical_format:
+    alone = n_groups == groups.size and np.bincount(groups).max(initial=0) <= 1
+    if alone and matrix.has_canonical_format:
         return _with_columns_at(matrix, groups.astype(matrix.indices.dtype))
     wide = sparse.csr_matrix(
         (matrix.data.astype(np.int64), groups[matrix.indices], matrix.indptr.copy()),

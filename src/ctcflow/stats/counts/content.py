@@ -6,21 +6,27 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy import sparse
 
 _SEED: Final = 0
 _MIXES: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
-def content_order(counts: sparse.csr_matrix) -> npt.NDArray[np.int64]:
+def content_order(
+    counts: sparse.csr_matrix, *, names: npt.NDArray[np.object_] | None
+) -> npt.NDArray[np.int64]:
     """An order of the cells that depends neither on their order in the file nor on their names.
 
-    Genes without a count do not matter either: genes are numbered among those that have one.
+    Genes without a count do not matter either.
 
     Parameters
     ----------
     counts : (n_cells, n_genes)
-        Whole numbers, canonical CSR; genes in an order that does not depend on the file.
+        Whole numbers, canonical CSR.
+    names : (n_genes,)
+        Symbols, so that neither the order of the genes nor other cells matter. None where the genes
+        are in an order that does not depend on the file: they are numbered among those with counts.
 
     Returns
     -------
@@ -28,9 +34,13 @@ def content_order(counts: sparse.csr_matrix) -> npt.NDArray[np.int64]:
         Indices, sorted by a hash of the counts: effectively random with respect to cell types.
     """
     # Sums of integers modulo 2**64 are exact, so the order of terms does not matter.
-    shown = np.flatnonzero(np.bincount(counts.indices, minlength=counts.shape[1]))
-    weights = np.zeros(counts.shape[1], dtype=np.uint64)
-    weights[shown] = np.random.default_rng(_SEED).integers(1, 2**63, shown.size, dtype=np.uint64)
+    if names is None:
+        shown = np.flatnonzero(np.bincount(counts.indices, minlength=counts.shape[1]))
+        weights = np.zeros(counts.shape[1], dtype=np.uint64)
+        drawn = np.random.default_rng(_SEED).integers(1, 2**63, shown.size, dtype=np.uint64)
+        weights[shown] = drawn
+    else:
+        weights = pd.util.hash_array(names.astype(object), categorize=False)
     terms = np.zeros(counts.nnz + 1, np.uint64)
     np.multiply(weights[counts.indices], counts.data.astype(np.uint64), out=terms[1:])
     sums = np.cumsum(terms, out=terms)

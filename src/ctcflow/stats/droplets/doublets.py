@@ -113,7 +113,7 @@ def doublet_scores(
     from threadpoolctl import threadpool_limits
 
     n_cells = counts.shape[0]
-    order = content_order(counts)
+    order = content_order(counts, names=None)
     cells = counts[order]
     genes = _variable(cells) if n_cells >= FEWEST_CELLS else np.zeros(0, dtype=np.int64)
     if genes.size < 2:

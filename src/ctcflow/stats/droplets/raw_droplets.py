@@ -145,7 +145,7 @@ def beside(
             same = bare_all.isin(bare.dropna())
     rows = np.flatnonzero(~same)
     others = droplets[rows]
-    order = content_order(others)
+    order = content_order(others, names=None)
     return Beside(others[order], barcodes[rows[order]], int(same.sum()))
 
 

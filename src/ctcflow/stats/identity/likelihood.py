@@ -200,6 +200,7 @@ def null_grid(
     their counts belongs to the group, so that no random draw decides what is measured.
     """
     n_groups = int(group[is_blood].max()) + 1
+    counts = counts.sorted_indices()  # the draws of a cell are in the order of its genes
     barred = np.zeros((counts.shape[0], is_blood.size), dtype=bool) if barred is None else barred
     fit = identity(
         log_likelihood(counts, log_rates=log_rates, barred=barred),
@@ -271,16 +272,22 @@ def _grid_of(measured: list[list[_Drawn]], *, enough: Bools) -> NullGrid:
         for row in np.flatnonzero(enough[:, column]):
             own = group == row
             if own.sum() >= _FEWEST:
-                centre[row, column], spread[row, column] = upper_moments(distance[own], weight[own])
+                moments = _weighted_moments(distance[own], weight[own])
+                centre[row, column], spread[row, column] = moments
     return NullGrid(centre, spread)
 
 
-def upper_moments(values: Floats, weight: Floats) -> tuple[float, float]:
+def upper_moments(values: Floats) -> tuple[float, float]:
     """Median, and spread: distance of the upper tenth above it, scaled to a standard deviation.
 
     A group may contain several types of leukocytes (CD14 and CD16 monocytes). Cells are judged by
     its upper end, so the spread is measured there and not in the middle.
     """
+    return _weighted_moments(values, np.ones(values.size))
+
+
+def _weighted_moments(values: Floats, weight: Floats) -> tuple[float, float]:
+    """As `upper_moments`, of values that stand for different parts of a cell."""
     order = np.argsort(values, kind="stable")
     upto = np.cumsum(weight[order])
     # the first and the last value are at 0 and 1, as in numpy.quantile for equal weights

@@ -13,7 +13,7 @@ LARGEST_EXACT: Final = 2.0**53
 
 _BLOCK: Final = 4_000_000
 _ROWS: Final = 2000
-_ROWS_IN_CACHE: Final = 256
+_ROWS_IN_CACHE: Final = 128
 _LARGEST_LOG: Final = 20.0
 _MAX_CELLS: Final = 500
 _EQUAL_SUMS: Final = 0.01
@@ -271,13 +271,15 @@ def not_a_count(matrix: sparse.csr_matrix) -> int:
     """
     if matrix.nnz == 0:
         return -1
-    if matrix.data.max() > _MOST_OF_A_GENE:
+    largest = float(matrix.data.max())
+    if largest > _MOST_OF_A_GENE:
         return int(matrix.data.argmax())
     cells = np.flatnonzero(np.diff(matrix.indptr) >= _FEWEST_GENES)
     if cells.size < _FEWEST_JUDGED:
         return -1
     totals = _totals(matrix)
-    far = np.flatnonzero(matrix.data > _TIMES_A_CELL * float(np.median(totals[cells])))
+    least = _TIMES_A_CELL * float(np.median(totals[cells]))
+    far = np.flatnonzero(matrix.data > least) if largest > least else cells[:0]
     rows = np.searchsorted(matrix.indptr, far, side="right") - 1
     beyond = np.bincount(rows, matrix.data[far], minlength=totals.size)
     far = far[(beyond > _TIMES_THE_REST * (totals - beyond))[rows]]
@@ -402,7 +404,9 @@ def _with_columns_at(
         part = sparse.csr_matrix((values, moved, starts - first), shape=shape).tocsc().tocsr()
         data[first:last], indices[first:last] = part.data, part.indices
     moved_matrix = sparse.csr_matrix((data, indices, matrix.indptr.copy()), shape=matrix.shape)
-    moved_matrix.eliminate_zeros()
+    moved_matrix.has_canonical_format = True
+    if np.count_nonzero(data) < data.size:
+        moved_matrix.eliminate_zeros()
     return moved_matrix
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import sparse
 
 from ctcflow.errors import CtcflowError
+from ctcflow.formats.read import read_counts
 from ctcflow.formats.values import LARGEST_EXACT, are_counts, as_csr, beyond, summed
+from ctcflow.in_memory import shipped_table
 
 NUMBERS = ["b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "g"]
 TURNED = [">i2", ">u2", ">i4", ">u4", ">i8", ">u8", ">f2", ">f4", ">f8"]
@@ -61,3 +65,14 @@ def test_nothing_is_within_all_bounds(kind: str) -> None:
     none = np.zeros(0, dtype=kind)
     assert beyond(none) == ""
     assert are_counts(none) == (none.dtype.kind in "biuf")
+
+
+@pytest.mark.parametrize("value", [2**63, 2**64 - 1, LARGEST_EXACT + 1])
+def test_a_matrix_market_file_with_a_huge_value(tmp_path: Path, value: int) -> None:
+    """It became a negative number of 64 bits."""
+    head = f"%%MatrixMarket matrix coordinate integer general\n2 1 2\n1 1 3\n2 1 {value}\n"
+    (tmp_path / "matrix.mtx").write_text(head)
+    (tmp_path / "barcodes.tsv").write_text("AAAC-1\n")
+    (tmp_path / "genes.tsv").write_text("ENSG00000119888\tEPCAM\nENSG00000170421\tKRT8\n")
+    with pytest.raises(CtcflowError, match="values up to 9|values up to 1.8"):
+        read_counts(tmp_path, format=None, genes=shipped_table("genes"))

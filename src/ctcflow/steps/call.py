@@ -213,6 +213,10 @@ def _call_sample(
     named, reasons = classes.classify(evidence_of)
     for row in np.flatnonzero((together[keys.N_ALIKE.key] > 1).to_numpy() & (named != "blood")):
         reasons[row] += _shown_together(together.iloc[row])
+    as_likely = classes.as_likely(evidence_of, p=p, q=q, fdr=params.fdr, max_p=params.max_p)
+    for row in np.flatnonzero(as_likely != ""):
+        said = f"`{as_likely[row]}` is within the random error of p"
+        reasons[row] = "; ".join(filter(None, [reasons[row], said]))
     outcome = reviews.apply(
         named,
         reasons,

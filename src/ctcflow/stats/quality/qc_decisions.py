@@ -11,7 +11,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ctcflow.records.qc import SetAside
-from ctcflow.stats.droplets import ambient_profile, raw_droplets
+from ctcflow.stats.droplets import ambient_profile, metrics, raw_droplets
 from ctcflow.stats.droplets.metrics import Quality
 from ctcflow.stats.identity.coarse_lineage import COARSE, coarse
 from ctcflow.stats.identity.leukocytes import leukocytes
@@ -29,6 +29,8 @@ Bools = npt.NDArray[np.bool_]
 Names = npt.NDArray[np.object_]
 
 _FEWEST_LEUKOCYTES: Final = 50
+EVEN: Final = "counts spread evenly over genes"
+"""Reason to set a droplet aside: see `metrics.evenly_spread`. No tumour evidence rescues it."""
 _OTHER_SPECIES_PCT: Final = 50.0
 _MOSTLY_MITOCHONDRIA_PCT: Final = 90.0
 _REMARKED_PCT: Final = {"haemoglobin": 5.0, "platelet": 1.0}
@@ -168,16 +170,20 @@ def judged(
         reference.types, lineage=blood.lineage[:n], is_blood=(p > MISSING_P) & ~foreign
     )
     mt = sample.quality.percent["mitochondrial"]
-    usual = ~empty & ~foreign & (lineage != COARSE.index("other"))
+    even = metrics.evenly_spread(sample.counts)
+    usual = ~empty & ~foreign & ~even & (lineage != COARSE.index("other"))
     limits = _limits(sample, lineage, usual=usual, rules=rules)
     reasons = lim.reasons(umis, genes, mt, lineage=lineage, limits=limits) | {
         "cell of another species": foreign,
         "looks like an empty droplet": empty,
     }
+    if even.any():
+        reasons[EVEN] = even
     intact = mt < _MOSTLY_MITOCHONDRIA_PCT
     evidence = rescue.evidence(
         seen, p, umis=umis, readable=~empty & ~foreign, intact=intact, min_umis=min_umis
     )
+    evidence = evidence._replace(rescued=evidence.rescued & ~even)
     listed = _listed(sample, reasons, evidence, seen, p)
     if raw:
         listed += _outside(raw, columns, prior, inside, blood.p[n:])

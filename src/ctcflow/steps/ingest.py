@@ -85,8 +85,7 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
     gene_features.refuse_foreign(resolved.recognised, found, n_foreign)
     raw_counts.refuse_disguised(x, barcodes, found)
     gene_features.refuse_unknown(x, found, resolved.recognised)
-    # in the order of their names, so that the order of the genes in the file changes no result
-    groups, names = pd.factorize(resolved.names, sort=True)
+    groups, names = pd.factorize(resolved.names, sort=True)  # no result depends on their order
     raw_counts.refuse_written_twice(x, found, groups)
     summed = sum_columns(x, groups=groups, n_groups=names.size)
     raw_counts.refuse_all_zero(summed, found.size)

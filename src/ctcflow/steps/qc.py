@@ -92,22 +92,14 @@ def qc(
         `ambient_profile`; layers `corrected` if asked for. uns `qc`: limits, distributions, ambient
         RNA, droplets, ledger, set-aside droplets with tumour evidence, what was not run.
     """
-    # thinning and resampling draw random numbers cell by cell: in the order of their content, so
-    # that neither their order in the file nor their barcodes matter
-    order = content_order(sp.csr_matrix(adata.X), names=adata.var_names.to_numpy(dtype=object))
-    sample = _ordered(adata, order, technical)
+    sample, order = _ordered(adata, technical)
     members = frozenset(panels.loc[panels["direction"] == 1, "gene"])
     known = Known(
         members, handling(technical), background, normal_profiles, normal_types, identity_null
     )
     raw = None if unfiltered is None else _unfiltered(sample, unfiltered, known, params)
-    judged = qc_decisions.judged(
-        sample,
-        raw,
-        known=known,
-        rules=_rules(sample, _n_measured(adata, sample), params),
-        min_umis=params.min_umis,
-    )
+    rules = _rules(sample, _n_measured(adata, sample), params)
+    judged = qc_decisions.judged(sample, raw, known=known, rules=rules, min_umis=params.min_umis)
     keep = ~np.logical_or.reduce(list(judged.reasons.values())) | judged.rescued
     rate, doublet = _doublets(adata, sample, keep, params)
     ambient_rna = sample_ambient.measured(
@@ -229,9 +221,15 @@ def _refuse_other_counts(sample: Sample, unfiltered: AnnData) -> None:
         )
 
 
-def _ordered(adata: AnnData, order: Ints, technical: pd.DataFrame) -> Sample:
-    counts = sp.csr_matrix(adata.X)[order]
-    genes = adata.var_names.to_numpy(dtype=object)
+def _ordered(adata: AnnData, technical: pd.DataFrame) -> tuple[Sample, Ints]:
+    """The cells in the order of their content, and the row of each in the file.
+
+    Thinning and resampling draw random numbers cell by cell, so that neither the order of the cells
+    in the file nor their barcodes may matter.
+    """
+    counts, genes = sp.csr_matrix(adata.X), adata.var_names.to_numpy(dtype=object)
+    order = content_order(counts, names=genes)
+    counts = counts[order]
     described = io.record(adata, keys.OTHER_FEATURE_NAMES, Features)
     kinds = np.array(described.get("type", []), dtype=object)
     columns = np.flatnonzero(kinds == keys.OTHER_SPECIES_TYPE)
@@ -240,7 +238,7 @@ def _ordered(adata: AnnData, order: Ints, technical: pd.DataFrame) -> Sample:
         features = sp.csr_matrix(adata.obsm[keys.OTHER_FEATURES.key])[order][:, columns]
         foreign = np.asarray(features.sum(axis=1), dtype=np.float64).ravel()
     metrics = quality(counts, genes, technical=technical, foreign=foreign)
-    return Sample(counts, genes, adata.obs_names.to_numpy(dtype=object)[order], metrics)
+    return Sample(counts, genes, adata.obs_names.to_numpy(dtype=object)[order], metrics), order
 
 
 def _n_measured(adata: AnnData, sample: Sample) -> int:

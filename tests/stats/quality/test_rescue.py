@@ -19,7 +19,7 @@ PRIOR = 10.0 ** np.linspace(-6, -4.5, GENES)
 
 def tail(seen: np.ndarray, expected: np.ndarray, rate: np.ndarray) -> float:
     """Probability of genes that weigh as much or more, over all subsets of the genes."""
-    weight = np.maximum(1, np.rint(2 * np.log1p(150e-6 / rate)))
+    weight = np.maximum(1, np.rint(10 * np.log1p(150e-6 / rate)))
     chance, total = 1 - np.exp(-expected), 0.0
     for subset in itertools.product((False, True), repeat=rate.size):
         chosen = np.array(subset)

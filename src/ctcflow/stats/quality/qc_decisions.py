@@ -146,7 +146,7 @@ def judged(
     min_umis
         Fewest counts at which a missing blood identity protects a droplet from being set aside.
     """
-    umis, genes, n = sample.quality.umis, sample.quality.genes, sample.quality.umis.size
+    umis, genes, n = sample.quality.umis, sample.quality.genes, sample.barcodes.size
     reference = _profiles(sample, known, raw.soup if raw else None)
     inside = np.flatnonzero(raw.tested.outside) if raw else np.zeros(0, dtype=np.intp)
     empty = raw.tested.given_empty if raw else np.zeros(n, dtype=bool)
@@ -169,24 +169,21 @@ def judged(
     lineage = coarse(
         reference.types, lineage=blood.lineage[:n], is_blood=(p > MISSING_P) & ~foreign
     )
-    mt = sample.quality.percent["mitochondrial"]
-    even = metrics.evenly_spread(sample.counts)
-    usual = ~empty & ~foreign & ~even & (lineage != COARSE.index("other"))
+    mt, even = sample.quality.percent["mitochondrial"], metrics.evenly_spread(sample.counts)
+    usual = ~ambient_only & ~even & (lineage != COARSE.index("other"))
     limits = _limits(sample, lineage, usual=usual, rules=rules)
     reasons = lim.reasons(umis, genes, mt, lineage=lineage, limits=limits) | {
         "cell of another species": foreign,
         "looks like an empty droplet": empty,
     }
-    if even.any():
-        reasons[EVEN] = even
+    reasons |= {EVEN: even} if even.any() else {}
     intact = mt < _MOSTLY_MITOCHONDRIA_PCT
     evidence = rescue.evidence(
-        seen, p, umis=umis, readable=~empty & ~foreign, intact=intact, min_umis=min_umis
+        seen, p, umis=umis, readable=~ambient_only, intact=intact, min_umis=min_umis
     )
     evidence = evidence._replace(rescued=evidence.rescued & ~even)
     listed = _listed(sample, reasons, evidence, seen, p)
-    if raw:
-        listed += _outside(raw, columns, prior, inside, blood.p[n:])
+    listed += _outside(raw, columns, prior, inside, blood.p[n:]) if raw else []
     remarks = _remarks(sample, lineage, limits)
     return Judged(lineage, limits, reasons, remarks, evidence.rescued, listed)
 

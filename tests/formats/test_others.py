@@ -76,3 +76,10 @@ def test_every_sentence_goes_on_after_is() -> None:
         assert said is not None
         assert said.split(" ")[0].rstrip(":,") in ("a", "an", "packed", "reads")
         assert len(said) < 250
+
+
+def test_names_of_files_stand_in_what_is_said_of_them():
+    for name in ("cell1_ReadsPerGene.out.tab", "a.genes.results", "x.Robj", "b.cloupe"):
+        said = what_it_is(name)
+        assert said is not None, name
+        assert "{" not in said, said

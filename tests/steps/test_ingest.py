@@ -352,3 +352,76 @@ def test_mouse_library_is_refused_by_name(genes: pd.DataFrame) -> None:
     names = ["Epcam", "Krt8", "Ptprc", "Cd3e", "Actb", "Xkr4"]
     with pytest.raises(CtcflowError, match="only 0 of 6 gene names.*`Epcam`, `Krt8`, `Ptprc`"):
         ingest(library([[1, 2, 3, 4, 5, 6]], names), genes, params=INTEGER)
+
+
+def of_many(genes: pd.DataFrame, n_cells: int = 12, n_genes: int = 400) -> anndata.AnnData:
+    """Cells by genes of one name each, without ids."""
+    rng = np.random.default_rng(0)
+    names = genes["symbol"][~genes["symbol"].duplicated(keep=False)].tolist()[:n_genes]
+    rates = rng.gamma(0.4, 4.0, (1, n_genes)) * rng.uniform(0.5, 2, (n_cells, 1))
+    return library(rng.poisson(rates), names)
+
+
+def notes_of(adata: anndata.AnnData, genes: pd.DataFrame) -> str:
+    return "; ".join(log_of(ingest(adata, genes, params=INTEGER))["notes"])
+
+
+def test_rows_that_are_added_up_are_said(genes):
+    found = of_many(genes)
+    assert "added up" not in notes_of(found, genes)
+    names = found.var_names.to_numpy(dtype=object).copy()
+    names[7] = names[3]
+    found.var_names = pd.Index(names, dtype=object)
+    assert f"1 rows of genes that are named more than once were added up (`{names[3]}`)" in (
+        notes_of(found, genes)
+    )
+
+
+def test_features_that_nobody_knows_are_said_where_they_hold_counts(genes):
+    found = of_many(genes)
+    names = found.var_names.to_numpy(dtype=object).copy()
+    names[5] = "my_transgene"
+    found.var_names = pd.Index(names, dtype=object)
+    found.X = sparse.csr_matrix(found.X)
+    assert "known genes and hold" not in notes_of(of_many(genes), genes)
+    found.X[:, 5] = 30
+    said = notes_of(found, genes)
+    assert "1 features with counts are no known genes and hold" in said
+    assert "`my_transgene`" in said
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ("{b}-1", ""),
+        ("{b}", ""),
+        ("{b}-{lane}", "names of cells end differently (`-1` 6, `-2` 6)"),
+        ("donor{lane}_{b}-1", "names of cells begin differently (`donor1` 6, `donor2` 6)"),
+        ("plate{lane}_well{k}", ""),
+    ],
+)
+def test_several_lanes_or_donors_in_one_file_are_said(genes, form, told):
+    found = of_many(genes)
+    letters = ["".join("ACGT"[k // 4**p % 4] for p in range(16)) for k in range(found.n_obs)]
+    found.obs_names = pd.Index(
+        [form.format(b=b, lane=1 + k % 2, k=k) for k, b in enumerate(letters)], dtype=object
+    )
+    said = notes_of(found, genes)
+    assert (told in said) if told else ("names of cells" not in said)
+
+
+def test_swapped_cells_and_genes_are_named_as_such(genes):
+    found = of_many(genes, n_cells=300)
+    with pytest.raises(CtcflowError, match="cells and genes are swapped"):
+        ingest(found.T.copy(), genes, params=INTEGER)
+
+
+def test_empty_wells_with_stored_zeros_are_not_the_same_cell_twice(genes):
+    found = of_many(genes)
+    dense = np.asarray(found.X.toarray())
+    dense[3] = dense[8] = 0
+    everywhere = np.tile(np.arange(dense.shape[1]), dense.shape[0])
+    ends = np.arange(dense.shape[0] + 1) * dense.shape[1]
+    found.X = sparse.csr_matrix((dense.ravel(), everywhere, ends), shape=dense.shape)
+    done = ingest(found, genes, params=INTEGER)
+    np.testing.assert_array_equal(done[:, found.var_names].X.toarray(), dense)

@@ -21,7 +21,14 @@ _BY_ENDING: Final[dict[tuple[str, ...], str]] = {
     # R: Seurat, SingleCellExperiment, data.table
     (".rds", ".rds.gz"): "an R object: in R, `" + _R.replace("OBJECT", 'readRDS("{name}")'),
     (".qs",): "an R object: in R, `" + _R.replace("OBJECT", 'qs::qread("{name}")'),
-    (".rdata", ".rda"): 'an R workspace: in R, `load("{name}"); ' + _R,
+    (".rdata", ".rda", ".robj"): 'an R workspace: in R, `load("{name}"); ' + _R,
+    (".cloupe", ".vloupe"): (
+        "a file of Loupe Browser: give filtered_feature_bc_matrix or its .h5 of the same run"
+    ),
+    (".genes.results", ".isoforms.results"): (
+        "a table of RSEM for one cell: `cut -f1,5 {name} > CELL.tsv` for each cell (gene and"
+        " expected_count), give the folder of these, and set ingest.counts to expected"
+    ),
     (".h5seurat",): (
         'a file of SeuratDisk: in R, `SeuratDisk::Convert("{name}", dest = "h5ad")` writes an'
         " .h5ad that is read"
@@ -91,7 +98,7 @@ def what_it_is(name: str) -> str | None:
     lower = name.lower()
     for known, said in _BY_NAME.items():
         if lower.endswith(known):
-            return said
+            return said.replace("{name}", name)
     fitting = [end for ends in _BY_ENDING for end in ends if lower.endswith(end)]
     if not fitting:
         return None

@@ -35,6 +35,7 @@ _FEWEST_GENES: Final = 100
 have for this to tell something."""
 _MOST_UNKNOWN_TOGETHER: Final = 0.3
 """Largest share of all counts in all features that are no known genes."""
+_UNKNOWN_SAID: Final = 0.005
 _MANY_PAIRS: Final = 20
 _FEWEST_PAIRS: Final = 3
 _LEAST_AGREEMENT: Final = 0.95
@@ -47,6 +48,11 @@ _UNSPLICED: Final = "unspliced counts"
 _FEWEST_REPEATS: Final = 3
 _SECOND_OF_NAME: Final = "the name of a gene, without an Ensembl id as the gene has"
 _NAMED: Final = "named in ingest.not_genes"
+_PARTS_OF_BARCODE: Final = (
+    r"^(?P<before>[A-Za-z0-9_.#-]*?)(?:[_.:#-])?[ACGT]{10,24}(?P<after>-\d+)?$"
+)
+_MOST_OF_CELLS: Final = 0.9
+"""Share of names of cells that are barcodes of which something is told apart."""
 
 
 def refuse_another_species(found: Names, ids: Names | None, genes: pd.DataFrame) -> None:
@@ -140,8 +146,15 @@ def refuse_ids_out_of_step(found: Names, ids: Names | None, genes: pd.DataFrame)
         )
 
 
-def refuse_unknown(x: sparse.csr_matrix, found: Names, recognised: npt.NDArray[np.bool_]) -> None:
-    """Refuse features that are no known genes and hold too many of the counts."""
+def refuse_unknown(
+    x: sparse.csr_matrix, found: Names, recognised: npt.NDArray[np.bool_]
+) -> list[str]:
+    """Refuse features that are no known genes and hold too many of the counts; else say how many.
+
+    Returns
+    -------
+    A sentence where they hold enough to be said; else none.
+    """
     share = share_of_columns(x)
     of_ensembl = np.array([_ENSEMBL.fullmatch(str(name)) is not None for name in found], dtype=bool)
     share[recognised | of_ensembl] = 0.0
@@ -158,18 +171,63 @@ def refuse_unknown(x: sparse.csr_matrix, found: Names, recognised: npt.NDArray[n
             f" all counts (most: {largest}): name genes by human symbol or Ensembl id, and give"
             " other features a type"
         )
+    if share.sum() <= _UNKNOWN_SAID:
+        return []
+    largest = ", ".join(f"`{found[at]}`" for at in np.argsort(-share, kind="stable")[:3])
+    return [
+        f"{np.count_nonzero(share)} features with counts are no known genes and hold"
+        f" {share.sum():.1%} of all counts (most: {largest})"
+    ]
 
 
-def refuse_foreign(recognised: npt.NDArray[np.bool_], found: Names, n_other_species: int) -> None:
+def refuse_foreign(
+    recognised: npt.NDArray[np.bool_],
+    found: Names,
+    n_other_species: int,
+    *,
+    cells: Names,
+    genes: pd.DataFrame,
+) -> None:
     """Refuse a matrix of which hardly a feature is a known human gene."""
     n, share = int(recognised.sum()), float(recognised.mean())
     if n < _MIN_GENES and share < _MIN_SHARE:
+        known = {*genes["symbol"].tolist(), *genes["gene_id"].tolist()}
+        if sum(str(cell) in known for cell in cells) > _MIN_SHARE * cells.size:
+            raise CtcflowError(
+                f"cells and genes are swapped (first cell: `{cells[0]}`, first gene: `{found[0]}`):"
+                " write the file with cells in rows (`adata.T`)"
+            )
         shown = ", ".join(f"`{g}`" for g in found[:5])
         raise CtcflowError(
             f"only {n} of {found.size} gene names are known human genes (first names: {shown}"
             + (f"; {n_other_species} of another species beside" if n_other_species else "")
             + "): name genes by human symbol or Ensembl id"
         )
+
+
+def said_of_repeated(found: Names, groups: npt.NDArray[np.intp]) -> list[str]:
+    """Say which names stand more than once, so that their counts were added up."""
+    again = np.flatnonzero(pd.Series(groups).duplicated())
+    if not again.size:
+        return []
+    shown = ", ".join(f"`{found[at]}`" for at in again[:3])
+    return [f"{again.size} rows of genes that are named more than once were added up ({shown})"]
+
+
+def said_of_cells(cells: Names) -> list[str]:
+    """Say that the names of cells look like those of several lanes or samples."""
+    names = pd.Series(cells.astype(str))
+    parts = names.str.extract(_PARTS_OF_BARCODE)
+    for column, what in (("after", "end"), ("before", "begin")):
+        counted = parts[column].value_counts()
+        if len(counted) > 1 and counted.sum() >= _MOST_OF_CELLS * names.size:
+            shown = ", ".join(f"`{part}` {n}" for part, n in counted.head(3).items())
+            more = f" and {len(counted) - 3} more" if len(counted) > 3 else ""
+            return [
+                f"names of cells {what} differently ({shown}{more}): where these are lanes or"
+                " samples, give each a file and a row of its own"
+            ]
+    return []
 
 
 def said_of(resolved: Resolved, apart: Names) -> list[str]:

@@ -82,9 +82,9 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
     gene_features.refuse_ids_out_of_step(found, ids, genes)
     resolved = resolve(gene_features.without_marks(found, params), ids, genes)
     n_foreign = int((apart == keys.OTHER_SPECIES_TYPE).sum())
-    gene_features.refuse_foreign(resolved.recognised, found, n_foreign)
+    gene_features.refuse_foreign(resolved.recognised, found, n_foreign, cells=barcodes, genes=genes)
     raw_counts.refuse_disguised(x, barcodes, found)
-    gene_features.refuse_unknown(x, found, resolved.recognised)
+    notes = gene_features.refuse_unknown(x, found, resolved.recognised)
     groups, names = pd.factorize(resolved.names, sort=True)  # no result depends on their order
     raw_counts.refuse_written_twice(x, found, groups)
     summed = sum_columns(x, groups=groups, n_groups=names.size)
@@ -101,7 +101,9 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
         "mt_genes": sum(str(name).startswith("MT-") for name in names),
         "features_kept_apart": _n_apart(adata),
     }
-    record["notes"] = [*record.get("notes", []), *gene_features.said_of(resolved, apart)]
+    notes += gene_features.said_of_repeated(found, groups)
+    notes += gene_features.said_of_cells(barcodes)
+    record["notes"] = [*record.get("notes", []), *gene_features.said_of(resolved, apart), *notes]
     return _build(adata, summed, names, ids_of_groups(resolved.ids, groups, names.size), record)
 
 

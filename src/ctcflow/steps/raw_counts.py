@@ -30,6 +30,9 @@ def as_csr(adata: AnnData) -> sparse.csr_matrix:
     x = values.as_csr(adata.X)
     if x.dtype.kind == "b":
         x = x.astype(np.int32)
+    if not np.all(x.data):  # zeros that are stored
+        x = x.copy()
+        x.eliminate_zeros()
     if x.has_canonical_format:
         return x
     if what := values.beyond(x.data):
@@ -93,6 +96,12 @@ def whole(
 
 def refuse_disguised(x: sparse.csr_matrix, barcodes: Names, names: Names) -> None:
     """Refuse whole numbers that are no counts, a cell that is given twice, a cell that is none."""
+    # first, as a sum of cells or a length of genes does not look like counts either
+    row, why = counts.no_cell(x)
+    if row >= 0:
+        raise CtcflowError(
+            f"`{barcodes[row]}` stands among the cells and is none ({why}): remove it"
+        )
     what = counts.whole_but_no_counts(x)
     if what:
         raise CtcflowError(f"X holds {what}: give raw counts")
@@ -107,11 +116,6 @@ def refuse_disguised(x: sparse.csr_matrix, barcodes: Names, names: Names) -> Non
         raise CtcflowError(
             f"cells `{barcodes[pair[1]]}` and `{barcodes[pair[0]]}` hold the same counts: give"
             " every cell once"
-        )
-    row, why = counts.no_cell(x)
-    if row >= 0:
-        raise CtcflowError(
-            f"`{barcodes[row]}` stands among the cells and is none ({why}): remove it"
         )
 
 

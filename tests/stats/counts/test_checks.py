@@ -200,20 +200,30 @@ def test_rounded_cpm_is_told(total: float) -> None:
     assert "normalised" in looks(np.rint(dense * total / dense.sum(axis=1, keepdims=True)))
 
 
-def test_scaled_values_are_told_unless_one_cell_in_ten_begins_at_one() -> None:
-    dense = cells()
+def test_scaled_cells_are_told_also_among_others() -> None:
+    dense = cells(200)
     assert "scaled" in looks(3 * dense)
-    for n_plain, told in ((3, True), (4, False)):
-        mixed = 3 * dense
-        mixed[:n_plain] = dense[:n_plain]
+    for n_scaled, told in ((2, False), (3, True), (100, True)):
+        mixed = dense.copy()
+        mixed[:n_scaled] = 3 * dense[:n_scaled]
         assert ("scaled" in looks(mixed)) is told
+
+
+def test_a_constant_that_was_added_is_told() -> None:
+    rng = np.random.default_rng(0)
+    dense = rng.poisson(rng.gamma(0.2, 2.0, (1, 6000)) * rng.uniform(0.5, 2, (30, 1)))
+    assert looks(dense) == ""
+    assert "above zero in 100.0% of 6000 genes" in looks(dense + 1)
+    of_one_cell = dense.copy()
+    of_one_cell[4] += 1
+    assert "above zero" in looks(of_one_cell)
 
 
 def test_logarithms_and_roots_are_told_where_half_of_the_cells_are_such() -> None:
     rng = np.random.default_rng(0)
     dense = rng.poisson(rng.uniform(0.3, 1.5, (40, 1)) * rng.gamma(0.5, 6.0, (1, 3000)))
     assert looks(dense) == ""
-    logs = np.rint(np.log1p(6.5 * dense)).astype(np.int64)
+    logs = np.rint(np.log1p(1.8 * dense)).astype(np.int64)
     assert looks(np.where(np.arange(40)[:, None] < 20, logs, dense)) == ""
     assert "1 is rarer than 2" in looks(np.where(np.arange(40)[:, None] < 21, logs, dense))
     roots = np.rint(np.sqrt(dense)).astype(np.int64)
@@ -238,9 +248,19 @@ def test_equal_rows_are_found_if_they_have_enough_values(dense: np.ndarray, fewe
     assert found is None or found in wanted
 
 
-def test_few_or_shallow_cells_are_not_judged() -> None:
-    assert "scaled" in looks(2 * cells(10))
-    assert looks(2 * cells(9)) == ""
+@pytest.mark.parametrize("n_cells", [1, 2, 3, 9])
+def test_few_cells_are_judged_by_what_no_cell_can_be(n_cells: int) -> None:
+    dense = cells(n_cells)
+    assert looks(dense) == ""
+    assert "scaled" in looks(2 * dense)
+    assert "only 0 and 1" in looks(np.ones((n_cells, 600), dtype=np.int64))
+    of_a_panel = (
+        np.random.default_rng(0).random((n_cells, 400)) < np.linspace(0.3, 0.9, n_cells)[:, None]
+    )
+    assert looks(of_a_panel.astype(np.int64)) == ""
+
+
+def test_shallow_cells_are_not_judged() -> None:
     shallow = np.zeros((30, 200), dtype=np.int64)
     shallow[:, :49] = 5
     assert looks(shallow) == ""

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from ctcflow.formats.beside import SLOTS, Table, are_counts
+from ctcflow.formats.beside import SLOTS, Table
 from ctcflow.formats.features import kind_of
 from ctcflow.formats.raw import Names, Parts, strings
+from ctcflow.formats.values import are_counts, as_csr
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -63,7 +64,7 @@ def best_of(
     notes = list[str]()
     for where, x in matrices:
         first = first or where
-        rank = are_counts(x) and x.nnz > 0, x.shape[1], where.startswith("layers")
+        rank = are_counts(x.data) and x.nnz > 0, x.shape[1], where.startswith("layers")
         if best is None or (rank[0] and rank > best[0]):
             before, best = best, (rank, where, x)
             if before is not None and before[0][0]:
@@ -109,7 +110,7 @@ def parts_of(adata: AnnData, counts: Any, *, var: pd.DataFrame) -> Parts:
     ids, types = ids_and_types(var, strings)
     notes = list[str]()
     tables = tuple(tables_of(adata.obsm, lambda element: element, notes))
-    x = sparse.csr_matrix(counts)
+    x = as_csr(counts)
     names = strings(adata.obs_names), strings(var.index)
     return Parts(x, *names, ids, types, notes, tables)
 
@@ -160,4 +161,4 @@ def tables_of(
             continue
         names = strings(frame.columns)
         none = np.full(names.size, "", dtype=object)
-        yield Table(kind, source, sparse.csr_matrix(values), None, names, none, none)
+        yield Table(kind, source, as_csr(values), None, names, none, none)

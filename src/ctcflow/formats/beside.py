@@ -14,6 +14,7 @@ from scipy import sparse
 
 from ctcflow import keys
 from ctcflow.formats.features import Kind, is_hashtag
+from ctcflow.formats.values import are_counts
 from ctcflow.keys import Slot
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ SLOTS: Final[dict[Kind, tuple[Slot, Slot]]] = {
 """Per kind, the slot of its table, and the slot of the column names as in the file."""
 MOST_FEATURES: Final = 1000
 """Largest number of features of a table: it is dense, and antibody panels have up to 300."""
-_LARGEST_EXACT: Final = 2.0**53
 _MIN_CELLS: Final = 0.5
 """Smallest share of the RNA's cells that a modality must have, to belong to the same cells."""
 
@@ -63,16 +63,6 @@ class Table(NamedTuple):
         at = np.flatnonzero(which)
         described = (self.names[at], self.ids[at], self.types[at])
         return Table(kind, self.source, self.x[:, at], self.barcodes, *described)
-
-
-def are_counts(x: sparse.csr_matrix) -> bool:
-    """Whether all values are non-negative integers that the number type holds exactly."""
-    if x.dtype.kind in "iub":
-        return bool(x.nnz == 0 or x.data.min() >= 0)
-    if x.dtype.kind != "f":
-        return False
-    whole = (x.data >= 0) & (x.data <= _LARGEST_EXACT) & (x.data == np.rint(x.data))
-    return bool(whole.all())
 
 
 def attach(adata: AnnData, tables: Iterable[Table]) -> list[str]:
@@ -157,7 +147,7 @@ def why_left(table: Table, cells: pd.Index, before: Collection[str] = ()) -> str
         return "it has no features"
     if table.names.size > MOST_FEATURES:
         return f"it has {table.names.size} features, more than {MOST_FEATURES}"
-    if not are_counts(table.x):
+    if not are_counts(table.x.data):
         return "its values are no counts (whole numbers from 0)"
     both = set(before).intersection(table.names)
     if both:

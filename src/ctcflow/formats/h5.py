@@ -28,6 +28,7 @@ from ctcflow.formats.features import kind_of
 from ctcflow.formats.loom import loom_names
 from ctcflow.formats.others import what_it_is
 from ctcflow.formats.raw import Names, Parts, check_shape, reading, strings
+from ctcflow.formats.values import as_csr, native
 
 _ROWS_AT_ONCE: Final = 2000
 
@@ -70,7 +71,7 @@ def of_10x_h5(path: Path, file: h5py.File) -> Parts:
         names, ids, types = group["gene_names"], group["genes"], None
     n_features, n_cells = (int(n) for n in group["shape"][:])
     x = sparse.csr_matrix(
-        (group["data"][:], group["indices"][:], group["indptr"][:]),
+        (native(group["data"][:]), group["indices"][:], group["indptr"][:]),
         shape=(n_cells, n_features),
     )
     return Parts(
@@ -270,12 +271,11 @@ def _matrix(element: h5py.Group | h5py.Dataset) -> sparse.csr_matrix:
         stored = _element(element)
         # before it is converted: scipy would follow an index beyond the end
         stored.check_format(full_check=True)
-        return sparse.csr_matrix(stored)
+        return as_csr(stored)
     # In pieces: a dense matrix of 50,000 cells would take 6 GB.
     n_rows, n_columns = element.shape
     blocks = [
-        sparse.csr_matrix(element[start : start + _ROWS_AT_ONCE])
-        for start in range(0, n_rows, _ROWS_AT_ONCE)
+        as_csr(element[start : start + _ROWS_AT_ONCE]) for start in range(0, n_rows, _ROWS_AT_ONCE)
     ]
     if not blocks:
         return sparse.csr_matrix((0, n_columns), dtype=element.dtype)

@@ -12,6 +12,7 @@ from scipy import sparse
 from ctcflow.errors import CtcflowError
 from ctcflow.formats.annotated import best_of, may_be_counts
 from ctcflow.formats.raw import Names, Parts, strings
+from ctcflow.formats.values import as_csr
 
 _VALUES_AT_ONCE: Final = 20_000_000
 # Names of attributes, best first: loompy and velocyto, loomR, scanpy, the Human Cell Atlas.
@@ -80,9 +81,7 @@ def _cells_in_rows(matrix: h5py.Dataset) -> sparse.csr_matrix:
     """Read the matrix in pieces, turned to cells x genes."""
     n_genes, n_cells = matrix.shape
     step = max(1, _VALUES_AT_ONCE // max(1, n_cells))
-    blocks: list[Any] = [
-        sparse.csr_matrix(matrix[start : start + step]) for start in range(0, n_genes, step)
-    ]
+    blocks: list[Any] = [as_csr(matrix[start : start + step]) for start in range(0, n_genes, step)]
     if not blocks:
         return sparse.csr_matrix((n_cells, 0), dtype=np.int64)
     return sparse.csr_matrix(sparse.vstack(blocks, format="csr").T)

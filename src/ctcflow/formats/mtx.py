@@ -18,6 +18,7 @@ from ctcflow.formats.known_genes import KnownGenes
 from ctcflow.formats.lists import cells_of, features_of
 from ctcflow.formats.raw import Names, Parts, reading
 from ctcflow.formats.triplets import genes_in_rows
+from ctcflow.formats.values import beyond
 
 _KINDS: Final = (["integer", "general"], ["real", "general"])
 _LINES_AT_ONCE: Final = 2_000_000
@@ -161,6 +162,8 @@ def _triplets(file: IO[bytes], n_values: int, separator: str) -> list[npt.NDArra
             values = frame["value"].to_numpy()
             if len(frame) and values.dtype.kind not in "iuf":
                 raise ValueError("it holds text where counts should be")
+            if len(frame) and (what := beyond(values)):
+                raise ValueError(f"it holds {what}")
             if end > n_values:
                 raise ValueError(f"it has more lines of counts than the {n_values} of its head")
             if values.dtype.kind == "f":

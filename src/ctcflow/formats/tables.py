@@ -17,6 +17,7 @@ from ctcflow.formats import long_table, text, words
 from ctcflow.formats.bounds import opened
 from ctcflow.formats.known_genes import KnownGenes
 from ctcflow.formats.raw import Names, Parts, reading
+from ctcflow.formats.values import beyond, summed
 
 VALUES_AT_ONCE: Final = 20_000_000
 """Largest number of table entries in memory at once."""
@@ -167,7 +168,8 @@ def read_per_cell(files: tuple[Path, ...]) -> Parts:
     x = sparse.csr_matrix(
         (np.concatenate(values), np.concatenate(codes), indptr), shape=(len(files), len(index))
     )
-    x.sum_duplicates()
+    # summed as they are where they are no counts: `ingest` refuses what is beyond them
+    x = x if beyond(x.data) else summed(x)
     x.eliminate_zeros()
     notes = [f"{len(files)} files, one cell each; cells are named by file"]
     if repeated:

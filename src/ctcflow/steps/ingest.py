@@ -52,7 +52,8 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
     Returns
     -------
     AnnData
-        X : (n_cells, n_genes) raw counts, canonical CSR, int32 (int64 where counts need it).
+        X : (n_cells, n_genes) raw counts, canonical CSR, int32 (int64 where counts need it); genes
+        in the order of their names.
         var `gene_id`, uns `ingest` (JSON); surface proteins, hashtags and other features as
         returned by the reader.
 
@@ -82,9 +83,9 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
     resolved = resolve(gene_features.without_marks(found, params), ids, genes)
     n_foreign = int((apart == keys.OTHER_SPECIES_TYPE).sum())
     gene_features.refuse_foreign(resolved.recognised, found, n_foreign)
-    raw_counts.refuse_disguised(x, barcodes)
+    raw_counts.refuse_disguised(x, barcodes, found)
     gene_features.refuse_unknown(x, found, resolved.recognised)
-    groups, names = pd.factorize(resolved.names)
+    groups, names = pd.factorize(resolved.names, sort=True)  # no result depends on their order
     raw_counts.refuse_written_twice(x, found, groups)
     summed = sum_columns(x, groups=groups, n_groups=names.size)
     raw_counts.refuse_all_zero(summed, found.size)

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from ctcflow.errors import CtcflowError
+from ctcflow.formats import values
 from ctcflow.settings.sample_params import IngestParams
 from ctcflow.stats.counts import checks as counts
 
@@ -26,14 +27,14 @@ def as_csr(adata: AnnData) -> sparse.csr_matrix:
     """The matrix as CSR without repeated entries; a copy where something is changed."""
     if adata.X is None:
         raise CtcflowError("the matrix has no values (X is empty): give a file with raw counts")
-    x = sparse.csr_matrix(adata.X)
+    x = values.as_csr(adata.X)
     if x.dtype.kind == "b":
         x = x.astype(np.int32)
-    if not x.has_canonical_format:
-        # Copy: the matrix may belong to the caller, and duplicates are summed in place.
-        x = x.copy()
-        x.sum_duplicates()
-    return x
+    if x.has_canonical_format:
+        return x
+    if what := values.beyond(x.data):
+        raise CtcflowError(f"X holds {what}: give raw counts")
+    return values.summed(x)
 
 
 def refuse_bad_values(x: sparse.csr_matrix, barcodes: Names, names: Names) -> None:
@@ -47,8 +48,8 @@ def refuse_bad_values(x: sparse.csr_matrix, barcodes: Names, names: Names) -> No
             f" {_where(x, int(bad.argmax()), barcodes, names)}): give raw counts, 0 where nothing"
             " was counted"
         )
-    if x.nnz and x.data.max() > counts.LARGEST_EXACT:
-        raise CtcflowError(f"X holds values up to {x.data.max():.4g}: give raw counts")
+    if what := values.beyond(x.data):
+        raise CtcflowError(f"X holds {what}: give raw counts")
     if x.nnz and x.data.min() < 0:
         at = int(x.data.argmin())
         raise CtcflowError(
@@ -90,11 +91,17 @@ def whole(
     return whole, int((whole.data != x.data).sum())
 
 
-def refuse_disguised(x: sparse.csr_matrix, barcodes: Names) -> None:
+def refuse_disguised(x: sparse.csr_matrix, barcodes: Names, names: Names) -> None:
     """Refuse whole numbers that are no counts, a cell that is given twice, a cell that is none."""
     what = counts.whole_but_no_counts(x)
     if what:
         raise CtcflowError(f"X holds {what}: give raw counts")
+    at = counts.not_a_count(x)
+    if at >= 0:
+        raise CtcflowError(
+            f"X holds {x.data[at]:.4g} in {_where(x, at, barcodes, names)}: no cell has so many of"
+            " one gene, so the file is damaged or was changed: write it again from the raw counts"
+        )
     pair = counts.same_rows(x)
     if pair is not None:
         raise CtcflowError(

@@ -280,3 +280,42 @@ def test_cells_resemble_their_own_droplets_only() -> None:
     other = sparse.csr_matrix(rng.poisson(dense.mean(axis=0), dense.shape).astype(float))
     assert 0.4 < counts.own_droplets(x, other) < 0.6
     assert np.isnan(counts.own_droplets(x[:1], x[:1]))
+
+
+def test_values_that_no_cell_can_have() -> None:
+    rng = np.random.default_rng(0)
+    plain = rng.poisson(1.0, (20, 200)) + np.eye(20, 200, dtype=int)
+
+    def found(*values: tuple[int, int, int]) -> tuple[int, int] | None:
+        dense = plain.copy()
+        for row, column, value in values:
+            dense[row, column] = value
+        x = sparse.csr_matrix(dense)
+        at = counts.not_a_count(x)
+        return None if at < 0 else (int(np.searchsorted(x.indptr, at, side="right")) - 1, at)
+
+    assert found() is None
+    for value in (10**6, 10**9):
+        assert found((3, 7, value))[0] == 3
+        assert found((3, 7, value), (3, 9, value))[0] == 3  # each hides the other
+        assert found((3, 7, value), (5, 9, value + 1))[0] == 5
+    # a deep cell, of which one gene is three quarters
+    deep = plain.copy()
+    deep[4] *= 1000
+    deep[4, 0] = 3 * deep[4].sum()
+    assert counts.not_a_count(sparse.csr_matrix(deep)) == -1
+    # a cell alone tells nothing but what no library can hold
+    assert counts.not_a_count(sparse.csr_matrix([[10**7, 1]])) == -1
+    assert counts.not_a_count(sparse.csr_matrix([[2 * 10**8, 1]])) == 0
+    assert counts.not_a_count(sparse.csr_matrix((0, 5), dtype=int)) == -1
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 300), st.sampled_from(["i4", "i8", "f4", "u1"]))
+def test_columns_move_to_their_places(seed: int, n_cells: int, kind: str) -> None:
+    rng = np.random.default_rng(seed)
+    dense = rng.poisson(0.5, (n_cells, 17)).astype(kind)
+    places = rng.permutation(17)
+    moved = counts.sum_columns(sparse.csr_matrix(dense), groups=places, n_groups=17)
+    np.testing.assert_array_equal(moved.toarray()[:, places], dense)
+    assert moved.has_sorted_indices and moved.dtype == np.int32

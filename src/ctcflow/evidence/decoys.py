@@ -16,11 +16,16 @@ _DECOYS: Final = 10
 def measured(of: Looked) -> list[Decoys]:
     """Share of leukocytes with p at or below each level, over decoys: see `stats.panels.decoys`."""
     names, null = of.sample.genes, of.blood.is_leukocyte
+    counts = of.sample.counts
+    known = np.isin(names.astype(str), of.shipped.genes["symbol"].to_numpy(str))
     candidates = decoys.candidates_of(
-        names, technical=of.shipped.technical, members=of.panels.columns
+        names,
+        technical=of.shipped.technical,
+        members=of.panels.columns,
+        measured=known | (np.bincount(counts.indices, minlength=names.size) > 0),
     )
     shares = decoys.decoy_shares(
-        of.sample.counts[null],
+        counts[null],
         lineage=of.blood.lineage[null],
         n_lineages=len(of.types),
         members=of.panels.first,

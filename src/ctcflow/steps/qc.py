@@ -17,6 +17,7 @@ from ctcflow.records.qc import QC, Ambient, Decided
 from ctcflow.records.run import NotRun
 from ctcflow.settings.sample_params import QCParams
 from ctcflow.stats.counts.checks import own_droplets
+from ctcflow.stats.counts.content import content_order
 from ctcflow.stats.counts.gene_sets import handling
 from ctcflow.stats.droplets import ambient, doublets, sample_ambient
 from ctcflow.stats.droplets.metrics import SHARES, Quality, quality
@@ -91,18 +92,14 @@ def qc(
         `ambient_profile`; layers `corrected` if asked for. uns `qc`: limits, distributions, ambient
         RNA, droplets, ledger, set-aside droplets with tumour evidence, what was not run.
     """
-    # thinning and resampling draw random numbers cell by cell: in the order of the barcodes, so
-    # that the order of the cells in the file does not matter
-    order = np.argsort(adata.obs_names.to_numpy(dtype=object).astype(str), kind="stable")
-    sample = _ordered(adata, order, technical)
+    sample, order = _ordered(adata, technical)
     members = frozenset(panels.loc[panels["direction"] == 1, "gene"])
     known = Known(
         members, handling(technical), background, normal_profiles, normal_types, identity_null
     )
     raw = None if unfiltered is None else _unfiltered(sample, unfiltered, known, params)
-    judged = qc_decisions.judged(
-        sample, raw, known=known, rules=_rules(sample, params), min_umis=params.min_umis
-    )
+    rules = _rules(sample, _n_measured(adata, sample), params)
+    judged = qc_decisions.judged(sample, raw, known=known, rules=rules, min_umis=params.min_umis)
     keep = ~np.logical_or.reduce(list(judged.reasons.values())) | judged.rescued
     rate, doublet = _doublets(adata, sample, keep, params)
     ambient_rna = sample_ambient.measured(
@@ -224,9 +221,15 @@ def _refuse_other_counts(sample: Sample, unfiltered: AnnData) -> None:
         )
 
 
-def _ordered(adata: AnnData, order: Ints, technical: pd.DataFrame) -> Sample:
-    counts = sp.csr_matrix(adata.X)[order]
-    genes = adata.var_names.to_numpy(dtype=object)
+def _ordered(adata: AnnData, technical: pd.DataFrame) -> tuple[Sample, Ints]:
+    """The cells in the order of their content, and the row of each in the file.
+
+    Thinning and resampling draw random numbers cell by cell, so that neither the order of the cells
+    in the file nor their barcodes may matter.
+    """
+    counts, genes = sp.csr_matrix(adata.X), adata.var_names.to_numpy(dtype=object)
+    order = content_order(counts, names=genes)
+    counts = counts[order]
     described = io.record(adata, keys.OTHER_FEATURE_NAMES, Features)
     kinds = np.array(described.get("type", []), dtype=object)
     columns = np.flatnonzero(kinds == keys.OTHER_SPECIES_TYPE)
@@ -235,13 +238,20 @@ def _ordered(adata: AnnData, order: Ints, technical: pd.DataFrame) -> Sample:
         features = sp.csr_matrix(adata.obsm[keys.OTHER_FEATURES.key])[order][:, columns]
         foreign = np.asarray(features.sum(axis=1), dtype=np.float64).ravel()
     metrics = quality(counts, genes, technical=technical, foreign=foreign)
-    return Sample(counts, genes, adata.obs_names.to_numpy(dtype=object)[order], metrics)
+    return Sample(counts, genes, adata.obs_names.to_numpy(dtype=object)[order], metrics), order
 
 
-def _rules(sample: Sample, params: QCParams) -> list[lim.Rules]:
-    """Floors and ceilings per coarse lineage."""
+def _n_measured(adata: AnnData, sample: Sample) -> int:
+    """Number of genes in the file, without names that are unknown and that no cell has."""
+    known = io.record(adata, keys.INGEST, Ingest).get("genes_recognised", sample.genes.size)
+    shown = int(np.count_nonzero(np.bincount(sample.counts.indices)))
+    return min(max(known, shown), sample.genes.size)
+
+
+def _rules(sample: Sample, n_genes: int, params: QCParams) -> list[lim.Rules]:
+    """Floors and ceilings per coarse lineage, for a file of this many genes."""
     # a targeted panel cannot show as many genes as a transcriptome
-    most = round(_MOST_OF_REFERENCE * sample.genes.size)
+    most = round(_MOST_OF_REFERENCE * n_genes)
     umis = float(params.min_umis), float(max(params.min_umis, params.max_min_umis))
     rules = []
     for name in COARSE:

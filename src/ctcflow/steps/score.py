@@ -20,6 +20,7 @@ from ctcflow.records.qc import QC
 from ctcflow.records.score import Score
 from ctcflow.settings.sample_params import ScoreParams
 from ctcflow.stats.counts import signature
+from ctcflow.stats.counts.content import content_order
 from ctcflow.stats.counts.gene_sets import columns_of_sets, genes_of_sets, in_set
 from ctcflow.stats.counts.reads import as_molecules
 from ctcflow.stats.panels import origin
@@ -104,9 +105,9 @@ def score(
         rates,
         cell_types,
     )
-    # thinning draws random numbers cell by cell: in the order of the barcodes, so that the order
-    # of the cells in the file does not matter
-    order = np.argsort(adata.obs_names.to_numpy(dtype=object).astype(str), kind="stable")
+    # thinning draws random numbers cell by cell: in the order of their content, so that neither
+    # their order in the file nor their barcodes matter
+    order = content_order(adata.X.tocsr(), names=adata.var_names.to_numpy(dtype=object))
     back = np.empty_like(order)
     back[order] = np.arange(order.size)
     working = _on_the_scale_of_molecules(adata, technical)

@@ -108,8 +108,12 @@ def test_decoys_have_no_panel_genes_and_no_technical_ones() -> None:
         {"set": ["mitochondrial", "sex"], "gene": [None, "XIST"], "pattern": ["^MT-", None]}
     )
     members = np.array([0], dtype=np.intp)
-    found = decoys.candidates_of(names, technical=technical, members=members)
+    measured = np.ones(names.size, dtype=bool)
+    found = decoys.candidates_of(names, technical=technical, members=members, measured=measured)
     assert found.tolist() == [1, 4]
+    measured[1] = False  # a name without a count that nobody knows
+    found = decoys.candidates_of(names, technical=technical, members=members, measured=measured)
+    assert found.tolist() == [4]
 
 
 def test_no_cells_and_one_cell() -> None:

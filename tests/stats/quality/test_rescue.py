@@ -19,7 +19,7 @@ PRIOR = 10.0 ** np.linspace(-6, -4.5, GENES)
 
 def tail(seen: np.ndarray, expected: np.ndarray, rate: np.ndarray) -> float:
     """Probability of genes that weigh as much or more, over all subsets of the genes."""
-    weight = np.maximum(1, np.rint(2 * np.log1p(150e-6 / rate)))
+    weight = np.maximum(1, np.rint(10 * np.log1p(150e-6 / rate)))
     chance, total = 1 - np.exp(-expected), 0.0
     for subset in itertools.product((False, True), repeat=rate.size):
         chosen = np.array(subset)
@@ -282,10 +282,10 @@ def test_records_say_who_why_and_how_sure() -> None:
         panel_test=found,
         p_identity=np.array([0.5, 4.56e-7, np.nan]),
     )
-    assert [record["barcode"] for record in records] == ["C-1", "B-1"]
-    assert [record["reason"] for record in records] == ["", "damaged;few genes"]
-    assert records[0]["evidence"] == "1 panel gene(s), p 2.0e-02"
-    assert records[1]["evidence"] == "3 panel gene(s), p 2.3e-05; blood identity p 4.6e-07"
+    assert [record["barcode"] for record in records] == ["B-1", "C-1"]
+    assert [record["reason"] for record in records] == ["damaged;few genes", ""]
+    assert records[1]["evidence"] == "1 panel gene(s), p 2.0e-02"
+    assert records[0]["evidence"] == "3 panel gene(s), p 2.3e-05; blood identity p 4.6e-07"
     assert all(type(value) is str for record in records for value in record.values())
     nobody = rescue.listed(
         names, why, rows=np.zeros(0, np.intp), panel_test=found, p_identity=np.ones(3)

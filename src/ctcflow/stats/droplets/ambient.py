@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from ctcflow.stats.counts.content import content_seeds
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
@@ -264,11 +266,5 @@ def _rounded(amount: Floats, indptr: npt.NDArray[np.integer], offset: Floats) ->
 
 def _offsets(counts: sp.csr_matrix, seed: int) -> Floats:
     """A number in [0, 1) per cell that depends only on its counts and the seed."""
-    umis = np.asarray(counts.sum(axis=1), dtype=np.int64).ravel()
-    place = np.asarray(counts @ np.arange(1, counts.shape[1] + 1), dtype=np.int64).ravel()
-    return np.array(
-        [
-            np.random.default_rng([seed, int(a), int(b)]).random()
-            for a, b in zip(umis, place, strict=True)
-        ]
-    )
+    seeds = content_seeds(counts).tolist()
+    return np.array([np.random.default_rng([seed, *of_cell]).random() for of_cell in seeds])

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from ctcflow.stats.clusters.neighbors import nearest
+from ctcflow.stats.counts.content import content_order
 from ctcflow.stats.counts.variable_genes import clipped_variance
 from ctcflow.stats.embedding.components import add_cells, no_sums, principal_components, project
 
@@ -112,7 +113,7 @@ def doublet_scores(
     from threadpoolctl import threadpool_limits
 
     n_cells = counts.shape[0]
-    order = content_order(counts)
+    order = content_order(counts, names=None)
     cells = counts[order]
     genes = _variable(cells) if n_cells >= FEWEST_CELLS else np.zeros(0, dtype=np.int64)
     if genes.size < 2:
@@ -122,29 +123,6 @@ def doublet_scores(
     score = np.empty(n_cells)
     score[order] = probability
     return Doublets(score, score > 0.5)
-
-
-def content_order(counts: sparse.csr_matrix) -> npt.NDArray[np.int64]:
-    """An order of the cells that does not depend on their order in the file.
-
-    Parameters
-    ----------
-    counts : (n_cells, n_genes)
-        Whole numbers, canonical CSR.
-
-    Returns
-    -------
-    (n_cells,)
-        Indices, sorted by a hash of the counts: effectively random with respect to cell types.
-    """
-    # Sums of integers modulo 2**64 are exact, so the order of terms does not matter.
-    weights = np.random.default_rng(0).integers(1, 2**63, counts.shape[1], dtype=np.uint64)
-    terms = np.zeros(counts.nnz + 1, np.uint64)
-    np.multiply(weights[counts.indices], counts.data.astype(np.uint64), out=terms[1:])
-    sums = np.cumsum(terms, out=terms)
-    hashes = sums[counts.indptr[1:]] - sums[counts.indptr[:-1]]
-    # The last multiplication mixes the low bits upwards: small cells would come first otherwise.
-    return np.argsort(hashes * np.uint64(0x9E3779B97F4A7C15), kind="stable")
 
 
 def _variable(cells: sparse.csr_matrix) -> npt.NDArray[np.int64]:

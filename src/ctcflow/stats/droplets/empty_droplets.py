@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from ctcflow.stats.counts.content import content_seeds
 from ctcflow.stats.droplets.ambient_profile import Ambient, good_turing, log_likelihood, totals
 from ctcflow.stats.droplets.cell_profiles import Alternatives, log_ratios
 
@@ -126,12 +127,11 @@ def _at_most(counts: sp.csr_matrix, *, deepest: int, seed: int) -> sp.csr_matrix
     counts = counts.copy()
     umis = totals(counts)
     counts.data = counts.data.astype(np.int64)
+    # one generator per row, seeded by its content, so that the order of the rows does not matter
+    seeds = content_seeds(counts)
     for row in np.flatnonzero(umis > deepest):
         part = slice(counts.indptr[row], counts.indptr[row + 1])
-        # one generator per row, seeded by its content, so that the order of the rows does not
-        # matter
-        seeds = [seed, int(umis[row]), int((counts.indices[part] * counts.data[part]).sum())]
-        rng = np.random.default_rng(seeds)
+        rng = np.random.default_rng([seed, *seeds[row].tolist()])
         counts.data[part] = rng.multivariate_hypergeometric(
             counts.data[part], deepest, method="marginals"
         )

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
+from ctcflow.stats.counts.content import content_order
 from ctcflow.stats.droplets.ambient_profile import Ambient, totals
 from ctcflow.stats.droplets.cell_profiles import alternatives
 from ctcflow.stats.droplets.empty_droplets import barcodes, is_cell
@@ -125,7 +126,7 @@ def tested(
 def beside(
     given: npt.NDArray[np.object_], droplets: sp.csr_matrix, barcodes: npt.NDArray[np.object_]
 ) -> Beside:
-    """Take the droplets that are not among the given ones, in the order of their barcodes.
+    """Take the droplets that are not among the given ones, in the order of their content.
 
     Parameters
     ----------
@@ -143,8 +144,9 @@ def beside(
         if bare.dropna().is_unique and bare_all.dropna().is_unique:
             same = bare_all.isin(bare.dropna())
     rows = np.flatnonzero(~same)
-    rows = rows[np.argsort(all_of_them.to_numpy(dtype=object)[rows].astype(str), kind="stable")]
-    return Beside(droplets[rows], barcodes[rows], int(same.sum()))
+    others = droplets[rows]
+    order = content_order(others, names=None)
+    return Beside(others[order], barcodes[rows[order]], int(same.sum()))
 
 
 def _bases(names: pd.Index) -> pd.Index:

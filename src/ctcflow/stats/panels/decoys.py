@@ -17,6 +17,7 @@ from ctcflow.stats.panels import panel
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
 
 LEVELS = (1e-2, 1e-3)
 """Nominal p-values at which shares are reported."""
@@ -26,7 +27,7 @@ _FLOOR = 1e-6  # rate of a gene without counts in blood, as for panel genes neve
 
 
 def candidates_of(
-    names: npt.NDArray[np.object_], *, technical: pd.DataFrame, members: Ints
+    names: npt.NDArray[np.object_], *, technical: pd.DataFrame, members: Ints, measured: Bools
 ) -> Ints:
     """Columns that decoys are drawn from: neither panel genes nor in any technical set.
 
@@ -38,8 +39,11 @@ def candidates_of(
         `set`, and `gene` or `pattern`.
     members
         Columns of the panel's genes.
+    measured
+        (G,) genes that a cell of the sample has, or that are known: another name without a count
+        tells nothing.
     """
-    free = np.ones(names.size, dtype=bool)
+    free = measured.copy()
     free[members] = False
     for chosen in technical["set"].unique():
         free &= ~in_set(names, technical, str(chosen))

@@ -11,7 +11,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ctcflow.records.qc import SetAside
-from ctcflow.stats.droplets import ambient_profile, raw_droplets
+from ctcflow.stats.droplets import ambient_profile, metrics, raw_droplets
 from ctcflow.stats.droplets.metrics import Quality
 from ctcflow.stats.identity.coarse_lineage import COARSE, coarse
 from ctcflow.stats.identity.leukocytes import leukocytes
@@ -29,6 +29,8 @@ Bools = npt.NDArray[np.bool_]
 Names = npt.NDArray[np.object_]
 
 _FEWEST_LEUKOCYTES: Final = 50
+EVEN: Final = "counts spread evenly over genes"
+"""Reason to set a droplet aside: see `metrics.evenly_spread`. No tumour evidence rescues it."""
 _OTHER_SPECIES_PCT: Final = 50.0
 _MOSTLY_MITOCHONDRIA_PCT: Final = 90.0
 _REMARKED_PCT: Final = {"haemoglobin": 5.0, "platelet": 1.0}
@@ -144,7 +146,7 @@ def judged(
     min_umis
         Fewest counts at which a missing blood identity protects a droplet from being set aside.
     """
-    umis, genes, n = sample.quality.umis, sample.quality.genes, sample.quality.umis.size
+    umis, genes, n = sample.quality.umis, sample.quality.genes, sample.barcodes.size
     reference = _profiles(sample, known, raw.soup if raw else None)
     inside = np.flatnonzero(raw.tested.outside) if raw else np.zeros(0, dtype=np.intp)
     empty = raw.tested.given_empty if raw else np.zeros(n, dtype=bool)
@@ -167,20 +169,21 @@ def judged(
     lineage = coarse(
         reference.types, lineage=blood.lineage[:n], is_blood=(p > MISSING_P) & ~foreign
     )
-    mt = sample.quality.percent["mitochondrial"]
-    usual = ~empty & ~foreign & (lineage != COARSE.index("other"))
+    mt, even = sample.quality.percent["mitochondrial"], metrics.evenly_spread(sample.counts)
+    usual = ~ambient_only & ~even & (lineage != COARSE.index("other"))
     limits = _limits(sample, lineage, usual=usual, rules=rules)
     reasons = lim.reasons(umis, genes, mt, lineage=lineage, limits=limits) | {
         "cell of another species": foreign,
         "looks like an empty droplet": empty,
     }
+    reasons |= {EVEN: even} if even.any() else {}
     intact = mt < _MOSTLY_MITOCHONDRIA_PCT
     evidence = rescue.evidence(
-        seen, p, umis=umis, readable=~empty & ~foreign, intact=intact, min_umis=min_umis
+        seen, p, umis=umis, readable=~ambient_only, intact=intact, min_umis=min_umis
     )
+    evidence = evidence._replace(rescued=evidence.rescued & ~even)
     listed = _listed(sample, reasons, evidence, seen, p)
-    if raw:
-        listed += _outside(raw, columns, prior, inside, blood.p[n:])
+    listed += _outside(raw, columns, prior, inside, blood.p[n:]) if raw else []
     remarks = _remarks(sample, lineage, limits)
     return Judged(lineage, limits, reasons, remarks, evidence.rescued, listed)
 

@@ -141,7 +141,8 @@ def listed(
     panel_test: Panel,
     p_identity: Floats,
 ) -> list[SetAside]:
-    """One record per row: barcode, why it is not among the cells, and its evidence."""
+    """One record per row, by barcode: why it is not among the cells, and its evidence."""
+    rows = rows[np.argsort(barcodes[rows].astype(str), kind="stable")]
     return [
         {
             "barcode": str(barcodes[row]),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctcflow.evidence.classes import CLASSES, Evidence, classify, malignancy
+from ctcflow.evidence.classes import CLASSES, Evidence, as_likely, classify, malignancy
 
 NAN = float("nan")
 TYPE = "Cycling basal"
@@ -214,3 +214,29 @@ def test_an_aberration_would_be_seen_from_3000_counts_and_at_p_of_one_in_a_thous
     assert word(p_copy_number=0.5, umis=2999.0) == "not seen"
     assert word(p_copy_number=1e-3, umis=100.0) == "aneuploid"
     assert word(p_copy_number=np.nextafter(1e-3, 1), umis=3000.0) == "diploid as far as seen"
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "line", "expected"),
+    [
+        (8e-4, 1e-3, {}, "blood"),  # p is close to the limit of .001
+        (1e-6, 0.04, {}, "blood"),  # and here q is close to .05
+        (1e-6, 1e-4, {}, ""),
+        (1e-6, 1e-4, {"p_panel": 1.0, "n_panel_genes": 0, "p_copy_number": 2e-3}, "CTC"),
+        (1e-6, 1e-4, {"p_panel": 1.0, "n_panel_genes": 0, "p_copy_number": 2e-2}, ""),
+    ],
+)
+def test_a_class_within_the_random_error_is_said(
+    p: float, q: float, line: dict[str, object], expected: str
+) -> None:
+    evidence = one(**{"significant": True, "p_identity": 1e-8, **line})
+    other = as_likely(evidence, p=np.array([p]), q=np.array([q]), fdr=0.05, max_p=1e-3)
+    assert other.tolist() == [expected]
+
+
+def test_blood_that_is_nearly_significant_is_said() -> None:
+    evidence = one(significant=False, p_identity=1e-8)
+    other = as_likely(evidence, p=np.array([1.2e-3]), q=np.array([1e-3]), fdr=0.05, max_p=1e-3)
+    assert other.tolist() == ["uncertain"]
+    other = as_likely(evidence, p=np.array([2e-3]), q=np.array([1e-3]), fdr=0.05, max_p=1e-3)
+    assert other.tolist() == [""]

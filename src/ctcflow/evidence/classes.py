@@ -8,6 +8,7 @@ every panel and every type of tumour.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -15,7 +16,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from ctcflow import keys
-from ctcflow.stats.thresholds import MISSING_P, SHOWN_P
+from ctcflow.stats.thresholds import (
+    MISSING_P,
+    RANDOM_ERROR,
+    RANDOM_ERROR_OF_COPIES,
+    SHOWN_P,
+)
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -289,6 +295,36 @@ def _facts(of: Evidence) -> Facts:
         nearer_blood=missing & (of.over_blood < UNDER_BLOOD),
         together=of.p_partner <= PARTNER_P,  # False where NaN
     )
+
+
+def as_likely(of: Evidence, *, p: Floats, q: Floats, fdr: float, max_p: float) -> Objects:
+    """Another class that each cell may have by the random error of its p; empty for most cells.
+
+    Leukocytes are thinned at random to measure their null, so that another seed gives another p:
+    `RANDOM_ERROR`, and `RANDOM_ERROR_OF_COPIES` for copy number.
+
+    Parameters
+    ----------
+    of
+        Lines of evidence.
+    p, q
+        (n,) of the call.
+    fdr, max_p
+        The limits on q and p, as in `Evidence.significant`.
+    """
+    named, _ = classify(of)
+    others = np.full(named.size, "", dtype=object)
+    for sign, sign_of_copies in product((-1.0, 1.0), repeat=2):
+        factor = 10.0 ** (sign * RANDOM_ERROR)
+        of_copies = 10.0 ** (sign_of_copies * RANDOM_ERROR_OF_COPIES)
+        moved = of._replace(
+            significant=(q * factor <= fdr) & (p * factor <= max_p),
+            p_identity=of.p_identity * factor,
+            p_copy_number=of.p_copy_number * of_copies,
+        )
+        other, _ = classify(moved)
+        others = np.where((other != named) & (others == ""), other, others)
+    return others
 
 
 def malignancy(of: Evidence, *, called: Bools) -> Objects:

@@ -213,6 +213,8 @@ def _call_sample(
     named, reasons = classes.classify(evidence_of)
     for row in np.flatnonzero((together[keys.N_ALIKE.key] > 1).to_numpy() & (named != "blood")):
         reasons[row] += _shown_together(together.iloc[row])
+    limits = {"fdr": params.fdr, "max_p": params.max_p}
+    _say_as_likely(reasons, classes.as_likely(evidence_of, p=p, q=q, **limits))
     outcome = reviews.apply(
         named,
         reasons,
@@ -239,6 +241,13 @@ def _call_sample(
     table[keys.CLASS_BEFORE_REVIEW.key] = outcome.before
     table[keys.VERDICT.key], table[keys.REVIEWER.key] = outcome.verdict, outcome.reviewer
     return table, factor
+
+
+def _say_as_likely(reasons: npt.NDArray[np.object_], as_likely: npt.NDArray[np.object_]) -> None:
+    """Add to the reason of a cell the other class that it may have by the random error of p."""
+    for row in np.flatnonzero(as_likely != ""):
+        said = f"`{as_likely[row]}` is within the random error of p"
+        reasons[row] = "; ".join(filter(None, [reasons[row], said]))
 
 
 def _lines_of(obs: pd.DataFrame, index: pd.Index) -> pd.DataFrame:

@@ -116,7 +116,7 @@ def test_null_grid_agrees_with_cells_drawn_at_each_depth() -> None:
             depth = np.random.default_rng(column).poisson(ident.DEPTHS[column], 600)
             fresh = _fit(_cells(kind, depth, 7 + column), _rates())
             centre, spread = ident.upper_moments(fresh.distance[fresh.blood == kind])
-            assert grid.centre[kind, column] == pytest.approx(centre, abs=0.15 * spread)
+            assert grid.centre[kind, column] == pytest.approx(centre, abs=0.2 * spread)
             assert grid.spread[kind, column] == pytest.approx(spread, rel=0.2)
     # counts add information: the deeper, the narrower
     assert (np.diff(grid.spread[:, reached], axis=1)[:, 1:] < 0).all()

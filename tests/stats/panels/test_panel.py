@@ -149,7 +149,7 @@ def test_leaky_genes_weigh_less_and_every_gene_something() -> None:
     assert (np.diff(weight) <= 0).all()
     assert weight[0] > weight[2] > 0
     assert weight[-1] == 1
-    assert weight[0] == round(float(np.log1p(150.0)) * 2)
+    assert weight[0] == round(float(np.log1p(150.0)) * 10)
 
 
 def test_prior_rates_show_the_gene_in_the_shipped_share_of_cells() -> None:

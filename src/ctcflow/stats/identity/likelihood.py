@@ -8,6 +8,7 @@ sample's own leukocytes thinned to the same depth.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ Bools = npt.NDArray[np.bool_]
 DEPTHS: Floats = np.array([20.0 * 2.0**step for step in range(11)])
 """Counts in reference genes at which the null is measured (counts per cell)."""
 _FEWEST = 30  # fewest cells of a lineage group to measure its spread
+_DRAWS = 2000  # thinned cells of each group: more only take time (see docs/calling.md)
+_DRAWN_AT_ONCE = 2000  # thinned cells in memory at a time
 _UPPER_TENTH = 1.2816  # start of the upper tenth of a normal distribution (standard deviations)
 
 
@@ -153,11 +156,19 @@ def thinned(counts: sp.csr_matrix, *, depth: float, rng: np.random.Generator) ->
     share = np.minimum(1.0, depth / np.maximum(total(counts), 1.0))
     drawn = counts.copy()
     drawn.sort_indices()
-    drawn.data = rng.binomial(
-        drawn.data.astype(np.int64), np.repeat(share, np.diff(drawn.indptr))
-    ).astype(np.float64)
-    drawn.eliminate_zeros()
-    return drawn
+    return _kept(drawn, share, rng)
+
+
+def _kept(counts: sp.csr_matrix, share: Floats, rng: np.random.Generator) -> sp.csr_matrix:
+    """Keep each count of a cell with the probability `share` of the cell; in place."""
+    of_value = np.repeat(share, np.diff(counts.indptr))
+    several = np.flatnonzero(counts.data != 1.0)
+    # most counts are 1, and a comparison is faster than a binomial number
+    kept = (rng.random(counts.nnz) < of_value).astype(np.float64)
+    kept[several] = rng.binomial(counts.data[several].astype(np.int64), of_value[several])
+    counts.data = kept
+    counts.eliminate_zeros()
+    return counts
 
 
 def null_grid(
@@ -171,6 +182,9 @@ def null_grid(
 ) -> NullGrid:
     """Measure the distance of leukocytes at each of `DEPTHS`.
 
+    Cells of rarer groups are drawn more often, so that the random part of the null is as small in
+    each group; each draw counts for that part of a cell.
+
     Parameters
     ----------
     counts
@@ -182,25 +196,84 @@ def null_grid(
 
     Returns
     -------
-    NaN where fewer than 30 leukocytes of a group reach a depth.
+    NaN where fewer than 30 leukocytes of a group reach a depth: cells whose best type by all of
+    their counts belongs to the group, so that no random draw decides what is measured.
     """
     n_groups = int(group[is_blood].max()) + 1
-    centre = np.full((n_groups, DEPTHS.size), np.nan)
-    spread = centre.copy()
+    counts = counts.sorted_indices()  # the draws of a cell are in the order of its genes
+    barred = np.zeros((counts.shape[0], is_blood.size), dtype=bool) if barred is None else barred
+    fit = identity(
+        log_likelihood(counts, log_rates=log_rates, barred=barred),
+        depth=total(counts),
+        is_blood=is_blood,
+    )
+    own_group = group[fit.blood]
+    times = _times(own_group, n_groups)
+    rows = np.repeat(np.arange(times.size), times)
+    enough = _enough(own_group, fit.depth, n_groups)
+    measured: list[list[_Drawn]] = [[] for _ in DEPTHS]
+    for part in np.array_split(rows, range(_DRAWN_AT_ONCE, rows.size, _DRAWN_AT_ONCE)):
+        for column, drawn, of in _thinned_to_each(counts, part, rng):
+            fits = log_likelihood(drawn, log_rates=log_rates, barred=barred[of])
+            fit = identity(fits, depth=total(drawn), is_blood=is_blood)
+            measured[column].append(_Drawn(fit.distance, group[fit.blood], 1.0 / times[of]))
+    return _grid_of(measured, enough=enough)
+
+
+class _Drawn(NamedTuple):
+    """Distance and lineage group of thinned cells, and the part of a cell that each stands for."""
+
+    distance: Floats
+    group: Ints
+    weight: Floats
+
+
+def _times(group: Ints, n_groups: int) -> Ints:
+    """How often each cell is drawn: so that a group has `_DRAWS`, if it is not too rare."""
+    size = np.bincount(group, minlength=n_groups)
+    times = np.ceil(_DRAWS / np.maximum(size, 1)).astype(np.intp)
+    return np.where(size >= _FEWEST, times, 1)[group]
+
+
+def _thinned_to_each(
+    counts: sp.csr_matrix, rows: Ints, rng: np.random.Generator
+) -> Iterator[tuple[int, sp.csr_matrix, Ints]]:
+    """Thin cells to each of `DEPTHS` that they reach, from the deepest: thinning what is thinned.
+
+    Yields
+    ------
+    Index of the depth, the thinned cells, and the row of each in `counts`.
+    """
     depths = total(counts)
-    for column, depth in enumerate(DEPTHS):
-        reach = depths >= depth
-        if reach.sum() < _FEWEST:
-            break
-        drawn = thinned(counts[reach], depth=depth, rng=rng)
-        likelihoods = log_likelihood(
-            drawn, log_rates=log_rates, barred=None if barred is None else barred[reach]
-        )
-        fit = identity(likelihoods, depth=total(drawn), is_blood=is_blood)
-        for row in range(n_groups):
-            values = fit.distance[group[fit.blood] == row]
-            if values.size >= _FEWEST:
-                centre[row, column], spread[row, column] = upper_moments(values)
+    drawn, of = counts[rows[:0]].tocsr(), rows[:0]
+    share = np.empty(0)
+    for column in range(DEPTHS.size - 1, -1, -1):
+        deeper = DEPTHS[column + 1] if column + 1 < DEPTHS.size else np.inf
+        new = rows[(depths[rows] >= DEPTHS[column]) & (depths[rows] < deeper)]
+        share = np.append(np.full(of.size, 0.5), DEPTHS[column] / depths[new])
+        of = np.append(of, new)
+        if of.size:
+            drawn = _kept(sp.vstack([drawn, counts[new]]).tocsr(), share, rng)
+            yield column, drawn, of
+
+
+def _enough(group: Ints, depth: Floats, n_groups: int) -> Bools:
+    """Groups and depths at which there are enough leukocytes to measure their spread."""
+    reach = depth[:, None] >= DEPTHS
+    return np.array([reach[group == row].sum(axis=0) >= _FEWEST for row in range(n_groups)])
+
+
+def _grid_of(measured: list[list[_Drawn]], *, enough: Bools) -> NullGrid:
+    """Moments per group and depth."""
+    centre = np.full(enough.shape, np.nan)
+    spread = centre.copy()
+    for column in np.flatnonzero(enough.any(axis=0)):
+        distance, group, weight = map(np.concatenate, zip(*measured[column], strict=True))
+        for row in np.flatnonzero(enough[:, column]):
+            own = group == row
+            if own.sum() >= _FEWEST:
+                moments = _weighted_moments(distance[own], weight[own])
+                centre[row, column], spread[row, column] = moments
     return NullGrid(centre, spread)
 
 
@@ -210,7 +283,16 @@ def upper_moments(values: Floats) -> tuple[float, float]:
     A group may contain several types of leukocytes (CD14 and CD16 monocytes). Cells are judged by
     its upper end, so the spread is measured there and not in the middle.
     """
-    median, upper = np.quantile(values, [0.5, 0.9])
+    return _weighted_moments(values, np.ones(values.size))
+
+
+def _weighted_moments(values: Floats, weight: Floats) -> tuple[float, float]:
+    """As `upper_moments`, of values that stand for different parts of a cell."""
+    order = np.argsort(values, kind="stable")
+    upto = np.cumsum(weight[order])
+    # the first and the last value are at 0 and 1, as in numpy.quantile for equal weights
+    at = (upto - weight[order]) / max(float(upto[-1]) - float(weight[order[-1]]), 1e-300)
+    median, upper = np.interp([0.5, 0.9], at, values[order])
     return float(median), max(float(upper - median) / _UPPER_TENTH, 1e-3)
 
 

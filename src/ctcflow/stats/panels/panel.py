@@ -22,7 +22,9 @@ _ROUNDS = 2
 _ORDINARY_P = 1e-3  # droplets with a smaller p are not used to measure rates
 _BACKGROUND_DEPTH = 3000.0  # counts per cell at which the shipped background was measured
 _FLOOR = 1e-6
-_UNIT = 0.5  # nats per step of the integer weights: finer steps hardly change any p
+_UNIT = (
+    0.1  # nats per step of the integer weights: in coarse steps p jumps where a rate hardly moves
+)
 
 
 def background_rates(
@@ -58,7 +60,7 @@ def background_rates(
 
 
 def weights(rates: Floats) -> Ints:
-    """Integer weight of a detected gene: log ratio of tumour to blood rate, in half nats."""
+    """Integer weight of a detected gene: log ratio of tumour to blood rate, in tenths of nats."""
     return np.maximum(1, np.rint(np.log1p(TUMOUR_RATE / rates) / _UNIT)).astype(np.intp)
 
 

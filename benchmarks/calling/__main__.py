@@ -21,6 +21,7 @@ from benchmarks.calling import (
     cost,
     grid,
     mesenchymal,
+    no_information,
     null_cells,
     origin,
     other_types,
@@ -41,6 +42,7 @@ PARTS = {
     "other_types": other_types,
     "mesenchymal": mesenchymal,
     "real_ctcs": real_ctcs,
+    "no_information": no_information,
     "null_cells": null_cells,
     "cost": cost,
 }

@@ -25,6 +25,7 @@ from ctcflow.contracts import tables_of
 from ctcflow.evidence.look import Looked, Sample, Settings, Shipped, look
 from ctcflow.settings.sample_params import ScoreParams
 from ctcflow.stats.calls.p_values import clopper_pearson
+from ctcflow.stats.counts.content import content_order
 from ctcflow.stats.thresholds import MISSING_P
 
 Bools = npt.NDArray[np.bool_]
@@ -49,7 +50,8 @@ def looked_at(task: Task) -> Looked:
     cells = thinned(over(blood, blood.var_names), task.umis, np.random.default_rng(task.seed))
     checked = measured(sample({"blood": cells}, blood.var_names))
     kept = checked[checked.obs["keep"].to_numpy(dtype=bool)]
-    kept = kept[np.argsort(kept.obs_names.to_numpy(dtype=str), kind="stable")]
+    names = kept.var_names.to_numpy(dtype=object)
+    kept = kept[content_order(kept.X.tocsr(), names=names)]
     table_of = dict(zip(tables_of("score"), tables("score"), strict=True))
     panels = table_of["panels"][table_of["panels"]["direction"] == 1].groupby("set", sort=False)[
         "gene"

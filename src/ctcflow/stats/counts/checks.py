@@ -46,7 +46,7 @@ cell some ten million reads."""
 _TIMES_A_CELL: Final = 100.0
 _TIMES_THE_REST: Final = 10.0
 """A value is no count if it is this many times all counts of a usual cell, and with others like it
-this many times the rest of its own cell. In 29 public files of droplets, nuclei, spots and plates
+this many times the rest of its own cell. In 23 public files of droplets, nuclei, spots and plates
 no value of a gene exceeds a usual cell, and none of a deep cell is three times the rest."""
 
 

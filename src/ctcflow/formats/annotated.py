@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
+from ctcflow.errors import CtcflowError
 from ctcflow.formats.beside import SLOTS, Table
 from ctcflow.formats.features import kind_of
 from ctcflow.formats.raw import Names, Parts, strings
@@ -24,7 +26,10 @@ _BESIDE: Final = frozenset(
     {"rna", "gex", "data", "matrix", "x", "gene", "genes", "original", "int"}
 )
 """A layer holds counts if its name has a word of the first kind, and none but of these two."""
-_TYPE_COLUMNS: Final = ("feature_types", "feature_type", "modality")
+_TYPE_COLUMNS: Final = ("feature_types", "feature_type", "modality", "feature_class")
+_FEWEST_EMPTY: Final = 2
+_MOST_EMPTY: Final = 0.01
+"""Cells without a count in one matrix, and with values in another, that are no chance."""
 
 
 def matrices_of(adata: AnnData) -> dict[str, Any]:
@@ -58,13 +63,20 @@ def best_of(
         Place and values of the best one, or of the first if none holds whole numbers, so that
         `ingest` can say what is wrong with it. Notes say which was taken and why, and where
         another that holds counts too differs from it.
+
+    Raises
+    ------
+    CtcflowError
+        Cells have no counts in the best one, and values in another: it was filled for some only.
     """
     first: str = ""
-    best: tuple[tuple[bool, int, bool], str, sparse.csr_matrix] | None = None
-    notes = list[str]()
+    best: tuple[tuple[bool, float, int, bool], str, sparse.csr_matrix] | None = None
+    notes, filled = list[str](), dict[str, npt.NDArray[np.bool_]]()
     for where, x in matrices:
         first = first or where
-        rank = are_counts(x.data) and x.nnz > 0, x.shape[1], where.startswith("layers")
+        filled[where] = x.getnnz(axis=1) > 0
+        share = round(float(filled[where].mean()), 2) if x.shape[0] else 1.0
+        rank = are_counts(x.data) and x.nnz > 0, share, x.shape[1], where.startswith("layers")
         if best is None or (rank[0] and rank > best[0]):
             before, best = best, (rank, where, x)
             if before is not None and before[0][0]:
@@ -74,9 +86,23 @@ def best_of(
     if best is None:
         raise ValueError("no matrix to choose from")
     _, where, x = best
+    _refuse_filled_for_some(where, filled)
     if where != first and not any(note for note in notes):
         notes.append(f"{first} does not hold counts, {where} is used")
     return where, x, [note for note in notes if note]
+
+
+def _refuse_filled_for_some(where: str, filled: dict[str, npt.NDArray[np.bool_]]) -> None:
+    for other, has_values in filled.items():
+        if has_values.size != filled[where].size:
+            continue
+        empty = int(np.count_nonzero(has_values & ~filled[where]))
+        if empty >= _FEWEST_EMPTY and empty > _MOST_EMPTY * has_values.size:
+            raise CtcflowError(
+                f"{empty} of {has_values.size} cells have no counts in {where} and values in"
+                f" {other}: give a file in which every cell has its counts (a join of several has"
+                " them for some only)"
+            )
 
 
 def _how_they_differ(taken: str, x: sparse.csr_matrix, other: str, y: sparse.csr_matrix) -> str:

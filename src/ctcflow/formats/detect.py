@@ -32,6 +32,7 @@ _LISTS: Final = {
 # and alevin-fry, best first.
 _CALLED_CELLS: Final = (
     "filtered_feature_bc_matrix",
+    "filtered_matrix",  # PIPseeker
     "sample_filtered_feature_bc_matrix",
     "filtered_gene_bc_matrices",
     "outs",

@@ -89,7 +89,8 @@ _PATTERNS: Final[tuple[tuple[Kind, str, str], ...]] = (
         r"(adt|ab|abseq|abc|prot|protein|antibody|cite|totalseq-?[abc]?)[_:.-].+"
         r"|.+[|_.:-](adt|totalseq-?[abc]?|pabo|protein|prot|antibody|abseq)"
         r"|.+\|(AHS|AMM)\d+(\|.*)?"  # BD AbSeq
-        r"|anti[- _](human|mouse).*",
+        r"|anti[- _](human|mouse).*"
+        r"|(Hu|Ms|HuMs)[._]CD.+|.+_AB",  # BioLegend's names, as 10x's public files have them
     ),
 )
 """Names of rows that are not genes, as tools write them into one table with genes. The kind, the

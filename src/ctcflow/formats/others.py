@@ -53,6 +53,10 @@ _BY_ENDING: Final[dict[tuple[str, ...], str]] = {
     ),
     (".parquet",): f"a Parquet table: {_FRAME.replace('{reader}', 'read_parquet')} writes a table",
     (".feather",): f"a Feather table: {_FRAME.replace('{reader}', 'read_feather')} writes a table",
+    (
+        ".npz",
+        ".npy",
+    ): "a file of numpy without names: write its matrix with those of cells and genes",
     (".pkl", ".pickle"): "a pickle, which could run any code: write its table or AnnData to a file",
     # BD Rhapsody
     (".st", ".st.gz"): (

@@ -46,6 +46,10 @@ _FEWEST_HUMAN_IDS: Final = 0.1
 _ENSEMBL: Final = re.compile(r"ENSG\d{11}(?:\.\d+)?(?:_PAR_Y)?")
 _UNSPLICED: Final = "unspliced counts"
 _FEWEST_REPEATS: Final = 3
+_FEWEST_OF_TWO: Final = 2
+"""Names of a block that others have too: this many, or all of a block of two."""
+_LEAST_REPEATED: Final = 0.25
+_LARGEST_PANEL: Final = 400
 _SECOND_OF_NAME: Final = "the name of a gene, without an Ensembl id as the gene has"
 _NAMED: Final = "named in ingest.not_genes"
 _PARTS_OF_BARCODE: Final = (
@@ -91,15 +95,27 @@ def _of_a_genes_name(found: Names, ids: Names | None) -> npt.NDArray[np.bool_]:
 
 
 def refuse_appended(found: Names, ids: Names | None) -> None:
-    """Refuse a table whose last rows repeat names of genes, as antibodies that were put below."""
-    repeats = np.flatnonzero(pd.Series(found).duplicated())
-    at_the_end = repeats.size >= _FEWEST_REPEATS and repeats[0] == found.size - repeats.size
-    if at_the_end and (ids is None or not any(ids)):
-        shown = ", ".join(f"`{name}`" for name in found[repeats[:3]])
-        raise CtcflowError(
-            f"the last {repeats.size} features repeat names of others ({shown}), as antibodies that"
-            " were put below the genes: write `ADT_` before their names, or leave them out"
-        )
+    """Refuse a table that begins or ends with names of its genes again, as antibodies do.
+
+    Of a panel of antibodies some have the name of a gene (CD4) and others have not (CD3, IgG1). Two
+    genes of one name stand anywhere, and not in a block. Ids that are no Ensembl ids tell nothing.
+    """
+    if ids is not None and any(_ENSEMBL.fullmatch(str(own)) for own in ids):
+        return  # see `_of_a_genes_name`
+    again = pd.Series(found).duplicated(keep=False).to_numpy()
+    for side, flags in (("last", again[::-1]), ("first", again)):
+        for size in 1 + np.flatnonzero(flags[: min(_LARGEST_PANEL, found.size // 2)]):
+            of_block = found[-size:] if side == "last" else found[:size]
+            rest = set(found[:-size] if side == "last" else found[size:])
+            both = [name for name in dict.fromkeys(of_block) if name in rest]
+            few = _FEWEST_OF_TWO if len(both) == size else _FEWEST_REPEATS
+            if len(both) >= max(few, _LEAST_REPEATED * size):
+                shown = ", ".join(f"`{name}`" for name in both[:3])
+                raise CtcflowError(
+                    f"among the {side} {size} features, {len(both)} have names of others ({shown}),"
+                    " as antibodies that were put beside the genes: write `ADT_` before their"
+                    " names, or leave them out"
+                )
 
 
 def without_marks(found: Names, params: IngestParams) -> Names:

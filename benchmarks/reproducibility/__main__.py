@@ -103,7 +103,8 @@ def page(table: pd.DataFrame, runs: list[str]) -> list[str]:
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     lines += ["", f"Python {platform.python_version()} on {platform.machine()}; {libraries}.", ""]
     lines += [
-        "Not promised: the same bytes on another kind of processor or with other versions of",
+        "Not promised: the same bytes on another kind of processor, with another kernel of the"
+        " BLAS (`OPENBLAS_CORETYPE`) or with other versions of",
         "these libraries, which sum in another order. `requirements.lock` holds the versions.",
         "",
     ]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctcflow import __version__, keys
@@ -53,7 +52,8 @@ def run(name: str, given: Given, params: Params) -> Output:
     function = step.function()
     files = {name: files for kind in step.reads for name, files in kind.files(given).items()}
     with digests.unchanged([path for paths in files.values() for path in paths]):
-        read = _digests(files)
+        # before anything is read: a file that changed after its step wrote it is an error
+        read = {name: digests.checked(*paths) for name, paths in files.items()}
         objects = _read(step, given)
     record = _record(step, objects, given)
     log.info("%s: read in %.2f s", name, time.perf_counter() - start)
@@ -107,14 +107,6 @@ def _record(step: Step, objects: Sequence[Any], given: Given) -> RunRecord:
         return {"sample": None, "steps": steps}
     before = io.record(objects[0], keys.CTCFLOW, RunRecord)
     return {"sample": before["sample"], "steps": steps | before["steps"]}
-
-
-def _digests(files: Mapping[str, Sequence[Path]]) -> dict[str, str]:
-    """Digest of each input; for several files, the digest of their digests.
-
-    Computed before anything is read: a file that changed after its step wrote it is an error.
-    """
-    return {name: digests.checked(*paths) for name, paths in files.items()}
 
 
 def _has(adata: Any, slot: Slot) -> bool:

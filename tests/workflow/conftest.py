@@ -148,7 +148,9 @@ def ctcflow() -> Callable[..., Ran]:
 @pytest.fixture(scope="session")
 def called(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ran]:
     """`called(folder, *command)`: by its path, by somebody who has activated nothing."""
-    kept = {name: os.environ[name] for name in ("TMPDIR", "LANG") if name in os.environ}
+    # the machine may name the kernel of its BLAS: another one sums in another order
+    machine = [name for name in os.environ if name.startswith("OPENBLAS_")]
+    kept = {name: os.environ[name] for name in ("TMPDIR", "LANG", *machine) if name in os.environ}
     bare = kept | {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(tmp_path_factory.mktemp("home")),

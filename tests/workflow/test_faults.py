@@ -116,7 +116,7 @@ def test_of_two_runs_in_one_folder_the_second_is_refused(own_copy, ctcflow, snak
 
 
 def test_what_died_on_another_machine_is_not_taken_over_unasked(own_copy, ctcflow):
-    (own_copy / ".ctcflow").mkdir()
+    (own_copy / ".ctcflow").mkdir(exist_ok=True)
     (own_copy / run_lock.FILE).write_text(json.dumps({"host": "elsewhere", "pid": 7}))
     refused = ctcflow(own_copy, "run", str(own_copy))
     assert (refused.code, len(refused.errors)) == (2, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -26,6 +27,8 @@ _STOPPING: Final = (
 )
 """Signals that would end this process alone: a closed terminal, Ctrl-\\, a batch system's warning.
 Snakemake knows SIGTERM."""
+_LONGEST_WAIT: Final = 5.0
+"""Seconds after which signals are looked at, whatever happens."""
 _OWN_WORDS: Final = ("--logger", "--verbose", "--printshellcmds", "-p", "--debug")
 """Options of Snakemake with which its own output is shown instead of progress lines."""
 
@@ -150,7 +153,7 @@ def _snakemake(command: Sequence[str], environment: dict[str, str], lock: run_lo
     lock.write(snakemake=process.pid)
     # Snakemake stops its jobs itself, and has received the terminal's interrupt already
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    code = process.wait()
+    code = _waited_for(process)
     if code < 0:
         print(
             f"ctcflow run: Snakemake was killed (signal {-code}): call `ctcflow run` again, it"
@@ -160,6 +163,13 @@ def _snakemake(command: Sequence[str], environment: dict[str, str], lock: run_lo
         return 1
     lock.clear()
     return code
+
+
+def _waited_for(process: subprocess.Popen[bytes]) -> int:
+    """Exit code of a process; a signal that comes just before an endless wait is heard after it."""
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=_LONGEST_WAIT)
 
 
 def _stopped_with_us() -> Callable[[subprocess.Popen[bytes]], None]:

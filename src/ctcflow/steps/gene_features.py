@@ -221,15 +221,6 @@ def refuse_foreign(
         )
 
 
-def said_of_repeated(found: Names, groups: npt.NDArray[np.intp]) -> list[str]:
-    """Say which names stand more than once, so that their counts were added up."""
-    again = np.flatnonzero(pd.Series(groups).duplicated())
-    if not again.size:
-        return []
-    shown = ", ".join(f"`{found[at]}`" for at in again[:3])
-    return [f"{again.size} rows of genes that are named more than once were added up ({shown})"]
-
-
 def said_of_cells(cells: Names) -> list[str]:
     """Say that the names of cells look like those of several lanes or samples."""
     names = pd.Series(cells.astype(str))
@@ -246,12 +237,18 @@ def said_of_cells(cells: Names) -> list[str]:
     return []
 
 
-def said_of(resolved: Resolved, apart: Names) -> list[str]:
-    """What was done with names, in words."""
+def said_of_rows(resolved: Resolved, apart: Names, groups: npt.NDArray[np.intp]) -> list[str]:
+    """What was done with names of genes, and with rows of one gene, in words."""
     notes = [
         f"{len(pairs)} names were mended: {why} (e.g. `{pairs[0][0]}` to `{pairs[0][1]}`)"
         for why, pairs in resolved.mended.items()
     ]
     for why in dict.fromkeys(apart[apart != ""]):
         notes.append(f"{int((apart == why).sum())} features are kept apart from the genes: {why}")
+    again = np.flatnonzero(pd.Series(groups).duplicated())
+    if again.size:
+        shown = ", ".join(f"`{name}`" for name in resolved.names[again[:3]])
+        notes.append(
+            f"{again.size} rows of genes that are named more than once were added up ({shown})"
+        )
     return notes

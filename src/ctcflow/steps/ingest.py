@@ -77,8 +77,7 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
     adata = _with_features(adata, x, found, ids, apart)
     of_genes = np.flatnonzero(apart == "")
     if of_genes.size < found.size:
-        x, found = x[:, of_genes], found[of_genes]
-        ids = None if ids is None else ids[of_genes]
+        x, found, ids = x[:, of_genes], found[of_genes], None if ids is None else ids[of_genes]
     gene_features.refuse_ids_out_of_step(found, ids, genes)
     resolved = resolve(gene_features.without_marks(found, params), ids, genes)
     n_foreign = int((apart == keys.OTHER_SPECIES_TYPE).sum())
@@ -101,9 +100,8 @@ def ingest(adata: AnnData, genes: pd.DataFrame, *, params: IngestParams) -> AnnD
         "mt_genes": sum(str(name).startswith("MT-") for name in names),
         "features_kept_apart": _n_apart(adata),
     }
-    notes += gene_features.said_of_repeated(found, groups)
-    notes += gene_features.said_of_cells(barcodes)
-    record["notes"] = [*record.get("notes", []), *gene_features.said_of(resolved, apart), *notes]
+    notes += gene_features.said_of_rows(resolved, apart, groups)
+    record["notes"] = [*record.get("notes", []), *notes, *gene_features.said_of_cells(barcodes)]
     return _build(adata, summed, names, ids_of_groups(resolved.ids, groups, names.size), record)
 
 

@@ -91,8 +91,9 @@ def test_replaced_counts_are_noticed_at_the_next_start(
         return  # the changed byte makes it a damaged file
     said = ctcflow(ingested, "check", ".")
     assert f"sample `{sheet['sample'][0]}`: its counts are not the file its results" in said.text
-    ran = snakemake(ingested, "--", _target(sheet))
+    ran = ctcflow(ingested, "run", ".", "--cores", "2", "--", _target(sheet))
     assert ran.code == 0, ran.text
+    assert f"sample `{sheet['sample'][0]}`: its counts are not the file its results" in ran.text
     assert snakemake(ingested, "-n", "--", _target(sheet)).jobs == {}
     barcodes = h5py.File(ingested / _target(sheet))["obs/_index"].asstr()[:]
     assert all(barcode.endswith("-2") for barcode in barcodes)
@@ -243,6 +244,21 @@ def test_a_word_changes_with_the_content_and_only_with_it(tmp_path):
     ]
     assert words[2] == words[4]
     assert words[0] == words[5]
+
+
+def test_a_file_that_was_replaced_while_a_step_read_it_gets_no_word_of_another(tmp_path):
+    """The step was begun for the second content and has read the third; then the first is back."""
+    of_first = digests.digest(*_of(tmp_path, "first").files)
+    third = _of(tmp_path, "third")
+    _write_result(tmp_path, third)
+    path = tmp_path / KEPT
+    path.parent.mkdir()
+    entry = {"state": [], "token": "", "tokens": {of_first: "", "second": "second"}}
+    path.write_text(json.dumps({"ingest/a": entry}))
+    files = CountFiles(tmp_path, tmp_path / "results")
+    recorded = files.token(third)
+    files.save()
+    assert CountFiles(tmp_path, tmp_path / "results").token(_of(tmp_path, "first")) != recorded
 
 
 def test_without_kept_states_the_results_are_asked(tmp_path):

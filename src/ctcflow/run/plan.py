@@ -19,6 +19,7 @@ from ctcflow.run.progress import EXPECTED
 from ctcflow.settings import strict_yaml
 from ctcflow.settings.sample import SAMPLE_STEPS, Sample
 from ctcflow.workflow import code_in_use, mapped_genes
+from ctcflow.workflow.count_files import in_words
 from ctcflow.workflow.for_rules import Workflow
 
 _JOBS: Final = re.compile(r"^(\w+)\s+(\d+)$", re.MULTILINE)
@@ -198,12 +199,7 @@ def replaced(run: Workflow, *, deep: bool = False) -> list[str]:
         for of in run.all_read():
             run.count_files.token(of)
         found = run.count_files.replaced
-    what = {"ingest": "its counts are", "qc": "its unfiltered droplets are"}
-    return [
-        f"sample `{of.sample}`: {what[of.step]} not the file its results came from"
-        f" (`{of.files[0]}`): they are read again"
-        for of in found
-    ]
+    return in_words(found)
 
 
 def planned(run: Workflow, jobs: Mapping[str, int]) -> list[Planned]:

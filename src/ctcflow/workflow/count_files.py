@@ -41,6 +41,16 @@ class Of(NamedTuple):
         return f"{self.step}/{self.sample}"
 
 
+def in_words(replaced: Sequence[Of]) -> list[str]:
+    """Say, a sentence each, whose files are not those that the results came from."""
+    what = {"ingest": "its counts are", "qc": "its unfiltered droplets are"}
+    return [
+        f"sample `{of.sample}`: {what[of.step]} not the file its results came from"
+        f" (`{of.files[0]}`): they are read again"
+        for of in replaced
+    ]
+
+
 class CountFiles:
     """Hold the count files of a run against those that its results came from.
 
@@ -84,6 +94,8 @@ class CountFiles:
                 self.replaced.append(of)
                 tokens.setdefault(before, token)
                 new = str(tokens.setdefault(content, content))
+                if new == tokens[before]:  # it was replaced once more while a step read it
+                    new = tokens[content] = f"{content}+"
                 # the state stays: the files are read again until the results have come from them
                 self._keep(of, {**kept, "token": token, "tokens": tokens})
                 return new

@@ -7,6 +7,7 @@ only import the standard library and the configuration.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +34,7 @@ from ctcflow.settings.params import MOST_COUNTS
 from ctcflow.settings.review import load_verdicts
 from ctcflow.settings.sample import SAMPLE_STEPS, Sample
 from ctcflow.workflow import code_in_use, demand
-from ctcflow.workflow.count_files import CountFiles, Of
+from ctcflow.workflow.count_files import CountFiles, Of, in_words
 from ctcflow.workflow.kept_code import KeptCode
 from ctcflow.workflow.sources import brought_to, check_storage, droplets_of, source_of
 
@@ -178,6 +179,8 @@ class Workflow:
     def _see_count_files(self) -> None:
         for of in self.all_read():
             self.count_files.token(of)
+        for sentence in in_words(self.count_files.replaced):
+            print(sentence, file=sys.stderr)
         self.count_files.save()
 
     def refuse_copies(self) -> None:

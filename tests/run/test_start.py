@@ -104,8 +104,7 @@ import subprocess
 import sys
 from pathlib import Path
 from ctcflow.run import lock, start
-for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1, signal.SIGXCPU):
-    signal.signal(number, signal.SIG_DFL)  # a shell's background jobs ignore some of them
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell's background jobs ignore it
 with lock.held(Path(sys.argv[1])) as held:
     command = [sys.executable, "-c", sys.argv[2], sys.argv[3]]
     sys.exit(start._snakemake(command, dict(os.environ), held))
